@@ -1,0 +1,37 @@
+"""Pictures from two vendors, each with an address. Without keys in .env they come from the sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+
+from aigc_kit import ImageClient
+from aigc_kit.sandbox import Sandbox
+from aigc_kit.settings import load_dotenv, variable
+from aigc_kit.storage import LocalStorage
+
+VENDORS = {
+    "volcengine": ("VOLCENGINE_API_KEY", "ARK_API_KEY"),
+    "gemini": ("GOOGLE_CLOUD_PROJECT", "GOOGLE_API_KEY", "GEMINI_API_KEY"),
+}
+
+
+def main() -> None:
+    load_dotenv()
+    storage = LocalStorage("pictures")
+    print(f"{'vendor':12}{'where':10}{'asked':12}{'sent':12}{'came':12}address")
+    with contextlib.ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox())
+        for vendor, variables in VENDORS.items():
+            where = "real" if variable(*variables) else "sandbox"
+            options = {} if where == "real" else sandbox.image_options(vendor)
+            client = stack.enter_context(ImageClient(vendor, storage=storage, keep_urls=True, **options))
+            cat = client.text_to_image("An orange cat dozing in the sun", size="1024x1024")
+            street = client.image_to_image("The same cat, now on a rainy street", reference_images=[cat], size="16:9")
+            for result in (cat, street):
+                facts = result.metadata
+                came = f"{result.width}x{result.height}"
+                print(f"{vendor:12}{where:10}{facts['requested_size']:12}{facts['sent_size']:12}{came:12}{result.url}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,392 @@
+"""
+Volcengine Seedream: one POST to ``{base}/images/generations``, for text and for references alike.
+
+Source: https://www.volcengine.com/docs/82379/1541523 (China), https://docs.byteplus.com/en/docs/ModelArk/1541523.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aigc_kit import settings
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
+from aigc_kit.image import references, sizes
+from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
+from aigc_kit.settings import Secret
+from aigc_kit.transport import codes, sse
+from aigc_kit.transport.download import Downloader, is_plainly_private
+from aigc_kit.transport.encoding import decode_base64
+from aigc_kit.transport.http import HttpDoor
+from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
+from aigc_kit.transport.replies import (
+    Asked,
+    body_of,
+    checked_object,
+    error_from_body,
+    failure_of,
+    json_of,
+    request_id_of,
+)
+
+BASE_URL = "https://ark.cn-beijing.volces.com/api/v3"
+MODEL = "doubao-seedream-4-5-251128"
+LINK_LIFETIME = timedelta(hours=24)
+"""How long a link to a generated picture lives. Source: the reference page, "valid for 24 hours"."""
+
+MAX_GROUP = 15
+"""References and generated pictures together, in one request."""
+
+_OPTIONS = ["api_key", "base_url", "model", "timeout", "family", "watermark", "size_policy", "max_retries"]
+
+_HINTS = {
+    "ModelNotOpen": "activate the model in the Ark console first",
+    "InvalidEndpointOrModel": f"use a full versioned id such as {MODEL!r}, or an endpoint id 'ep-...'",
+    "AccountOverdueError": "the account is in arrears; top it up",
+}
+
+
+class VolcengineProvider(ImageProvider):
+    """Seedream on Volcengine Ark, or on BytePlus ModelArk through ``base_url``."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Secret | None = None,
+        base_url: str | None = None,
+        model: str | None = None,
+        timeout: float | None = None,
+        family: str | None = None,
+        watermark: bool = False,
+        size_policy: str = "nearest",
+        max_retries: int = 2,
+        **unknown: Any,
+    ) -> None:
+        """
+        Args:
+            api_key: unset: ``VOLCENGINE_API_KEY`` or ``ARK_API_KEY``.
+            base_url: unset: ``VOLCENGINE_BASE_URL``, then Ark in Beijing.
+            model: a full versioned id, or an endpoint ``ep-...``; unset: ``VOLCENGINE_IMAGE_MODEL``.
+            timeout: seconds for one call, tries included; unset: ``VOLCENGINE_TIMEOUT_SECS``, then 300.
+            family: what an ``ep-...`` id cannot tell: one of ``aigc_kit.image.sizes.FAMILIES``.
+            watermark: Ark's own default is on; here it is off.
+            size_policy: ``"nearest"`` makes a size legal, ``"exact"`` refuses one that is not.
+
+        Raises:
+            ConfigurationError: an option is missing, unknown or makes no sense.
+        """
+        settings.reject_unknown(unknown, known=_OPTIONS, what="volcengine")
+        key = settings.credential(api_key, "VOLCENGINE_API_KEY", "ARK_API_KEY", what="Volcengine's api_key")
+        self.base_url = settings.base_url(base_url, "VOLCENGINE_BASE_URL", "ARK_BASE_URL", default=BASE_URL)
+        self.model = settings.option(model, "VOLCENGINE_IMAGE_MODEL", default=MODEL)
+        self.family = family
+        sizes.family_of(self.model, family)
+        self.watermark = watermark
+        self.size_policy = sizes.check_policy(size_policy)
+        self._policy = Policy(
+            settings.seconds(timeout, "VOLCENGINE_TIMEOUT_SECS", default=300.0),
+            settings.whole_number(max_retries, name="max_retries"),
+            paid=True,
+        )
+        self._secrets = (key,)
+        self._door = HttpDoor(self.base_url, key)
+        self._downloader = Downloader()
+
+    @property
+    def name(self) -> str:
+        return "volcengine"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        return (self.base_url,)
+
+    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> ImageResult:
+        return only_picture(self._generate(prompt, size, None, kwargs))
+
+    def image_to_image(
+        self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any
+    ) -> ImageResult:
+        return only_picture(self._generate(prompt, size, reference_images, kwargs))
+
+    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
+        """One request where the model makes groups (4.0, 4.5, 5.0-lite, or a model nobody knows), else ``n``."""
+        family = sizes.family_of(str(kwargs.get("model") or self.model), kwargs.get("family", self.family))
+        if n == 1 or (family and not family.group):
+            return super().image_group(prompt, n=n, size=size, reference_images=reference_images, **kwargs)
+        count = 0 if reference_images is None else len(references.listed(reference_images))
+        if n + count > MAX_GROUP:
+            raise InvalidInputError(
+                f"n={n} with {count} reference pictures: together they may be {MAX_GROUP} at most in one group"
+            )
+        wish = {
+            "sequential_image_generation": "auto",
+            "sequential_image_generation_options": {"max_images": n},
+        }
+        return self._generate(prompt, size, reference_images, {**wish, **kwargs})
+
+    def use_downloader(self, downloader: Downloader) -> None:
+        self._downloader = downloader
+
+    def close(self) -> None:
+        self._door.close()
+        self._downloader.close()
+
+    def _generate(self, prompt: str, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
+        options = dict(options)
+        model = str(options.pop("model", None) or self.model)
+        family = sizes.family_of(model, options.pop("family", self.family))
+        policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
+        run = self._per_call(options)
+        headers = _text_map(options.pop("extra_headers", None))
+        watermark = options.pop("watermark", self.watermark)
+        sent_size, warnings = sizes.fit_seedream(sizes.parse(size), family, policy=policy)
+        pictures = None if given is None else self._references(given, family, run.timeout)
+        body = to_body(prompt, model=model, size=sent_size, watermark=watermark, pictures=pictures, options=options)
+        asked = Asked("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
+
+        def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
+            reply = self._door.post("/images/generations", body, asked=asked, deadline=deadline, headers=headers)
+            return _read(reply, asked, deadline)
+
+        try:
+            (answer, request_id), requests = run.run(attempt)
+        except AIGCError as error:
+            raise _with_hint(error) from error.__cause__
+        facts = {
+            "model": model,
+            "requested_size": str(size),
+            "sent_size": sent_size,
+            "warnings": warnings,
+            "attempts": [{"provider": "volcengine", "model": model, "requests": requests, "outcome": "ok"}],
+        }
+        return from_reply(answer, asked=asked, request_id=request_id, facts=facts, sent=body)
+
+    def _per_call(self, options: dict[str, Any]) -> Policy:
+        timeout, retries = options.pop("timeout", None), options.pop("max_retries", None)
+        return Policy(
+            self._policy.timeout if timeout is None else settings.seconds(timeout, default=0),
+            self._policy.max_retries if retries is None else settings.whole_number(retries, name="max_retries"),
+            paid=True,
+            retry_ambiguous=bool(options.pop("retry_ambiguous", self._policy.retry_ambiguous)),
+        )
+
+    def _references(self, given: Any, family: sizes.Family | None, timeout: float) -> list[str]:
+        limits = references.Limits(
+            count=family.references if family else 14,
+            types=family.reference_types if family else sizes.FAMILIES["4.5"].reference_types,
+            bytes=family.reference_bytes if family else 10_000_000,
+            min_side=15,
+            max_ratio=family.max_ratio if family else 16,
+            public_addresses=True,
+            what=f"Seedream {family.name}" if family else "Seedream",
+        )
+        fetch: Callable[[str], bytes] = lambda url: self._downloader.fetch(url, timeout=min(timeout, 60)).data  # noqa: E731
+        found = references.resolve(given, limits, fetch, is_public=_is_public)
+        return [reference.address or reference.data_uri() for reference in found]
+
+
+def _is_public(url: str) -> bool:
+    from aigc_kit.transport.download import DownloadError, check_address, origin
+
+    try:
+        check_address(url)
+    except DownloadError:
+        return False
+    where = origin(url)
+    return where is not None and not is_plainly_private(where[0])
+
+
+def _text_map(value: Any) -> Mapping[str, str] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
+        raise ConfigurationError("extra_headers must map names to texts")
+    return value
+
+
+def to_body(
+    prompt: str, *, model: str, size: str, watermark: bool, pictures: list[str] | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """
+    The JSON that Ark takes.
+
+    ``pictures``: addresses or ``data:`` URIs; one goes as a bare string. ``options`` win over everything but these.
+    ``extra_body`` in them is merged in last.
+    """
+    fields = {name: value for name, value in options.items() if name != "extra_body" and value is not None}
+    body: dict[str, Any] = {
+        "model": model,
+        "prompt": prompt,
+        "size": size,
+        "response_format": "url",
+        "watermark": watermark,
+        **fields,
+    }
+    if pictures is not None:
+        body["image"] = pictures[0] if len(pictures) == 1 else pictures
+    extra = options.get("extra_body")
+    if extra is not None and not isinstance(extra, Mapping):
+        raise ConfigurationError(f"extra_body must be a dict, got {type(extra).__name__}")
+    return {**body, **(extra or {})}
+
+
+def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any], str]:
+    """(answer, request id): a JSON object, or the events of a stream gathered into the same shape."""
+    kind = reply.headers.get("content-type", "")
+    if reply.status == 200 and "event-stream" in kind:
+        answer = _gathered(reply, asked, deadline)
+    else:
+        raw = body_of(asked, reply, deadline)
+        answer = json_of(asked, raw, reply.headers)
+    return answer, request_id_of(reply.headers)
+
+
+def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
+    """
+    The events of ``stream=true`` as one reply: what came before a cut is kept, and the cut is its last error.
+
+    Source: https://www.volcengine.com/docs/82379/1824137, read 2026-11-22.
+    """
+    answer: dict[str, Any] = {"data": []}
+    finished = False
+    cut: AIGCError | None = None
+    try:
+        with deadline_of(deadline):
+            for raw in sse.events(reply.chunks()):
+                if raw.strip() == b"[DONE]":
+                    finished = True
+                    break
+                event = _event(raw)
+                kind = str(event.get("type", ""))
+                if kind.endswith(("partial_succeeded", "partial_failed")):
+                    answer["data"].append(event)
+                elif kind.endswith("completed"):
+                    finished = True
+                    answer["usage"] = event.get("usage")
+                elif event.get("error"):
+                    cut = error_from_body(asked, event, status=200, headers=reply.headers)
+                for name in ("model", "created"):
+                    if event.get(name):
+                        answer.setdefault(name, event[name])
+    except WireError as error:
+        cut = failure_of(asked, error, deadline)
+    finally:
+        reply.drain()
+    if not finished and cut is None and not answer["data"]:
+        cut = failure_of(asked, WireError("the stream ended before anything came", sent=True), deadline)
+    if not finished and cut is None:
+        cut = failure_of(asked, WireError("the stream ended before it was complete", sent=True), deadline)
+    if cut is not None and not answer["data"]:
+        raise cut
+    answer["cut"] = cut
+    return answer
+
+
+def _event(raw: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(raw)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def from_reply(
+    answer: dict[str, Any], *, asked: Asked, request_id: str, facts: dict[str, Any], sent: Mapping[str, Any]
+) -> ImageGroup:
+    """
+    Every picture and every error of a reply, in order.
+
+    Reads ``{"model", "created", "data": [{"url" | "b64_json", "size"} | {"error": {"code", "message"}}], "usage"}``.
+
+    Raises:
+        ProviderError: the reply is an error as a whole, or has nothing in it.
+    """
+    checked_object(asked, answer, {})
+    items = answer.get("data")
+    if not isinstance(items, list) or not items:
+        raise InvalidReplyError(
+            f"volcengine answered 200 without a picture and without an error; its fields: {sorted(answer)}",
+            provider="volcengine", model=asked.model, request_id=request_id, status_code=200, body=answer,
+            billed="unknown",
+        )  # fmt: skip
+    group = ImageGroup()
+    usage = answer.get("usage") if isinstance(answer.get("usage"), dict) else {}
+    for index, item in enumerate(items):
+        place = item.get("image_index", index) if isinstance(item, dict) else index
+        try:
+            picture = _picture(item, answer, asked, request_id)
+        except AIGCError as error:
+            error.index = place if isinstance(place, int) else index
+            group.errors.append(error)
+            continue
+        picture.metadata = {**facts, "request_id": request_id, "usage": usage, **picture.metadata}
+        picture.metadata["warnings"] = list(facts["warnings"])
+        if not picture.mime_type:
+            picture.mime_type = _mime_type(item, sent)
+        group.images.append(picture)
+    if answer.get("cut"):
+        answer["cut"].index = len(items)
+        group.errors.append(answer["cut"])
+    return group
+
+
+def _picture(item: Any, answer: dict[str, Any], asked: Asked, request_id: str) -> ImageResult:
+    if isinstance(item, dict) and item.get("error"):
+        error = error_from_body(asked, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
+        error.billed = "no"  # "failed pictures are not billed", the reference page says
+        raise error
+    known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
+    url = item.get("url") if isinstance(item, dict) else None
+    text = item.get("b64_json") if isinstance(item, dict) else None
+    if isinstance(text, str) and text:
+        try:
+            result = ImageResult.from_bytes(decode_base64(text), provider="volcengine")
+        except ValueError as error:
+            raise InvalidReplyError(
+                f"volcengine sent a picture whose base64 is broken: {error}", provider="volcengine", model=asked.model,
+                request_id=request_id, status_code=200, billed="yes",
+            ) from None  # fmt: skip
+    elif isinstance(url, str) and url.startswith(("https://", "http://")):
+        result = ImageResult(url=url, provider="volcengine")
+        result.metadata |= {"source_url": url, "expires_at": _expiry(item, answer)}
+    else:
+        raise InvalidReplyError(
+            "volcengine sent an entry that is neither a picture nor an error", provider="volcengine",
+            model=asked.model, request_id=request_id, status_code=200, body=item, billed="unknown",
+        )  # fmt: skip
+    try:
+        size = sizes.parse(item.get("size"))
+        result.metadata |= {"width": size.width or result.width, "height": size.height or result.height}
+    except InvalidInputError:
+        result.metadata |= {"width": result.width, "height": result.height}
+    extra = {name: value for name, value in item.items() if name not in known}
+    if extra:
+        result.metadata["layer"] = extra
+    return result
+
+
+def _expiry(item: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    created = item.get("created") or answer.get("created")
+    now = datetime.now(UTC)
+    try:
+        born = datetime.fromtimestamp(float(created), UTC) if created else now
+    except (TypeError, ValueError, OverflowError, OSError):
+        born = now
+    return (min(born, now) + LINK_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _mime_type(item: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
+    """What Ark says the format is; it makes JPEG unless it was asked for something else."""
+    word = str(item.get("output_format") or sent.get("output_format") or "jpeg").lower()
+    return "image/jpeg" if word in ("jpg", "jpeg") else f"image/{word}"
+
+
+def _with_hint(error: AIGCError) -> AIGCError:
+    code = getattr(error, "code", "")
+    hint: Iterable[str] = (text for stem, text in _HINTS.items() if code and code.split(".")[0] == stem)
+    for text in hint:
+        error.args = (f"{error}; {text}",)
+    return error

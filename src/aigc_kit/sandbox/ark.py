@@ -1,0 +1,189 @@
+"""
+Volcengine Ark's picture endpoint: its paths, size rules, limits, error bodies and links that die.
+
+Source: https://www.volcengine.com/docs/82379/1541523 and .../1299023, probes by third parties, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from aigc_kit.sandbox.drawing import draw
+from aigc_kit.sandbox.server import Answer, Request
+
+if TYPE_CHECKING:
+    from aigc_kit.sandbox.server import Sandbox
+
+# name -> least pixels, most pixels, presets with the pixels they give, most references, groups
+_MODELS: tuple[tuple[str, int, int, dict[str, str], int, bool], ...] = (
+    ("seedream-3-0", 262144, 4194304, {}, 0, False),
+    ("seededit-3-0", 262144, 4194304, {"adaptive": "1024x1024"}, 1, False),
+    ("seedream-4-0", 921600, 16777216, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True),
+    ("seedream-4-5", 3686400, 16777216, {"2k": "2048x2048", "4k": "4096x4096"}, 14, True),
+    ("seedream-5-0-pro", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False),
+    ("seedream-5-0-flash", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False),
+    ("seedream-5-0", 3686400, 16777216, {"2k": "2048x2048", "3k": "3072x3072", "4k": "4096x4096"}, 14, True),
+)
+_OWN_ENDPOINT = ("ep-", 1, 1 << 40, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True)
+_BLOCKED = re.compile(r"\[blocked\]|\[违规\]")
+_ANSWER_BLOCKED = re.compile(r"\[blocked picture ?(\d*)\]")
+
+
+def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+    """The reply of Ark, or None for a path that is not Ark's."""
+    if request.path.startswith("/ark-content/"):
+        return _file(request, sandbox)
+    if request.path != "/api/v3/images/generations":
+        return None
+    if sandbox.api_key and request.headers.get("authorization") != f"Bearer {sandbox.api_key}":
+        return _error(401, "AuthenticationError", "The API key doesn't exist", kind="Unauthorized")
+    try:
+        body = request.json()
+    except ValueError:
+        return _error(400, "InvalidParameter", "The request body is not valid JSON")
+    if not isinstance(body, dict):
+        return _error(400, "InvalidParameter", "The request body must be an object")
+    return _generate(body, sandbox)
+
+
+def _generate(body: dict[str, Any], sandbox: Sandbox) -> Answer:
+    for name in ("model", "prompt"):
+        if not isinstance(body.get(name), str) or not body[name]:
+            return _error(400, "MissingParameter", f"missing one or multiple required parameters: {name}", param=name)
+    model = re.sub(r"^(doubao-|dola-)", "", body["model"])
+    known = next((row for row in _MODELS if re.fullmatch(row[0] + r"(-lite|-t2i|-i2i)?-\d{6}", model)), None)
+    row = _OWN_ENDPOINT if model.startswith("ep-") else known
+    if row is None:
+        return _error(404, "InvalidEndpointOrModel.NotFound", f"The model or endpoint {body['model']} does not exist",
+                      kind="NotFound")  # fmt: skip
+    if _BLOCKED.search(body["prompt"]):
+        return _error(400, "InputTextSensitiveContentDetected", "The request failed because the input text may contain"
+                      " sensitive information.")  # fmt: skip
+    pictures = body.get("image") or []
+    pictures = pictures if isinstance(pictures, list) else [pictures]
+    if len(pictures) > row[4]:
+        return _error(400, "InvalidParameter", f"number of reference images cannot exceed {row[4]}", param="image")
+    for picture in pictures:
+        if problem := _picture_problem(picture):
+            return _error(400, "InvalidImageURL.InvalidFormat", problem, param="image")
+    wish = body.get("sequential_image_generation", "disabled")
+    if "sequential_image_generation" in body and not row[5]:
+        return _error(400, "InvalidParameter.UnsupportedParameter",
+                      f"sequential_image_generation is not supported for {body['model']}", param="sequential_image_generation")  # fmt: skip
+    size = _pixels(body.get("size", "2048x2048"), row)
+    if isinstance(size, Answer):
+        return size
+    count = 1
+    if wish == "auto":
+        count = int((body.get("sequential_image_generation_options") or {}).get("max_images", 15))
+        if not 1 <= count <= 15 or count + len(pictures) > 15:
+            return _error(400, "InvalidParameter", "max_images and references exceed 15",
+                          param="sequential_image_generation_options")  # fmt: skip
+    return _drawn(body, sandbox, size, count)
+
+
+def _pixels(size: Any, row: tuple[str, int, int, dict[str, str], int, bool]) -> tuple[int, int] | Answer:
+    _, least, most, presets, _, _ = row
+    text = str(size)
+    if text.lower() in presets:
+        text = presets[text.lower()]
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not found or (set(presets) == {"adaptive"} and size != "adaptive"):
+        return _size_error(f"size must be one of 'WIDTHxHEIGHT', {', '.join(map(repr, presets))}")
+    width, height = int(found[1]), int(found[2])
+    if width * height < least:
+        return _size_error(f"image size must be at least {least} pixels")
+    if width * height > most:
+        return _size_error(f"image size must be at most {most} pixels")
+    if width > 16 * height or height > 16 * width:
+        return _size_error("image aspect ratio must be between 1/16 and 16")
+    return width, height
+
+
+def _picture_problem(picture: Any) -> str:
+    if not isinstance(picture, str) or not picture:
+        return "image must be a URL or a data URI"
+    if picture.startswith("https://"):
+        return ""
+    found = re.match(r"data:image/[a-z0-9+.-]+;base64,", picture)
+    if not found:
+        return "image must be a public https URL or data:image/<lower case format>;base64,..."
+    try:
+        data = base64.b64decode(picture[found.end() :], validate=True)
+    except ValueError:
+        return "image is not valid base64"
+    return "" if len(data) <= 30_000_000 else "image is too large"
+
+
+def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count: int) -> Answer:
+    width, height = size
+    form = "PNG" if body.get("output_format") == "png" else "JPEG"
+    blocked = _ANSWER_BLOCKED.search(body["prompt"])
+    at_fault = int(blocked[1] or 0) if blocked else -1
+    data: list[dict[str, Any]] = []
+    for index in range(count):
+        if index == at_fault:
+            data.append({"error": {"code": "OutputImageSensitiveContentDetected", "message": "The request failed because"
+                                   f" the output image may contain sensitive information. Request id: {_id(body)}"}})  # fmt: skip
+            continue
+        note = "AI生成" if body.get("watermark", True) else ""
+        picture = draw(body["prompt"], width, height, form=form, note=note, salt=f"ark{index}")
+        entry: dict[str, Any] = {"size": f"{width}x{height}"}
+        if body.get("response_format") == "b64_json":
+            entry["b64_json"] = base64.b64encode(picture).decode()
+        else:
+            entry["url"] = _link(picture, form, sandbox)
+        data.append(entry)
+    good = sum("error" not in entry for entry in data)
+    if not good:
+        return Answer(200, {"error": data[0]["error"]}, {"x-request-id": _id(body)})
+    tokens = good * width * height // 256
+    return Answer(
+        200,
+        {
+            "model": body["model"],
+            "created": int(time.time()),
+            "data": data,
+            "usage": {"generated_images": good, "output_tokens": tokens, "total_tokens": tokens},
+        },
+        {"x-request-id": _id(body)},
+    )
+
+
+def _link(picture: bytes, form: str, sandbox: Sandbox) -> str:
+    mark = hashlib.sha256(picture).hexdigest()
+    name = f"ark-content/{mark[:24]}.{form.lower()}"
+    sandbox.keep(name, picture, f"image/{form.lower()}")
+    return f"{sandbox.url}/{name}?X-Tos-Expires=86400&X-Tos-Signature={mark[24:]}%2F{mark[:8]}"
+
+
+def _file(request: Request, sandbox: Sandbox) -> Answer:
+    """A signed link: for GET only, without credentials, while it lives, with its query byte for byte."""
+    entry = sandbox.files.get(request.path.lstrip("/"))
+    if entry is None:
+        return Answer(404, "<Error><Code>NoSuchKey</Code></Error>", {"content-type": "application/xml"})
+    data, kind, dies = entry
+    mark = hashlib.sha256(data).hexdigest()
+    signed = request.query.get("X-Tos-Signature") == f"{mark[24:]}/{mark[:8]}"
+    if request.method != "GET" or not signed or "authorization" in request.headers or time.monotonic() > dies:
+        return Answer(403, "<Error><Code>AccessDenied</Code></Error>", {"content-type": "application/xml"})
+    return Answer(200, data, {"content-type": kind})
+
+
+def _id(body: dict[str, Any]) -> str:
+    return "02176" + hashlib.sha256(repr(sorted(body)).encode() + str(time.monotonic_ns()).encode()).hexdigest()[:40]
+
+
+def _size_error(why: str) -> Answer:
+    return _error(400, "InvalidParameter", f"The parameter `size` specified in the request is not valid: {why}",
+                  param="size")  # fmt: skip
+
+
+def _error(status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest") -> Answer:
+    mark = _id({"error": code})
+    body = {"error": {"code": code, "message": f"{message}. Request id: {mark}", "param": param, "type": kind}}
+    return Answer(status, body, {"x-request-id": mark})

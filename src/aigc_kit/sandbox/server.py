@@ -1,0 +1,241 @@
+"""The server under all sandbox vendors: the standard library's threading server, scripts and a record of requests."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "cookie"})
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request that arrived. Credentials in ``headers`` (lower-case names) are masked; ``body`` is JSON where it is."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Answer:
+    """
+    A reply.
+
+    ``body``: bytes, text, JSON, or an iterable of bytes for a chunked reply. ``delay``: seconds before the head.
+    """
+
+    status: int = 200
+    body: Any = b""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    delay: float = 0.0
+
+
+@dataclass
+class Request:
+    """A request as the vendors' rules see it, credentials included."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    raw: bytes
+
+    def json(self) -> Any:
+        """Raises ``ValueError`` when the body is no JSON."""
+        return json.loads(self.raw)
+
+
+class Sandbox:
+    """
+    A loopback server that stands in for the vendors; a context manager.
+
+    ``url`` is its address, ``requests`` what arrived. ``answer`` scripts the next replies; without a script the
+    vendor's rules make them from the request.
+    """
+
+    def __init__(
+        self, *, host: str = "127.0.0.1", port: int = 0, api_key: str = "sandbox-key", link_lifetime: float = 86400.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            port: 0 takes a free one.
+            api_key: what the vendors accept as key or token; ``""`` accepts any.
+            link_lifetime: seconds that Ark's download links live.
+            tls: serve https with this context.
+        """
+        self.api_key = api_key
+        self.link_lifetime = link_lifetime
+        self.requests: list[Recorded] = []
+        self.files: dict[str, tuple[bytes, str, float]] = {}
+        self._scripts: list[tuple[str, Answer]] = []
+        self._lock = threading.Lock()
+        self._server = _Server((host, port), _Handler)
+        self._server.sandbox = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "https" if tls is not None else "http"
+        self.url = f"{scheme}://{host}:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    @property
+    def ark_url(self) -> str:
+        """``base_url`` for Volcengine."""
+        return f"{self.url}/api/v3"
+
+    def image_options(self, provider: str) -> dict[str, Any]:
+        """Provider options that point ``ImageClient(provider, ...)`` here."""
+        if provider in ("gemini", "google"):
+            from google.oauth2.credentials import Credentials
+
+            return {
+                "project": "sandbox",
+                "location": "global",
+                "credentials": Credentials(token=self.api_key),
+                "base_url": self.url,
+            }
+        return {"api_key": self.api_key, "base_url": self.ark_url}
+
+    def answer(
+        self, status: int = 200, body: Any = b"", *, headers: dict[str, str] | None = None, delay: float = 0.0,
+        path: str = "", times: int = 1,
+    ) -> None:  # fmt: skip
+        """Answer the next ``times`` requests whose path contains ``path`` with this instead of by the rules."""
+        with self._lock:
+            self._scripts += [(path, Answer(status, body, dict(headers or {}), delay))] * times
+
+    def reset(self) -> None:
+        """Forget requests and scripts."""
+        with self._lock:
+            self.requests.clear()
+            self._scripts.clear()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def handle(self, request: Request) -> Answer:
+        """The reply to a request: scripted, or by the rules of the vendor whose path it has."""
+        with self._lock:
+            self.requests.append(_recorded(request))
+            for place, (path, script) in enumerate(self._scripts):
+                if path in request.path:
+                    del self._scripts[place]
+                    return script
+        from aigc_kit.sandbox import ark, gemini
+
+        for vendor in (ark, gemini):
+            reply: Answer | None = vendor.handle(request, self)
+            if reply is not None:
+                return reply
+        return Answer(404, {"error": {"message": f"the sandbox has nothing at {request.path}", "code": "404"}})
+
+    def keep(self, name: str, data: bytes, content_type: str) -> None:
+        """Let ``GET /name`` answer with these bytes while the link lives."""
+        with self._lock:
+            self.files[name] = (data, content_type, time.monotonic() + self.link_lifetime)
+
+
+def _recorded(request: Request) -> Recorded:
+    headers = {name: "***" if name in _SECRET_HEADERS else value for name, value in request.headers.items()}
+    try:
+        body = request.json()
+    except ValueError:
+        body = request.raw
+    return Recorded(request.method, request.path, request.query, headers, body)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    sandbox: Sandbox
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients hang up; that is their right and no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def _serve(self) -> None:
+        url = urlsplit(self.path)
+        request = Request(
+            self.command,
+            unquote(url.path),
+            {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()},
+            {name.lower(): value for name, value in self.headers.items()},
+            self._read(),
+        )
+        self._reply(self.server.sandbox.handle(request))
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
+
+    def _read(self) -> bytes:
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = b""
+        while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def _reply(self, answer: Answer) -> None:
+        if answer.delay:
+            time.sleep(answer.delay)
+        body, kind = _encoded(answer.body)
+        headers = {"content-type": kind, **{name.lower(): value for name, value in answer.headers.items()}}
+        if isinstance(body, bytes):
+            headers.setdefault("content-length", str(len(body)))
+        else:
+            headers.setdefault("transfer-encoding", "chunked")
+        self.send_response(answer.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if isinstance(body, bytes):
+            self.wfile.write(body)
+            return
+        for piece in body:
+            if piece:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+
+
+def _encoded(body: Any) -> tuple[bytes | Iterator[bytes], str]:
+    if isinstance(body, bytes):
+        return body, "application/octet-stream"
+    if isinstance(body, str):
+        return body.encode(), "text/plain; charset=utf-8"
+    pieces = isinstance(body, list) and bool(body) and all(isinstance(piece, bytes) for piece in body)
+    if isinstance(body, (dict, list)) and not pieces:
+        return json.dumps(body, ensure_ascii=False).encode(), "application/json"
+    return iter(body), "text/event-stream"

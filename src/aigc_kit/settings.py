@@ -1,0 +1,177 @@
+"""The one reader of the environment; it hands secrets out masked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from aigc_kit.errors import ConfigurationError, MissingCredentialError
+
+
+class Secret:
+    """
+    A credential that no repr, traceback or pickle shows.
+
+    A secret that came from a variable is pickled as that variable's name and read again where it is unpickled.
+    """
+
+    __slots__ = ("_value", "variable")
+
+    def __init__(self, value: str, variable: str = "") -> None:
+        self._value = value
+        self.variable = variable
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret(from {self.variable})" if self.variable else "Secret('***')"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> Any:
+        if self.variable:
+            return _from_variable, (self.variable,)
+        return Secret, (self._value,)
+
+
+def _from_variable(variable: str) -> Secret:
+    return Secret(os.environ.get(variable, "").strip(), variable)
+
+
+def load_dotenv(path: str | os.PathLike[str] | None = None) -> bool:
+    """
+    Read ``.env`` (the nearest one above the working directory, or ``path``) into the environment.
+
+    Variables that are already set win. Returns whether a file was found. The library never does this by itself.
+    """
+    import dotenv
+
+    return bool(dotenv.load_dotenv(path or dotenv.find_dotenv(usecwd=True)))
+
+
+def variable(*names: str) -> str:
+    """The first of these variables that is set and not blank, else ``""``."""
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return value
+    return ""
+
+
+def option(explicit: str | None, *names: str, default: str = "") -> str:
+    """An option as given, else from the first variable that is set, else ``default``."""
+    return explicit if explicit is not None else variable(*names) or default
+
+
+def credential(explicit: str | Secret | None, *names: str, what: str) -> Secret:
+    """
+    A credential as given, else from the first variable that is set.
+
+    Raises:
+        MissingCredentialError: there is none; the message names ``names``.
+    """
+    found = optional_credential(explicit, *names, what=what)
+    if found is None:
+        raise MissingCredentialError(f"{what} is missing: pass it explicitly or set {' or '.join(names)}")
+    return found
+
+
+def optional_credential(explicit: str | Secret | None, *names: str, what: str) -> Secret | None:
+    """Like ``credential``, with None where there is none."""
+    if isinstance(explicit, Secret):
+        return explicit
+    if explicit is not None:
+        # The type first: vendors answer a key of the wrong type with a type error deep inside an SDK.
+        if not isinstance(explicit, str) or not explicit.strip():
+            raise MissingCredentialError(
+                f"{what} must be a text that is not blank, got {type(explicit).__name__}"
+                + (f"; leave it out to use {' or '.join(names)}" if names else "")
+            )
+        return _header_safe(Secret(explicit.strip()), what)
+    for name in names:
+        value = os.environ.get(name, "").strip()
+        if value:
+            return _header_safe(Secret(value, name), f"{what} from {name}")
+    return None
+
+
+def _header_safe(secret: Secret, what: str) -> Secret:
+    """Keys travel in a header: refuse what cannot, without showing it."""
+    if not secret.reveal().isascii() or not secret.reveal().isprintable():
+        raise MissingCredentialError(f"{what} has characters that no key has (not printable ASCII); copy it again")
+    return secret
+
+
+def seconds(value: float | str | None, *names: str, default: float) -> float:
+    """
+    A time span in seconds: as given, else from the first variable that is set, else ``default``.
+
+    Raises:
+        ConfigurationError: not a finite number above 0.
+    """
+    given = value if value is not None else variable(*names) or default
+    try:
+        number = float(given)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(given, bool) or not 0 < number < float("inf"):
+        source = "" if value is not None or not names else f" (from {' or '.join(names)})"
+        raise ConfigurationError(f"timeout must be seconds above 0, got {given!r}{source}")
+    return number
+
+
+def whole_number(value: Any, *, name: str, minimum: int = 0) -> int:
+    """
+    An option that counts something.
+
+    Raises:
+        ConfigurationError: not a whole number of at least ``minimum``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ConfigurationError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
+    return value
+
+
+def base_url(explicit: str | None, *names: str, default: str = "") -> str:
+    """
+    The address of an API without a trailing slash: as given, else from a variable, else ``default``.
+
+    Raises:
+        ConfigurationError: not an http(s) address.
+    """
+    from urllib.parse import urlsplit
+
+    address = option(explicit, *names, default=default).strip().rstrip("/")
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and (parts.port or 1)
+    except ValueError:
+        good = False
+    if not good or any(c.isspace() or ord(c) < 33 for c in address):
+        raise ConfigurationError(
+            f"base_url must be an http(s) address like 'https://api.example.com/v1', got {_without_userinfo(address)!r}"
+        )
+    return address
+
+
+def _without_userinfo(address: str) -> str:
+    head, sep, tail = address.rpartition("@")
+    return f"***@{tail}" if sep and head else address
+
+
+def reject_unknown(options: Mapping[str, Any], *, known: list[str], what: str) -> None:
+    """
+    Refuse options that nobody would read.
+
+    Raises:
+        ConfigurationError: names the unknown ones and those that exist.
+    """
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ConfigurationError(f"{what} has no option {', '.join(map(repr, unknown))}; it has: {', '.join(known)}")

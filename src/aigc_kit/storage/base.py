@@ -1,0 +1,152 @@
+"""What a store is, the rules for keys, and public addresses."""
+
+from __future__ import annotations
+
+import unicodedata
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import quote, urlsplit
+
+from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.transport.encoding import decode_base64
+
+MAX_KEY_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """
+    An object that lies in a store.
+
+    ``url`` is its public address, ``size`` its length in bytes, ``etag`` the store's own mark of this content.
+    """
+
+    url: str
+    key: str
+    size: int
+    content_type: str
+    etag: str = ""
+    bucket: str = ""
+
+
+class Storage(ABC):
+    """
+    A place for bytes that gives them an address. Shared by threads.
+
+    Keys are 1 to 1024 bytes of UTF-8, normalised to NFC. Refused: a leading or trailing ``/``, ``//``, ``.`` and ``..``
+    segments, backslashes, control characters.
+    """
+
+    @abstractmethod
+    def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+        """
+        Store ``data`` under ``key``, whole or not at all; an object of that key is replaced.
+
+        Raises:
+            InvalidInputError: the key breaks the rules.
+            StorageError: the store failed.
+        """
+
+    @abstractmethod
+    def exists(self, key: str) -> StoredObject | None:
+        """
+        The object under ``key``, or None.
+
+        Raises:
+            InvalidInputError: the key breaks the rules.
+            StorageError: the store failed.
+        """
+
+    def upload_base64(self, data: str, key: str, *, content_type: str) -> StoredObject:
+        """
+        Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole ``data:`` URI.
+
+        Raises:
+            InvalidInputError: ``data`` is no base64, or the key breaks the rules.
+            StorageError: the store failed.
+        """
+        try:
+            raw = decode_base64(data)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise InvalidInputError(f"data must be base64 text: {error}") from None
+        return self.upload_bytes(raw, key, content_type=content_type)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The addresses that the user named for this store; pictures may be fetched from there without a guard."""
+        return ()
+
+    def close(self) -> None:  # noqa: B027 - a store may have nothing to close
+        """Give connections back. The store can still be used; it opens new ones."""
+
+    def __enter__(self) -> Storage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_key(key: str) -> str:
+    """
+    The key in its normal form.
+
+    Raises:
+        InvalidInputError: it breaks the rules; the message says which.
+    """
+    if not isinstance(key, str):
+        raise InvalidInputError(f"a storage key must be a str, got {type(key).__name__}")
+    key = unicodedata.normalize("NFC", key)
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"storage key {key[:60]!r} is no valid Unicode") from None
+    problem = ""
+    if not 1 <= size <= MAX_KEY_BYTES:
+        problem = f"must have 1 to {MAX_KEY_BYTES} bytes of UTF-8, it has {size}"
+    elif "\\" in key:
+        problem = "must not have a backslash; use '/'"
+    elif any(unicodedata.category(char) == "Cc" for char in key):
+        problem = "must not have control characters"
+    elif key.startswith("/") or key.endswith("/") or "//" in key:
+        problem = "must not begin or end with '/' or have '//' in it"
+    elif any(segment in (".", "..") for segment in key.split("/")):
+        problem = "must not have '.' or '..' as a segment"
+    if problem:
+        raise InvalidInputError(f"storage key {key[:60]!r} {problem}")
+    return key
+
+
+def public_base(domain: str, *, what: str) -> str:
+    """
+    A public address without trailing slash from ``cdn.example.com``, with or without scheme, port and path.
+
+    Raises:
+        ConfigurationError: it has a query, a fragment, credentials or white space, or no host.
+    """
+    text = domain.strip()
+    address = text if "://" in text else f"https://{text}"
+    try:
+        parts = urlsplit(address)
+        good = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and not (parts.query or parts.fragment or parts.username or parts.password)
+            and not any(char.isspace() or char in "?#\\" for char in text)
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigurationError(
+            f"{what} must be a domain or http(s) address like 'https://assets.example.com', without query, fragment"
+            f" or credentials; got {domain.split('@')[-1][:80]!r}"
+        )
+    return address.rstrip("/")
+
+
+def address_of(base: str, key: str) -> str:
+    """The public address of a key: percent-encoded once, ``/`` kept."""
+    return f"{base}/{quote(key, safe='/~')}"

@@ -1,0 +1,66 @@
+"""Cloudflare R2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aigc_kit import settings
+from aigc_kit.errors import ConfigurationError
+from aigc_kit.settings import Secret
+from aigc_kit.storage.s3 import S3Storage
+
+
+class R2Storage(S3Storage):
+    """
+    A bucket of Cloudflare R2, read by the public through a domain connected to it.
+
+    Unset options come from ``R2_ACCESS_KEY_ID``, ``R2_ACCESS_KEY_SECRET``, ``R2_ENDPOINT``, ``R2_BUCKET_NAME`` and
+    ``R2_PUBLIC_DOMAIN``.
+    """
+
+    def __init__(
+        self,
+        access_key_id: str | Secret | None = None,
+        access_key_secret: str | Secret | None = None,
+        endpoint: str | None = None,
+        bucket: str | None = None,
+        public_domain: str | None = None,
+        *,
+        cache_control: str | None = "public, max-age=31536000, immutable",
+        timeout: float | None = None,
+        max_retries: int = 2,
+        max_pool_connections: int = 100,
+        proxies: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            endpoint: ``https://<account>.r2.cloudflarestorage.com``, without the bucket.
+            public_domain: with or without ``https://``, port and path. The S3 endpoint itself is never public.
+            cache_control: see ``S3Storage``; so are the other options.
+
+        Raises:
+            MissingCredentialError: a key is neither given nor set.
+            ConfigurationError: another option is missing or makes no sense.
+        """
+        super().__init__(
+            _required(bucket, "R2_BUCKET_NAME", "bucket"),
+            endpoint_url=_required(endpoint, "R2_ENDPOINT", "endpoint"),
+            region="auto",
+            public_base_url=_required(public_domain, "R2_PUBLIC_DOMAIN", "public_domain"),
+            access_key_id=settings.credential(access_key_id, "R2_ACCESS_KEY_ID", what="access_key_id"),
+            secret_access_key=settings.credential(
+                access_key_secret, "R2_ACCESS_KEY_SECRET", "R2_SECRET_ACCESS_KEY", what="access_key_secret"
+            ),
+            cache_control=cache_control,
+            timeout=timeout,
+            max_retries=max_retries,
+            max_pool_connections=max_pool_connections,
+            proxies=proxies,
+        )
+
+
+def _required(value: str | None, variable: str, name: str) -> str:
+    found = settings.option(value, variable)
+    if not found:
+        raise ConfigurationError(f"R2Storage needs {name}: pass it or set {variable}")
+    return found

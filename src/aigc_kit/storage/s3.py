@@ -1,0 +1,193 @@
+"""Amazon S3, and every server that speaks its protocol."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from aigc_kit import settings
+from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
+from aigc_kit.settings import Secret
+from aigc_kit.storage.base import Storage, StoredObject, address_of, check_key, public_base
+from aigc_kit.transport import aws
+from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.pool import Deadline
+
+# Codes that a second try may cure though their status does not say so.
+# Source: https://developers.cloudflare.com/r2/api/error-codes/ read 2026-11-22.
+_RETRYABLE_CODES = frozenset({"IncompleteBody", "ClientDisconnect", "BadDigest", "RequestTimeout", "SlowDown"})
+_HINTS = {
+    "NoSuchBucket": "the bucket does not exist",
+    "InvalidAccessKeyId": "the access key id is not known there",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key id",
+    "Unauthorized": "the server takes neither the keys nor the signature; R2 says so of checksum trailers too",
+    "AccessDenied": "the keys may not write to this bucket",
+    "NoCredentialsError": "no AWS credentials were found: pass access_key_id and secret_access_key, or set "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "NoRegionError": "no region: pass region= or set AWS_REGION",
+}
+
+
+class S3Storage(Storage):
+    """
+    A bucket behind the S3 protocol.
+
+    An upload is one PUT with the SHA-256 of its bytes, which the server checks; it is repeated after connection
+    failures, 429 and 5xx (a repeated PUT changes nothing). ``cache_control`` is right for keys made from content
+    hashes, as ``ImageClient`` makes them; pass ``None`` for keys that change their content.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        public_base_url: str | None = None,
+        access_key_id: str | Secret | None = None,
+        secret_access_key: str | Secret | None = None,
+        session_token: str | Secret | None = None,
+        profile: str | None = None,
+        cache_control: str | None = "public, max-age=31536000, immutable",
+        timeout: float | None = None,
+        max_retries: int = 2,
+        max_pool_connections: int = 100,
+        proxies: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        Args:
+            bucket: its name; not part of the endpoint.
+            endpoint_url: of a compatible server; None is AWS.
+            public_base_url: where the public reads objects; None is the bucket's own address.
+            access_key_id: both keys or none; none means the machine's chain of variables, profiles and roles.
+            timeout: seconds for one operation, tries included (default 120).
+            max_pool_connections: idle connections that are kept; as many as threads that upload.
+            proxies: ``{"https": "http://host:port"}``; with explicit keys the machine's own are not used.
+
+        Raises:
+            ConfigurationError: an option is missing or makes no sense.
+        """
+        if not isinstance(bucket, str) or not bucket.strip() or "/" in bucket:
+            raise ConfigurationError(f"bucket must be the name of a bucket, got {bucket!r}")
+        if (access_key_id is None) != (secret_access_key is None):
+            raise ConfigurationError("access_key_id and secret_access_key belong together: pass both or neither")
+        self.bucket = bucket.strip()
+        self.cache_control = cache_control
+        self._policy = Policy(
+            settings.seconds(timeout, default=120.0), settings.whole_number(max_retries, name="max_retries")
+        )
+        self._settings = aws.AwsSettings(
+            region=settings.option(region, "AWS_REGION", "AWS_DEFAULT_REGION"),
+            endpoint_url=None if endpoint_url is None else settings.base_url(endpoint_url),
+            access_key_id=settings.optional_credential(access_key_id, what="access_key_id"),
+            secret_access_key=settings.optional_credential(secret_access_key, what="secret_access_key"),
+            session_token=settings.optional_credential(session_token, what="session_token"),
+            profile=profile,
+            proxies=None if proxies is None else tuple(proxies.items()),
+            pool_size=settings.whole_number(max_pool_connections, name="max_pool_connections", minimum=1),
+            read_timeout=min(self._policy.timeout, 60.0),
+        )
+        self._public = None if public_base_url is None else public_base(public_base_url, what="public_base_url")
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(bucket={self.bucket!r}, endpoint={self._settings.endpoint_url!r})"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The addresses that the user named: the endpoint and the public one."""
+        return tuple(address for address in (self._settings.endpoint_url, self._public) if address)
+
+    def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+        key = check_key(key)
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise InvalidInputError(f"data must be bytes, got {type(data).__name__}")
+        digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        request: dict[str, Any] = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "Body": bytes(data) if isinstance(data, memoryview) else data,
+            "ContentType": content_type,
+            "ChecksumSHA256": digest,
+        }
+        if self.cache_control:
+            request["CacheControl"] = self.cache_control
+        reply = self._call("put_object", key, request)
+        stored = reply.get("ChecksumSHA256")
+        if stored and stored != digest:
+            raise StorageError(f"{key!r} arrived changed: the server counted another SHA-256", key=key, retryable=True)
+        etag = str(reply.get("ETag", "")).strip('"')
+        return StoredObject(self.url_of(key), key, len(data), content_type, etag, self.bucket)
+
+    def exists(self, key: str) -> StoredObject | None:
+        key = check_key(key)
+        reply = self._call("head_object", key, {"Bucket": self.bucket, "Key": key}, missing_is_none=True)
+        if reply is None:
+            return None
+        etag = str(reply.get("ETag", "")).strip('"')
+        kind = str(reply.get("ContentType", ""))
+        return StoredObject(self.url_of(key), key, int(reply.get("ContentLength", 0)), kind, etag, self.bucket)
+
+    def url_of(self, key: str) -> str:
+        """The public address of a key; asks nobody whether it exists."""
+        return address_of(self._public or self._own_address(), check_key(key))
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _own_address(self) -> str:
+        if self._settings.endpoint_url:
+            return f"{self._settings.endpoint_url}/{self.bucket}"
+        region = self._settings.region or "us-east-1"
+        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        if "." in self.bucket:  # the wildcard certificate does not cover a bucket with dots
+            return f"https://s3.{region}.{suffix}/{self.bucket}"
+        return f"https://{self.bucket}.s3.{region}.{suffix}"
+
+    def _call(self, operation: str, key: str, request: dict[str, Any], *, missing_is_none: bool = False) -> Any:
+        def attempt(_: Deadline) -> Any:
+            try:
+                return getattr(self._open(), operation)(**request)
+            except aws.failures() as error:
+                raise self._translated(aws.aws_error(error), key, operation) from error
+
+        try:
+            return self._policy.run(attempt)[0]
+        except _MissingError:
+            if missing_is_none:
+                return None
+            raise
+
+    def _translated(self, error: aws.AwsError, key: str, operation: str) -> StorageError:
+        if error.status == 404 and error.code in ("404", "NoSuchKey", "NotFound"):
+            return _MissingError(f"{key!r} is not in bucket {self.bucket!r}", key=key)
+        retryable = error.status in (408, 429) or error.status >= 500 or error.code in _RETRYABLE_CODES
+        retryable = retryable or (error.status == 0 and not error.usage)
+        said = " ".join(str(part) for part in (error.status or "", error.code) if part)
+        where = urlsplit(self._settings.endpoint_url).netloc if self._settings.endpoint_url else "AWS S3"
+        hint = _HINTS.get(error.code, "")
+        return StorageError(
+            f"{operation} of {key!r} to bucket {self.bucket!r} at {where} failed: {said or 'no answer'} ({error})"
+            + (f"; {hint}" if hint else ""),
+            key=key,
+            retryable=retryable,
+            request_id=error.request_id,
+        )
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._client = aws.s3_client(self._settings)
+            return self._client
+
+
+class _MissingError(StorageError):
+    """The key is not there."""

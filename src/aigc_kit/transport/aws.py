@@ -1,0 +1,175 @@
+"""boto3: sessions, clients, and one shape for its many errors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aigc_kit.settings import Secret
+from aigc_kit.transport.pool import CONNECT_SECONDS
+
+_sessions_lock = threading.Lock()  # boto3 sessions are not safe to use from two threads at once
+
+
+class AwsError(Exception):
+    """
+    What botocore or urllib3 raised.
+
+    ``status`` is 0 when there was no reply; then ``sent`` tells whether the request may have arrived, and
+    ``timed_out`` whether time ran out. ``code`` is AWS's word, ``usage`` marks a call that botocore refused to send.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", request_id: str = "",
+        headers: Mapping[str, str] | None = None, sent: bool = True, timed_out: bool = False, usage: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+        self.headers = dict(headers or {})
+        self.sent = sent
+        self.timed_out = timed_out
+        self.usage = usage
+
+
+@dataclass(frozen=True)
+class AwsSettings:
+    """
+    What makes one client. Without explicit keys the machine's own chain is used: variables, profiles, roles.
+
+    With explicit keys nothing of the machine leaks in: no profile, no config file, no proxy of the environment.
+    """
+
+    region: str
+    endpoint_url: str | None = None
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    session_token: Secret | None = None
+    profile: str | None = None
+    proxies: tuple[tuple[str, str], ...] | None = None
+    pool_size: int = 100
+    read_timeout: float = 60.0
+
+
+def s3_client(settings: AwsSettings) -> Any:
+    """
+    An S3 client that R2 and other compatible servers understand.
+
+    Checksum trailers are off (R2 answers them with ``Unauthorized``), signatures are v4 (R2 refuses the older one),
+    the wait for a 100 that Cloudflare never sends is off, and botocore's own retries are off.
+    Over TLS the payload's digest travels as a signed ``x-amz-checksum-sha256``, so the payload itself is not signed too.
+    Source: https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page, read 2026-11-22.
+    """
+    from botocore.handlers import add_expect_header
+
+    client = _client(
+        "s3",
+        settings,
+        signature_version="s3v4",
+        s3={"addressing_style": "path", "payload_signing_enabled": (settings.endpoint_url or "").startswith("http:")},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    client.meta.events.register("before-call.s3.HeadBucket", _no_head_bucket)
+    return client
+
+
+def _no_head_bucket(**_: Any) -> None:
+    """
+    End botocore's search for a bucket's region, which asks HeadBucket.
+
+    A server that answers everything with 301 would otherwise be asked until the recursion limit.
+    """
+    from botocore.exceptions import ClientError
+
+    raise ClientError({"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket")
+
+
+def _client(service: str, settings: AwsSettings, **extra: Any) -> Any:
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+
+    explicit = settings.access_key_id is not None
+    proxies: dict[str, str] | None = {} if explicit else None
+    if settings.proxies is not None:
+        proxies = dict(settings.proxies)
+    config = Config(
+        region_name=settings.region or None,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=settings.read_timeout,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=settings.pool_size,
+        proxies=proxies,
+        tcp_keepalive=True,
+        **extra,
+    )
+    with _sessions_lock:
+        # A file that does not exist is an empty configuration.
+        closed = {
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+        session: Any = boto3.Session(
+            botocore_session=botocore.session.Session(session_vars=closed if explicit else None),
+            profile_name=settings.profile,
+        )
+        return session.client(
+            service,
+            region_name=settings.region or None,
+            endpoint_url=settings.endpoint_url,
+            aws_access_key_id=settings.access_key_id and settings.access_key_id.reveal(),
+            aws_secret_access_key=settings.secret_access_key and settings.secret_access_key.reveal(),
+            aws_session_token=settings.session_token and settings.session_token.reveal(),
+            config=config,
+        )
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Everything that a boto3 call or its stream raises. Nothing but these is an answer of AWS or of the way to it."""
+    import urllib3.exceptions
+    from botocore.eventstream import ParserError
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (BotoCoreError, ClientError, ParserError, urllib3.exceptions.HTTPError, OSError, ValueError)
+
+
+def aws_error(error: Exception) -> AwsError:
+    """One shape for whatever ``failures`` names."""
+    import urllib3.exceptions
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        reply: Any = error.response
+        meta = reply.get("ResponseMetadata", {})
+        inner = reply.get("Error", {})
+        return AwsError(
+            str(inner.get("Message") or inner.get("Code") or "no message"),
+            status=int(meta.get("HTTPStatusCode") or 0),
+            code=str(inner.get("Code") or ""),
+            request_id=str(meta.get("RequestId") or ""),
+            headers=meta.get("HTTPHeaders"),
+        )
+    detail = f"{type(error).__name__}: {error}"
+    usage = (
+        exceptions.ParamValidationError, exceptions.NoCredentialsError, exceptions.PartialCredentialsError,
+        exceptions.NoRegionError, exceptions.ProfileNotFound, exceptions.InvalidEndpointConfigurationError,
+        exceptions.UnknownServiceError, exceptions.ConfigParseError,
+    )  # fmt: skip
+    if isinstance(error, usage):
+        return AwsError(detail, sent=False, usage=True, code=type(error).__name__)
+    unsent = (
+        exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError, exceptions.ProxyConnectionError,
+        exceptions.SSLError,
+    )  # fmt: skip
+    timed_out = (
+        exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError,
+        urllib3.exceptions.TimeoutError, TimeoutError,
+    )  # fmt: skip
+    return AwsError(detail, sent=not isinstance(error, unsent), timed_out=isinstance(error, timed_out))

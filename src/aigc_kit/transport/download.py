@@ -1,0 +1,325 @@
+"""
+Fetching an address that a stranger gave.
+
+The guard stands where the connection is made: the name is resolved once, every answer is checked, and the socket
+goes to a checked answer. A redirect, a second look-up (rebinding) or a literal in any spelling passes the same gate.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from aigc_kit.errors import AIGCError
+from aigc_kit.transport.pool import (
+    CONNECT_SECONDS,
+    Backend,
+    Deadline,
+    Reply,
+    Stream,
+    Transport,
+    WireError,
+    deadline_of,
+    ssl_context,
+)
+
+MAX_REDIRECTS = 4
+MAX_BYTES = 64 * 1024 * 1024
+"""Largest picture that is fetched; Ark takes references of 30 MB at most, its own 4K PNGs stay below 60 MB."""
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolver = Callable[[str, int], list[str]]
+
+
+class DownloadError(AIGCError):
+    """The address could not be fetched. ``refused``: by the guard, before anything was sent to it."""
+
+    def __init__(self, message: str, *, refused: bool = False, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
+        self.retryable = retryable
+
+
+# Ranges that ``ipaddress`` of Python 3.11 calls global, and metadata services outside of private ranges.
+# Source: IANA special-purpose registries; Azure's and Alibaba's metadata addresses, read 2026-11-22.
+_FORBIDDEN = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
+        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
+        "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "::/128", "::1/128", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "fc00::/7",
+        "fe80::/10", "fec0::/10", "ff00::/8",
+    )
+)  # fmt: skip
+_METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23", "168.63.129.16",
+        "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42",
+    )
+)  # fmt: skip
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa", ".intranet")
+
+
+def embedded(address: Address) -> list[Address]:
+    """The address and every IPv4 address that it carries inside (mapped, 6to4, NAT64, Teredo, ISATAP, ...)."""
+    found: list[Address] = [address]
+    if isinstance(address, ipaddress.IPv4Address):
+        return found
+    packed = address.packed
+    if address.ipv4_mapped:
+        found.append(address.ipv4_mapped)
+    if address.sixtofour:
+        found.append(address.sixtofour)
+    if address.teredo:
+        found.extend(address.teredo)
+    if address in _NAT64 or packed[:12] == bytes(12):
+        found.append(ipaddress.IPv4Address(packed[12:]))
+    if packed[:8] == bytes(8) and packed[8:12] == b"\xff\xff\x00\x00":  # ::ffff:0:a.b.c.d, RFC 2765
+        found.append(ipaddress.IPv4Address(packed[12:]))
+    if packed[8:12] in (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe"):
+        found.append(ipaddress.IPv4Address(packed[12:]))
+    return found
+
+
+def forbidden(text: str, *, private_allowed: bool = False) -> str:
+    """Why this numeric address must not be reached, or ``""``. Metadata services are never reachable."""
+    try:
+        address = ipaddress.ip_address(text.split("%")[0])
+    except ValueError:
+        return "no IP address"
+    for inner in embedded(address):
+        if inner in _METADATA:
+            return "a cloud metadata service"
+        if private_allowed:
+            continue
+        if any(inner in network for network in _FORBIDDEN if network.version == inner.version):
+            return "a private, loopback or reserved address"
+        if not inner.is_global and not (inner is address and len(embedded(address)) > 1):
+            return "a private, loopback or reserved address"
+    return ""
+
+
+def is_plainly_private(host: str) -> bool:
+    """Whether the host's very name says that it is not public; asks no resolver."""
+    host = host.rstrip(".").lower()
+    if "." not in host and ":" not in host:
+        return True
+    if any(host == name.lstrip(".") or host.endswith(name) for name in _LOCAL_NAMES):
+        return True
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f000001, 2130706433, 0177.0.0.1
+        except (OSError, UnicodeError):
+            return False
+    return bool(forbidden(host))
+
+
+def _resolve(host: str, port: int) -> list[str]:
+    return list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+
+
+class _Refused(Exception):
+    pass
+
+
+class _Guard(Backend):
+    """Connects only to addresses that were checked."""
+
+    def __init__(self, core: Any, downloader: Downloader) -> None:
+        super().__init__(core)
+        self._downloader = downloader
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> Stream:  # fmt: skip
+        try:
+            answers = self._downloader.resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise self._core.ConnectError(f"the name {host!r} cannot be resolved") from error
+        if not self._downloader.trusts(host, port):
+            for answer in answers:
+                why = forbidden(answer, private_allowed=self._downloader.allow_private_hosts)
+                if why:
+                    raise _Refused(f"{host} is {answer}, {why}")
+        failure: Exception | None = None
+        for answer in answers:
+            try:
+                return super().connect_tcp(answer, port, timeout, local_address, socket_options)
+            except (self._core.ConnectError, self._core.ConnectTimeout) as error:
+                failure = error
+        raise failure or self._core.ConnectError(f"the name {host!r} has no address")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    data: bytes
+    content_type: str
+    url: str
+
+
+class Downloader:
+    """
+    Fetches pictures by address: http(s) only, no credentials, no proxies, capped and timed.
+
+    ``trusted``: (host, port) pairs that the user named (a storage, an API) and that need no check.
+    Shared by threads; ``close`` it.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_private_hosts: bool = False,
+        trusted: Iterable[tuple[str, int]] = (),
+        resolve: Resolver = _resolve,
+    ) -> None:
+        self.allow_private_hosts = allow_private_hosts
+        self.resolve = resolve
+        self._trusted = frozenset(trusted)
+        self._client: Any = None
+        self._transport: Transport | None = None
+        self._lock = threading.Lock()
+
+    def trusts(self, host: str, port: int) -> bool:
+        return (host.lower().rstrip("."), port) in self._trusted
+
+    def fetch(self, url: str, *, timeout: float, limit: int = MAX_BYTES) -> Fetched:
+        """
+        The bytes behind ``url``.
+
+        Raises:
+            DownloadError: not http(s), refused by the guard, unreachable, not a 200, too long or too slow.
+        """
+        deadline = Deadline.after(timeout)
+        address, hops = url, 0
+        while True:
+            reply = self._get(address, deadline)
+            if reply.status not in (301, 302, 303, 307, 308):
+                return self._body(reply, address, deadline, limit)
+            target = reply.headers.get("location", "")
+            reply.close()
+            hops += 1
+            if hops > MAX_REDIRECTS:
+                raise DownloadError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
+            following = urljoin(address, target)
+            if not target or (address.startswith("https:") and not following.startswith("https:")):
+                raise DownloadError(
+                    f"{shown(url)} redirects to {shown(following)}, which is not followed", refused=True
+                )
+            address = following
+
+    def _get(self, url: str, deadline: Deadline) -> Reply:
+        import httpx
+
+        check_address(url)
+        left = max(deadline.left(), 0.001)
+        try:
+            client, transport = self._open()
+            request = client.build_request(
+                "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
+                timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
+            )  # fmt: skip
+            with deadline_of(deadline):
+                return transport.send(request)
+        except _Refused as error:
+            raise DownloadError(
+                f"{shown(url)} is refused: {error}. allow_private_hosts=True lets pictures come from an intranet",
+                refused=True,
+            ) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
+            raise DownloadError(f"{shown(url)} is no usable address ({error})", refused=True) from error
+        except WireError as error:
+            raise DownloadError(f"{shown(url)} cannot be reached ({error})", retryable=True) from error
+
+    def _body(self, reply: Reply, url: str, deadline: Deadline, limit: int) -> Fetched:
+        if reply.status != 200:
+            reply.close()
+            raise DownloadError(f"{shown(url)} answered {reply.status}", retryable=reply.status in (429, 500, 502, 503))
+        length = reply.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > limit:
+            reply.close()
+            raise DownloadError(f"{shown(url)} has {int(length)} bytes, the limit is {limit}")
+        if reply.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+            reply.close()
+            raise DownloadError(f"{shown(url)} came compressed although that was not asked for")
+        try:
+            data = reply.read(deadline, limit=limit)
+        except WireError as error:
+            retryable = not error.too_large
+            raise DownloadError(f"{shown(url)} could not be read to its end ({error})", retryable=retryable) from error
+        return Fetched(data, reply.headers.get("content-type", "").split(";")[0].strip().lower(), url)
+
+    def _open(self) -> tuple[Any, Transport]:
+        with self._lock:
+            if self._client is None or self._transport is None:
+                import httpcore
+                import httpx
+
+                pool = httpcore.ConnectionPool(
+                    ssl_context=ssl_context("httpx"),
+                    max_connections=100,
+                    max_keepalive_connections=10,
+                    keepalive_expiry=5.0,
+                    network_backend=_Guard(httpcore, self),
+                )
+                self._transport = Transport(httpx, httpcore, pool)
+                self._client = httpx.Client(transport=self._transport, trust_env=False)
+            return self._client, self._transport
+
+    def close(self) -> None:
+        with self._lock:
+            client, self._client, self._transport = self._client, None, None
+        if client is not None:
+            client.close()
+
+
+def check_address(url: str) -> None:
+    """
+    Refuse what is no plain http(s) address.
+
+    Raises:
+        DownloadError: another scheme, no host, credentials inside, or characters that have no place in an address.
+    """
+    if any(ord(char) < 33 or ord(char) == 127 for char in url):
+        raise DownloadError(f"{shown(url)} has white space or control characters", refused=True)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise DownloadError(f"{shown(url)} is no address ({error})", refused=True) from None
+    if parts.scheme not in ("http", "https"):
+        raise DownloadError(f"{shown(url)} is no http(s) address", refused=True)
+    if not host or port == 0 or "\\" in parts.netloc:
+        raise DownloadError(f"{shown(url)} has no usable host", refused=True)
+    if parts.username is not None or parts.password is not None:
+        raise DownloadError(f"{shown(url)} carries credentials", refused=True)
+
+
+def origin(url: str) -> tuple[str, int] | None:
+    """(host, port) of an http(s) address, or None."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            return None
+        return parts.hostname.rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+
+
+def shown(url: str) -> str:
+    """The address as a message may show it: no query (signatures live there), no credentials, not too long."""
+    head = url.split("?")[0].split("#")[0]
+    scheme, sep, rest = head.partition("://")
+    if sep and "@" in rest.split("/")[0]:
+        head = f"{scheme}://***@{rest.rpartition('@')[2]}"
+    return repr(head if len(head) <= 120 else head[:117] + "...")

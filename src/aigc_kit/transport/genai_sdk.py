@@ -1,0 +1,269 @@
+"""
+google-genai: it signs in, builds the address and sends; the body is ours, and so is the reading of the reply.
+
+``HttpOptions(extra_body=...)`` puts the finished REST body into its request, and an HTTP client of our own hands the
+raw reply over, so that nothing is turned into models and back. Both are public.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aigc_kit import errors, settings
+from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
+from aigc_kit.settings import Secret
+from aigc_kit.transport.policy import to_json
+from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture, flavor_of
+from aigc_kit.transport.replies import Asked, failure_of
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_SHORTEST_SERVER_TIMEOUT = 10
+"""Seconds; the Developer API refuses a shorter ``X-Server-Timeout``. Source: livekit/agents#3723."""
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
+_VARIABLES = (
+    "GOOGLE_CLOUD_PROJECT with GOOGLE_APPLICATION_CREDENTIALS for Vertex AI, or GEMINI_API_KEY (GOOGLE_API_KEY) for the"
+    " Developer API"
+)
+
+
+@dataclass(frozen=True)
+class GenaiSettings:
+    """
+    How to reach Gemini: on Vertex AI by project and credentials, or on the Developer API by key.
+
+    ``credentials``: a google.auth object, or the path of a service account file; None is the machine's own.
+    """
+
+    vertexai: bool
+    project: str = ""
+    location: str = ""
+    api_key: Secret | None = None
+    credentials: Any = None
+    base_url: str = ""
+
+    @classmethod
+    def found(
+        cls,
+        *,
+        project: str | None = None,
+        location: str | None = None,
+        credentials: Any = None,
+        api_key: str | Secret | None = None,
+        base_url: str | None = None,
+        vertexai: bool | None = None,
+    ) -> GenaiSettings:
+        """
+        What was given, completed from the environment.
+
+        With ``vertexai`` unset an explicit key alone means the Developer API; a project, location or credentials mean
+        Vertex AI; then ``GOOGLE_GENAI_USE_VERTEXAI`` decides, then what the environment has.
+
+        Raises:
+            MissingCredentialError: neither a key nor a way into Vertex AI.
+            ConfigurationError: options that contradict each other.
+        """
+        if credentials is not None and api_key is not None:
+            raise ConfigurationError("credentials and api_key exclude each other: pass one of them")
+        key = settings.optional_credential(api_key, what="Gemini's api_key")
+        on_vertex = _on_vertex(vertexai, key, project or location or credentials)
+        names = ("GOOGLE_VERTEX_BASE_URL",) if on_vertex else ("GOOGLE_GEMINI_BASE_URL",)
+        url = settings.option(base_url, *names)
+        address = settings.base_url(url) if url else ""
+        if not on_vertex:
+            if project or location or credentials:
+                raise ConfigurationError(
+                    "project, location and credentials belong to Vertex AI; with vertexai=False pass api_key"
+                )
+            key = key or settings.optional_credential(None, "GOOGLE_API_KEY", "GEMINI_API_KEY", what="Gemini's api_key")
+            if key is None:
+                raise MissingCredentialError(f"Gemini's api_key is missing: pass it or set {_VARIABLES}")
+            return cls(False, api_key=key, base_url=address)
+        if key is not None and not project:
+            return cls(True, api_key=key, base_url=address)
+        held, own_project = _credentials(credentials)
+        where = settings.option(project, "GOOGLE_CLOUD_PROJECT") or own_project
+        if not where:
+            raise MissingCredentialError(f"Gemini on Vertex AI needs project: pass it or set {_VARIABLES}")
+        region = settings.option(location, "GOOGLE_CLOUD_LOCATION", default="global")
+        return cls(True, where, region, None, held, address)
+
+
+def _on_vertex(vertexai: bool | None, key: Secret | None, vertex_options: Any) -> bool:
+    if vertexai is not None:
+        return bool(vertexai)
+    if vertex_options:
+        return True
+    if key is not None:
+        return False
+    wish = settings.variable("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI").lower()
+    if wish:
+        return wish in ("true", "1")
+    if settings.variable("GOOGLE_CLOUD_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"):
+        return True
+    return not settings.variable("GOOGLE_API_KEY", "GEMINI_API_KEY")
+
+
+def _credentials(given: Any) -> tuple[Any, str]:
+    """(google.auth credentials, the project they name)."""
+    path = given if isinstance(given, (str, os.PathLike)) else None
+    import google.auth
+    from google.auth import exceptions
+    from google.auth.credentials import with_scopes_if_required
+
+    try:
+        if path is not None:
+            from google.oauth2 import service_account
+
+            held = service_account.Credentials.from_service_account_file(os.fspath(path), scopes=[_SCOPE])
+            project = held.project_id
+        elif given is None:
+            held, project = google.auth.default(scopes=[_SCOPE])
+        else:
+            if not hasattr(given, "refresh") or not hasattr(given, "token"):
+                raise ConfigurationError(
+                    "credentials must be a google.auth object or the path of a service account file, got"
+                    f" {type(given).__name__}"
+                )
+            held, project = with_scopes_if_required(given, [_SCOPE]), getattr(given, "project_id", "")
+    except (exceptions.GoogleAuthError, OSError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        variable = settings.variable("GOOGLE_APPLICATION_CREDENTIALS")
+        where = "the machine's own credentials" + (f" in {variable!r}" if variable else "")
+        if path is not None:
+            where = f"the file {os.fspath(path)!r}"
+        raise MissingCredentialError(
+            f"Gemini on Vertex AI: {where} cannot be used ({type(error).__name__}: {str(error)[:200]}); pass credentials"
+            f" or set {_VARIABLES}"
+        ) from error
+    return held, project or ""
+
+
+class GenaiDoor:
+    """One kept ``genai.Client`` with the shared HTTP client under it. Made at the first call; shared by threads."""
+
+    def __init__(self, found: GenaiSettings, *, reuse: bool = True) -> None:
+        self._settings = found
+        self._reuse = reuse
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._lease: Lease | None = None
+        self._config: dict[str, Any] = {}
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self._settings.api_key,) if self._settings.api_key else ()
+
+    def generate(
+        self, model: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline, stream: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:  # fmt: skip
+        """
+        Send a ``generateContent`` (or ``streamGenerateContent``) once; the reply's body is still on the wire.
+
+        Raises:
+            InvalidInputError: the model's name or the body cannot be sent.
+            ProviderError: no reply came, or signing in failed.
+        """
+        to_json(body)
+        name = self.checked_model(model)
+        client = self._open()
+        from google.auth import exceptions
+        from google.genai import types
+
+        seconds = max(deadline.left(), 0.001)
+        options = types.HttpOptions(
+            timeout=math.ceil(seconds * 1000),
+            headers={**(headers or {}), "X-Server-Timeout": str(max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds)))},
+            extra_body=body,
+        )
+        config = types.GenerateContentConfig(http_options=options, **self._config)
+        try:
+            with capture(deadline) as replies:
+                if stream:
+                    for _ in client.models.generate_content_stream(model=name, contents="-", config=config):
+                        pass
+                else:
+                    client.models.generate_content(model=name, contents="-", config=config)
+        except WireError as error:
+            raise failure_of(asked, error, deadline) from error
+        except exceptions.TransportError as error:
+            wire = WireError(f"signing in: {error}", sent=False, timed_out=deadline.left() <= 0)
+            raise failure_of(asked, wire, deadline) from error
+        except (exceptions.GoogleAuthError, AttributeError) as error:
+            if isinstance(error, AttributeError) and replies:
+                raise
+            raise errors.AuthenticationError(
+                f"{asked.provider}: signing in to Vertex AI failed ({type(error).__name__}: {str(error)[:200]})",
+                provider=asked.provider,
+                model=asked.model,
+            ) from error
+        return replies[0]
+
+    def checked_model(self, model: str) -> str:
+        """
+        The name as the SDK takes it.
+
+        Raises:
+            InvalidInputError: no model's name looks like this.
+        """
+        if not isinstance(model, str) or not _MODEL.fullmatch(model) or ".." in model:
+            raise InvalidInputError(f"model {model!r} is no model's name; expected one like 'gemini-3-pro-image'")
+        return model.removeprefix("models/") if self._settings.vertexai else model
+
+    def close(self) -> None:
+        with self._lock:
+            client, lease = self._client, self._lease
+            self._client = self._lease = None
+        if client is not None:
+            client.close()
+        if lease is not None:
+            lease.close()
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                self._lease = Lease(flavor_of("google-genai"), reuse=self._reuse)
+                self._client = self._make(self._lease)
+            return self._client
+
+    def _make(self, lease: Lease) -> Any:
+        from importlib import import_module
+
+        from google import genai
+        from google.genai import types
+
+        fields = types.GenerateContentConfig.model_fields
+        self._config = {
+            "should_return_http_response": True,
+            "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
+            **({"automatic_continuation": False} if "automatic_continuation" in fields else {}),
+        }
+        httpx = import_module(flavor_of("google-genai"))
+        options: dict[str, Any] = {
+            "httpx_client": lease.client,
+            # Never used; without it the SDK builds an asynchronous client and two TLS contexts of its own.
+            "httpx_async_client": httpx.AsyncClient(transport=httpx.AsyncBaseTransport(), trust_env=False),
+            "async_client_args": {"ssl": True},
+        }
+        known = types.HttpOptions.model_fields
+        options = {name: value for name, value in options.items() if name in known}
+        found = self._settings
+        if found.base_url:
+            options["base_url"] = found.base_url
+        if found.vertexai:
+            access = (
+                {"api_key": found.api_key.reveal()}
+                if found.api_key
+                else {"project": found.project, "location": found.location, "credentials": found.credentials}
+            )
+            return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
+        key = found.api_key.reveal() if found.api_key else ""
+        return genai.Client(vertexai=False, api_key=key, http_options=types.HttpOptions(**options))

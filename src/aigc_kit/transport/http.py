@@ -1,0 +1,63 @@
+"""httpx for our own JSON requests: the paid POST that is never sent twice by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aigc_kit.settings import Secret
+from aigc_kit.transport.policy import to_json
+from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture
+from aigc_kit.transport.replies import Asked, failure_of
+
+
+class HttpDoor:
+    """One vendor's API over httpx, with a bearer token. Shared by threads; ``close`` it."""
+
+    def __init__(self, base_url: str, key: Secret) -> None:
+        self.base_url = base_url
+        self._key = key
+        self._lease = Lease("httpx", reuse=False)
+
+    def post(
+        self, path: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline, headers: Mapping[str, str] | None
+    ) -> Reply:
+        """
+        Send once; the reply's body is still on the wire.
+
+        Raises:
+            InvalidInputError: the body is no JSON.
+            ProviderError: no reply came.
+        """
+        content = to_json(body)
+        client = self._lease.client
+        try:
+            with capture(deadline) as replies:
+                request = client.build_request(
+                    "POST",
+                    self.base_url + path,
+                    content=content,
+                    headers={
+                        **(headers or {}),
+                        "authorization": f"Bearer {self._key.reveal()}",
+                        "content-type": "application/json",
+                    },
+                    timeout=timeouts(deadline),
+                )
+                client.send(request)
+        except WireError as error:
+            raise failure_of(asked, error, deadline) from error
+        return replies[0]
+
+    def close(self) -> None:
+        self._lease.close()
+
+
+def timeouts(deadline: Deadline) -> Any:
+    """Limits of one step each; the deadline itself is kept at the socket."""
+    import httpx
+
+    from aigc_kit.transport.pool import CONNECT_SECONDS
+
+    left = max(deadline.left(), 0.001)
+    return httpx.Timeout(left, connect=min(left, CONNECT_SECONDS))

@@ -1,0 +1,87 @@
+"""When a request is sent again: one mechanism for every dialect."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aigc_kit import errors
+from aigc_kit.errors import InvalidInputError, ProviderError, StorageError
+from aigc_kit.transport.pool import Deadline
+
+T = TypeVar("T")
+
+FIRST_WAIT = 0.5
+LONGEST_WAIT = 8.0
+"""Seconds of the exponential back-off, minus up to a quarter of jitter."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    How long, how often, and what may be repeated.
+
+    ``timeout``: seconds for all attempts and waits together. ``paid``: repeat only what the vendor surely did not run
+    (never connected, or 429). ``retry_ambiguous``: the user's wish to repeat a paid request whose outcome is unknown.
+    """
+
+    timeout: float
+    max_retries: int = 2
+    paid: bool = False
+    retry_ambiguous: bool = False
+
+    def may_repeat(self, error: ProviderError | StorageError) -> bool:
+        if isinstance(error, StorageError):
+            return error.retryable
+        if isinstance(error, errors.OutcomeUnknownError):
+            return self.retry_ambiguous
+        if not error.retryable or isinstance(error, (errors.StreamInterruptedError, errors.InvalidReplyError)):
+            return False
+        if not self.paid or error.billed == "no":
+            return True
+        return self.retry_ambiguous
+
+    def run(self, attempt: Callable[[Deadline], T]) -> tuple[T, int]:
+        """
+        Call ``attempt`` until it succeeds, and say how often it was called.
+
+        Raises:
+            ProviderError, StorageError: the last failure, when it may not be repeated or the time or the number is spent.
+        """
+        deadline = Deadline.after(self.timeout)
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return attempt(deadline), tries
+            except (ProviderError, StorageError) as error:
+                asked: float | None = getattr(error, "retry_after", None)
+                wait = _back_off(tries) if asked is None else asked
+                if tries > self.max_retries or not self.may_repeat(error) or wait >= deadline.left():
+                    raise
+            time.sleep(wait)
+
+
+def _back_off(tries: int) -> float:
+    return min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
+
+
+def to_json(body: dict[str, Any]) -> bytes:
+    """
+    The body as the wire takes it.
+
+    Raises:
+        InvalidInputError: something in it is no JSON, a number is not finite, or a text is no valid Unicode.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"the request has a text that is no valid Unicode: a lone surrogate {error.object[error.start]!r}"
+        ) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"the request is not JSON: {error}") from None

@@ -1,0 +1,457 @@
+"""
+The shared HTTP clients, for httpx and for httpx2 (the SDKs of 2026 use the second).
+
+What both generations lack is added at the socket: one deadline for a whole call, however slowly bytes drip, and a
+reply handed over raw, so that the SDK above neither decodes nor buffers it. The SDK sees an empty 200.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import threading
+import time
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from typing import Any
+
+from aigc_kit.errors import ConfigurationError
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for one TCP or TLS handshake; the rest of the deadline is for trying again."""
+
+DRAIN_SECONDS = 0.05
+"""Longest wait for the end of a body whose content is complete, so that its connection can be used again."""
+
+MAX_REPLY_BYTES = 256 * 1024 * 1024
+"""Largest reply that is read: four 4K pictures in base64 with room to spare."""
+
+_WRITE_BYTES = 128 * 1024
+
+
+class WireError(Exception):
+    """
+    The exchange failed below HTTP.
+
+    ``sent``: whether the vendor may have received the request. ``timed_out``: whether the deadline was the cause.
+    """
+
+    def __init__(self, detail: str, *, sent: bool, timed_out: bool = False, too_large: bool = False) -> None:
+        super().__init__(detail)
+        self.sent = sent
+        self.timed_out = timed_out
+        self.too_large = too_large
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point of time on the monotonic clock."""
+
+    at: float
+    started: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        now = time.monotonic()
+        return cls(now + seconds, now)
+
+    def left(self) -> float:
+        return self.at - time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def sooner(self, seconds: float | None) -> Deadline:
+        """This deadline, or ``seconds`` from now where that is earlier."""
+        if seconds is None:
+            return self
+        return Deadline(min(self.at, time.monotonic() + seconds), self.started)
+
+
+class _Thread(threading.local):
+    """What the socket must know of the call that this thread is making."""
+
+    deadline: float | None = None
+    slot: list[Reply] | None = None
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def deadline_of(deadline: Deadline) -> Iterator[None]:
+    """Every read, write and handshake of this thread inside ends by ``deadline``."""
+    before = _thread.deadline
+    _thread.deadline = deadline.at
+    try:
+        yield
+    finally:
+        _thread.deadline = before
+
+
+@contextmanager
+def capture(deadline: Deadline) -> Iterator[list[Reply]]:
+    """The raw reply to the one request that this thread sends inside lands in the list."""
+    slot: list[Reply] = []
+    _thread.slot = slot
+    try:
+        with deadline_of(deadline):
+            yield slot
+    except BaseException:
+        for reply in slot:
+            reply.close()
+        raise
+    finally:
+        _thread.slot = None
+
+
+class Reply:
+    """
+    An HTTP reply whose body is still on the wire.
+
+    ``headers`` has lower-case names; of a repeated header the last value. Exhaust or close it.
+    """
+
+    __slots__ = ("_core", "_source", "_stream", "headers", "status")
+
+    def __init__(self, core: Any, status: int, headers: dict[str, str], stream: Any) -> None:
+        self._core = core
+        self.status = status
+        self.headers = headers
+        self._stream = stream
+        self._source: Iterator[bytes] | None = None
+
+    def chunks(self, *, limit: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
+        """
+        The body as it comes, content coding undone. Set the deadline around each step with ``deadline_of``.
+
+        Raises:
+            WireError: cut, reset, too slow, longer than ``limit`` bytes, or in a coding that nobody asked for.
+        """
+        raw = self._raw()
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            source = raw
+        elif coding in ("gzip", "x-gzip", "deflate"):
+            source = _inflate(raw, limit)
+        else:
+            raise WireError(f"the reply has content coding {coding!r}, which was not asked for", sent=True)
+        total = 0
+        for chunk in source:
+            total += len(chunk)
+            if total > limit:
+                raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
+            yield chunk
+
+    def read(self, deadline: Deadline, *, limit: int = MAX_REPLY_BYTES) -> bytes:
+        """The whole body; the connection goes back to the pool."""
+        try:
+            with deadline_of(deadline):
+                return b"".join(self.chunks(limit=limit))
+        finally:
+            self.close()
+
+    def drain(self) -> None:
+        """Read to the end if it comes at once, which saves the connection; otherwise drop it."""
+        try:
+            with deadline_of(Deadline.after(DRAIN_SECONDS)):
+                spent = 0
+                for chunk in self._raw():
+                    spent += len(chunk)
+                    if spent > _WRITE_BYTES:
+                        break
+        except WireError:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back when the body was read to its end, else close it."""
+        try:
+            self._stream.close()
+        except (OSError, RuntimeError):
+            pass
+        except Exception as error:
+            if not isinstance(error, _failures(self._core)):
+                raise
+
+    def _raw(self) -> Iterator[bytes]:
+        if self._source is None:
+            self._source = self._read()
+        return self._source
+
+    def _read(self) -> Iterator[bytes]:
+        stream = iter(self._stream)
+        while True:
+            try:
+                chunk = next(stream)
+            except StopIteration:
+                return
+            except _failures(self._core) as error:
+                raise _wire_error(self._core, error, sent=True) from error
+            yield chunk
+
+
+def _inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    """Undo gzip or zlib in bounded steps; one 64 KiB read of a bomb would otherwise become 67 MB at once."""
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        for chunk in raw:
+            rest = chunk
+            while rest:
+                yield decoder.decompress(rest, 1 << 20)
+                rest = decoder.unconsumed_tail
+        yield decoder.flush()
+    except zlib.error as error:
+        raise WireError(f"the compressed reply is broken: {error}", sent=True) from error
+    if not decoder.eof:
+        raise WireError("the compressed reply was cut", sent=True)
+
+
+def _failures(core: Any) -> tuple[type[Exception], ...]:
+    return (core.TimeoutException, core.NetworkError, core.ProtocolError, core.ProxyError, core.UnsupportedProtocol,
+            OSError, UnicodeError, ValueError)  # fmt: skip
+
+
+def _wire_error(core: Any, error: Exception, *, sent: bool) -> WireError:
+    if isinstance(error, (core.ConnectError, core.ConnectTimeout, core.PoolTimeout, core.UnsupportedProtocol,
+                          core.LocalProtocolError, core.ProxyError)):  # fmt: skip
+        sent = False
+    timed_out = isinstance(error, (core.TimeoutException, TimeoutError))
+    return WireError(f"{type(error).__name__}: {error}".rstrip(": "), sent=sent, timed_out=timed_out)
+
+
+class Backend:
+    """A network backend of httpcore that keeps the thread's deadline."""
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+        self._sockets = core.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> Stream:  # fmt: skip
+        timeout = _within(timeout, self._core.ConnectTimeout)
+        return Stream(self._core, self._sockets.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> Stream:
+        timeout = _within(timeout, self._core.ConnectTimeout)
+        return Stream(self._core, self._sockets.connect_unix_socket(path, timeout, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Stream:
+    """A network stream of httpcore that keeps the thread's deadline."""
+
+    def __init__(self, core: Any, inner: Any) -> None:
+        self._core = core
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        data: bytes = self._inner.read(max_bytes, _within(timeout, self._core.ReadTimeout))
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # In pieces: one timeout for 50 MB would start again with each packet a slow peer takes.
+        for start in range(0, len(buffer), _WRITE_BYTES) if len(buffer) > _WRITE_BYTES else (0,):
+            piece = buffer if len(buffer) <= _WRITE_BYTES else buffer[start : start + _WRITE_BYTES]
+            self._inner.write(piece, _within(timeout, self._core.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Stream:
+        timeout = _within(timeout, self._core.ConnectTimeout)
+        return Stream(self._core, self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _within(timeout: float | None, expired: Callable[[str], Exception]) -> float | None:
+    at = _thread.deadline
+    if at is None:
+        return timeout
+    left = at - time.monotonic()
+    if left <= 0:
+        raise expired("the deadline passed")
+    return left if timeout is None else min(timeout, left)
+
+
+class Transport:
+    """A transport for ``httpx.Client`` or ``httpx2.Client`` that puts the raw reply into the thread's slot."""
+
+    def __init__(self, httpx: Any, core: Any, pool: Any) -> None:
+        self._httpx = httpx
+        self._core = core
+        self._pool = pool
+
+    def handle_request(self, request: Any) -> Any:
+        reply = self.send(request)
+        slot = _thread.slot
+        if slot is None:
+            reply.close()
+            raise WireError("a request outside of a call", sent=True)
+        for earlier in slot:
+            earlier.close()
+        slot[:] = [reply]
+        return self._httpx.Response(200, headers={"content-type": "application/json"}, content=b"")
+
+    def send(self, request: Any) -> Reply:
+        url = request.url
+        core_request = self._core.Request(
+            method=request.method,
+            url=self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            response = self._pool.handle_request(core_request)
+        except _failures(self._core) as error:
+            raise _wire_error(self._core, error, sent=True) from error
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Reply(self._core, response.status, headers, response.stream)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def flavor_of(distribution: str) -> str:
+    """``"httpx2"`` or ``"httpx"``: what the installed release of this SDK is built on."""
+    requirements = metadata.requires(distribution) or []
+    return "httpx2" if any(line.split(";")[0].strip().startswith("httpx2") for line in requirements) else "httpx"
+
+
+@dataclass
+class _Shared:
+    client: Any
+    users: int = 0
+
+
+_shared: dict[tuple[int, str, bool], _Shared] = {}
+_contexts: dict[tuple[str, str, str], Any] = {}
+_lock = threading.Lock()
+
+
+class Lease:
+    """A share in a client of this process. The client is closed with its last share."""
+
+    def __init__(self, flavor: str, *, reuse: bool = True) -> None:
+        """
+        Args:
+            flavor: ``"httpx"`` or ``"httpx2"``.
+            reuse: keep idle connections. Off for paid requests: over a connection that the server closes in the same
+                moment nobody can tell whether the request arrived.
+        """
+        self._key = (os.getpid(), flavor, reuse)
+        with _lock:
+            shared = _shared.get(self._key)
+            if shared is None:
+                shared = _shared[self._key] = _Shared(_make_client(flavor, reuse))
+            shared.users += 1
+        self.client = shared.client
+        self._open = True
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        with _lock:
+            shared = _shared.get(self._key)
+            if shared is None:
+                return
+            shared.users -= 1
+            if shared.users == 0:
+                del _shared[self._key]
+                if self._key[0] == os.getpid():  # a forked child must not shut its parent's TLS sessions down
+                    shared.client.close()
+
+
+def _make_client(flavor: str, reuse: bool) -> Any:
+    httpx = import_module(flavor)
+    core = import_module(flavor.replace("httpx", "httpcore"))
+    context = ssl_context(flavor)
+    limits: dict[str, Any] = {
+        "ssl_context": context,
+        "max_connections": 1000,
+        "max_keepalive_connections": 100 if reuse else 0,
+        "keepalive_expiry": 5.0,
+        "network_backend": Backend(core),
+    }
+    mounts = {
+        pattern: proxy and Transport(httpx, core, _proxy_pool(httpx, core, proxy, limits))
+        for pattern, proxy in proxies().items()
+    }
+    return httpx.Client(
+        transport=Transport(httpx, core, core.ConnectionPool(**limits)),
+        mounts=mounts,
+        timeout=None,
+        follow_redirects=False,
+        headers={"accept-encoding": "identity"},
+        trust_env=False,
+    )
+
+
+def ssl_context(flavor: str) -> Any:
+    """One TLS context per process and trust setting: making one costs more than a whole call."""
+    key = (flavor, os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+    if key not in _contexts:
+        _contexts[key] = import_module(flavor).create_ssl_context()
+    return _contexts[key]
+
+
+def proxies() -> dict[str, str | None]:
+    """
+    The machine's proxy settings as httpx mount patterns; None means direct.
+
+    Source: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, or the system's own settings.
+    """
+    found = urllib.request.getproxies()
+    patterns: dict[str, str | None] = {}
+    for scheme in ("http", "https", "all"):
+        if found.get(scheme):
+            patterns[f"{scheme}://"] = found[scheme] if "://" in found[scheme] else f"http://{found[scheme]}"
+    for host in (part.strip() for part in found.get("no", "").split(",")):
+        if host == "*":
+            return {}
+        if host:
+            patterns[_no_proxy_pattern(host)] = None
+    return patterns if any(patterns.values()) else {}
+
+
+def _no_proxy_pattern(host: str) -> str:
+    if "://" in host:
+        return host
+    try:
+        address = ipaddress.ip_address(host.split("/")[0])
+    except ValueError:
+        return "all://localhost" if host.lower() == "localhost" else f"all://*{host}"
+    return f"all://[{address}]" if address.version == 6 else f"all://{address}"
+
+
+def _proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any]) -> Any:
+    settings = httpx.Proxy(proxy)
+    url = settings.url
+    address = core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    if url.scheme in ("http", "https"):
+        return core.HTTPProxy(proxy_url=address, proxy_auth=settings.raw_auth, **limits)
+    try:
+        return core.SOCKSProxy(proxy_url=address, proxy_auth=settings.raw_auth, **limits)
+    except (ImportError, RuntimeError) as error:
+        raise ConfigurationError(
+            f"the proxy setting asks for {url.scheme!r}, which needs one more package: install 'httpx[socks]'"
+        ) from error

@@ -1,0 +1,275 @@
+"""The download guard: addresses in every spelling, redirects, rebinding, size and time."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from aigc_kit.transport.download import Downloader, DownloadError, forbidden, is_plainly_private, shown
+from tests.pictures import make
+from tests.wire import Reset, Wire, http
+
+PNG = make()
+
+
+@pytest.fixture
+def open_door(wire: Wire) -> Iterator[Downloader]:
+    downloader = Downloader(trusted=[("127.0.0.1", wire.port)])
+    yield downloader
+    downloader.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.1.1",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "198.18.0.1",
+        "198.51.100.1",
+        "203.0.113.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::127.0.0.1",
+        "::ffff:127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a00:1",
+        "64:ff9b:1::1",
+        "2002:7f00:1::",
+        "2002:a00:1::",
+        "2001:db8::1",
+        "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+        "fc00::1",
+        "fd12::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fec0::1",
+        "ff02::1",
+        "100::1",
+        "3fff::1",
+        "5f00::1",
+        "2001:db8::5efe:127.0.0.1",
+    ],
+)
+def test_private_addresses_are_forbidden(address: str) -> None:
+    """Also those that hide an IPv4 address, and those that ``is_global`` calls global."""
+    assert forbidden(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "169.254.170.2",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::",
+        "::169.254.169.254",
+    ],
+)
+def test_metadata_services_are_never_reachable(address: str) -> None:
+    """Not even where private hosts are allowed."""
+    assert forbidden(address, private_allowed=True) == "a cloud metadata service"
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_public_addresses_pass(address: str) -> None:
+    """The guard is no wall."""
+    assert forbidden(address) == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "localhost", "LOCALHOST.", "a.localhost",
+     "printer", "db.internal", "nas.local", "::1", "x.home.arpa", "169.254.169.254"],
+)  # fmt: skip
+def test_names_that_say_they_are_private(host: str) -> None:
+    """Told without a resolver."""
+    assert is_plainly_private(host)
+    assert not is_plainly_private("assets.example.com")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::]",
+     "0", "127。0。0。1", "0.0.0.0"],
+)  # fmt: skip
+def test_loopback_in_every_spelling(wire: Wire, host: str) -> None:
+    """Whatever the resolver makes of it is checked where the connection is made."""
+    downloader = Downloader()
+    with pytest.raises(DownloadError) as caught:
+        downloader.fetch(f"http://{host}:{wire.port}/x", timeout=3)
+    downloader.close()
+    assert wire.requests == []
+    assert caught.value.refused or "cannot be" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x/y", "file:///etc/passwd", "gopher://x", "data:image/png;base64,aa", "http:///x", "http://u:p@h/x",
+     "http://h:0/", "http://h:99999/", "http://exa mple/", "http://h/\r\nX: 1", "http://[::1", "//x/y", "", "http://h\\@x/",
+     "http://①②⑦.0.0.1/"],
+)  # fmt: skip
+def test_what_is_no_plain_address_is_refused(url: str) -> None:
+    """Other schemes, credentials, control characters; credentials are not repeated."""
+    downloader = Downloader(resolve=lambda host, port: ["8.8.8.8"])
+    with pytest.raises(DownloadError) as caught:
+        downloader.fetch(url, timeout=1)
+    downloader.close()
+    assert caught.value.refused
+    assert "u:p" not in str(caught.value)
+
+
+def test_one_bad_answer_spoils_the_name(wire: Wire) -> None:
+    """A name with a public and a private address is refused."""
+    downloader = Downloader(resolve=lambda host, port: ["8.8.8.8", "127.0.0.1"])
+    with pytest.raises(DownloadError, match="refused"):
+        downloader.fetch(f"http://cdn.example.com:{wire.port}/x", timeout=1)
+    downloader.close()
+
+
+def test_rebinding_changes_nothing(wire: Wire) -> None:
+    """The address that was checked is the one that is connected to: the name is resolved once a connection."""
+    asked: list[str] = []
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) > 1 else ["192.0.2.1"]
+
+    downloader = Downloader(resolve=resolve)
+    for _ in range(2):
+        with pytest.raises(DownloadError, match="refused"):
+            downloader.fetch(f"http://rebind.example:{wire.port}/x", timeout=1)
+    downloader.close()
+    assert wire.requests == []
+
+
+def test_a_good_picture(wire: Wire, open_door: Downloader) -> None:
+    """Asked for without compression, credentials or cookies; the query goes byte for byte."""
+    wire.script(http(200, PNG, headers={"content-type": "image/png; x=y", "set-cookie": "a=b"}))
+    for _ in range(2):
+        found = open_door.fetch(f"{wire.url}/a%2Fb?sig=a%2Fb&c=%7E", timeout=3)
+    assert (found.data, found.content_type) == (PNG, "image/png")
+    head = wire.requests[1].lower()
+    assert head.startswith(b"get /a%2fb?sig=a%2fb&c=%7e ")
+    assert b"accept-encoding: identity" in head
+    assert b"cookie" not in head
+    assert b"authorization" not in head
+
+
+def test_redirects_are_checked_again(wire: Wire, open_door: Downloader) -> None:
+    """To a forbidden address, in circles, or to another scheme."""
+    for target, match in (
+        ("http://169.254.169.254/latest", "refused"),
+        ("http://localhost:1/x", "refused"),
+        (f"{wire.url}/again", "more than 4 times"),
+        ("file:///etc/passwd", "no http"),
+        ("", "not followed"),
+    ):
+        wire.scripts[:] = []
+        wire.requests.clear()
+        wire.script(http(302, b"", headers={"location": target}))
+        with pytest.raises(DownloadError, match=match):
+            open_door.fetch(f"{wire.url}/x", timeout=3)
+
+
+def test_a_redirect_is_followed(wire: Wire, open_door: Downloader) -> None:
+    """A relative one."""
+    wire.script(http(301, b"", headers={"location": "/there"}))
+    wire.script(http(200, PNG))
+    assert open_door.fetch(f"{wire.url}/x", timeout=3).data == PNG
+    assert wire.requests[1].startswith(b"GET /there ")
+
+
+@pytest.mark.parametrize("status", [201, 204, 304, 400, 401, 403, 404, 429, 500, 503])
+def test_only_200_is_a_picture(wire: Wire, open_door: Downloader, status: int) -> None:
+    """Everything else is an error with the status."""
+    wire.script(http(status, b""))
+    with pytest.raises(DownloadError, match=str(status)):
+        open_door.fetch(f"{wire.url}/x", timeout=3)
+
+
+def test_size_is_capped(wire: Wire, open_door: Downloader) -> None:
+    """By the header where it is there, by counting where it is not."""
+    wire.script(http(200, b"", length=10**12))
+    wire.script(http(200, b"x" * 200_000, length=-1))
+    for _ in range(2):
+        with pytest.raises(DownloadError, match=r"limit is 1000|longer than 1000"):
+            open_door.fetch(f"{wire.url}/x", timeout=3, limit=1000)
+
+
+def test_compressed_bodies_are_refused(wire: Wire, open_door: Downloader) -> None:
+    """Nobody asked for gzip, and bombs come in it."""
+    wire.script(http(200, gzip.compress(b"\0" * 10**7), headers={"content-encoding": "gzip"}))
+    with pytest.raises(DownloadError, match="compressed"):
+        open_door.fetch(f"{wire.url}/x", timeout=3)
+
+
+@pytest.mark.parametrize(
+    "steps", [(5.0,), (http(200, PNG)[:60], 5.0), tuple(x for b in http(200, PNG) for x in (bytes([b]), 0.05))]
+)
+def test_time_is_capped(wire: Wire, open_door: Downloader, steps: tuple[bytes | float, ...]) -> None:
+    """One deadline for head and body, however slowly they drip."""
+    wire.script(*steps)
+    started = time.monotonic()
+    with pytest.raises(DownloadError):
+        open_door.fetch(f"{wire.url}/x", timeout=0.5)
+    assert time.monotonic() - started < 3
+
+
+def test_cuts_are_errors(wire: Wire, open_door: Downloader) -> None:
+    """Short bodies and resets."""
+    wire.script(http(200, PNG[:20], length=500), Reset)
+    wire.script(Reset)
+    for _ in range(2):
+        with pytest.raises(DownloadError) as caught:
+            open_door.fetch(f"{wire.url}/x", timeout=3)
+        assert caught.value.retryable
+
+
+def test_environment_proxies_do_not_go_around_the_guard(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is not asked."""
+    monkeypatch.setenv("HTTP_PROXY", wire.url)
+    monkeypatch.setenv("ALL_PROXY", wire.url)
+    downloader = Downloader()
+    with pytest.raises(DownloadError, match="refused"):
+        downloader.fetch("http://127.0.0.1:9/x", timeout=1)
+    downloader.close()
+    assert wire.requests == []
+
+
+def test_unresolvable_names(open_door: Downloader) -> None:
+    """Names that DNS does not take, or does not know."""
+    for url in ("http://a..b/x", "http://" + "a" * 70 + ".example/x", "http://nowhere.invalid/x"):
+        with pytest.raises(DownloadError):
+            open_door.fetch(url, timeout=3)
+
+
+def test_messages_show_no_query() -> None:
+    """Signatures live in queries."""
+    assert shown("https://u:p@h/x?sig=secret#f") == "'https://***@h/x'"
+    assert len(shown("https://h/" + "x" * 500)) < 130

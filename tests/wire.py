@@ -1,0 +1,146 @@
+"""A TCP server that answers with exact bytes, pauses, cuts and resets: what no HTTP framework lets a test do."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class Reset(Exception):
+    """Raised by a script: reset the connection now."""
+
+
+Step = bytes | float | type[Reset]
+"""Bytes to send, seconds to wait, or ``Reset``."""
+
+
+def http(status: int, body: Any = b"", *, headers: dict[str, str] | None = None, length: int | None = None) -> bytes:
+    """A whole HTTP reply. ``length``: what Content-Length claims; -1 leaves it out."""
+    kind = "application/octet-stream"
+    if isinstance(body, (dict, list)):
+        body, kind = json.dumps(body, ensure_ascii=False).encode(), "application/json"
+    fields = {"content-type": kind, "content-length": str(len(body) if length is None else length), **(headers or {})}
+    if length == -1:
+        del fields["content-length"]
+        fields["connection"] = "close"
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + body
+
+
+class Wire:
+    """Each request takes the next script (the last one repeats); ``requests`` has what arrived, raw."""
+
+    def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.scripts: list[Sequence[Step] | Callable[[bytes], Sequence[Step]]] = []
+        self._closing = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = int(self._socket.getsockname()[1])
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def script(self, *steps: Step) -> None:
+        self.scripts.append(steps)
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._closing.set()
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                connection.close()
+                return
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while not self._closing.is_set():
+                try:
+                    request = _read(connection)
+                    if not request:
+                        return
+                    self.requests.append(request)
+                    place = min(len(self.requests), len(self.scripts)) - 1
+                    script = self.scripts[place]
+                    if not self._play(connection, script(request) if callable(script) else script):
+                        return
+                except OSError:
+                    return
+
+    def _play(self, connection: socket.socket, steps: Sequence[Step]) -> bool:
+        """Whether the connection may serve another request."""
+        for step in steps:
+            if step is Reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return False
+            if isinstance(step, float):
+                if self._closing.wait(step):
+                    return False
+            elif isinstance(step, bytes):
+                connection.sendall(step)
+        last = next((step for step in steps if isinstance(step, bytes)), b"").lower()
+        return b"connection: close" not in last and _is_whole(b"".join(s for s in steps if isinstance(s, bytes)))
+
+
+def _is_whole(reply: bytes) -> bool:
+    head, _, body = reply.partition(b"\r\n\r\n")
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            return len(body) >= int(line.split(b":")[1])
+    return body.endswith(b"0\r\n\r\n")
+
+
+def _read(connection: socket.socket) -> bytes:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = connection.recv(65536)
+        if not piece:
+            return b""
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    while len(body) < length:
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        body += piece
+    return head + b"\r\n\r\n" + body
+
+
+def body_of(request: bytes) -> Any:
+    return json.loads(request.partition(b"\r\n\r\n")[2])
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    """Wait for another thread's work."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
