@@ -85,6 +85,25 @@ def check(url: str, vendor: str, world: Sandbox) -> None:
     assert url.startswith(base)
 
 
+@pytest.mark.filterwarnings("ignore:.*was not closed:ResourceWarning")
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_chat_blocks_run_as_they_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick start, streaming, structured output, tools, vendor parameters."""
+    with Sandbox(api_key="") as sandbox:
+        monkeypatch.setenv("DEEPSEEK_BASE_URL", sandbox.chat_options("deepseek")["base_url"])
+        names: dict[str, Any] = {"messages": [{"role": "user", "content": "你好"}]}
+        for block in chat_blocks(name):
+            exec(block, names)
+        assert names["result"].content
+        assert sandbox.requests[-1].body["thinking"] == {"type": "enabled"}
+        names["client"].close()
+
+
+def chat_blocks(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text[text.index("## Chat Completions") :], re.DOTALL)
+
+
 def test_the_result_block_is_the_class() -> None:
     """Fields, order and defaults, with the mutable default that a document may show and Python may not."""
     block = blocks("README.md", "python")[3].replace("metadata: dict = {}", "metadata: dict = None")

@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aigc_kit import errors, image, sandbox, storage
+    from aigc_kit import chat, errors, image, sandbox, storage
+    from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, ToolCall, Usage
+    from aigc_kit.chat.client import ChatClient
+    from aigc_kit.chat.stream import ChatStream
     from aigc_kit.errors import AIGCError
     from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult
     from aigc_kit.image.client import ImageClient
@@ -19,14 +22,24 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AIGCError": "errors",
+    "ChatChunk": "chat.base",
+    "ChatClient": "chat.client",
+    "ChatProvider": "chat.base",
+    "ChatResult": "chat.base",
+    "ChatStream": "chat.stream",
     "ImageClient": "image.client",
     "ImageGroup": "image.base",
     "ImageProvider": "image.base",
     "ImageResult": "image.base",
+    "ToolCall": "chat.base",
+    "Usage": "chat.base",
 }
-_ROOMS = ("errors", "image", "sandbox", "storage")
+_ROOMS = ("chat", "errors", "image", "sandbox", "storage")
 
-__all__ = ["AIGCError", "ImageClient", "ImageGroup", "ImageProvider", "ImageResult", "errors", "image", "sandbox", "storage"]  # fmt: skip
+__all__ = [
+    "AIGCError", "ChatChunk", "ChatClient", "ChatProvider", "ChatResult", "ChatStream", "ImageClient", "ImageGroup",
+    "ImageProvider", "ImageResult", "ToolCall", "Usage", "chat", "errors", "image", "sandbox", "storage",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

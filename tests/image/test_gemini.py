@@ -11,10 +11,10 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from aigc_kit import ImageClient, errors
-from aigc_kit.image import sniff
 from aigc_kit.image.gemini import to_body
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
+from aigc_kit.transport import sniff
 from tests.pictures import animated, make
 from tests.wire import Reset, Wire, body_of, http
 

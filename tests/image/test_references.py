@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 from aigc_kit import ImageClient, ImageResult, errors
-from aigc_kit.image import decoding, sniff
+from aigc_kit.image import decoding
 from aigc_kit.image.references import Limits, resolve
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
+from aigc_kit.transport import sniff
 from tests.pictures import animated, make
 from tests.wire import Wire, http
 

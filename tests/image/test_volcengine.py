@@ -11,9 +11,9 @@ import pytest
 import respx
 
 from aigc_kit import ImageClient, ImageResult, errors
-from aigc_kit.image import sniff
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
+from aigc_kit.transport import sniff
 from tests.pictures import make
 from tests.wire import Reset, Wire, body_of, http
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, NoImageError
-from aigc_kit.image import sniff
+from aigc_kit.transport import sniff
 from aigc_kit.transport.encoding import decode_base64
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from aigc_kit.errors import (
     StorageError,
     UnknownProviderError,
 )
-from aigc_kit.image import sniff
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult
 from aigc_kit.storage.base import Storage, StoredObject, check_key
+from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError, origin
 
 ENTRY_POINTS = "aigc_kit.image_providers"

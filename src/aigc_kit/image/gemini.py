@@ -12,10 +12,10 @@ from typing import Any
 
 from aigc_kit import errors, settings
 from aigc_kit.errors import Billed, ConfigurationError, ContentFilterError, InvalidReplyError, NoImageError
-from aigc_kit.image import references, sizes, sniff
+from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
 from aigc_kit.settings import Secret
-from aigc_kit.transport import blobs, codes
+from aigc_kit.transport import blobs, codes, sniff
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import decode_base64
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings

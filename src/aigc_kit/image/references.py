@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, ReferenceImageError
-from aigc_kit.image import sniff
 from aigc_kit.image.base import ImageResult
 from aigc_kit.image.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
+from aigc_kit.transport import sniff
 from aigc_kit.transport.encoding import decode_base64
 
 if TYPE_CHECKING:

@@ -108,6 +108,12 @@ class Sandbox:
             }
         return {"api_key": self.api_key, "base_url": self.ark_url}
 
+    def chat_options(self, provider: str) -> dict[str, Any]:
+        """Provider options that point ``ChatClient(provider, ...)`` here."""
+        from aigc_kit.sandbox import openai_chat
+
+        return {"api_key": self.api_key, "base_url": openai_chat.base_url(provider, self.url)}
+
     def answer(
         self, status: int = 200, body: Any = b"", *, headers: dict[str, str] | None = None, delay: float = 0.0,
         path: str = "", times: int = 1,
@@ -143,9 +149,9 @@ class Sandbox:
                 if path in request.path:
                     del self._scripts[place]
                     return script
-        from aigc_kit.sandbox import ark, gemini
+        from aigc_kit.sandbox import ark, gemini, openai_chat
 
-        for vendor in (ark, gemini):
+        for vendor in (ark, openai_chat, gemini):
             reply: Answer | None = vendor.handle(request, self)
             if reply is not None:
                 return reply

@@ -70,3 +70,53 @@ def google(status: int, code: str, message: str) -> Verdict | None:
     if status == 400 and "billing" in message.lower() and code == "FAILED_PRECONDITION":
         return Verdict(errors.QuotaExceededError)
     return _GOOGLE.get(code)
+
+
+# https://docs.bigmodel.cn/cn/api/api-code, read 2026-11-22. The codes are numbers as text.
+_GLM_QUOTA = frozenset({"1110", "1111", "1112", "1113", "1121", "1304", "1308", "1309", "1310"})
+_GLM_BUSY = frozenset({"1302", "1303", "1305"})
+
+
+def glm(status: int, code: str, message: str) -> Verdict | None:
+    """Zhipu GLM; arrears (1113) come as 429."""
+    if code in _GLM_QUOTA:
+        return Verdict(errors.QuotaExceededError)
+    if code in _GLM_BUSY:
+        return Verdict(errors.RateLimitError, retryable=True)
+    if code in ("1000", "1001", "1002", "1003", "1004"):
+        return Verdict(errors.AuthenticationError)
+    if code in ("1220", "1221", "1222"):
+        return Verdict(errors.PermissionDeniedError)
+    if code == "1301":
+        return Verdict(errors.ContentFilterError)
+    if code == "1261":
+        return Verdict(errors.ContextLengthExceededError)
+    if code == "1211":
+        return Verdict(errors.NotFoundError)
+    return Verdict(errors.BadRequestError) if re.fullmatch(r"12\d\d", code) else openai(status, code, message)
+
+
+_TOO_LONG = re.compile(
+    r"maximum context length|context_length|prompt is too long|exceeds? the (model's )?max", re.IGNORECASE
+)
+
+
+def openai(status: int, code: str, message: str) -> Verdict | None:
+    """
+    OpenAI and those who kept its codes: DeepSeek, Kimi, Qwen and most local servers.
+
+    Source: https://platform.openai.com/docs/guides/error-codes, https://api-docs.deepseek.com/quick_start/error_codes and
+    https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-22.
+    """
+    word = code.lower()
+    if word in ("insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota_error", "arrearage"):
+        return Verdict(errors.QuotaExceededError)
+    if word in ("content_filter", "content_policy_violation", "data_inspection_failed", "datainspectionfailed"):
+        return Verdict(errors.ContentFilterError)
+    if word == "context_length_exceeded" or (status == 400 and _TOO_LONG.search(message)):
+        return Verdict(errors.ContextLengthExceededError)
+    if word in ("model_not_found", "modelnotfound"):
+        return Verdict(errors.NotFoundError)
+    if word in ("invalid_api_key", "invalidapikey"):
+        return Verdict(errors.AuthenticationError)
+    return None

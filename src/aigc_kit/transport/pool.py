@@ -72,11 +72,16 @@ class Deadline:
         return Deadline(min(self.at, time.monotonic() + seconds), self.started)
 
 
+HeaderRule = Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]
+"""The headers that an SDK made -> the headers that leave."""
+
+
 class _Thread(threading.local):
     """What the socket must know of the call that this thread is making."""
 
     deadline: float | None = None
     slot: list[Reply] | None = None
+    headers: HeaderRule | None = None
 
 
 _thread = _Thread()
@@ -94,10 +99,10 @@ def deadline_of(deadline: Deadline) -> Iterator[None]:
 
 
 @contextmanager
-def capture(deadline: Deadline) -> Iterator[list[Reply]]:
+def capture(deadline: Deadline, headers: HeaderRule | None = None) -> Iterator[list[Reply]]:
     """The raw reply to the one request that this thread sends inside lands in the list."""
     slot: list[Reply] = []
-    _thread.slot = slot
+    _thread.slot, _thread.headers = slot, headers
     try:
         with deadline_of(deadline):
             yield slot
@@ -106,7 +111,21 @@ def capture(deadline: Deadline) -> Iterator[list[Reply]]:
             reply.close()
         raise
     finally:
-        _thread.slot = None
+        _thread.slot = _thread.headers = None
+
+
+def next_chunk(source: Iterator[bytes], at: float) -> bytes | None:
+    """
+    The next bytes of a reply, or None at its end; like ``deadline_of`` for one step, without its cost.
+
+    Raises:
+        WireError: cut, reset, or not there by ``at`` on the monotonic clock.
+    """
+    _thread.deadline = at
+    try:
+        return next(source, None)
+    finally:
+        _thread.deadline = None
 
 
 class Reply:
@@ -309,7 +328,7 @@ class Transport:
         core_request = self._core.Request(
             method=request.method,
             url=self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
+            headers=_thread.headers(request.headers.raw) if _thread.headers else request.headers.raw,
             content=request.stream,
             extensions=request.extensions,
         )

@@ -1,0 +1,141 @@
+"""What a chat provider is, and what it answers."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aigc_kit.errors import StructuredOutputError
+
+Message = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Usage:
+    """
+    Tokens, 0 where the vendor says nothing.
+
+    ``prompt_tokens`` include what was read from or written to a cache, ``completion_tokens`` include reasoning;
+    ``total_tokens`` is their sum.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A call that the model asks for. ``arguments``: JSON text, as the model wrote it."""
+
+    id: str
+    name: str
+    arguments: str
+
+    def parse(self) -> dict[str, Any]:
+        """
+        The arguments as a dict.
+
+        Raises:
+            StructuredOutputError: they are no JSON object.
+        """
+        try:
+            value = json.loads(self.arguments)
+        except (ValueError, RecursionError) as error:
+            raise StructuredOutputError(
+                f"the arguments of {self.name!r} are no JSON: {error}", content=self.arguments, violations=[str(error)]
+            ) from None
+        if not isinstance(value, dict):
+            found = f"a JSON object was expected, got {type(value).__name__}"
+            raise StructuredOutputError(
+                f"the arguments of {self.name!r} are no JSON object: {found}",
+                content=self.arguments,
+                violations=[found],
+            )
+        return value
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of a call. ``index`` counts calls from 0; ``id`` and ``name`` come once; ``arguments`` is a fragment."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True)
+class ChatChunk:
+    """A piece of an answer as it comes."""
+
+    delta_content: str = ""
+    delta_reasoning: str = ""
+    tool_calls: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+@dataclass
+class ChatResult:
+    """
+    An answer.
+
+    ``message``: append it to the messages; plain JSON with everything the vendor needs back. ``finish_reason``:
+    ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word in lower case. ``parsed``: what
+    ``response_format`` asked for. ``messages``: the whole history (``chat_with_tools``). ``raw``: the vendor's reply.
+    """
+
+    content: str = ""
+    reasoning_content: str = ""
+    refusal: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    finish_reason: str = ""
+    usage: Usage = field(default_factory=Usage)
+    provider: str = ""
+    model: str = ""
+    id: str = ""
+    message: dict[str, Any] = field(default_factory=dict[str, Any])
+    parsed: Any | None = None
+    messages: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    request_id: str = ""
+    raw: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+
+    @property
+    def has_tool_calls(self) -> bool:
+        return bool(self.tool_calls)
+
+
+class ChatProvider(ABC):
+    """
+    One wire dialect. Subclass it for a vendor that speaks its own.
+
+    Methods are called from several threads, with OpenAI messages and the keywords of ``ChatClient.chat`` that were
+    given; ``chat_stream`` may return any iterator of ``ChatChunk``.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The registry's name."""
+
+    @abstractmethod
+    def chat(self, messages: Sequence[Message], **kwargs: Any) -> ChatResult:
+        """A whole answer."""
+
+    @abstractmethod
+    def chat_stream(self, messages: Sequence[Message], **kwargs: Any) -> Iterator[ChatChunk]:
+        """An answer in pieces."""
+
+    def close(self) -> None:  # noqa: B027 - a provider may have nothing to close
+        """Give connections back."""
+
+
+def warning(feature: str, details: str) -> dict[str, str]:
+    return {"feature": feature, "details": details}

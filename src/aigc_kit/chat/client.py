@@ -1,0 +1,275 @@
+"""``ChatClient``: the registry of providers, and one interface over them."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import TracebackType
+from typing import Any
+
+from aigc_kit.chat import messages as history
+from aigc_kit.chat import tools as loop
+from aigc_kit.chat.base import ChatProvider, ChatResult, Message
+from aigc_kit.chat.stream import Assembler, ChatStream
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError, UnknownProviderError
+
+ENTRY_POINTS = "aigc_kit.chat_providers"
+
+compat_providers = {
+    "openai", "deepseek", "glm", "zhipu", "zai", "volcengine", "doubao", "ark", "moonshot", "kimi", "dashscope", "qwen",
+    "openai_compat",
+}  # fmt: skip
+"""Names that ``OpenAICompatProvider`` serves; each is a row, or an alias of one, in ``aigc_kit.chat.vendors``."""
+
+ProviderFactory = Callable[..., ChatProvider]
+
+_registry: dict[str, ProviderFactory | str] = {}
+_registry_lock = threading.Lock()
+
+
+def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
+    """
+    Make ``ChatClient(name)`` build this provider. A name that exists is replaced.
+
+    Args:
+        provider: a subclass of ``ChatProvider``, or a function that makes one from the client's options.
+    """
+    _ensure_registered()
+    with _registry_lock:
+        for each in (name, *aliases):
+            _registry[each.lower()] = provider
+
+
+def _ensure_registered() -> None:
+    """Fill the registry: the dialects of this package, then those of installed packages. Loads none of them."""
+    with _registry_lock:
+        if _registry:
+            return
+        _registry.update(dict.fromkeys(compat_providers, "aigc_kit.chat.openai_compat:OpenAICompatProvider"))
+        for point in entry_points(group=ENTRY_POINTS):
+            _registry.setdefault(point.name.lower(), point.value)
+
+
+def _made(name: str, options: dict[str, Any]) -> ChatProvider:
+    _ensure_registered()
+    key = name.strip().lower()
+    found = _registry.get(key)
+    if found is None:
+        raise UnknownProviderError(f"no chat provider {name!r}; there are: {', '.join(sorted(_registry))}")
+    if isinstance(found, str):
+        module, _, attribute = found.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigurationError(f"chat provider {name!r} cannot be loaded from {found!r}: {error}") from error
+    if key in compat_providers and getattr(found, "__name__", "") == "OpenAICompatProvider":
+        options = {"vendor": key, **options}
+    provider: ChatProvider = found(**options)
+    return provider
+
+
+class ChatClient:
+    """
+    Chat with one vendor.
+
+    Shared by threads; close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        provider: str | ChatProvider,
+        *,
+        api_key: Any = None,
+        model: str | None = None,
+        base_url: str | None = None,
+        timeout: float | None = None,
+        max_retries: int = 2,
+        **provider_options: Any,
+    ) -> None:
+        """
+        Args:
+            provider: a name, ``"name:model"``, or an instance.
+            api_key: unset: the vendor's variables.
+            base_url: where the vendor's API is; unset: the vendor's variable, then its own address.
+            timeout: seconds for one call, tries, waits and the whole stream included (default 600).
+            max_retries: how often a call is sent again after connection failures, 408, 409, 429 and 5xx.
+            provider_options: the dialect's own; all dialects know ``first_chunk_timeout`` and ``chunk_timeout`` (seconds),
+                ``max_repairs`` (rounds for an answer that breaks ``response_format``) and ``structured_mode``
+                (``"json_schema"``, ``"json_object"`` or ``"prompt"``; unset: what the model is known to take).
+
+        Raises:
+            ConfigurationError: an unknown provider, a missing credential or an option that makes no sense.
+        """
+        self._closed = True
+        self._own_provider = isinstance(provider, str)
+        given = {"api_key": api_key, "base_url": base_url, "timeout": timeout}
+        options = {**{name: value for name, value in given.items() if value is not None}, **provider_options}
+        if max_retries != 2:
+            options["max_retries"] = max_retries
+        if isinstance(provider, str):
+            name, colon, named_model = provider.partition(":")
+            if colon and model is not None and model != named_model:
+                raise ConfigurationError(f"two models: {named_model!r} in the provider's name and model={model!r}")
+            model = model or named_model or None
+            if model is not None:
+                options["model"] = model
+            self.provider = _made(name, options)
+        else:
+            if options or model is not None:
+                raise ConfigurationError(
+                    f"a provider instance has its options already: {', '.join([*options, 'model'][:5])}"
+                )
+            self.provider = provider
+        if not isinstance(self.provider, ChatProvider):
+            raise ConfigurationError(f"provider must be a name or a ChatProvider, got {type(self.provider).__name__}")
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"ChatClient({self.provider.name!r}, model={getattr(self.provider, 'model', '')!r})"
+
+    def chat(
+        self, messages: Sequence[Message], *, model: str | None = None, tools: Any = None, tool_choice: Any = None,
+        response_format: Any = None, temperature: float | None = None, top_p: float | None = None,
+        max_tokens: int | None = None, stop: Any = None, seed: int | None = None, timeout: float | None = None,
+        extra_body: dict[str, Any] | None = None, extra_headers: dict[str, str] | None = None, **kwargs: Any,
+    ) -> ChatResult:  # fmt: skip
+        """
+        A whole answer.
+
+        Args:
+            messages: OpenAI chat messages; never changed.
+            tools: OpenAI tools; ``tool_choice``: ``"auto"``, ``"none"``, ``"required"`` or a named function.
+            response_format: OpenAI's dict or a pydantic class; the value is in ``result.parsed``.
+            max_tokens: tokens of the answer at most, under the name that the vendor reads.
+            timeout: seconds for this call.
+            kwargs: the vendor's own fields; ``thinking={"type": "enabled" | "disabled", "budget_tokens": n}`` is
+                understood by every dialect that can think. ``extra_body`` is merged in last.
+
+        Raises:
+            ConfigurationError, InvalidInputError: nothing was sent.
+            ProviderError: the vendor failed.
+            StructuredOutputError: the answer breaks ``response_format`` after the last repair.
+        """
+        given = _given(
+            model=model, tools=tools, tool_choice=tool_choice, response_format=response_format, temperature=temperature,
+            top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
+            extra_headers=extra_headers, **kwargs,
+        )  # fmt: skip
+        with self._named():
+            result = self.provider.chat(messages, **given)
+            if not isinstance(result, ChatResult):
+                raise InvalidReplyError(
+                    f"provider {self.provider.name!r} returned {type(result).__name__}, no ChatResult"
+                )
+            return result
+
+    def chat_stream(
+        self, messages: Sequence[Message], *, model: str | None = None, tools: Any = None, tool_choice: Any = None,
+        response_format: Any = None, temperature: float | None = None, top_p: float | None = None,
+        max_tokens: int | None = None, stop: Any = None, seed: int | None = None, timeout: float | None = None,
+        extra_body: dict[str, Any] | None = None, extra_headers: dict[str, str] | None = None, **kwargs: Any,
+    ) -> ChatStream:  # fmt: skip
+        """
+        An answer in pieces; see ``chat``. Nothing is sent before the first piece is asked for.
+
+        Raises, while iterating:
+            StreamInterruptedError: it failed after its head; ``partial`` is what came.
+            AIGCError: see ``chat``.
+        """
+        given = _given(
+            model=model, tools=tools, tool_choice=tool_choice, response_format=response_format, temperature=temperature,
+            top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
+            extra_headers=extra_headers, **kwargs,
+        )  # fmt: skip
+        with self._named():
+            stream = self.provider.chat_stream(messages, **given)
+        if isinstance(stream, ChatStream):
+            return stream
+        assembler = Assembler(
+            provider=self.provider.name, model=str(model or getattr(self.provider, "model", "") or "")
+        )
+        return ChatStream(iter(stream), assembler, feeds=True)
+
+    def chat_with_tools(
+        self, messages: Sequence[Message], tools: Any, *, tool_executor: loop.ToolExecutor, max_iterations: int = 10,
+        on_tool_error: str = "tell", **options: Any,
+    ) -> ChatResult:  # fmt: skip
+        """
+        The answer after all the tools that the model wanted were run.
+
+        Args:
+            tool_executor: ``(name, args_json) -> Any``; a text goes back to the model as it is, anything else as JSON.
+            max_iterations: calls of the model at most.
+            on_tool_error: ``"tell"``: a tool's exception goes back to the model as ``{"error": ...}`` and into
+                ``warnings``; ``"raise"``: it comes out.
+            options: those of ``chat``.
+
+        Raises:
+            ToolLoopLimitError: the limit is reached; ``messages`` and ``result`` are in it.
+            OutputTruncatedError: an answer was cut in the middle of its calls.
+            AIGCError: see ``chat``.
+        """
+        with self._named():
+            listed = history.checked_tools(tools)
+            if not listed:
+                raise InvalidInputError("chat_with_tools needs at least one tool")
+            first_choice = options.pop("tool_choice", None)
+
+            def ask(turns: list[dict[str, Any]]) -> ChatResult:
+                # A forced choice is for the first turn: forced again, the model could never answer.
+                nonlocal first_choice
+                choice, first_choice = first_choice, None if first_choice not in ("auto", "none") else first_choice
+                return self.chat(turns, tools=listed, tool_choice=choice, **options)
+
+            return loop.run(
+                ask, messages, tools=listed, tool_executor=tool_executor, max_iterations=max_iterations,
+                on_tool_error=on_tool_error,
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """Give connections back. A provider that was passed in stays open."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._own_provider:
+            self.provider.close()
+
+    def __enter__(self) -> ChatClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn(f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self)
+            self.close()
+
+    def _named(self) -> _Named:
+        return _Named(self)
+
+
+class _Named:
+    """Errors that pass get the provider's and the model's name where they lack it."""
+
+    def __init__(self, client: ChatClient) -> None:
+        self._client = client
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, AIGCError):
+            error.provider = error.provider or self._client.provider.name
+            error.model = error.model or str(getattr(self._client.provider, "model", "") or "")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,239 @@
+"""One call as every dialect sees it: checked input, options, and the steps around the wire that are the same for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from aigc_kit import settings
+from aigc_kit.chat import messages as history
+from aigc_kit.chat import structured
+from aigc_kit.chat.base import ChatResult, warning
+from aigc_kit.chat.stream import Assembler, cut_off
+from aigc_kit.chat.structured import Format
+from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.pool import Deadline, Reply, WireError, next_chunk
+from aigc_kit.transport.replies import Asked, body_of, failure_of
+
+TIMEOUT = 600.0
+"""Seconds for one call; reasoning models think for minutes."""
+
+_PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed")
+
+
+@dataclass
+class CallOptions:
+    """How long, how often, and how structured answers are got."""
+
+    policy: Policy
+    first_chunk_timeout: float | None = None
+    chunk_timeout: float | None = None
+    structured_mode: str | None = None
+    max_repairs: int = 1
+    limit: float = 0.0  # the monotonic time by which the next piece must be there
+
+    NAMES: ClassVar[list[str]] = [
+        "api_key", "model", "base_url", "timeout", "max_retries", "first_chunk_timeout", "chunk_timeout",
+        "structured_mode", "max_repairs", "allow_private_hosts",
+    ]  # fmt: skip
+
+    @classmethod
+    def read(
+        cls, *, timeout: Any = None, max_retries: Any = 2, first_chunk_timeout: Any = None, chunk_timeout: Any = None,
+        structured_mode: Any = None, max_repairs: Any = 1,
+    ) -> CallOptions:  # fmt: skip
+        """
+        Raises:
+            ConfigurationError: one of them makes no sense.
+        """
+        if structured_mode is not None and structured_mode not in structured.MODES:
+            raise ConfigurationError(
+                f"structured_mode must be one of {', '.join(map(repr, structured.MODES))}, got {structured_mode!r}"
+            )
+        return cls(
+            Policy(settings.seconds(timeout, default=TIMEOUT), settings.whole_number(max_retries, name="max_retries")),
+            None if first_chunk_timeout is None else settings.seconds(first_chunk_timeout, default=0),
+            None if chunk_timeout is None else settings.seconds(chunk_timeout, default=0),
+            structured_mode,
+            settings.whole_number(max_repairs, name="max_repairs"),
+        )
+
+    def for_call(self, given: dict[str, Any]) -> CallOptions:
+        """These options with what one call says; takes it out of ``given``."""
+        named = {
+            "timeout": self.policy.timeout, "max_retries": self.policy.max_retries,
+            "first_chunk_timeout": self.first_chunk_timeout, "chunk_timeout": self.chunk_timeout,
+            "structured_mode": self.structured_mode, "max_repairs": self.max_repairs,
+        }  # fmt: skip
+        for name in named:
+            value = given.pop(name, None)
+            if value is not None:
+                named[name] = value
+        return CallOptions.read(**named)
+
+    def heard(self) -> None:
+        """A piece came: the next one has ``chunk_timeout`` seconds."""
+        if self.chunk_timeout is not None:
+            self.limit = time.monotonic() + self.chunk_timeout
+        elif self.first_chunk_timeout is not None:
+            self.limit = float("inf")
+
+
+@dataclass
+class Call:
+    """A checked call. ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes last."""
+
+    messages: list[dict[str, Any]]
+    model: str
+    provider: str
+    options: CallOptions
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: Any = None
+    format: Format | None = None
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    extra_body: dict[str, Any] = field(default_factory=dict[str, Any])
+    headers: dict[str, str] | None = None
+
+    @classmethod
+    def read(
+        cls, messages: Sequence[Any], given: dict[str, Any], options: CallOptions, model: str, provider: str
+    ) -> Call:
+        """
+        Raises:
+            InvalidInputError, ConfigurationError: something in it cannot be meant.
+        """
+        given = dict(given)
+        own = options.for_call(given)
+        extra_body, headers = given.pop("extra_body", None), given.pop("extra_headers", None)
+        if extra_body is not None and not isinstance(extra_body, Mapping):
+            raise InvalidInputError(f"extra_body must be a dict, got {type(extra_body).__name__}")
+        if headers is not None and not (
+            isinstance(headers, Mapping) and all(isinstance(k, str) and isinstance(v, str) for k, v in headers.items())
+        ):
+            raise InvalidInputError("extra_headers must map names to texts")
+        name = given.pop("model", None) or model
+        if not isinstance(name, str):
+            raise InvalidInputError(f"model must be a str, got {type(name).__name__}")
+        call = cls(
+            history.checked(messages), name, provider, own, history.checked_tools(given.pop("tools", None)),
+            given.pop("tool_choice", None), Format.read(given.pop("response_format", None)),
+            extra_body=dict(extra_body or {}), headers=dict(headers) if headers else None,
+        )  # fmt: skip
+        history.chosen_tool(call.tool_choice)
+        for parameter in _PARAMETERS:
+            value = given.pop(parameter, None)
+            if value is not None:
+                call.parameters[parameter] = _number(parameter, value)
+        call.extra = {field: value for field, value in given.items() if value is not None}
+        return call
+
+    @property
+    def schemas(self) -> dict[str, Any]:
+        """Tool name -> the schema of its parameters."""
+        return {
+            tool["function"]["name"]: tool["function"].get("parameters")
+            for tool in self.tools or ()
+            if isinstance(tool.get("function"), Mapping)
+        }
+
+    def repaired(self, ask: Callable[[list[dict[str, Any]]], ChatResult]) -> ChatResult:
+        """
+        The answer; with ``response_format`` validated, and asked for again with the violations as often as allowed.
+
+        Raises:
+            StructuredOutputError: it breaks the schema after the last repair.
+        """
+        result = ask(self.messages)
+        if self.format is None:
+            return result
+        violations = structured.parse(result, self.format)
+        repairs = 0
+        turns = self.messages
+        while violations and repairs < self.options.max_repairs:
+            repairs += 1
+            turns = [*turns, *structured.repair_turns(result, violations)]
+            before, result = result, ask(turns)
+            result.usage = _sum(before, result)
+            result.warnings.append(warning("response_format", f"repair {repairs}: {'; '.join(violations[:3])[:300]}"))
+            violations = structured.parse(result, self.format)
+        if violations:
+            raise structured.broken(result, violations)
+        return result
+
+    def checked_once(self, result: ChatResult) -> ChatResult:
+        """A streamed answer, validated; there is no second round."""
+        if self.format is not None:
+            violations = structured.parse(result, self.format)
+            if violations:
+                raise structured.broken(result, violations)
+        return result
+
+
+def _sum(first: ChatResult, second: ChatResult) -> Any:
+    one, two = first.usage, second.usage
+    return replace(
+        one,
+        prompt_tokens=one.prompt_tokens + two.prompt_tokens,
+        completion_tokens=one.completion_tokens + two.completion_tokens,
+        total_tokens=one.total_tokens + two.total_tokens,
+        cached_tokens=one.cached_tokens + two.cached_tokens,
+        reasoning_tokens=one.reasoning_tokens + two.reasoning_tokens,
+    )
+
+
+def _number(name: str, value: Any) -> Any:
+    whole = name in ("max_tokens", "seed")
+    if name == "stop":
+        stops = [value] if isinstance(value, str) else value
+        if not isinstance(stops, (list, tuple)) or not all(isinstance(stop, str) and stop for stop in stops):
+            raise InvalidInputError(f"stop must be a text or a list of texts, got {value!r}")
+        return value if isinstance(value, str) else list(stops)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise InvalidInputError(f"{name} must be a {'whole number' if whole else 'number'}, got {value!r}")
+    if (name == "max_tokens" and value < 1) or (not whole and not 0 <= value <= 2):
+        raise InvalidInputError(f"{name} must be {'1 or more' if whole else 'from 0 to 2'}, got {value!r}")
+    return value
+
+
+def retried(call: Call, asked: Asked, send: Callable[[Deadline], Reply]) -> tuple[Reply, Deadline]:
+    """
+    The reply to a stream request whose head said 200; tried again like a plain call until then.
+
+    Raises:
+        ProviderError: the error of a plain call.
+    """
+
+    def attempt(deadline: Deadline) -> tuple[Reply, Deadline]:
+        reply = send(deadline.sooner(call.options.first_chunk_timeout))
+        if reply.status != 200:
+            body_of(asked, reply, deadline)
+        return reply, deadline
+
+    (reply, deadline), _ = call.options.policy.run(attempt)
+    first = call.options.first_chunk_timeout
+    call.options.limit = deadline.sooner(first).at
+    return reply, deadline
+
+
+def reading(
+    reply: Reply, deadline: Deadline, options: CallOptions, asked: Asked, assembler: Assembler
+) -> Iterator[bytes]:
+    """
+    The bytes of a stream, each within its deadline.
+
+    Raises:
+        StreamInterruptedError: cut, reset or silent.
+    """
+    source = reply.chunks()
+    try:
+        while True:
+            chunk = next_chunk(source, min(deadline.at, options.limit))
+            if chunk is None:
+                return
+            yield chunk
+    except WireError as error:
+        raise cut_off(assembler, asked.redact(str(error))) from failure_of(asked, error, deadline)

@@ -1,0 +1,285 @@
+"""
+``chat/completions`` as six vendors speak it, each with its rules, its words of refusal and its way to stream.
+
+Source: the vendors' API references and published probes, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aigc_kit.sandbox.instances import instance
+from aigc_kit.sandbox.server import Answer, Request
+
+if TYPE_CHECKING:
+    from aigc_kit.sandbox.server import Sandbox
+
+
+@dataclass(frozen=True)
+class _Vendor:
+    """
+    ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back on ``"every"`` assistant
+    turn of a conversation with tools, or on its ``"calls"``. ``pieces``: how calls are cut when streamed.
+    """
+
+    prefix: str
+    thinks: bool = False
+    wants_reasoning: str = ""
+    wants_word: bool = False
+    has_schema: bool = True
+    pieces: str = "split"
+    comment: bool = False
+
+
+_VENDORS = {
+    "openai": _Vendor("/openai/v1", wants_word=True),
+    "deepseek": _Vendor("/deepseek", True, "every", True, False, "split", comment=True),
+    "glm": _Vendor("/api/paas/v4", True, has_schema=False, pieces="whole"),
+    "volcengine": _Vendor("/api/v3", True),
+    "moonshot": _Vendor("/moonshot/v1", True, "calls", pieces="no index"),
+    "dashscope": _Vendor("/compatible-mode/v1", wants_word=True, pieces="late id"),
+    "openai_compat": _Vendor("/local/v1", pieces="repeated id"),
+}
+
+
+def base_url(vendor: str, root: str) -> str:
+    return root + _VENDORS[vendor].prefix
+
+
+def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+    """The reply of the vendor whose address it is, or None."""
+    name = next((n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None)
+    if name is None:
+        return None
+    vendor = _VENDORS[name]
+    if (
+        name != "openai_compat"
+        and sandbox.api_key
+        and request.headers.get("authorization") != f"Bearer {sandbox.api_key}"
+    ):
+        return _refused(name, 401, "Incorrect API key provided.", "invalid_api_key", glm="1001")
+    try:
+        body = request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
+        return _refused(name, 400, "'messages' is required.", "invalid_request_error", glm="1214")
+    problem = _problem(body, name, vendor)
+    if problem:
+        return _refused(name, 400, problem, "invalid_request_error", glm="1210")
+    reply = _reply(body, vendor)
+    if not body.get("stream"):
+        raw = json.dumps(_whole(body, reply), ensure_ascii=False).encode()
+        return Answer(
+            200,
+            (b"\n\n" if vendor.comment else b"") + raw,
+            {"content-type": "application/json", "x-request-id": "req-1"},
+        )
+    return Answer(200, _events(body, reply, vendor), {"content-type": "text/event-stream", "x-request-id": "req-1"})
+
+
+def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> Answer:
+    if name == "glm":
+        return Answer(status, {"error": {"code": glm, "message": message}})
+    if name == "volcengine":
+        code = "AuthenticationError" if status == 401 else "InvalidParameter"
+    return Answer(status, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})
+
+
+def _problem(body: dict[str, Any], name: str, vendor: _Vendor) -> str:
+    messages, tools = body["messages"], body.get("tools")
+    model = str(body.get("model", ""))
+    if tools == []:
+        return "[] is too short - 'tools'"
+    problem = _history_problem(messages, bool(tools), vendor)
+    if problem:
+        return problem
+    wanted = (body.get("response_format") or {}).get("type")
+    if wanted == "json_schema" and not vendor.has_schema:
+        return "This response_format type is unavailable now"
+    if wanted == "json_object" and vendor.wants_word and "json" not in json.dumps(messages, ensure_ascii=False).lower():
+        return "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+    thinking = (body.get("thinking") or {}).get("type", "enabled" if vendor.thinks else "disabled")
+    choice = body.get("tool_choice")
+    if name == "deepseek" and thinking == "enabled" and choice not in (None, "auto", "none"):
+        return "Thinking mode does not support this tool_choice"
+    if name == "glm" and choice not in (None, "auto"):
+        return "tool_choice only supports auto"
+    if name == "glm" and any(not 0 < body.get(field, 0.5) < 1 for field in ("temperature", "top_p")):
+        return "temperature must be in (0,1)"
+    if name == "moonshot" and (body.get("temperature", 1) != 1 or body.get("top_p", 1) != 1):
+        return "invalid temperature: only 1 is allowed for this model"
+    if name == "volcengine" and "max_tokens" in body and "max_completion_tokens" in body:
+        return "max_tokens and max_completion_tokens cannot be set at the same time"
+    if name == "openai":
+        return _openai_problem(body, model)
+    return ""
+
+
+def _history_problem(messages: list[Any], tools: bool, vendor: _Vendor) -> str:
+    with_tools = tools or any(message.get("tool_calls") for message in messages)
+    waiting: set[str] = set()
+    for message in messages:
+        if message["role"] == "tool":
+            if message.get("tool_call_id") not in waiting:
+                return "Messages with role 'tool' must be a response to a preceding message with 'tool_calls'"
+            waiting.discard(message["tool_call_id"])
+            continue
+        if waiting:
+            return "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'."
+        waiting = {call["id"] for call in message.get("tool_calls") or ()}
+        if message["role"] != "assistant" or not with_tools:
+            continue
+        demanded = vendor.wants_reasoning == "every" or (
+            vendor.wants_reasoning == "calls" and message.get("tool_calls")
+        )
+        if demanded and "reasoning_content" not in message:
+            return "The `reasoning_content` in the thinking mode must be passed back to the API."
+    return "insufficient tool messages following tool_calls message" if waiting else ""
+
+
+def _openai_problem(body: dict[str, Any], model: str) -> str:
+    if any("reasoning_content" in message or "thinking_blocks" in message for message in body["messages"]):
+        return "Unknown parameter: 'messages[1].reasoning_content'."
+    if re.match(r"gpt-[56]|o\d", model):
+        if "max_tokens" in body:
+            return "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        if body.get("reasoning_effort") != "none" and body.get("temperature", 1) != 1:
+            return "Unsupported value: 'temperature' does not support this value with this model."
+        if body.get("tools") and model.startswith("gpt-6") and body.get("reasoning_effort") != "none":
+            return f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
+    return ""
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
+
+
+def _reply(body: dict[str, Any], vendor: _Vendor) -> dict[str, Any]:
+    """What the model says: an echo, a call of the first tool, what the tools said, or an instance of the schema."""
+    messages = body["messages"]
+    last = messages[-1]
+    thinking = (body.get("thinking") or {}).get("type", "enabled")
+    reply: dict[str, Any] = {"content": "", "reasoning": "", "calls": [], "reason": "stop"}
+    if vendor.thinks and thinking != "disabled":
+        reply["reasoning"] = "Let me think about it."
+    said = _text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), ""))
+    if "[blocked]" in said:
+        return {**reply, "reason": "content_filter"}
+    if "[cut]" in said:
+        return {**reply, "content": '{"na', "reason": "length"}
+    tools = [tool["function"] for tool in body.get("tools") or () if "function" in tool]
+    choice = body.get("tool_choice")
+    if tools and last["role"] != "tool" and choice != "none":
+        named = choice["function"]["name"] if isinstance(choice, dict) else tools[0]["name"]
+        picked = tools if "[all tools]" in said else [tool for tool in tools if tool["name"] == named]
+        reply["calls"] = [
+            (
+                f"call_{len(messages)}_{at}",
+                tool["name"],
+                json.dumps(instance(tool.get("parameters") or {}), ensure_ascii=False),
+            )
+            for at, tool in enumerate(picked)
+        ]
+        return {**reply, "reason": "tool_calls"}
+    if last["role"] == "tool":
+        results = "; ".join(_text(m.get("content")) for m in messages[-20:] if m["role"] == "tool")
+        return {**reply, "content": f"The tools said: {results}"}
+    schema = _schema(body)
+    if schema is not None:
+        return {**reply, "content": json.dumps(instance(schema), ensure_ascii=False)}
+    return {**reply, "content": f"You said: {said}"}
+
+
+def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
+    wanted = body.get("response_format") or {}
+    if wanted.get("type") == "json_schema":
+        schema: dict[str, Any] = wanted["json_schema"]["schema"]
+        return schema
+    for message in body["messages"]:
+        found = re.search(r"JSON schema.*?\n(\{.*\})", _text(message.get("content")), re.DOTALL)
+        if found and message["role"] == "system":
+            shown: dict[str, Any] = json.loads(found[1])
+            return shown
+    return (
+        {"type": "object", "properties": {"answer": {"type": "string"}}}
+        if wanted.get("type") == "json_object"
+        else None
+    )
+
+
+def _usage(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+    prompt = len(json.dumps(body["messages"])) // 4
+    answer = len(reply["content"]) // 4 + 1
+    thought = len(reply["reasoning"]) // 4
+    return {
+        "prompt_tokens": prompt, "completion_tokens": answer + thought, "total_tokens": prompt + answer + thought,
+        "prompt_tokens_details": {"cached_tokens": prompt // 2},
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }  # fmt: skip
+
+
+def _whole(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": reply["content"] or None}
+    if reply["reasoning"]:
+        message["reasoning_content"] = reply["reasoning"]
+    if reply["calls"]:
+        message["tool_calls"] = [
+            {"id": mark, "type": "function", "function": {"name": name, "arguments": arguments}}
+            for mark, name, arguments in reply["calls"]
+        ]
+    choice = {"index": 0, "message": message, "finish_reason": reply["reason"]}
+    return {
+        "id": "chat-1",
+        "object": "chat.completion",
+        "model": body["model"],
+        "choices": [choice],
+        "usage": _usage(body, reply),
+    }
+
+
+def _events(body: dict[str, Any], reply: dict[str, Any], vendor: _Vendor) -> Iterator[bytes]:
+    def event(delta: dict[str, Any] | None, reason: str | None = None, **more: Any) -> bytes:
+        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
+        data = {"id": "chat-1", "object": "chat.completion.chunk", "model": body["model"], "choices": choices, **more}
+        return b"data: " + json.dumps(data, ensure_ascii=False).encode() + b"\n\n"
+
+    if vendor.comment:
+        yield b": keep-alive\n\n"
+    yield event({"role": "assistant", "content": ""})
+    for word in re.findall(r"\S+\s*", reply["reasoning"]):
+        yield event({"reasoning_content": word})
+    for word in re.findall(r"\S+\s*|\s+", reply["content"]):
+        yield event({"content": word})
+    for index, call in enumerate(reply["calls"]):
+        mark, name, arguments = call
+        for piece in _cut(index, mark, name, arguments, vendor.pieces):
+            yield event({"tool_calls": [piece]})
+    yield event({}, reply["reason"])
+    if (body.get("stream_options") or {}).get("include_usage"):
+        yield event(None, usage=_usage(body, reply))
+    yield b"data: [DONE]\n\n"
+
+
+def _cut(index: int, mark: str, name: str, arguments: str, how: str) -> Iterator[dict[str, Any]]:
+    """A call in the pieces that different vendors make of it."""
+    if how == "whole":
+        yield {"index": index, "id": mark, "type": "function", "function": {"name": name, "arguments": arguments}}
+        return
+    if how == "late id":
+        yield {"index": index, "function": {"name": name, "arguments": ""}}
+    else:
+        yield {"index": index, "id": mark, "type": "function", "function": {"name": name, "arguments": ""}}
+    for at in range(0, len(arguments), 7):
+        piece: dict[str, Any] = {"index": index, "function": {"arguments": arguments[at : at + 7]}}
+        if how == "no index":
+            del piece["index"]
+        if how == "repeated id" or (how == "late id" and at == 0):
+            piece["id"] = mark
+        yield piece

@@ -1,0 +1,124 @@
+"""
+The openai SDK: it authenticates, builds the address and sends; the body is ours, and so is the reading of the reply.
+
+``client.post(path, content=..., cast_to=<its response class>)`` is its documented way to undocumented endpoints. Its
+retries are off, and nothing that ``OPENAI_*`` variables add leaves for another vendor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from aigc_kit.settings import Secret
+from aigc_kit.transport.policy import to_json
+from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, HeaderRule, Lease, Reply, WireError, capture, flavor_of
+from aigc_kit.transport.replies import Asked, failure_of
+
+_PLAIN = frozenset(
+    {b"host", b"connection", b"content-type", b"content-length", b"transfer-encoding", b"accept", b"accept-encoding",
+     b"user-agent"}
+)  # fmt: skip
+
+
+class OpenAIDoor:
+    """One kept ``openai.OpenAI`` over the shared HTTP client. Made at the first call; shared by threads."""
+
+    def __init__(self, base_url: str, key: Secret | None, *, is_openai: bool = False) -> None:
+        """
+        Args:
+            key: None sends no Authorization header at all (local servers).
+            is_openai: OpenAI itself, which may see ``OPENAI_ORG_ID`` and kin.
+        """
+        self.base_url = base_url
+        self._key = key
+        self._is_openai = is_openai
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._lease: Lease | None = None
+        self._response: Any = None
+        self._timeout: Any = None
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        return (self._key,) if self._key else ()
+
+    def post(
+        self, path: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:  # fmt: skip
+        """
+        Send once; the reply's body is still on the wire.
+
+        Raises:
+            InvalidInputError: the body is no JSON.
+            ProviderError: no reply came.
+        """
+        content = to_json(body)
+        client = self._open()
+        left = max(deadline.left(), 0.001)
+        options: Any = {
+            "headers": {**(headers or {}), "Content-Type": "application/json"},
+            "timeout": self._timeout(left, connect=min(left, CONNECT_SECONDS)),
+        }
+        try:
+            with capture(deadline, self._rule(headers)) as replies:
+                client.post(path, content=content, cast_to=self._response, options=options)
+        except WireError as error:
+            raise failure_of(asked, error, deadline) from error
+        except Exception as error:
+            wire = _wire_below(error)
+            if wire is None:
+                raise
+            raise failure_of(asked, wire, deadline) from error
+        return replies[0]
+
+    def close(self) -> None:
+        with self._lock:
+            self._client = None
+            lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.close()
+
+    def _rule(self, extra: Mapping[str, str] | None) -> HeaderRule | None:
+        if self._is_openai:
+            return None
+        own = [(name.lower().encode(), value.encode()) for name, value in (extra or {}).items()]
+        if self._key is not None and not any(name == b"authorization" for name, _ in own):
+            own.append((b"authorization", b"Bearer " + self._key.reveal().encode()))
+        mine = {name for name, _ in own}
+
+        def rule(made: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+            kept = [(name, value) for name, value in made if name.lower() in _PLAIN and name.lower() not in mine]
+            return kept + own
+
+        return rule
+
+    def _open(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                import openai
+
+                flavor = flavor_of("openai")
+                httpx = import_module(flavor)
+                self._response, self._timeout = httpx.Response, httpx.Timeout
+                self._lease = Lease(flavor)
+                self._client = openai.OpenAI(
+                    api_key=self._key.reveal() if self._key else "none",
+                    base_url=self.base_url,
+                    max_retries=0,
+                    http_client=self._lease.client,
+                )
+            return self._client
+
+
+def _wire_below(error: BaseException) -> WireError | None:
+    """The failure of the wire that the SDK wrapped."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, WireError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
