@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from google.oauth2.credentials import Credentials
 from pydantic import BaseModel
 
 from aigc_kit import ChatClient, errors
@@ -18,7 +19,7 @@ from aigc_kit.sandbox import Sandbox
 # provider -> options beside those that the sandbox gives
 PROVIDERS: dict[str, dict[str, Any]] = {
     "openai": {}, "deepseek": {}, "glm": {}, "volcengine": {}, "moonshot": {}, "dashscope": {},
-    "openai_compat": {"model": "local-model"},
+    "openai_compat": {"model": "local-model"}, "gemini": {}, "bedrock": {},
 }  # fmt: skip
 TOOLS = [
     {
@@ -50,7 +51,7 @@ def test_no_provider_is_without_a_row() -> None:
     """Who registers a provider adds it here."""
     registry._ensure_registered()
     own = {name for name, home in registry._registry.items() if isinstance(home, str) and home.startswith("aigc_kit.")}
-    assert {ALIASES.get(name, name) for name in own} == set(PROVIDERS)
+    assert {{"google": "gemini", **ALIASES}.get(name, name) for name in own} == set(PROVIDERS)
 
 
 @pytest.fixture(params=PROVIDERS)
@@ -174,7 +175,13 @@ def test_a_blocked_answer(chat: ChatClient) -> None:
 def test_a_wrong_key(request: pytest.FixtureRequest, sandbox: Sandbox) -> None:
     """``AuthenticationError`` from every vendor that wants a key."""
     for name in set(PROVIDERS) - {"openai_compat"}:
-        options = {**sandbox.chat_options(name), **PROVIDERS[name], "api_key": "wrong-canary-key"}
+        options = {**sandbox.chat_options(name), **PROVIDERS[name]}
+        if name == "bedrock":
+            options["aws_access_key_id"] = "wrong-canary-key"
+        elif name == "gemini":
+            options["credentials"] = Credentials(token="wrong-canary-key")
+        else:
+            options["api_key"] = "wrong-canary-key"
         with ChatClient(name, **options) as client, pytest.raises(errors.AuthenticationError) as caught:
             client.chat(ASK)
         assert caught.value.provider == name

@@ -49,6 +49,8 @@ def _ensure_registered() -> None:
         if _registry:
             return
         _registry.update(dict.fromkeys(compat_providers, "aigc_kit.chat.openai_compat:OpenAICompatProvider"))
+        _registry.update(dict.fromkeys(("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"))
+        _registry["bedrock"] = "aigc_kit.chat.bedrock:BedrockProvider"
         for point in entry_points(group=ENTRY_POINTS):
             _registry.setdefault(point.name.lower(), point.value)
 

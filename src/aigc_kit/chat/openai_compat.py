@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +11,13 @@ from aigc_kit import settings
 from aigc_kit.chat import vendors
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, warning
 from aigc_kit.chat.messages import arguments_text, chosen_tool, has_tool_turns, image_address
-from aigc_kit.chat.request import Call, CallOptions, reading, retried
-from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, settled
+from aigc_kit.chat.request import Call, CallOptions, sse_chunks
+from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, reason_of, settled
 from aigc_kit.chat.structured import Format, with_instruction
 from aigc_kit.chat.vendors import ALIASES, VENDORS, Vendor
 from aigc_kit.errors import ConfigurationError, ContentFilterError, InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import Secret
-from aigc_kit.transport import sniff, sse
+from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError
 from aigc_kit.transport.openai_sdk import OpenAIDoor
 from aigc_kit.transport.pool import Deadline, Reply
@@ -91,8 +90,10 @@ class OpenAICompatProvider(ChatProvider):
         call = Call.read(messages, kwargs, self._options, self.model, self.name)
         made = self._made(call, call.messages, stream=True)
         assembler, asked = self._assembler(call, made), self._asked(call)
-        source = _Source(lambda deadline: self._send(made, call, asked, deadline), assembler, asked, call, self.vendor)
-        return ChatStream(source.chunks(), assembler, finish=call.checked_once)
+        chunks = sse_chunks(
+            call, asked, assembler, lambda deadline: self._send(made, call, asked, deadline), _Events(assembler, asked)
+        )
+        return ChatStream(chunks, assembler, finish=call.checked_once)
 
     def close(self) -> None:
         self._door.close()
@@ -532,52 +533,14 @@ def _blocked(assembler: Assembler, asked: Asked) -> None:
         )  # fmt: skip
 
 
-class _Source:
-    """One streamed answer: opened with retries, read event by event."""
+class _Events:
+    """One streamed answer of this dialect, read event by event into the assembler."""
 
-    def __init__(
-        self, send: Callable[[Deadline], Reply], assembler: Assembler, asked: Asked, call: Call, vendor: Vendor
-    ) -> None:
-        self._send = send
+    def __init__(self, assembler: Assembler, asked: Asked) -> None:
         self._assembler = assembler
         self._asked = asked
-        self._call = call
-        self._vendor = vendor
 
-    def chunks(self) -> Iterator[ChatChunk]:
-        asked, assembler = self._asked, self._assembler
-        reply, deadline = retried(self._call, asked, self._send)
-        assembler.request_id = request_id_of(reply.headers)
-        if "json" in reply.headers.get("content-type", ""):
-            body = json_of(asked, body_of(asked, reply, deadline), reply.headers)
-            yield from self._whole(body)
-            return
-        done = False
-        try:
-            for raw in sse.events(reading(reply, deadline, self._call.options, asked, assembler)):
-                if raw == b"[DONE]":
-                    done = True
-                    break
-                try:
-                    event = json.loads(raw)
-                except ValueError:
-                    if raw.strip():
-                        raise cut_off(assembler, f"an event is no JSON: {raw[:80]!r}") from None
-                    continue
-                chunk = self._event(event)
-                if chunk is not None:
-                    yield chunk
-                self._call.options.heard()
-        finally:
-            if done or assembler.finish_reason:
-                reply.drain()
-            else:
-                reply.close()
-        if not assembler.finish_reason:
-            raise cut_off(assembler, "it ended without a finish reason")
-        _blocked(assembler, asked)
-
-    def _event(self, event: Any) -> ChatChunk | None:
+    def event(self, event: Any) -> ChatChunk | None:
         assembler = self._assembler
         if not isinstance(event, dict):
             raise cut_off(assembler, f"an event is no object but {type(event).__name__}")
@@ -596,10 +559,10 @@ class _Source:
             reason, usage = _tail(event, choice, assembler)
             if reason or usage:
                 chunk = chunk or ChatChunk()
-                chunk.finish_reason, chunk.usage = reason, usage
+                chunk.finish_reason, chunk.usage = reason_of(reason) if reason else None, usage
         return chunk
 
-    def _whole(self, body: dict[str, Any]) -> Iterator[ChatChunk]:
+    def whole(self, body: dict[str, Any]) -> Iterator[ChatChunk]:
         """A back end that answers a stream request with a whole reply."""
         assembler = self._assembler
         from_reply(body, assembler)
@@ -610,3 +573,6 @@ class _Source:
         for index, call in enumerate(result.tool_calls):
             pieces.tool_calls.append(ToolCallDelta(index, call.id, call.name, call.arguments))
         yield pieces
+
+    def end(self) -> None:
+        _blocked(self._assembler, self._asked)

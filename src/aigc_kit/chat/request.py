@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from aigc_kit import settings
 from aigc_kit.chat import messages as history
 from aigc_kit.chat import structured
-from aigc_kit.chat.base import ChatResult, warning
+from aigc_kit.chat.base import ChatChunk, ChatResult, warning
 from aigc_kit.chat.stream import Assembler, cut_off
 from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.transport import sse
 from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline, Reply, WireError, next_chunk
-from aigc_kit.transport.replies import Asked, body_of, failure_of
+from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
 
 TIMEOUT = 600.0
 """Seconds for one call; reasoning models think for minutes."""
@@ -237,3 +239,58 @@ def reading(
             yield chunk
     except WireError as error:
         raise cut_off(assembler, asked.redact(str(error))) from failure_of(asked, error, deadline)
+
+
+class Events(Protocol):
+    """A dialect's way to read a stream into its assembler."""
+
+    def event(self, event: Any) -> ChatChunk | None:
+        """One decoded event; the chunk it makes, or None."""
+
+    def whole(self, body: dict[str, Any]) -> Iterator[ChatChunk]:
+        """A whole reply where a stream was asked for."""
+
+    def end(self) -> None:
+        """After the last event; may raise."""
+
+
+def sse_chunks(
+    call: Call, asked: Asked, assembler: Assembler, send: Callable[[Deadline], Reply], events: Events
+) -> Iterator[ChatChunk]:
+    """
+    The chunks of one answer streamed as server-sent events: opened with retries, closed or drained at its end.
+
+    Raises:
+        StreamInterruptedError: it failed after its head.
+        ProviderError: the error of a plain call, before.
+    """
+    reply, deadline = retried(call, asked, send)
+    assembler.request_id = request_id_of(reply.headers)
+    if "json" in reply.headers.get("content-type", ""):
+        body = json_of(asked, body_of(asked, reply, deadline), reply.headers)
+        yield from events.whole(body)
+        return
+    done = False
+    try:
+        for raw in sse.events(reading(reply, deadline, call.options, asked, assembler)):
+            if raw == b"[DONE]":
+                done = True
+                break
+            try:
+                event = json.loads(raw)
+            except ValueError:
+                if raw.strip():
+                    raise cut_off(assembler, f"an event is no JSON: {raw[:80]!r}") from None
+                continue
+            chunk = events.event(event)
+            if chunk is not None:
+                yield chunk
+            call.options.heard()
+    finally:
+        if done or assembler.finish_reason:
+            reply.drain()
+        else:
+            reply.close()
+    events.end()
+    if not assembler.finish_reason:
+        raise cut_off(assembler, "it ended without a finish reason")

@@ -11,6 +11,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from aigc_kit.sandbox import gemini_chat
 from aigc_kit.sandbox.drawing import draw
 from aigc_kit.sandbox.server import Answer, Request
 
@@ -60,7 +61,10 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
     except ValueError:
         return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
     if "image" not in model and "banana" not in model:
-        return _error(404, "NOT_FOUND", f"Publisher Model `{where}` is no picture model of this sandbox.")
+        if method not in ("generateContent", "streamGenerateContent"):
+            return _error(404, "NOT_FOUND", f"method {method} is not found")
+        problem = gemini_chat.problem_of(body, model)
+        return _invalid(problem) if problem else gemini_chat.reply(body, model, stream=method.startswith("stream"))
     if method != "generateContent":
         return _error(404, "NOT_FOUND", f"method {method} is not found")
     return _picture(body, model)

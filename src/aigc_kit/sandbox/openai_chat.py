@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aigc_kit.sandbox.instances import instance
+from aigc_kit.sandbox import model
 from aigc_kit.sandbox.server import Answer, Request
 
 if TYPE_CHECKING:
@@ -161,63 +161,37 @@ def _text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
-def _reply(body: dict[str, Any], vendor: _Vendor) -> dict[str, Any]:
-    """What the model says: an echo, a call of the first tool, what the tools said, or an instance of the schema."""
+def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
     messages = body["messages"]
-    last = messages[-1]
-    thinking = (body.get("thinking") or {}).get("type", "enabled")
-    reply: dict[str, Any] = {"content": "", "reasoning": "", "calls": [], "reason": "stop"}
-    if vendor.thinks and thinking != "disabled":
-        reply["reasoning"] = "Let me think about it."
-    said = _text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), ""))
-    if "[blocked]" in said:
-        return {**reply, "reason": "content_filter"}
-    if "[cut]" in said:
-        return {**reply, "content": '{"na', "reason": "length"}
-    tools = [tool["function"] for tool in body.get("tools") or () if "function" in tool]
-    choice = body.get("tool_choice")
-    if tools and last["role"] != "tool" and choice != "none":
-        named = choice["function"]["name"] if isinstance(choice, dict) else tools[0]["name"]
-        picked = tools if "[all tools]" in said else [tool for tool in tools if tool["name"] == named]
-        reply["calls"] = [
-            (
-                f"call_{len(messages)}_{at}",
-                tool["name"],
-                json.dumps(instance(tool.get("parameters") or {}), ensure_ascii=False),
-            )
-            for at, tool in enumerate(picked)
-        ]
-        return {**reply, "reason": "tool_calls"}
-    if last["role"] == "tool":
-        results = "; ".join(_text(m.get("content")) for m in messages[-20:] if m["role"] == "tool")
-        return {**reply, "content": f"The tools said: {results}"}
-    schema = _schema(body)
-    if schema is not None:
-        return {**reply, "content": json.dumps(instance(schema), ensure_ascii=False)}
-    return {**reply, "content": f"You said: {said}"}
-
-
-def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
     wanted = body.get("response_format") or {}
-    if wanted.get("type") == "json_schema":
-        schema: dict[str, Any] = wanted["json_schema"]["schema"]
-        return schema
-    for message in body["messages"]:
-        found = re.search(r"JSON schema.*?\n(\{.*\})", _text(message.get("content")), re.DOTALL)
-        if found and message["role"] == "system":
-            shown: dict[str, Any] = json.loads(found[1])
-            return shown
-    return (
-        {"type": "object", "properties": {"answer": {"type": "string"}}}
-        if wanted.get("type") == "json_object"
-        else None
+    choice = body.get("tool_choice")
+    tools = [tool["function"] for tool in body.get("tools") or () if "function" in tool]
+    results: list[str] = []
+    for message in reversed(messages):
+        if message["role"] != "tool":
+            break
+        results.insert(0, _text(message.get("content")))
+    return model.answer(
+        model.Asked(
+            said=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
+            results=results,
+            tools=[(tool["name"], tool.get("parameters")) for tool in tools],
+            choice=choice["function"]["name"]
+            if isinstance(choice, dict)
+            else {"none": "none", "required": "any"}.get(choice or "", ""),
+            schema=wanted["json_schema"]["schema"] if wanted.get("type") == "json_schema" else None,
+            wants_json=wanted.get("type") == "json_object",
+            system="\n".join(_text(m.get("content")) for m in messages if m["role"] == "system"),
+            turns=len(messages),
+            thinks=vendor.thinks and (body.get("thinking") or {}).get("type", "enabled") != "disabled",
+        )
     )
 
 
-def _usage(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+def _usage(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
     prompt = len(json.dumps(body["messages"])) // 4
-    answer = len(reply["content"]) // 4 + 1
-    thought = len(reply["reasoning"]) // 4
+    answer = len(reply.content) // 4 + 1
+    thought = len(reply.reasoning) // 4
     return {
         "prompt_tokens": prompt, "completion_tokens": answer + thought, "total_tokens": prompt + answer + thought,
         "prompt_tokens_details": {"cached_tokens": prompt // 2},
@@ -225,16 +199,20 @@ def _usage(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _whole(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply["content"] or None}
-    if reply["reasoning"]:
-        message["reasoning_content"] = reply["reasoning"]
-    if reply["calls"]:
+def _whole(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": reply.content or None}
+    if reply.reasoning:
+        message["reasoning_content"] = reply.reasoning
+    if reply.calls:
         message["tool_calls"] = [
-            {"id": mark, "type": "function", "function": {"name": name, "arguments": arguments}}
-            for mark, name, arguments in reply["calls"]
+            {
+                "id": mark,
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(value, ensure_ascii=False)},
+            }
+            for mark, name, value in reply.calls
         ]
-    choice = {"index": 0, "message": message, "finish_reason": reply["reason"]}
+    choice = {"index": 0, "message": message, "finish_reason": reply.reason}
     return {
         "id": "chat-1",
         "object": "chat.completion",
@@ -244,7 +222,7 @@ def _whole(body: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _events(body: dict[str, Any], reply: dict[str, Any], vendor: _Vendor) -> Iterator[bytes]:
+def _events(body: dict[str, Any], reply: model.Said, vendor: _Vendor) -> Iterator[bytes]:
     def event(delta: dict[str, Any] | None, reason: str | None = None, **more: Any) -> bytes:
         choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
         data = {"id": "chat-1", "object": "chat.completion.chunk", "model": body["model"], "choices": choices, **more}
@@ -253,15 +231,15 @@ def _events(body: dict[str, Any], reply: dict[str, Any], vendor: _Vendor) -> Ite
     if vendor.comment:
         yield b": keep-alive\n\n"
     yield event({"role": "assistant", "content": ""})
-    for word in re.findall(r"\S+\s*", reply["reasoning"]):
+    for word in re.findall(r"\S+\s*", reply.reasoning):
         yield event({"reasoning_content": word})
-    for word in re.findall(r"\S+\s*|\s+", reply["content"]):
+    for word in re.findall(r"\S+\s*|\s+", reply.content):
         yield event({"content": word})
-    for index, call in enumerate(reply["calls"]):
-        mark, name, arguments = call
-        for piece in _cut(index, mark, name, arguments, vendor.pieces):
+    for index, call in enumerate(reply.calls):
+        mark, name, value = call
+        for piece in _cut(index, mark, name, json.dumps(value, ensure_ascii=False), vendor.pieces):
             yield event({"tool_calls": [piece]})
-    yield event({}, reply["reason"])
+    yield event({}, reply.reason)
     if (body.get("stream_options") or {}).get("include_usage"):
         yield event(None, usage=_usage(body, reply))
     yield b"data: [DONE]\n\n"

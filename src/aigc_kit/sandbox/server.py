@@ -112,6 +112,11 @@ class Sandbox:
         """Provider options that point ``ChatClient(provider, ...)`` here."""
         from aigc_kit.sandbox import openai_chat
 
+        if provider in ("gemini", "google"):
+            return self.image_options("gemini")
+        if provider == "bedrock":
+            keys = {"aws_access_key_id": self.api_key, "aws_secret_access_key": "secret"}
+            return {"region": "us-east-1", "base_url": self.url, **keys}
         return {"api_key": self.api_key, "base_url": openai_chat.base_url(provider, self.url)}
 
     def answer(
@@ -149,9 +154,9 @@ class Sandbox:
                 if path in request.path:
                     del self._scripts[place]
                     return script
-        from aigc_kit.sandbox import ark, gemini, openai_chat
+        from aigc_kit.sandbox import ark, bedrock, gemini, openai_chat
 
-        for vendor in (ark, openai_chat, gemini):
+        for vendor in (ark, openai_chat, gemini, bedrock):
             reply: Answer | None = vendor.handle(request, self)
             if reply is not None:
                 return reply

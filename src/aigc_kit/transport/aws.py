@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 import threading
 from collections.abc import Mapping
@@ -173,3 +175,95 @@ def aws_error(error: Exception) -> AwsError:
         urllib3.exceptions.TimeoutError, TimeoutError,
     )  # fmt: skip
     return AwsError(detail, sent=not isinstance(error, unsent), timed_out=isinstance(error, timed_out))
+
+
+class BedrockDoor:
+    """Converse and ConverseStream: one boto3 client for each read timeout, made at the first call; shared by threads."""
+
+    def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:
+        self._settings = settings
+        self._bearer = bearer
+        self._lock = threading.Lock()
+        self._clients: dict[int, Any] = {}
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        held = (
+            self._bearer,
+            self._settings.access_key_id,
+            self._settings.secret_access_key,
+            self._settings.session_token,
+        )
+        return tuple(secret for secret in held if secret is not None)
+
+    def converse(
+        self, request: dict[str, Any], *, seconds: float, stream: bool, headers: Mapping[str, str] | None
+    ) -> Any:
+        """
+        The reply as botocore decodes it.
+
+        Raises:
+            AwsError: it failed, or could not be sent.
+        """
+        try:
+            client = self._open(seconds)
+            operation = client.converse_stream if stream else client.converse
+            if headers:
+                return self._with_headers(client, headers, lambda: operation(**request))
+            return operation(**request)
+        except failures() as error:
+            raise aws_error(error) from error
+
+    def supports(self, member: str) -> bool:
+        """Whether the installed botocore knows this member of a Converse request."""
+        return member in self._open(60).meta.service_model.operation_model("Converse").input_shape.members
+
+    def close(self) -> None:
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+
+    def _with_headers(self, client: Any, headers: Mapping[str, str], call: Any) -> Any:
+        _extra_headers.value = dict(headers)
+        try:
+            return call()
+        finally:
+            _extra_headers.value = {}
+
+    def _open(self, seconds: float) -> Any:
+        patience = max(1, math.ceil(seconds))
+        with self._lock:
+            client = self._clients.get(patience)
+            if client is None:
+                if len(self._clients) >= 8:
+                    self._clients.pop(next(iter(self._clients))).close()
+                client = self._clients[patience] = self._make(patience)
+            return client
+
+    def _make(self, patience: int) -> Any:
+        from botocore import UNSIGNED
+
+        found = dataclasses.replace(self._settings, read_timeout=float(patience))
+        explicit = self._settings.access_key_id is not None
+        # A bearer token of the environment would win over explicit keys, and botocore refuses one over http.
+        version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
+        client = _client("bedrock-runtime", found, **({"signature_version": version} if version is not None else {}))
+        bearer = self._bearer
+
+        def add(request: Any, **_: Any) -> None:
+            if bearer is not None:
+                request.headers["Authorization"] = f"Bearer {bearer.reveal()}"
+            for name, value in _extra_headers.value.items():
+                request.headers[name] = value
+
+        client.meta.events.register("before-send.bedrock-runtime.*", add)
+        return client
+
+
+class _ExtraHeaders(threading.local):
+    def __init__(self) -> None:
+        self.value: dict[str, str] = {}
+
+
+_extra_headers = _ExtraHeaders()

@@ -184,7 +184,8 @@ class GenaiDoor:
             headers={**(headers or {}), "X-Server-Timeout": str(max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds)))},
             extra_body=body,
         )
-        config = types.GenerateContentConfig(http_options=options, **self._config)
+        whole = {} if stream else {"should_return_http_response": True}  # which spares the SDK the decoding
+        config = types.GenerateContentConfig(http_options=options, **whole, **self._config)
         try:
             with capture(deadline) as replies:
                 if stream:
@@ -242,7 +243,6 @@ class GenaiDoor:
 
         fields = types.GenerateContentConfig.model_fields
         self._config = {
-            "should_return_http_response": True,
             "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
             **({"automatic_continuation": False} if "automatic_continuation" in fields else {}),
         }

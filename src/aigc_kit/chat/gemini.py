@@ -1,0 +1,600 @@
+"""
+Gemini's dialect: ``generateContent`` on Vertex AI or the Developer API, through google-genai.
+
+Source: https://ai.google.dev/api/generate-content, .../thought-signatures, .../function-calling, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aigc_kit import settings
+from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, warning
+from aigc_kit.chat.messages import arguments_object, chosen_tool, image_address, text_of
+from aigc_kit.chat.pictures import picture_bytes
+from aigc_kit.chat.request import Call, CallOptions, sse_chunks
+from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, settled
+from aigc_kit.chat.structured import with_instruction
+from aigc_kit.errors import ContentFilterError, InvalidInputError, UnsupportedFeatureError
+from aigc_kit.settings import Secret
+from aigc_kit.transport import codes
+from aigc_kit.transport.download import Downloader
+from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
+from aigc_kit.transport.pool import Deadline, Reply
+from aigc_kit.transport.replies import Asked, body_of, error_from_body, json_of, request_id_of
+
+MODEL = "gemini-3.8-flash"
+SKIP_SIGNATURE = "skip_thought_signature_validator"
+"""For calls that another vendor made. Source: the thought-signatures page, section on foreign histories."""
+
+_OLD = re.compile(r"gemini-(1|2)\..*")
+"""Models with a thinking budget, without validated signatures, and without JSON output beside tools."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+_BLOCKED = frozenset(
+    {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
+     "IMAGE_RECITATION", "MODEL_ARMOR", "JAILBREAK"}
+)  # fmt: skip
+_REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
+_TOP_LEVEL = frozenset({"safety_settings", "labels", "cached_content", "tool_config"})
+
+
+class GeminiProvider(ChatProvider):
+    """Gemini on Vertex AI (project and credentials) or the Developer API (key)."""
+
+    def __init__(
+        self, *, api_key: str | Secret | None = None, model: str | None = None, base_url: str | None = None,
+        project: str | None = None, location: str | None = None, credentials: Any = None, vertexai: bool | None = None,
+        timeout: float | None = None, max_retries: int = 2, first_chunk_timeout: float | None = None,
+        chunk_timeout: float | None = None, structured_mode: str | None = None, max_repairs: int = 1,
+        allow_private_hosts: bool = False, **unknown: Any,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            api_key: of the Developer API; unset: ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``.
+            project: of Vertex AI; unset: ``GOOGLE_CLOUD_PROJECT``; ``location``: ``GOOGLE_CLOUD_LOCATION``, then global.
+            credentials: a google.auth object or the path of a service account file; unset: the machine's own.
+
+        Raises:
+            ConfigurationError: an option is missing, unknown or makes no sense.
+        """
+        known = [*CallOptions.NAMES, "project", "location", "credentials", "vertexai"]
+        settings.reject_unknown(unknown, known=known, what="gemini")
+        self._options = CallOptions.read(
+            timeout=timeout, max_retries=max_retries, first_chunk_timeout=first_chunk_timeout, chunk_timeout=chunk_timeout,
+            structured_mode=structured_mode, max_repairs=max_repairs,
+        )  # fmt: skip
+        self.model = settings.option(model, "GEMINI_MODEL", default=MODEL)
+        self._door = GenaiDoor(
+            GenaiSettings.found(
+                project=project, location=location, credentials=credentials, api_key=api_key, base_url=base_url,
+                vertexai=vertexai,
+            )
+        )  # fmt: skip
+        self._door.checked_model(self.model)
+        self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
+
+    @property
+    def name(self) -> str:
+        return "gemini"
+
+    def chat(self, messages: Sequence[Message], **kwargs: Any) -> ChatResult:
+        call = Call.read(messages, kwargs, self._options, self.model, "gemini")
+        return call.repaired(lambda turns: self._plain(call, turns))
+
+    def chat_stream(self, messages: Sequence[Message], **kwargs: Any) -> ChatStream:
+        call = Call.read(messages, kwargs, self._options, self.model, "gemini")
+        body, warnings = to_body(call, call.messages, self._downloader)
+        assembler, asked = self._assembler(call, warnings), self._asked(call)
+
+        def send(deadline: Deadline) -> Reply:
+            return self._door.generate(
+                call.model, body, asked=asked, deadline=deadline, stream=True, headers=call.headers
+            )
+
+        chunks = sse_chunks(call, asked, assembler, send, _Events(assembler, asked))
+        return ChatStream(chunks, assembler, finish=call.checked_once)
+
+    def close(self) -> None:
+        self._door.close()
+        self._downloader.close()
+
+    def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
+        body, warnings = to_body(call, turns, self._downloader)
+        asked = self._asked(call)
+
+        def attempt(deadline: Deadline) -> ChatResult:
+            reply = self._door.generate(call.model, body, asked=asked, deadline=deadline, headers=call.headers)
+            answer = json_of(asked, body_of(asked, reply, deadline), reply.headers)
+            assembler = self._assembler(call, list(warnings))
+            assembler.request_id = request_id_of(reply.headers)
+            assembler.raw = answer
+            reader = _Events(assembler, asked)
+            reader.event(answer)
+            reader.end()
+            return settled(assembler)
+
+        return call.options.policy.run(attempt)[0]
+
+    def _asked(self, call: Call) -> Asked:
+        return Asked("gemini", call.model, judge=codes.google, secrets=self._door.secrets)
+
+    def _assembler(self, call: Call, warnings: list[dict[str, str]]) -> Assembler:
+        assembler = Assembler(provider="gemini", model=call.model, schemas=call.schemas)
+        assembler.warnings = warnings
+        assembler.keeps_reasoning = False  # thoughts are never sent back; their signatures are
+        return assembler
+
+
+# ---- what leaves
+
+
+def to_body(
+    call: Call, turns: list[dict[str, Any]], downloader: Downloader
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """
+    (the REST body of ``generateContent``, warnings).
+
+    Raises:
+        InvalidInputError: a tool's name or a picture that Gemini cannot take.
+        UnsupportedFeatureError: thinking that the model cannot do.
+    """
+    warnings: list[dict[str, str]] = []
+    generation: dict[str, Any] = {}
+    if call.format:
+        mode = call.options.structured_mode or (
+            "prompt" if call.tools and _OLD.fullmatch(call.model) else "json_schema"
+        )
+        turns = with_instruction(turns, call.format, mode=mode) if mode != "json_schema" else turns
+        if mode != "prompt":
+            generation["responseMimeType"] = "application/json"
+            if mode == "json_schema" and call.format.schema is not None:
+                generation["responseJsonSchema"] = call.format.schema
+        warnings.append(warning("response_format", f"mode {mode}"))
+    system, contents = to_contents(turns, call.model, downloader)
+    body: dict[str, Any] = {"contents": contents}
+    if system:
+        body["systemInstruction"] = {"parts": [{"text": text} for text in system]}
+    _tools(body, call)
+    names = {"temperature": "temperature", "top_p": "topP", "max_tokens": "maxOutputTokens", "seed": "seed"}
+    for name, own in names.items():
+        if name in call.parameters:
+            generation[own] = call.parameters[name]
+    if "stop" in call.parameters:
+        stop = call.parameters["stop"]
+        generation["stopSequences"] = [stop] if isinstance(stop, str) else stop
+    extra = dict(call.extra)
+    for name in ("max_completion_tokens", "max_output_tokens"):
+        if name in extra:
+            generation["maxOutputTokens"] = extra.pop(name)
+    _thinking(generation, extra, call.model, warnings)
+    for name, value in extra.items():
+        if hasattr(value, "model_dump"):
+            value = value.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if name in ("presence_penalty", "frequency_penalty") and not value:
+            continue
+        if name == "parallel_tool_calls":
+            warnings.append(warning(name, "Gemini has nothing like it; it was left out"))
+        else:
+            (body if name in _TOP_LEVEL else generation)[_camel(name)] = value
+    if generation:
+        body["generationConfig"] = generation
+    return _merged(body, call.extra_body), warnings
+
+
+def to_contents(
+    turns: list[dict[str, Any]], model: str, downloader: Downloader
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """
+    (system texts, contents): roles ``user`` and ``model``; results of one turn together, in the order of its calls.
+
+    Signatures stay on their part; ids go back only when Gemini issued them.
+    """
+    system: list[str] = []
+    contents: list[dict[str, Any]] = []
+    calls: list[Mapping[str, Any]] = []
+    results: dict[str, str] = {}
+    for turn in [*turns, None]:
+        if results and (turn is None or turn["role"] != "tool"):
+            contents.append(
+                {"role": "user", "parts": [_to_response(call, results) for call in calls if call["id"] in results]}
+            )
+            results = {}
+        if turn is None:
+            break
+        if turn["role"] in ("system", "developer"):
+            text = text_of(turn["content"])
+            if text.strip():
+                system.append(text)
+        elif turn["role"] == "tool":
+            results[turn["tool_call_id"]] = text_of(turn["content"])
+        elif turn["role"] == "assistant":
+            calls = turn.get("tool_calls") or []
+            parts = _model_parts(turn)
+            if parts:
+                contents.append({"role": "model", "parts": parts})
+        else:
+            parts = _user_parts(turn["content"], downloader)
+            before = contents[-1] if contents else None
+            if before and before["role"] == "user" and not any("functionResponse" in part for part in before["parts"]):
+                before["parts"] += parts
+            else:
+                contents.append({"role": "user", "parts": parts})
+    if not contents or contents[0]["role"] != "user":
+        contents.insert(0, {"role": "user", "parts": [{"text": "."}]})
+    if not _OLD.fullmatch(model):
+        _sign_strangers(contents)
+    return system, contents
+
+
+def _user_parts(content: Any, downloader: Downloader) -> list[dict[str, Any]]:
+    if isinstance(content, str):
+        return [{"text": content if content.strip() else "(empty)"}]
+    parts: list[dict[str, Any]] = []
+    for part in content:
+        if part["type"] == "image_url":
+            address = image_address(part)
+            if address.startswith("gs://"):
+                kind = (
+                    "image/jpeg"
+                    if address.lower().endswith((".jpg", ".jpeg"))
+                    else "image/" + address.rpartition(".")[2].lower()
+                )
+                parts.append({"fileData": {"fileUri": address, "mimeType": kind}})
+            else:
+                data, kind = picture_bytes(address, downloader)
+                parts.append({"inlineData": {"mimeType": kind, "data": base64.b64encode(data).decode("ascii")}})
+        elif part["type"] == "text":
+            if part["text"].strip():
+                parts.append({"text": part["text"]})
+        else:
+            raise InvalidInputError(
+                f"Gemini cannot take a part of type {part['type']!r}; text and image_url are understood"
+            )
+    return parts or [{"text": "(empty)"}]
+
+
+def _google(holder: Mapping[str, Any]) -> Mapping[str, Any]:
+    extra = holder.get("extra_content")
+    for name in ("google", "vertex"):
+        own = extra.get(name) if isinstance(extra, Mapping) else None
+        if isinstance(own, Mapping):
+            return own
+    return {}
+
+
+def _model_parts(turn: dict[str, Any]) -> list[dict[str, Any]]:
+    text = text_of(turn.get("content"))
+    kept = _google(turn)
+    segments = kept.get("parts")
+    parts: list[dict[str, Any]] = []
+    if isinstance(segments, list) and "".join(str(segment.get("text", "")) for segment in segments) == text:
+        for segment in segments:
+            signature = segment.get("thought_signature")
+            if segment.get("text") or signature:
+                parts.append(
+                    {"text": segment.get("text", ""), **({"thoughtSignature": signature} if signature else {})}
+                )
+    elif text.strip():
+        signature = kept.get("thought_signature")
+        parts.append({"text": text, **({"thoughtSignature": signature} if isinstance(signature, str) else {})})
+    for call in turn.get("tool_calls") or ():
+        own = _google(call)
+        function = {"name": call["function"]["name"], "args": arguments_object(call["function"].get("arguments"))}
+        if own.get("id") == call["id"]:
+            function = {"id": call["id"], **function}
+        part: dict[str, Any] = {"functionCall": function}
+        if isinstance(own.get("thought_signature"), str):
+            part["thoughtSignature"] = own["thought_signature"]
+        parts.append(part)
+    return parts
+
+
+def _to_response(call: Mapping[str, Any], results: Mapping[str, str]) -> dict[str, Any]:
+    text = results[call["id"]]
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    # The API reads "$ref" inside of a response as a reference of its own.
+    response = value if isinstance(value, dict) and '"$ref"' not in text else {"output": text}
+    mark = {"id": call["id"]} if _google(call).get("id") == call["id"] else {}
+    return {"functionResponse": {**mark, "name": call["function"]["name"], "response": response}}
+
+
+def _sign_strangers(contents: list[dict[str, Any]]) -> None:
+    """Give the first call of each step of the current turn the skip signature where it has none."""
+    start = max(
+        (place for place, content in enumerate(contents)
+         if content["role"] == "user" and any("functionResponse" not in part for part in content["parts"])), default=0,
+    )  # fmt: skip
+    for content in contents[start:]:
+        first = next((part for part in content["parts"] if "functionCall" in part), None)
+        if content["role"] == "model" and first is not None and "thoughtSignature" not in first:
+            first["thoughtSignature"] = SKIP_SIGNATURE
+
+
+def _tools(body: dict[str, Any], call: Call) -> None:
+    choice = chosen_tool(call.tool_choice)
+    if not call.tools:
+        if choice not in ("", ":auto", ":none"):
+            raise InvalidInputError(f"tool_choice {call.tool_choice!r} needs tools")
+        return
+    declarations: list[dict[str, Any]] = []
+    own: list[dict[str, Any]] = []
+    for tool in call.tools:
+        function = tool.get("function")
+        if not isinstance(function, Mapping):
+            own.append({name: value for name, value in tool.items() if name != "type"})
+            continue
+        if not _NAME.fullmatch(function["name"]):
+            raise InvalidInputError(
+                f"tool {function['name']!r}: Gemini takes names of letters, digits and _ . : -, beginning with a letter or _"
+            )
+        declaration: dict[str, Any] = {"name": function["name"]}
+        if function.get("description"):
+            declaration["description"] = function["description"]
+        if (function.get("parameters") or {}).get("properties"):
+            declaration["parametersJsonSchema"] = function["parameters"]
+        declarations.append(declaration)
+    body["tools"] = [*([{"functionDeclarations": declarations}] if declarations else []), *own]
+    modes = {":auto": "AUTO", ":none": "NONE", ":required": "ANY"}
+    if choice and declarations:
+        config: dict[str, Any] = {"mode": modes.get(choice, "ANY")}
+        if choice not in modes:
+            config["allowedFunctionNames"] = [choice]
+        body["toolConfig"] = {"functionCallingConfig": config}
+
+
+def _thinking(generation: dict[str, Any], extra: dict[str, Any], model: str, warnings: list[dict[str, str]]) -> None:
+    wish, effort = extra.pop("thinking", None), extra.pop("reasoning_effort", None)
+    config = extra.pop("thinking_config", None)
+    if config is not None:
+        plain = config.model_dump(mode="json", exclude_none=True) if hasattr(config, "model_dump") else config
+        generation["thinkingConfig"] = {_camel(name): value for name, value in plain.items()}
+        return
+    if wish is None and effort is None:
+        return
+    if wish is not None and (not isinstance(wish, Mapping) or not isinstance(wish.get("type"), str)):
+        raise InvalidInputError(
+            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {wish!r}"
+        )
+    off = (wish or {}).get("type") == "disabled" or (wish is None and effort == "none")
+    budget = (wish or {}).get("budget_tokens")
+    if _OLD.fullmatch(model):
+        if off and "pro" in model:
+            raise UnsupportedFeatureError(
+                f"{model} always thinks; its least budget is 128 tokens", provider="gemini", model=model
+            )
+        budget = budget or {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}.get(str(effort), -1)
+        generation["thinkingConfig"] = {
+            "thinkingBudget": 0 if off else budget,
+            **({} if off else {"includeThoughts": True}),
+        }
+        return
+    level = str(effort or "").upper()
+    if off:
+        level = "LOW"
+        warnings.append(warning("thinking", f"{model} cannot stop thinking; it was sent as level LOW"))
+    elif isinstance(budget, int):
+        level = "LOW" if budget <= 2048 else "MEDIUM" if budget <= 12_000 else "HIGH"
+        warnings.append(
+            warning("thinking", f"{model} has levels instead of a budget; {budget} tokens were sent as {level}")
+        )
+    generation["thinkingConfig"] = {
+        **({"thinkingLevel": level} if level else {}),
+        **({} if off else {"includeThoughts": True}),
+    }
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def _merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in extra.items():
+        inner = merged.get(name)
+        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+# ---- what comes back
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+class _Events:
+    """``GenerateContentResponse`` objects, one or many, read into the assembler."""
+
+    def __init__(self, assembler: Assembler, asked: Asked) -> None:
+        self._assembler = assembler
+        self._asked = asked
+        self._segments: list[dict[str, str]] = []
+        self._block: dict[str, Any] = {}
+        self._partial: _PartialCall | None = None
+
+    def event(self, event: Any) -> ChatChunk | None:
+        assembler = self._assembler
+        if isinstance(event, list) and event:
+            event = event[0]
+        if not isinstance(event, dict):
+            raise cut_off(assembler, f"an event is no object but {type(event).__name__}")
+        if event.get("error"):
+            cause = error_from_body(self._asked, event, status=200, headers={})
+            raise cut_off(assembler, str(cause)) from cause
+        if not assembler.id and isinstance(event.get("responseId"), str):
+            assembler.id = event["responseId"]
+        if not assembler.reply_model and isinstance(event.get("modelVersion"), str):
+            assembler.reply_model = event["modelVersion"]
+        self._block = _dict(event.get("promptFeedback")) or self._block
+        candidates = event.get("candidates")
+        candidate = _dict(candidates[0]) if isinstance(candidates, list) and candidates else {}
+        chunk = ChatChunk()
+        parts = _dict(candidate.get("content")).get("parts")
+        for part in parts if isinstance(parts, list) else ():
+            self._part(_dict(part), chunk)
+        reason = candidate.get("finishReason")
+        if isinstance(reason, str) and reason:
+            self._end_partial(chunk)
+            assembler.finish_reason = _REASONS.get(reason, "content_filter" if reason in _BLOCKED else reason.lower())
+            chunk.finish_reason = assembler.finish_reason
+            message = candidate.get("finishMessage")
+            assembler.finish_message = message if isinstance(message, str) else ""
+        usage = usage_of(event.get("usageMetadata"), assembler.usage)
+        if usage:
+            assembler.usage = chunk.usage = usage
+        something = (
+            chunk.delta_content or chunk.delta_reasoning or chunk.tool_calls or chunk.finish_reason or chunk.usage
+        )
+        return chunk if something else None
+
+    def whole(self, body: dict[str, Any]) -> Iterator[ChatChunk]:
+        self._assembler.raw = body
+        chunk = self.event(body)
+        if chunk is not None:
+            yield chunk
+        self.end()
+
+    def end(self) -> None:
+        assembler = self._assembler
+        signed = [segment for segment in self._segments if segment.get("thought_signature")]
+        if signed:
+            own = {"thought_signature": signed[-1]["thought_signature"], "parts": self._segments}
+            assembler.message_extra = {"extra_content": {"google": own}}
+        blocked = self._block.get("blockReason")
+        if isinstance(blocked, str) and blocked and not assembler.finish_reason:
+            self._refuse(f"blocked the prompt: {blocked}", blocked, self._block.get("blockReasonMessage"))
+        if assembler.finish_reason == "content_filter" and not (assembler.content or assembler.calls):
+            self._refuse("blocked the answer", "content_filter", assembler.finish_message)
+
+    def _refuse(self, what: str, reason: str, message: Any) -> None:
+        usage = self._assembler.usage
+        raise ContentFilterError(
+            f"gemini {what}{f' ({message})' if message else ''}", reason=reason, code=reason, provider="gemini",
+            model=self._asked.model, request_id=self._assembler.request_id or self._assembler.id, status_code=200,
+            billed="yes" if usage and usage.total_tokens else "unknown",
+        )  # fmt: skip
+
+    def _part(self, part: dict[str, Any], chunk: ChatChunk) -> None:
+        assembler = self._assembler
+        signature = part.get("thoughtSignature") or part.get("thought_signature")
+        signature = signature if isinstance(signature, str) else ""
+        call = part.get("functionCall", part.get("function_call"))
+        text = part.get("text")
+        if isinstance(call, dict):
+            self._call(call, signature, chunk)
+        elif isinstance(text, str) and part.get("thought"):
+            assembler.reasoning.append(text)
+            chunk.delta_reasoning += text
+        elif isinstance(text, str):
+            if text:
+                assembler.content.append(text)
+                chunk.delta_content += text
+            last = self._segments[-1] if self._segments else None
+            if last is not None and not last.get("thought_signature") and not signature:
+                last["text"] += text
+            elif text or signature:
+                self._segments.append({"text": text, **({"thought_signature": signature} if signature else {})})
+
+    def _call(self, call: dict[str, Any], signature: str, chunk: ChatChunk) -> None:
+        own: dict[str, Any] = {"thought_signature": signature} if signature else {}
+        if isinstance(call.get("name"), str) and call["name"]:
+            self._end_partial(chunk)
+            mark = call.get("id") if isinstance(call.get("id"), str) else ""
+            if mark:
+                own["id"] = mark
+            index = len(self._assembler.calls)
+            whole = not (call.get("willContinue") or "partialArgs" in call)
+            args = call.get("args")
+            delta = self._assembler.fragment(
+                index=index, id=mark or f"call_{index}", name=call["name"],
+                arguments=(args if isinstance(args, dict) else {}) if whole else None, extra={"google": own} if own else None,
+            )  # fmt: skip
+            chunk.tool_calls.append(delta)
+            if not whole:
+                self._partial = _PartialCall(index)
+        elif own and self._assembler.calls:
+            self._assembler.calls[-1].extra.setdefault("google", {}).update(own)
+        if self._partial is not None:
+            pieces = call.get("partialArgs")
+            for piece in pieces if isinstance(pieces, list) else ():
+                self._partial.add(_dict(piece))
+            if not call.get("willContinue"):
+                self._end_partial(chunk)
+
+    def _end_partial(self, chunk: ChatChunk) -> None:
+        if self._partial is not None:
+            text = json.dumps(self._partial.value, ensure_ascii=False)
+            self._assembler.fragment(index=self._partial.index, arguments=text)
+            chunk.tool_calls.append(ToolCallDelta(self._partial.index, "", "", text))
+            self._partial = None
+
+
+class _PartialCall:
+    """Arguments that come member by member: ``{"jsonPath": "$.a.b[0]", "stringValue": "...", "willContinue": true}``."""
+
+    _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]")
+    _VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.value: Any = {}
+
+    def add(self, piece: dict[str, Any]) -> None:
+        steps = [
+            int(at) if at else name or quoted for name, at, quoted in self._STEP.findall(str(piece.get("jsonPath", "")))
+        ]
+        kind = next((kind for kind in self._VALUES if kind in piece), None)
+        if not steps or kind is None:
+            return
+        value = None if kind == "nullValue" else piece[kind]
+        holder: Any = self.value
+        for step, following in itertools.pairwise(steps):
+            holder = self._child(holder, step, [] if isinstance(following, int) else {})
+        before = self._child(holder, steps[-1], None)
+        joined = before + value if isinstance(before, str) and isinstance(value, str) else value
+        self._put(holder, steps[-1], joined)
+
+    def _child(self, holder: Any, step: Any, empty: Any) -> Any:
+        try:
+            found = holder[step]
+        except (KeyError, IndexError, TypeError):
+            found = None
+        if found is None and empty is not None:
+            found = empty
+            self._put(holder, step, found)
+        return found
+
+    @staticmethod
+    def _put(holder: Any, step: Any, value: Any) -> None:
+        if isinstance(holder, list) and isinstance(step, int):
+            holder.extend([None] * (min(step, 10_000) + 1 - len(holder)))
+            holder[min(step, 10_000)] = value
+        elif isinstance(holder, dict):
+            holder[step] = value
+
+
+def usage_of(value: Any, before: Usage | None) -> Usage | None:
+    """Tokens of a snapshot; a field that it leaves out keeps what the one before said."""
+    if not isinstance(value, dict):
+        return None
+
+    def count(name: str, default: int = 0) -> int:
+        found = value.get(name)
+        return int(found) if isinstance(found, (int, float)) and not isinstance(found, bool) and found >= 0 else default
+
+    old = before or Usage()
+    prompt = count("promptTokenCount", old.prompt_tokens) + count("toolUsePromptTokenCount")
+    thoughts = count("thoughtsTokenCount", old.reasoning_tokens)
+    answer = count("candidatesTokenCount", old.completion_tokens - old.reasoning_tokens)
+    cached = count("cachedContentTokenCount", old.cached_tokens)
+    return Usage(prompt, answer + thoughts, prompt + answer + thoughts, cached, thoughts)

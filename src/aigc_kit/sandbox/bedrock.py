@@ -1,0 +1,225 @@
+"""
+Amazon Bedrock's Converse and ConverseStream, with the binary event stream and its checksums.
+
+Source: botocore's model of the service and https://docs.aws.amazon.com/bedrock/latest/userguide/, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from aigc_kit.sandbox import model
+from aigc_kit.sandbox.server import Answer, Request
+
+if TYPE_CHECKING:
+    from aigc_kit.sandbox.server import Sandbox
+
+_PATH = re.compile(r"/model/(.+)/(converse|converse-stream)")
+SIGNATURE = "c2FuZGJveA=="
+"""The signature of every thought that this model has; it takes no other."""
+_GONE = ("anthropic.claude-sonnet-4-20250514-v1:0",)
+
+
+def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+    """The reply of Bedrock, or None for a path that is not Bedrock's."""
+    found = _PATH.fullmatch(request.path)
+    if not found:
+        return None
+    name, operation = found.groups()
+    authorization = request.headers.get("authorization", "")
+    signed = authorization.startswith("AWS4-HMAC-SHA256") and f"Credential={sandbox.api_key}/" in authorization
+    if sandbox.api_key and not signed and authorization != f"Bearer {sandbox.api_key}":
+        return _error(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
+    if any(name.endswith(gone) for gone in _GONE):
+        return _error(404, "ResourceNotFoundException", "This model version has reached the end of its life.")
+    if re.match(r"anthropic\.claude-(sonnet|opus|haiku)-[45]", name):
+        return _error(400, "ValidationException", f"Invocation of model ID {name} with on-demand throughput isn’t supported."
+                      " Retry your request with the ID or ARN of an inference profile that contains this model.")  # fmt: skip
+    try:
+        body = request.json()
+    except ValueError:
+        body = {}
+    problem = _problem(body, name)
+    if problem:
+        return _error(400, "ValidationException", problem)
+    said = model.answer(_asked(body))
+    headers = {"x-amzn-requestid": "req-1"}
+    if operation == "converse":
+        return Answer(200, _whole(body, said), headers)
+    return Answer(200, _events(body, said), {**headers, "content-type": "application/vnd.amazon.eventstream"})
+
+
+def _problem(body: dict[str, Any], name: str) -> str:
+    messages = body.get("messages") or []
+    if not messages or messages[0]["role"] != "user":
+        return "A conversation must start with a user message. Try again with a conversation that starts with a user message."
+    waiting: set[str] = set()
+    tool_blocks = False
+    for place, message in enumerate(messages):
+        blocks = message.get("content") or []
+        if not blocks:
+            return f"The content field in the Message object at messages.{place} is empty."
+        if place and message["role"] == messages[place - 1]["role"]:
+            return "A conversation must alternate between user and assistant roles."
+        results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
+        if waiting != set(results) or len(results) != len(set(results)):
+            return f"Expected toolResult blocks at messages.{place}.content for the following Ids: {sorted(waiting)}"
+        if results and len(results) != len(blocks) and re.search("llama|mistral", name):
+            return "Conversation blocks and tool result blocks cannot be provided in the same turn."
+        waiting = set()
+        reasoned = False
+        for at, block in enumerate(blocks):
+            if "text" in block and not block["text"].strip():
+                return f"The text field in the ContentBlock object at messages.{place}.content.{at} is blank."
+            if "reasoningContent" in block:
+                thought = block["reasoningContent"].get("reasoningText", {})
+                if (at and not reasoned) or thought.get("signature", SIGNATURE) != SIGNATURE:
+                    return f"messages.{place}.content.{at}: Invalid `signature` in `thinking` block"
+                reasoned = True
+            if "toolUse" in block:
+                tool_blocks = True
+                use = block["toolUse"]
+                pattern = r"[a-zA-Z0-9]{9}" if "mistral" in name else r"[a-zA-Z0-9_.:-]{1,64}"
+                if not re.fullmatch(pattern, use["toolUseId"]) or not isinstance(use["input"], dict):
+                    return (
+                        f"Value at 'messages.{place}.member.content.{at}.member.toolUse' failed to satisfy constraint"
+                    )
+                waiting.add(use["toolUseId"])
+        asked_thinking = (body.get("additionalModelRequestFields") or {}).get("thinking", {}).get("type") in (
+            "enabled",
+            "adaptive",
+        )
+        if waiting and asked_thinking and place == len(messages) - 2 and not reasoned and "claude" in name:
+            return f"messages.{place}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`."
+    if waiting:
+        return "Expected toolResult blocks for every toolUse"
+    if tool_blocks and not body.get("toolConfig"):
+        return "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+    if not 0 <= (body.get("inferenceConfig") or {}).get("temperature", 0) <= 1:
+        return "Value at 'inferenceConfig.temperature' failed to satisfy constraint: must be at most 1"
+    return ""
+
+
+def _asked(body: dict[str, Any]) -> model.Asked:
+    messages = body["messages"]
+    fields = body.get("additionalModelRequestFields") or {}
+    config = body.get("toolConfig") or {}
+    tools = [(tool["toolSpec"]["name"], tool["toolSpec"]["inputSchema"]["json"]) for tool in config.get("tools") or ()]
+    forced = config.get("toolChoice") or {}
+    choice = "any" if "any" in forced else forced.get("tool", {}).get("name", "")
+    if fields.get("tool_choice", {}).get("type") == "none":
+        choice = "none"
+    texts = [
+        "".join(block.get("text", "") for block in message["content"])
+        for message in messages
+        if message["role"] == "user"
+    ]
+    last = messages[-1]["content"]
+    results = [
+        part.get("text", "") for block in last if "toolResult" in block for part in block["toolResult"]["content"]
+    ]
+    wanted = (
+        ((body.get("outputConfig") or {}).get("textFormat") or {})
+        .get("structure", {})
+        .get("jsonSchema", {})
+        .get("schema")
+    )
+    return model.Asked(
+        said=next((text for text in reversed(texts) if text), ""), results=results if not texts[-1] else [], tools=tools,
+        choice=choice, schema=json.loads(wanted) if wanted else None,
+        system="\n".join(block.get("text", "") for block in body.get("system") or ()), turns=len(messages),
+        thinks=fields.get("thinking", {}).get("type") in ("enabled", "adaptive"),
+    )  # fmt: skip
+
+
+_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "content_filter": "guardrail_intervened",
+}
+
+
+def _usage(body: dict[str, Any], said: model.Said) -> dict[str, int]:
+    prompt = len(json.dumps(body["messages"])) // 8
+    answer = len(said.content) // 4 + len(said.reasoning) // 4 + 1
+    return {
+        "inputTokens": prompt,
+        "outputTokens": answer,
+        "totalTokens": 2 * prompt + answer,
+        "cacheReadInputTokens": prompt,
+    }
+
+
+def _whole(body: dict[str, Any], said: model.Said) -> dict[str, Any]:
+    blocks: list[dict[str, Any]] = []
+    if said.reasoning:
+        blocks.append({"reasoningContent": {"reasoningText": {"text": said.reasoning, "signature": SIGNATURE}}})
+    if said.content:
+        blocks.append({"text": said.content})
+    blocks += [{"toolUse": {"toolUseId": mark, "name": name, "input": value}} for mark, name, value in said.calls]
+    return {
+        "output": {"message": {"role": "assistant", "content": blocks}}, "stopReason": _REASONS[said.reason],
+        "usage": _usage(body, said), "metrics": {"latencyMs": 1},
+    }  # fmt: skip
+
+
+def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
+    yield frame("messageStart", {"role": "assistant"})
+    block = 0
+    if said.reasoning:
+        for word in model.words(said.reasoning):
+            yield frame(
+                "contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": {"text": word}}}
+            )
+        yield frame(
+            "contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": {"signature": SIGNATURE}}}
+        )
+        yield frame("contentBlockStop", {"contentBlockIndex": block})
+        block += 1
+    if said.content:
+        for word in model.words(said.content):
+            yield frame("contentBlockDelta", {"contentBlockIndex": block, "delta": {"text": word}, "p": "abcd"})
+        yield frame("contentBlockStop", {"contentBlockIndex": block})
+        block += 1
+    for mark, name, value in said.calls:
+        yield frame(
+            "contentBlockStart", {"contentBlockIndex": block, "start": {"toolUse": {"toolUseId": mark, "name": name}}}
+        )
+        text = json.dumps(value)
+        for at in range(0, len(text), 7):
+            yield frame(
+                "contentBlockDelta", {"contentBlockIndex": block, "delta": {"toolUse": {"input": text[at : at + 7]}}}
+            )
+        yield frame("contentBlockStop", {"contentBlockIndex": block})
+        block += 1
+    yield frame("messageStop", {"stopReason": _REASONS[said.reason]})
+    yield frame("metadata", {"usage": _usage(body, said), "metrics": {"latencyMs": 1}})
+
+
+def frame(event: str, payload: dict[str, Any], *, kind: str = "event") -> bytes:
+    """One message of ``vnd.amazon.eventstream``: lengths, headers, payload, and a CRC-32 after each half."""
+    body = json.dumps(payload).encode()
+    names = {f":{kind}-type": event, ":content-type": "application/json", ":message-type": kind}
+    head = b"".join(
+        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+        for name, value in names.items()
+    )
+    prelude = struct.pack("!II", 16 + len(head) + len(body), len(head))
+    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + head + body
+    return message + struct.pack("!I", zlib.crc32(message))
+
+
+def _error(status: int, code: str, message: str) -> Answer:
+    return Answer(status, {"message": message}, {"x-amzn-errortype": code, "x-amzn-requestid": "req-1"})
+
+
+def redacted(data: bytes) -> dict[str, Any]:
+    """A reasoning block whose content is encrypted."""
+    return {"reasoningContent": {"redactedContent": base64.b64encode(data).decode()}}

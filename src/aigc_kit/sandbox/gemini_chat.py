@@ -1,0 +1,138 @@
+"""
+Gemini's chat on ``generateContent`` and ``streamGenerateContent``: roles, calls and results, signatures.
+
+Source: https://ai.google.dev/gemini-api/docs/thought-signatures and .../function-calling, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from aigc_kit.sandbox import model
+from aigc_kit.sandbox.server import Answer
+
+SIGNATURE = "c2FuZGJveC1nZW1pbmk="
+SKIP = "skip_thought_signature_validator"
+_REASONS = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+
+
+def problem_of(body: dict[str, Any], name: str) -> str:
+    """What Gemini would refuse, in its words, or ``""``."""
+    contents = body.get("contents") or []
+    if not contents:
+        return "contents is not specified"
+    generation = body.get("generationConfig") or {}
+    old = name.startswith(("gemini-1", "gemini-2"))
+    if old and body.get("tools") and generation.get("responseMimeType"):
+        return "Function calling with a response mime type: 'application/json' is unsupported"
+    turn = max(
+        (at for at, content in enumerate(contents) if content.get("role") == "user"
+         and any("functionResponse" not in part for part in content.get("parts") or ())), default=0,
+    )  # fmt: skip
+    calls: list[str] = []
+    for place, content in enumerate(contents):
+        parts = content.get("parts") or []
+        if content.get("role") not in ("user", "model"):
+            return "Please use a valid role: user, model."
+        if not parts or any(not part or (part.get("text") == "" and "thoughtSignature" not in part) for part in parts):
+            return "Unable to submit request because it must have a text parameter. required oneof field 'data' must be set"
+        answers = [part["functionResponse"]["name"] for part in parts if "functionResponse" in part]
+        if answers != calls or (answers and len(answers) != len(parts)):
+            return (
+                "Please ensure that the number of function response parts is equal to the number of function call parts of"
+                " the function call turn."
+            )
+        calls = [part["functionCall"]["name"] for part in parts if "functionCall" in part]
+        first = next((part for part in parts if "functionCall" in part), None)
+        if first is not None and not old and place >= turn and first.get("thoughtSignature") not in (SIGNATURE, SKIP):
+            return f"function call `default_api:{calls[0]}` in the {place}. content block is missing a `thought_signature`."
+    return "Please ensure that function call turn comes before a function response turn." if calls else ""
+
+
+def reply(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
+    """A whole ``GenerateContentResponse``, or one for each piece."""
+    said = model.answer(_asked(body))
+    if said.reason == "content_filter":
+        feedback = {"blockReason": "PROHIBITED_CONTENT"}
+        blocked = {
+            "promptFeedback": feedback,
+            "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 5},
+            "modelVersion": name,
+        }
+        return Answer(200, [_event(blocked)] if stream else blocked)
+    signed = not name.startswith(("gemini-1", "gemini-2"))
+    if not stream:
+        parts = [part for piece in _pieces(said, signed, [said.reasoning], [said.content]) for part in piece]
+        parts += _trailing(said, signed)
+        return Answer(200, _response(parts, _REASONS[said.reason], body, said, name))
+    return Answer(200, _stream(body, said, name, signed))
+
+
+def _asked(body: dict[str, Any]) -> model.Asked:
+    contents = body["contents"]
+    generation = body.get("generationConfig") or {}
+    tools = [
+        (tool["name"], tool.get("parametersJsonSchema") or tool.get("parameters"))
+        for group in body.get("tools") or () for tool in group.get("functionDeclarations") or ()
+    ]  # fmt: skip
+    config = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    named = config.get("allowedFunctionNames") or [""]
+    choice = {"NONE": "none", "ANY": named[0] or "any"}.get(config.get("mode", "AUTO"), "")
+    texts = [
+        "".join(part.get("text", "") for part in content["parts"]) for content in contents if content["role"] == "user"
+    ]
+    results = [part["functionResponse"]["response"] for part in contents[-1]["parts"] if "functionResponse" in part]
+    shown = [
+        value["output"] if set(value) == {"output"} else json.dumps(value, ensure_ascii=False) for value in results
+    ]
+    system = "\n".join(part.get("text", "") for part in (body.get("systemInstruction") or {}).get("parts") or ())
+    return model.Asked(
+        said=next((text for text in reversed(texts) if text), ""), results=shown, tools=tools, choice=choice,
+        schema=generation.get("responseJsonSchema"), wants_json=generation.get("responseMimeType") == "application/json",
+        system=system, turns=len(contents), thinks=bool((generation.get("thinkingConfig") or {}).get("includeThoughts")),
+    )  # fmt: skip
+
+
+def _pieces(said: model.Said, signed: bool, thoughts: list[str], words: list[str]) -> Iterator[list[dict[str, Any]]]:
+    for thought in thoughts:
+        if thought:
+            yield [{"text": thought, "thought": True}]
+    for word in words:
+        if word:
+            yield [{"text": word}]
+    for at, (_, name, value) in enumerate(said.calls):
+        part: dict[str, Any] = {"functionCall": {"name": name, "args": value}}
+        if at == 0 and signed:
+            part["thoughtSignature"] = SIGNATURE
+        yield [part]
+
+
+def _trailing(said: model.Said, signed: bool) -> list[dict[str, Any]]:
+    return [{"text": "", "thoughtSignature": SIGNATURE}] if signed and not said.calls else []
+
+
+def _stream(body: dict[str, Any], said: model.Said, name: str, signed: bool) -> Iterator[bytes]:
+    for parts in _pieces(said, signed, model.words(said.reasoning), model.words(said.content)):
+        yield _event(_response(parts, "", body, said, name))
+    yield _event(_response(_trailing(said, signed), _REASONS[said.reason], body, said, name))
+
+
+def _response(
+    parts: list[dict[str, Any]], reason: str, body: dict[str, Any], said: model.Said, name: str
+) -> dict[str, Any]:
+    prompt = len(json.dumps(body["contents"])) // 4
+    usage = {
+        "promptTokenCount": prompt, "cachedContentTokenCount": prompt // 2, "candidatesTokenCount": len(said.content) // 4 + 1,
+        "thoughtsTokenCount": len(said.reasoning) // 4,
+    }  # fmt: skip
+    usage["totalTokenCount"] = prompt + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}} if parts else {"content": {}}
+    if reason:
+        candidate["finishReason"] = reason
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": name, "responseId": "resp-1"}
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\r\n\r\n"
