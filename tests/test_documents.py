@@ -91,8 +91,22 @@ def test_the_chat_blocks_run_as_they_stand(name: str, monkeypatch: pytest.Monkey
     """Quick start, streaming, structured output, tools, vendor parameters."""
     with Sandbox(api_key="") as sandbox:
         monkeypatch.setenv("DEEPSEEK_BASE_URL", sandbox.chat_options("deepseek")["base_url"])
+        monkeypatch.setenv("GOOGLE_VERTEX_BASE_URL", sandbox.url)
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "your-project")
+        monkeypatch.setattr("google.auth.default", lambda scopes: (Credentials(token="t"), None))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", sandbox.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
         names: dict[str, Any] = {"messages": [{"role": "user", "content": "你好"}]}
-        for block in chat_blocks(name):
+        start, *others = chat_blocks(name)
+        exec(start, names)
+        assert names["client"].provider.name == "bedrock"
+        assert names["result"].content == "You said: 你好"
+        deepseek = re.search(r"client = ChatClient\(\n    provider=\"deepseek\".*?\n\)\n", start, re.DOTALL)
+        assert deepseek
+        names["client"].close()
+        exec("from aigc_kit import ChatClient\n" + deepseek[0], names)
+        for block in others:
             exec(block, names)
         assert names["result"].content
         assert sandbox.requests[-1].body["thinking"] == {"type": "enabled"}

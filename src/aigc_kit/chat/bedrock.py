@@ -265,6 +265,11 @@ def translated(
             " AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
             provider="bedrock", model=asked.model,
         )  # fmt: skip
+    if error.code == aws.INVALID_REPLY:
+        return InvalidReplyError(
+            f"bedrock answered with what cannot be read ({asked.redact(str(error))[:200]}); is base_url right?",
+            provider="bedrock", model=asked.model, billed="unknown",
+        )  # fmt: skip
     status = error.status or _STATUS.get(error.code.lower(), 0)
     if not status and error.code:
         status = 500
@@ -641,7 +646,8 @@ def from_reply(reply: Mapping[str, Any], assembler: Assembler) -> None:
             request_id=assembler.request_id, status_code=200, billed="unknown", body=assembler.raw,
         )  # fmt: skip
     reader = _Events(assembler)
-    for block in message.get("content") or ():
+    content = message.get("content")
+    for block in content if isinstance(content, list) else ():
         if isinstance(block, Mapping):
             reader.block(block)
     assembler.finish_reason = str(reply.get("stopReason") or "")

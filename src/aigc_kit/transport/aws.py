@@ -13,6 +13,9 @@ from typing import Any
 from aigc_kit.settings import Secret
 from aigc_kit.transport.pool import CONNECT_SECONDS
 
+INVALID_REPLY = "InvalidReply"
+"""``AwsError.code`` of a reply that botocore cannot read."""
+
 _sessions_lock = threading.Lock()  # boto3 sessions are not safe to use from two threads at once
 
 
@@ -139,7 +142,14 @@ def failures() -> tuple[type[Exception], ...]:
     from botocore.eventstream import ParserError
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return (BotoCoreError, ClientError, ParserError, urllib3.exceptions.HTTPError, OSError, ValueError)
+    return (BotoCoreError, ClientError, urllib3.exceptions.HTTPError, OSError, *_unreadable(), ParserError)
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What botocore's parsers raise over bytes that are not what the service's model promises."""
+    from botocore.parsers import ResponseParserError
+
+    return (ResponseParserError, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
 
 
 def aws_error(error: Exception) -> AwsError:
@@ -174,7 +184,15 @@ def aws_error(error: Exception) -> AwsError:
         exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError,
         urllib3.exceptions.TimeoutError, TimeoutError,
     )  # fmt: skip
-    return AwsError(detail, sent=not isinstance(error, unsent), timed_out=isinstance(error, timed_out))
+    bad_reply = isinstance(error, _unreadable()) and not isinstance(
+        error, (*timed_out, OSError, urllib3.exceptions.HTTPError)
+    )
+    return AwsError(
+        detail,
+        code=INVALID_REPLY if bad_reply else "",
+        sent=not isinstance(error, unsent),
+        timed_out=isinstance(error, timed_out),
+    )
 
 
 class BedrockDoor:
