@@ -69,7 +69,10 @@ def test_api_key_mode(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "elsewhere")
     with ImageClient("google", api_key=sandbox.api_key, base_url=sandbox.url) as images:
         images.text_to_image("x")
-    assert sandbox.requests[0].path == "/v1/models/gemini-3-pro-image:generateContent"
+    assert (
+        sandbox.requests[0].path.removeprefix("/v1beta").removeprefix("/v1")
+        == "/models/gemini-3-pro-image:generateContent"
+    )
     assert sandbox.requests[0].headers["x-goog-api-key"] == "***"
     assert "authorization" not in sandbox.requests[0].headers
 

@@ -137,5 +137,13 @@ class ChatProvider(ABC):
         """Give connections back."""
 
 
+def count(holder: Any, name: str, default: int = 0) -> int:
+    """A number of tokens in a vendor's JSON: ``default`` where there is none that makes sense."""
+    value = holder.get(name) if isinstance(holder, Mapping) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e15:
+        return default
+    return int(value)
+
+
 def warning(feature: str, details: str) -> dict[str, str]:
     return {"feature": feature, "details": details}

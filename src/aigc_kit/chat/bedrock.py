@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aigc_kit import errors, settings
-from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, warning
+from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, count, warning
 from aigc_kit.chat.messages import arguments_object, chosen_tool, has_tool_turns, image_address, text_of
 from aigc_kit.chat.pictures import picture_bytes
 from aigc_kit.chat.request import Call, CallOptions
@@ -206,7 +206,10 @@ class BedrockProvider(ChatProvider):
         reader = _Events(assembler)
         try:
             for event in self._events(source, asked, deadline, assembler):
-                chunk = reader.event(event)
+                try:
+                    chunk = reader.event(event)
+                except (TypeError, AttributeError, KeyError, ValueError) as error:
+                    raise cut_off(assembler, f"an event cannot be read: {type(error).__name__}") from error
                 if chunk is not None:
                     yield chunk
                 call.options.heard()
@@ -765,12 +768,11 @@ def usage_of(value: Any) -> Usage | None:
     if not isinstance(value, Mapping):
         return None
 
-    def count(name: str) -> int:
-        found = value.get(name)
-        return int(found) if isinstance(found, (int, float)) and not isinstance(found, bool) and found > 0 else 0
-
-    read = count("cacheReadInputTokens")
-    prompt, answer = count("inputTokens") + read + count("cacheWriteInputTokens"), count("outputTokens")
+    read = count(value, "cacheReadInputTokens")
+    prompt, answer = (
+        count(value, "inputTokens") + read + count(value, "cacheWriteInputTokens"),
+        count(value, "outputTokens"),
+    )
     return Usage(prompt, answer, prompt + answer, read, 0)
 
 

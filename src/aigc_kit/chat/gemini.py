@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aigc_kit import settings
-from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, warning
+from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, count, warning
 from aigc_kit.chat.messages import arguments_object, chosen_tool, image_address, text_of
 from aigc_kit.chat.pictures import picture_bytes
 from aigc_kit.chat.request import Call, CallOptions, sse_chunks
@@ -588,13 +588,9 @@ def usage_of(value: Any, before: Usage | None) -> Usage | None:
     if not isinstance(value, dict):
         return None
 
-    def count(name: str, default: int = 0) -> int:
-        found = value.get(name)
-        return int(found) if isinstance(found, (int, float)) and not isinstance(found, bool) and found >= 0 else default
-
     old = before or Usage()
-    prompt = count("promptTokenCount", old.prompt_tokens) + count("toolUsePromptTokenCount")
-    thoughts = count("thoughtsTokenCount", old.reasoning_tokens)
-    answer = count("candidatesTokenCount", old.completion_tokens - old.reasoning_tokens)
-    cached = count("cachedContentTokenCount", old.cached_tokens)
+    prompt = count(value, "promptTokenCount", old.prompt_tokens) + count(value, "toolUsePromptTokenCount")
+    thoughts = count(value, "thoughtsTokenCount", old.reasoning_tokens)
+    answer = count(value, "candidatesTokenCount", old.completion_tokens - old.reasoning_tokens)
+    cached = count(value, "cachedContentTokenCount", old.cached_tokens)
     return Usage(prompt, answer + thoughts, prompt + answer + thoughts, cached, thoughts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.chat import vendors
-from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, warning
+from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, count, warning
 from aigc_kit.chat.messages import arguments_text, chosen_tool, has_tool_turns, image_address
 from aigc_kit.chat.request import Call, CallOptions, sse_chunks
 from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, reason_of, settled
@@ -510,17 +510,10 @@ def usage_of(value: Any) -> Usage | None:
     """Tokens from OpenAI's shape and its neighbours', or None."""
     if not isinstance(value, Mapping):
         return None
-    prompt, completion = _count(value, "prompt_tokens"), _count(value, "completion_tokens")
+    prompt, completion = count(value, "prompt_tokens"), count(value, "completion_tokens")
     details, more = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
-    cached = (
-        _count(details, "cached_tokens") or _count(value, "prompt_cache_hit_tokens") or _count(value, "cached_tokens")
-    )
-    return Usage(prompt, completion, prompt + completion, cached, _count(more, "reasoning_tokens"))
-
-
-def _count(holder: Any, name: str) -> int:
-    value = holder.get(name) if isinstance(holder, Mapping) else None
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 else 0
+    cached = count(details, "cached_tokens") or count(value, "prompt_cache_hit_tokens") or count(value, "cached_tokens")
+    return Usage(prompt, completion, prompt + completion, cached, count(more, "reasoning_tokens"))
 
 
 def _blocked(assembler: Assembler, asked: Asked) -> None:

@@ -149,7 +149,16 @@ def _unreadable() -> tuple[type[Exception], ...]:
     """What botocore's parsers raise over bytes that are not what the service's model promises."""
     from botocore.parsers import ResponseParserError
 
-    return (ResponseParserError, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
+    return (
+        ResponseParserError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        IndexError,
+        RecursionError,
+        ArithmeticError,
+    )
 
 
 def aws_error(error: Exception) -> AwsError:
