@@ -36,6 +36,7 @@ from aigc_kit.settings import Secret
 from aigc_kit.transport import aws
 from aigc_kit.transport.aws import AwsError, AwsSettings, BedrockDoor
 from aigc_kit.transport.download import Downloader
+from aigc_kit.transport.encoding import camel
 from aigc_kit.transport.pool import Deadline, WireError
 from aigc_kit.transport.replies import Asked, Verdict, error_from_body, failure_of
 
@@ -332,8 +333,7 @@ def to_request(
         request["inferenceConfig"] = inference
     for name in ("guardrail_config", "performance_config", "request_metadata", "service_tier"):
         if name in extra:
-            head, *rest = name.split("_")
-            request[head + "".join(part.capitalize() for part in rest)] = extra.pop(name)
+            request[camel(name)] = extra.pop(name)
     fields = {**fields, **extra, **call.extra_body}
     if fields:
         request["additionalModelRequestFields"] = fields

@@ -24,6 +24,7 @@ from aigc_kit.errors import ContentFilterError, InvalidInputError, UnsupportedFe
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes
 from aigc_kit.transport.download import Downloader
+from aigc_kit.transport.encoding import camel, merged
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
 from aigc_kit.transport.pool import Deadline, Reply
 from aigc_kit.transport.replies import Asked, body_of, error_from_body, json_of, request_id_of
@@ -181,10 +182,10 @@ def to_body(
         if name == "parallel_tool_calls":
             warnings.append(warning(name, "Gemini has nothing like it; it was left out"))
         else:
-            (body if name in _TOP_LEVEL else generation)[_camel(name)] = value
+            (body if name in _TOP_LEVEL else generation)[camel(name)] = value
     if generation:
         body["generationConfig"] = generation
-    return _merged(body, call.extra_body), warnings
+    return merged(body, call.extra_body), warnings
 
 
 def to_contents(
@@ -356,7 +357,7 @@ def _thinking(generation: dict[str, Any], extra: dict[str, Any], model: str, war
     config = extra.pop("thinking_config", None)
     if config is not None:
         plain = config.model_dump(mode="json", exclude_none=True) if hasattr(config, "model_dump") else config
-        generation["thinkingConfig"] = {_camel(name): value for name, value in plain.items()}
+        generation["thinkingConfig"] = {camel(name): value for name, value in plain.items()}
         return
     if wish is None and effort is None:
         return
@@ -390,19 +391,6 @@ def _thinking(generation: dict[str, Any], extra: dict[str, Any], model: str, war
         **({"thinkingLevel": level} if level else {}),
         **({} if off else {"includeThoughts": True}),
     }
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
-
-
-def _merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in extra.items():
-        inner = merged.get(name)
-        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return merged
 
 
 # ---- what comes back

@@ -17,7 +17,7 @@ from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_pic
 from aigc_kit.settings import Secret
 from aigc_kit.transport import blobs, codes, sniff
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.encoding import decode_base64
+from aigc_kit.transport.encoding import camel, decode_base64, merged
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
 from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
@@ -218,15 +218,15 @@ def to_body(
         if name == "image_config":
             image |= _camel_keys(value)
         elif name in _IMAGE_CONFIG:
-            image[_camel(name)] = _camel_keys(value)
+            image[camel(name)] = _camel_keys(value)
         elif name in _OUTPUT_OPTIONS:
             image.setdefault("imageOutputOptions", {})[_OUTPUT_OPTIONS[name]] = value
         elif name == "system_instruction":
             body["systemInstruction"] = {"parts": [{"text": value}]} if isinstance(value, str) else value
         elif name in _TOP_LEVEL:
-            body[_camel(name)] = value
+            body[camel(name)] = value
         else:
-            generation[_camel(name)] = _camel_keys(value) if name == "thinking_config" else value
+            generation[camel(name)] = _camel_keys(value) if name == "thinking_config" else value
     if image:
         generation["imageConfig"] = image
     parts: list[dict[str, Any]] = [{"text": prompt}]
@@ -237,7 +237,7 @@ def to_body(
     extra = options.get("extra_body")
     if extra is not None and not isinstance(extra, Mapping):
         raise ConfigurationError(f"extra_body must be a dict, got {type(extra).__name__}")
-    return _merged(body, extra or {})
+    return merged(body, extra or {})
 
 
 def _plain(value: Any) -> Any:
@@ -249,23 +249,10 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
-
-
 def _camel_keys(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {_camel(str(name)): _camel_keys(inner) for name, inner in value.items()}
+        return {camel(str(name)): _camel_keys(inner) for name, inner in value.items()}
     return value
-
-
-def _merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for name, value in extra.items():
-        inner = merged.get(name)
-        merged[name] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return merged
 
 
 def from_reply(

@@ -6,7 +6,6 @@ Source: botocore's model of the service and https://docs.aws.amazon.com/bedrock/
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import struct
@@ -218,8 +217,3 @@ def frame(event: str, payload: dict[str, Any], *, kind: str = "event") -> bytes:
 
 def _error(status: int, code: str, message: str) -> Answer:
     return Answer(status, {"message": message}, {"x-amzn-errortype": code, "x-amzn-requestid": "req-1"})
-
-
-def redacted(data: bytes) -> dict[str, Any]:
-    """A reasoning block whose content is encrypted."""
-    return {"reasoningContent": {"redactedContent": base64.b64encode(data).decode()}}

@@ -1,13 +1,17 @@
-"""Base64 as it is found in the wild: either alphabet, padded or not, wrapped or not, or inside of a ``data:`` URI."""
+"""Base64 as it is found in the wild, names in the other spelling, and bodies merged. Pure."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
+from typing import Any
 
 
 def decode_base64(text: str) -> bytes:
     """
+    The bytes of base64 in either alphabet, padded or not, wrapped or not, or inside of a ``data:`` URI.
+
     Raises:
         ValueError: ``text`` is no base64, or a ``data:`` URI that is not base64.
     """
@@ -20,3 +24,18 @@ def decode_base64(text: str) -> bytes:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"{len(text)} characters are no base64: {error}") from None
+
+
+def camel(name: str) -> str:
+    """``snake_case`` as ``camelCase``."""
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """``extra`` laid over ``base``, objects inside of objects too; neither is changed."""
+    result = dict(base)
+    for name, value in extra.items():
+        inner = result.get(name)
+        result[name] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return result
