@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aigc_kit.chat.stream import Assembler, mended, reason_of
@@ -150,6 +150,7 @@ def test_any_splitting_comes_back_whole(calls: list[tuple[str, Any]], data: st.D
     "name": st.one_of(st.none(), st.text(max_size=3), st.integers()),
     "arguments": st.one_of(st.none(), st.text(max_size=9), st.dictionaries(st.text(max_size=2), st.integers()), st.integers()),
 }), max_size=12))  # fmt: skip
+@example([{"index": "²"}, {"index": True}, {"index": "9" * 50}])
 def test_no_nonsense_breaks_it(pieces: list[Piece]) -> None:
     """Any fragments give calls with distinct ids, and no exception."""
     assembler = Assembler(provider="p", model="m")

@@ -9,6 +9,7 @@ by its index, then to the call before it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
@@ -88,7 +89,7 @@ class Assembler:
         extra: Mapping[str, Any] | None = None,
     ) -> ToolCallDelta:  # fmt: skip
         """Add a piece of a call; gives it back with the index, id and name that are sure."""
-        place = int(index) if isinstance(index, (int, float, str)) and str(index).isdigit() else None
+        place = int(index) if isinstance(index, (int, str)) and re.fullmatch(r"[0-9]{1,6}", str(index)) else None
         mark = id if isinstance(id, str) else ""
         word = name if isinstance(name, str) else ""
         text = arguments if isinstance(arguments, str) else ""

@@ -71,7 +71,7 @@ def blob_of(value: Any, blobs: list[bytes]) -> bytes | None:
     """The decoded bytes that a placeholder stands for, or None when ``value`` is none."""
     if isinstance(value, str) and value.startswith(PREFIX):
         number = value[len(PREFIX) :]
-        if number.isdigit() and int(number) < len(blobs):
+        if number.isascii() and number.isdigit() and int(number) < len(blobs):
             return blobs[int(number)]
     return None
 
