@@ -236,6 +236,15 @@ def test_which_failures_are_tried_again(
     assert caught.value.retryable is (requests == 3)
 
 
+def test_a_refused_look_up_says_what_is_wrong(wire: Wire) -> None:
+    """HEAD has no body, so the status alone must do."""
+    wire.script(http(403, b""))
+    storage = r2(wire.url)
+    with pytest.raises(StorageError, match=r"failed: 403 \(.*the keys are wrong"):
+        storage.exists("k")
+    storage.close()
+
+
 def test_a_cut_is_tried_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """The upload succeeds in the end."""
     monkeypatch.setattr("aigc_kit.transport.policy.FIRST_WAIT", 0.01)

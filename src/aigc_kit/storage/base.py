@@ -51,7 +51,7 @@ class Storage(ABC):
     @abstractmethod
     def exists(self, key: str) -> StoredObject | None:
         """
-        The object under ``key``, or None.
+        The object under ``key``, or None. S3 servers cannot tell a missing bucket from a missing key here.
 
         Raises:
             InvalidInputError: the key breaks the rules.

@@ -25,7 +25,8 @@ _HINTS = {
     "InvalidAccessKeyId": "the access key id is not known there",
     "SignatureDoesNotMatch": "the secret key does not fit the access key id",
     "Unauthorized": "the server takes neither the keys nor the signature; R2 says so of checksum trailers too",
-    "AccessDenied": "the keys may not write to this bucket",
+    "AccessDenied": "the keys may not do this in this bucket",
+    "403": "the keys are wrong, or may not read this bucket",
     "NoCredentialsError": "no AWS credentials were found: pass access_key_id and secret_access_key, or set "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "NoRegionError": "no region: pass region= or set AWS_REGION",
@@ -171,7 +172,7 @@ class S3Storage(Storage):
             return _MissingError(f"{key!r} is not in bucket {self.bucket!r}", key=key)
         retryable = error.status in (408, 429) or error.status >= 500 or error.code in _RETRYABLE_CODES
         retryable = retryable or (error.status == 0 and not error.usage)
-        said = " ".join(str(part) for part in (error.status or "", error.code) if part)
+        said = " ".join(dict.fromkeys(str(part) for part in (error.status or "", error.code) if part))
         where = urlsplit(self._settings.endpoint_url).netloc if self._settings.endpoint_url else "AWS S3"
         hint = _HINTS.get(error.code, "")
         return StorageError(
