@@ -263,6 +263,22 @@ def test_a_server_error_is_not_sent_again(sandbox: Sandbox) -> None:
         assert len(sandbox.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(503, "ServerOverloaded"), (500, "RateLimitExceeded"), (502, "QuotaExceeded"), (500, "OutputImageRiskDetection"),
+     (409, "Conflict"), (408, "X"), (200, "ServerOverloaded")],
+)  # fmt: skip
+def test_no_code_makes_a_paid_request_safe_to_repeat(sandbox: Sandbox, status: int, code: str) -> None:
+    """Only an unsent request and a 429 are; a 5xx is a ``ServerError`` that may be billed, whatever its code says."""
+    sandbox.answer(status, {"error": {"code": code, "message": "m"}}, headers={"retry-after": "0"}, times=5)
+    with client(sandbox) as images, pytest.raises(errors.ProviderError) as caught:
+        images.text_to_image("x")
+    assert len(sandbox.requests) == 1
+    if status >= 500:
+        assert type(caught.value) is errors.ServerError
+        assert caught.value.billed == "unknown"
+
+
 def test_a_rate_limit_is_waited_for(sandbox: Sandbox) -> None:
     """429 surely did not run: it is sent again after the wait that the vendor names."""
     sandbox.answer(429, {"error": {"code": "RequestBurstTooFast", "message": "m"}}, headers={"Retry-After": "0"})

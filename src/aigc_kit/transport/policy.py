@@ -41,9 +41,11 @@ class Policy:
             return self.retry_ambiguous
         if not error.retryable or isinstance(error, (errors.StreamInterruptedError, errors.InvalidReplyError)):
             return False
-        if not self.paid or error.billed == "no":
+        if not self.paid:
             return True
-        return self.retry_ambiguous
+        unsent = isinstance(error, errors.ConnectionFailedError) and error.billed == "no"
+        limited = isinstance(error, errors.RateLimitError) and error.status_code in (None, 429)
+        return unsent or limited or self.retry_ambiguous
 
     def run(self, attempt: Callable[[Deadline], T]) -> tuple[T, int]:
         """

@@ -99,6 +99,8 @@ def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[st
     effective = inner if status < 400 and inner else status
     effective = effective if effective >= 400 else _TYPES.get(_type_of(body), effective)
     verdict = (asked.judge and asked.judge(effective, code, message)) or verdict_of(effective)
+    if asked.paid and effective >= 500:  # whatever its code says, it may have run
+        verdict = verdict_of(effective)
     message = message[:MAX_MESSAGE] or ("an empty error" if status >= 400 else "a reply that makes no sense")
     request_id = request_id_of(headers, message, body)
     details: dict[str, Any] = {
