@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64 as b64
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, NoImageError
+from aigc_kit import errors
+from aigc_kit.errors import AIGCError, InvalidReplyError, NoImageError, UnsupportedFeatureError
 from aigc_kit.transport import sniff
 from aigc_kit.transport.encoding import decode_base64
 
@@ -197,6 +199,12 @@ class ImageGroup:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __iter__(self) -> Iterator[ImageResult]:
+        return iter(self.images)
+
+    def __getitem__(self, place: int) -> ImageResult:
+        return self.images[place]
+
 
 class ImageProvider(ABC):
     """
@@ -220,29 +228,13 @@ class ImageProvider(ABC):
     ) -> ImageResult:
         """A picture from a text and reference pictures (see ``aigc_kit.image.references``)."""
 
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        """
-        ``n`` pictures, one request each, unless the vendor makes groups.
+    def makes_groups(self, **kwargs: Any) -> bool:
+        """Whether one request of these options can give several pictures; then ``image_group`` makes it."""
+        return False
 
-        After an error that the next request would meet as well (credentials, input, quota) no more are sent.
-        """
-        group = ImageGroup()
-        for index in range(n):
-            try:
-                if reference_images is None:
-                    group.images.append(self.text_to_image(prompt, size=size, **kwargs))
-                else:
-                    group.images.append(
-                        self.image_to_image(prompt, reference_images=reference_images, size=size, **kwargs)
-                    )
-            except AIGCError as error:
-                error.index = index
-                group.errors.append(error)
-                if isinstance(error, InvalidInputError) or not _next_may_succeed(error):
-                    break
-        if not group.images and group.errors:
-            raise group.errors[0]
-        return group
+    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
+        """Up to ``n`` pictures of one request; only asked of a provider whose ``makes_groups`` says so."""
+        raise UnsupportedFeatureError(f"{self.name} makes one picture a request")
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -262,7 +254,8 @@ def only_picture(group: ImageGroup) -> ImageResult:
         raise group.errors[0]
     first, *more = group.images
     if more or group.errors:
-        first.metadata["others"] = [_as_json(picture) for picture in more]
+        first.__dict__["_others"] = more
+        first.metadata["others"] = [as_json(picture) for picture in more]
         first.metadata["warnings"].append(
             {
                 "feature": "group",
@@ -275,7 +268,8 @@ def only_picture(group: ImageGroup) -> ImageResult:
     return first
 
 
-def _as_json(picture: ImageResult) -> dict[str, Any]:
+def as_json(picture: ImageResult) -> dict[str, Any]:
+    """A picture as an entry of another one's ``metadata["others"]``."""
     entry: dict[str, Any] = {"url": picture.url, "mime_type": picture.mime_type}
     if picture.has_base64:
         entry["base64"] = picture.base64
@@ -283,11 +277,10 @@ def _as_json(picture: ImageResult) -> dict[str, Any]:
                         if name in picture.metadata}}  # fmt: skip
 
 
-def _next_may_succeed(error: AIGCError) -> bool:
-    from aigc_kit import errors
-
+def next_may_succeed(error: AIGCError) -> bool:
+    """Whether the same request may fare better, seen from the one before it."""
     hopeless = (
-        errors.ConfigurationError, errors.AuthenticationError, errors.PermissionDeniedError, errors.NotFoundError,
+        errors.ConfigurationError, errors.InvalidInputError, errors.AuthenticationError, errors.PermissionDeniedError, errors.NotFoundError,
         errors.QuotaExceededError, errors.BadRequestError, errors.ConnectionFailedError,
     )  # fmt: skip
     return not isinstance(error, hopeless)

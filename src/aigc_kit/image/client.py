@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable
@@ -15,16 +15,19 @@ from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
     InvalidInputError,
-    InvalidReplyError,
-    StorageError,
     UnknownProviderError,
 )
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult
-from aigc_kit.storage.base import Storage, StoredObject, check_key
-from aigc_kit.transport import sniff
-from aigc_kit.transport.download import Downloader, DownloadError, origin
+from aigc_kit.image import references
+from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, as_json, next_may_succeed
+from aigc_kit.image.keeping import Keeper
+from aigc_kit.storage.base import Storage, check_key
+from aigc_kit.storage.spool import Spool
+from aigc_kit.transport.download import Downloader, origin
 
 ENTRY_POINTS = "aigc_kit.image_providers"
+
+LONGEST_TURN = 600.0
+"""Seconds that a call waits for another one with the same idempotency key, unless it has a ``timeout``."""
 
 ProviderFactory = Callable[..., ImageProvider]
 
@@ -89,6 +92,7 @@ class ImageClient:
         storage_key_prefix: str = "aigc/images",
         keep_urls: bool = False,
         allow_private_hosts: bool = False,
+        spool_dir: str | os.PathLike[str] | None = None,
         **provider_options: Any,
     ) -> None:
         """
@@ -98,6 +102,8 @@ class ImageClient:
             storage_key_prefix: keys are ``<prefix>/<SHA-256 of the bytes>.<type>``.
             keep_urls: store pictures that came with an address too; a vendor's link dies after a day.
             allow_private_hosts: let reference and result pictures come from private addresses (an intranet).
+            spool_dir: a directory where paid bytes lie until they have their address; ``resume_spool`` finishes them
+                after a crash. It may be shared by threads and processes of one machine.
             provider_options: see the provider's class.
 
         Raises:
@@ -109,6 +115,8 @@ class ImageClient:
             raise ConfigurationError(f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}")
         if keep_urls and storage is None:
             raise ConfigurationError("keep_urls=True stores pictures: pass storage too")
+        if spool_dir is not None and storage is None:
+            raise ConfigurationError("spool_dir keeps pictures until the storage has them: pass storage too")
         self.storage = storage
         self.storage_key_prefix = _checked_prefix(storage_key_prefix)
         self.keep_urls = keep_urls
@@ -126,8 +134,10 @@ class ImageClient:
         stores = _origins(getattr(storage, "origins", ()))
         self._guard: dict[str, Any] = {"allow_private_hosts": allow_private_hosts, "trusted": stores}
         self._references = Downloader(**self._guard)
-        self._results_guard = {**self._guard, "trusted": stores | _origins(self.provider.origins)}
-        self._results = Downloader(**self._results_guard)
+        self._keeper = Keeper(
+            storage, self.storage_key_prefix, keep_urls=keep_urls, spool=None if spool_dir is None else Spool(spool_dir),
+            guard={**self._guard, "trusted": stores | _origins(self.provider.origins)},
+        )  # fmt: skip
         if self._own_provider:
             self.provider.use_downloader(self._references)
         self._closed = False
@@ -142,7 +152,9 @@ class ImageClient:
         Args:
             prompt: what to draw.
             size: ``"WIDTHxHEIGHT"`` in pixels, a ratio ``"16:9"`` or a tier ``"2K"``.
-            options: the vendor's own fields, and ``timeout`` (seconds), ``max_retries``, ``model`` for this call.
+            options: the vendor's own fields, and for this call ``timeout`` (seconds), ``max_retries``, ``model``;
+                ``idempotency_key``: a text of yours; the same key gives the stored picture again instead of a second
+                bill (needs ``storage``). ``retry_ambiguous=True``: ask again even when the first request may have run.
 
         Raises:
             ConfigurationError, InvalidInputError: nothing was sent.
@@ -151,7 +163,7 @@ class ImageClient:
         """
         check_prompt(prompt)
         with self._named():
-            return self._finish(self.provider.text_to_image(prompt, size=size, **options), size)
+            return self._single(lambda rest: self.provider.text_to_image(prompt, size=size, **rest), size, options)
 
     def image_to_image(
         self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **options: Any
@@ -168,9 +180,12 @@ class ImageClient:
             ConfigurationError, InvalidInputError, ProviderError, StorageError: see ``text_to_image``.
         """
         check_prompt(prompt)
+
+        def ask(rest: dict[str, Any]) -> ImageResult:
+            return self.provider.image_to_image(prompt, reference_images=reference_images, size=size, **rest)
+
         with self._named():
-            result = self.provider.image_to_image(prompt, reference_images=reference_images, size=size, **options)
-            return self._finish(result, size)
+            return self._single(ask, size, options)
 
     def text_to_images(self, prompt: str, *, n: int, size: str = "1024x1024", **options: Any) -> ImageGroup:
         """
@@ -210,7 +225,26 @@ class ImageClient:
         if result.metadata.get("storage_key") and result.url and result.url != result.metadata.get("source_url"):
             return result
         with self._named():
-            return self._upload(result)
+            return self._keeper.store(result)
+
+    def resume_spool(self) -> ImageGroup:
+        """
+        Finish what a crash left in ``spool_dir``: pictures that were paid for and have no address yet. Never pays.
+
+        Orders that another thread or process works on are left to it. ``images``: those that have their address now;
+        ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError`` for each payment in whose
+        middle a process died (it may have been billed; it is told once).
+
+        Raises:
+            ConfigurationError: the client has no ``spool_dir``.
+        """
+        if self._keeper.spool is None:
+            raise ConfigurationError("resume_spool needs a client with spool_dir")
+        with self._named():
+            group = self._keeper.resume()
+            for error in group.errors:
+                self._completed(error)
+            return group
 
     def close(self) -> None:
         """Give connections back. A provider or storage that was passed in stays open."""
@@ -220,7 +254,7 @@ class ImageClient:
         if self._own_provider:
             self.provider.close()
         self._references.close()
-        self._results.close()
+        self._keeper.close()
 
     def __enter__(self) -> ImageClient:
         return self
@@ -235,104 +269,78 @@ class ImageClient:
             warnings.warn(f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self)
             self.close()
 
+    def _single(
+        self, ask: Callable[[dict[str, Any]], ImageResult], size: Any, options: dict[str, Any], *, index: int = 0
+    ) -> ImageResult:
+        def pay() -> ImageGroup:
+            result = ask(rest)
+            others = result.__dict__.pop("_others", []) if isinstance(result, ImageResult) else []
+            return ImageGroup([result, *others])
+
+        rest, terms = self._terms(options, size)
+        if terms["key"] is not None and index:
+            terms["key"] = f"{terms['key']}#{index}"
+        group = self._keeper.buy(pay, size=size, **terms)
+        lost = [error for error in group.errors if not error.index]
+        if lost:
+            raise lost[0]
+        first, *others = group.images
+        if others or group.errors:
+            first.metadata["others"] = [as_json(picture) for picture in others]
+            unkept = [error.result for error in group.errors if isinstance(error.result, ImageResult)]
+            first.metadata["others"] += [as_json(picture) for picture in unkept]
+        return first
+
+    def _terms(self, options: dict[str, Any], size: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(what the provider gets, what the keeper must know)."""
+        rest = dict(options)
+        key = rest.pop("idempotency_key", None)
+        if key is not None and (not isinstance(key, str) or not key.strip()):
+            raise InvalidInputError(f"idempotency_key must be a text that is not blank, got {key!r}")
+        timeout = rest.get("timeout")
+        wait = float(timeout) if isinstance(timeout, (int, float)) and timeout > 0 else LONGEST_TURN
+        model = str(rest.get("model") or getattr(self.provider, "model", "") or "")
+        facts = {"provider": self.provider.name, "model": model, "requested_size": str(size)}
+        return rest, {"key": key, "facts": facts, "wait": wait, "retry_ambiguous": bool(rest.get("retry_ambiguous"))}
+
     def _group(self, prompt: str, n: int, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
         check_prompt(prompt)
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 100:
             raise InvalidInputError(f"n must be a whole number from 1 to 100, got {n!r}")
         with self._named():
-            group = self.provider.image_group(prompt, n=n, size=size, reference_images=given, **options)
-            done = ImageGroup(errors=list(group.errors))
-            for place, result in enumerate(group.images):
-                try:
-                    done.images.append(self._finish(result, size))
-                except AIGCError as error:
-                    error.index = place
-                    done.errors.append(self._completed(error))
-            return done
+            rest, terms = self._terms(options, size)
+            if n > 1 and self.provider.makes_groups(**rest):
+                pay: Callable[[], ImageGroup] = lambda: self.provider.image_group(  # noqa: E731
+                    prompt, n=n, size=size, reference_images=given, **rest
+                )
+                done = self._keeper.buy(pay, size=size, n=n, **terms)
+                for error in done.errors:
+                    self._completed(error)
+                return done
+            return self._one_by_one(prompt, n, size, given, options)
 
-    def _finish(self, result: ImageResult, size: Any) -> ImageResult:
-        """What follows the payment: hold, verify, upload, address."""
-        if not isinstance(result, ImageResult):
-            raise InvalidReplyError(
-                f"provider {self.provider.name!r} returned {type(result).__name__} instead of an ImageResult",
-                billed="unknown",
-            )
-        result.provider = result.provider or self.provider.name
-        result.metadata.setdefault("requested_size", str(size))
-        result.metadata.setdefault("warnings", [])
-        result.__dict__["_guard"] = self._results_guard
-        if result.has_base64:
-            self._verify(result)
-        elif not result.url:
-            raise _with(InvalidReplyError("the provider gave neither bytes nor an address", billed="unknown"), result)
-        if self.storage is not None and (not result.url or self.keep_urls):
-            return self._upload(result)
-        if not result.url:
-            _warn(result, "storage", "the picture has no address: pass storage= to give it one; its bytes are in .data")
-        return result
+    def _one_by_one(self, prompt: str, n: int, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
+        """``n`` requests, each kept before the next; after an error that the next would meet as well, no more."""
+        if given is not None:
+            given = references.listed(given)
 
-    def _verify(self, result: ImageResult) -> None:
-        try:
-            data = result.data
-        except InvalidReplyError as error:
-            raise _with(error, result) from error.__cause__
-        kind = sniff.mime_type(data)
-        if not kind:
-            raise _with(
-                InvalidReplyError(f"the vendor gave {len(data)} bytes that are no picture", billed="yes"), result
-            )
-        result.mime_type = kind
-        width, height = sniff.dimensions(data)
-        if width and height:
-            result.metadata |= {"width": width, "height": height}
-        if not sniff.is_whole(data):
-            _warn(result, "picture", "the end of the file is missing; it may not show in full")
+        def ask(rest: dict[str, Any]) -> ImageResult:
+            if given is None:
+                return self.provider.text_to_image(prompt, size=size, **rest)
+            return self.provider.image_to_image(prompt, reference_images=given, size=size, **rest)
 
-    def _upload(self, result: ImageResult) -> ImageResult:
-        if self.storage is None:
-            return result
-        if not result.has_base64:
-            self._fetch(result)
-        data = result.data
-        key = result.metadata.get("storage_key") or (
-            f"{self.storage_key_prefix}/{hashlib.sha256(data).hexdigest()}{sniff.extension(result.mime_type)}".lstrip(
-                "/"
-            )
-        )
-        result.metadata["storage_key"] = key
-        try:
-            stored = self.storage.upload_bytes(data, key, content_type=result.mime_type or "application/octet-stream")
-        except StorageError as error:
-            raise _with(error, result) from error.__cause__
-        except Exception as error:
-            # An application's own store may raise anything; the paid picture must come out with it.
-            failure = StorageError(f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key)
-            raise _with(failure, result) from error
-        if not isinstance(stored, StoredObject) or not stored.url:
-            failure = StorageError(f"the storage gave no address but {type(stored).__name__}", key=key)
-            raise _with(failure, result)
-        result.url = stored.url
-        result.metadata["storage_key"] = stored.key
-        return result
-
-    def _fetch(self, result: ImageResult) -> None:
-        """Bring a vendor's picture here: without the API key, checked to be a whole picture."""
-        problem, retryable = "", True
-        for _ in range(3):
+        group = ImageGroup()
+        for index in range(n):
             try:
-                data = self._results.fetch(result.url, timeout=120.0).data
-            except DownloadError as error:
-                problem, retryable = str(error), error.retryable
-                if not retryable:
+                group.images.append(self._single(ask, size, options, index=index))
+            except AIGCError as error:
+                error.index = index
+                group.errors.append(self._completed(error))
+                if not next_may_succeed(error):
                     break
-                continue
-            if sniff.mime_type(data) and sniff.is_whole(data):
-                result.metadata.setdefault("source_url", result.url)
-                result.__dict__["_data"] = data
-                self._verify(result)
-                return
-            problem = f"{len(data)} bytes came from the vendor's address, and they are no whole picture"
-        raise _with(StorageError(f"the picture could not be kept: {problem}", retryable=retryable), result)
+        if not group.images and group.errors and not any(error.result for error in group.errors):
+            raise group.errors[0]
+        return group
 
     def _named(self) -> _Named:
         return _Named(self._completed)
@@ -387,14 +395,3 @@ def _checked_prefix(prefix: Any) -> str:
 
 def _origins(addresses: Iterable[str]) -> frozenset[tuple[str, int]]:
     return frozenset(found for found in map(origin, addresses) if found)
-
-
-def _warn(result: ImageResult, feature: str, details: str) -> None:
-    entry = {"feature": feature, "details": details}
-    if entry not in result.metadata["warnings"]:
-        result.metadata["warnings"].append(entry)
-
-
-def _with(error: Any, result: ImageResult) -> Any:
-    error.result = result
-    return error

@@ -111,11 +111,12 @@ class VolcengineProvider(ImageProvider):
     ) -> ImageResult:
         return only_picture(self._generate(prompt, size, reference_images, kwargs))
 
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        """One request where the model makes groups (4.0, 4.5, 5.0-lite, or a model nobody knows), else ``n``."""
+    def makes_groups(self, **kwargs: Any) -> bool:
+        """4.0, 4.5, 5.0-lite, and models that nobody knows."""
         family = sizes.family_of(str(kwargs.get("model") or self.model), kwargs.get("family", self.family))
-        if n == 1 or (family and not family.group):
-            return super().image_group(prompt, n=n, size=size, reference_images=reference_images, **kwargs)
+        return family is None or family.group
+
+    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
         count = 0 if reference_images is None else len(references.listed(reference_images))
         if n + count > MAX_GROUP:
             raise InvalidInputError(

@@ -1,0 +1,447 @@
+"""What follows the payment: hold, verify, upload, address. And what comes before it: is the picture there already?"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from aigc_kit.errors import (
+    AIGCError,
+    ConfigurationError,
+    InvalidInputError,
+    InvalidReplyError,
+    OutcomeUnknownError,
+    StorageError,
+)
+from aigc_kit.image.base import ImageGroup, ImageResult
+from aigc_kit.storage.base import Storage, StoredObject
+from aigc_kit.storage.spool import Order, Spool
+from aigc_kit.transport import sniff
+from aigc_kit.transport.download import Downloader, DownloadError
+
+FETCH_SECONDS = 120.0
+"""For one copy of a vendor's picture, its three tries included."""
+
+KEYED_TYPES = (".jpg", ".png", ".webp", "")
+"""How keys made from an idempotency key end; the picture's type is not known before it is paid for."""
+
+
+class _Turn:
+    """A lock with a weak reference."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+_turns: weakref.WeakValueDictionary[str, _Turn] = weakref.WeakValueDictionary()
+_turns_lock = threading.Lock()
+
+
+class Keeper:
+    """Gives paid pictures their address, and remembers them until they have it. Shared by threads."""
+
+    def __init__(
+        self, storage: Storage | None, prefix: str, *, keep_urls: bool, spool: Spool | None, guard: dict[str, Any]
+    ) -> None:
+        """
+        Args:
+            prefix: of keys, without a trailing slash.
+            guard: of downloads, see ``Downloader``.
+        """
+        self.storage = storage
+        self.prefix = prefix
+        self.keep_urls = keep_urls
+        self.spool = spool
+        self._guard = guard
+        self._downloader = Downloader(**guard)
+
+    def close(self) -> None:
+        self._downloader.close()
+
+    def buy(
+        self, pay: Callable[[], ImageGroup], *, size: Any, facts: dict[str, Any], key: str | None = None, n: int = 1,
+        wait: float = 600.0, retry_ambiguous: bool = False,
+    ) -> ImageGroup:  # fmt: skip
+        """
+        Pay and keep what came; or, with a ``key`` that was paid for before, what lies in the store or the spool.
+
+        Args:
+            facts: who is asked, for the spool and for results that were found.
+            key: the user's idempotency key; ``n``: how many pictures were bought with it at most.
+            wait: seconds for another thread or process that is buying with the same key.
+
+        Raises:
+            OutcomeUnknownError: a process died while it was paying for ``key``, and ``retry_ambiguous`` is not set.
+            StorageError: the look-up or the spool failed; nothing was paid.
+            AIGCError: what ``pay`` raised.
+        """
+        with self._alone(key, wait) as order:
+            found = self._found(order, key, n, facts, retry_ambiguous)
+            if found is not None:
+                return found
+            if order is not None:
+                order.write({"state": "asked", "at": time.time(), "size": str(size), "key": key or "", **facts})
+            try:
+                group = pay()
+            except Exception:
+                if order is not None:
+                    order.remove()
+                raise
+            self._hold(order, group.images, size, key, facts)
+            return self._finished(order, group, size, facts, keyed=key is not None)
+
+    def store(self, result: ImageResult) -> ImageResult:
+        """
+        Finish what a failed upload left.
+
+        Raises:
+            StorageError: it failed again; ``error.result`` is the result.
+        """
+        name = result.__dict__.get("_order")
+        if self.spool is None or not name:
+            return self._upload(result)
+        order = self.spool.take(name, wait=FETCH_SECONDS)
+        if order is None:
+            raise _with(StorageError("another process is storing this picture right now", retryable=True), result)
+        with order:
+            there = order.read() is not None
+            done = self._upload(result, look_first=not there)
+            order.remove()  # a group's others have orders of their own
+            return done
+
+    def resume(self) -> ImageGroup:
+        """
+        Finish every order of the spool that nobody works on.
+
+        ``images``: those that have their address now. ``errors``: a ``StorageError`` for each that failed again, and an
+        ``OutcomeUnknownError`` for each payment in whose middle a process died; the latter is then forgotten.
+        """
+        done = ImageGroup()
+        for name in self.spool.names() if self.spool is not None else ():
+            order = self.spool.take(name) if self.spool is not None else None
+            if order is None:
+                continue
+            with order:
+                try:
+                    held = order.read()
+                except StorageError as error:
+                    done.errors.append(error)
+                    continue
+                if held is None:
+                    continue
+                facts, blobs = held
+                if facts.get("state") == "asked":
+                    done.errors.append(_died(facts))
+                    order.remove()
+                    continue
+                part = self._finished(
+                    order, ImageGroup(_restored(facts, blobs)), facts.get("size"), facts, look_first=True,
+                    keyed=bool(facts.get("key")),
+                )  # fmt: skip
+                done.images += part.images
+                done.errors += part.errors
+        return done
+
+    @contextlib.contextmanager
+    def _alone(self, key: str | None, wait: float) -> Iterator[Order | None]:
+        """Nobody else buys with this key inside; the order to write into, when there is a spool."""
+        if key is None:
+            order = self.spool.new() if self.spool is not None else None
+            with order or contextlib.nullcontext():
+                yield order
+            return
+        if self.storage is None:
+            raise ConfigurationError("idempotency_key finds a picture in the storage: pass storage to the client")
+        name = self.keyed(key, 0)
+        with _turns_lock:
+            turn = _turns.setdefault(name, _Turn())
+        busy = StorageError(f"somebody else has been buying with this idempotency_key for {wait:.0f} s", key=name, retryable=True)  # fmt: skip
+        if not turn.lock.acquire(timeout=wait):
+            raise busy
+        try:
+            order = None
+            if self.spool is not None:
+                order = self.spool.take("key-" + hashlib.sha256(name.encode()).hexdigest()[:32], wait=wait)
+                if order is None:
+                    raise busy
+            with order or contextlib.nullcontext():
+                yield order
+        finally:
+            turn.lock.release()
+
+    def keyed(self, key: str, index: int, extension: str = "") -> str:
+        """The storage key of the picture that is bought with this idempotency key."""
+        digest = hashlib.sha256(f"{index}:{key}".encode()).hexdigest()
+        return f"{self.prefix}/{digest}{extension}".lstrip("/")
+
+    def _found(
+        self, order: Order | None, key: str | None, n: int, facts: dict[str, Any], retry_ambiguous: bool
+    ) -> ImageGroup | None:
+        if key is None:
+            return None
+        held = order.read() if order is not None else None
+        kept = ImageGroup()
+        if held is not None and held[0].get("state") != "asked":  # paid, and not all of it uploaded
+            old, blobs = held
+            kept = self._finished(
+                order, ImageGroup(_restored(old, blobs)), old.get("size"), old, look_first=True, keyed=True
+            )
+        found: list[ImageResult] = []
+        for index in range(n):
+            stored = next(filter(None, (self._look(self.keyed(key, index, end)) for end in KEYED_TYPES)), None)
+            if stored is None:
+                break
+            found.append(_from_store(stored, facts))
+        if found or held is None or kept.images or kept.errors:
+            seen = {result.url for result in kept.images}
+            kept.images += [result for result in found if result.url not in seen]
+            return kept if kept.images or kept.errors else None
+        if not retry_ambiguous:
+            raise _died(held[0])
+        return None
+
+    def _look(self, key: str) -> StoredObject | None:
+        try:
+            found = self.storage.exists(key) if self.storage is not None else None
+        except AIGCError:
+            raise
+        except Exception as error:
+            raise StorageError(f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key) from error
+        return found if isinstance(found, StoredObject) and found.url else None
+
+    def _hold(
+        self, order: Order | None, results: Sequence[ImageResult], size: Any, key: str | None, facts: dict[str, Any]
+    ) -> None:
+        """Paid: from here on the disk has it, when there is a spool."""
+        for index, result in enumerate(results):
+            if key is not None and isinstance(result, ImageResult):
+                result.__dict__["_keyed"] = self.keyed(key, index)
+        if order is None:
+            return
+        try:
+            _write(order, results, size, key or "", facts)
+        except StorageError as error:  # a full disk is no reason to lose what the memory has
+            for result in results:
+                _warn(result, "spool", f"the picture is not in the spool: {error}")
+
+    def _finished(
+        self, order: Order | None, group: ImageGroup, size: Any, facts: dict[str, Any], *, look_first: bool = False,
+        keyed: bool = False,
+    ) -> ImageGroup:  # fmt: skip
+        done = ImageGroup(errors=list(group.errors))
+        left: list[ImageResult] = []
+        unfetched = self._brought(order, group.images, size, facts, keep=keyed)
+        for place, result in enumerate(group.images):
+            if isinstance(result, ImageResult):
+                result.provider = result.provider or str(facts.get("provider", ""))
+            try:
+                if place in unfetched:
+                    raise unfetched[place]
+                done.images.append(self._finish(result, size, look_first=look_first, keep=keyed))
+            except AIGCError as error:
+                error.index = place
+                done.errors.append(error)
+                if isinstance(error, StorageError):
+                    left.append(result)
+        if order is not None:
+            self._leave(order, left, len(group.images), size, facts)
+        return done
+
+    def _brought(
+        self, order: Order | None, results: Sequence[ImageResult], size: Any, facts: dict[str, Any], *, keep: bool
+    ) -> dict[int, StorageError]:
+        """Fetch what lies at addresses that die, and put it on the disk before anything is uploaded."""
+        failed: dict[int, StorageError] = {}
+        fetched = False
+        for place, result in enumerate(results):
+            if isinstance(result, ImageResult) and not result.has_base64 and result.url and self._keeps(result, keep):
+                try:
+                    self._fetch(result)
+                    fetched = True
+                except StorageError as error:
+                    failed[place] = error
+        if fetched and order is not None:
+            with contextlib.suppress(StorageError):  # the order as it was has the addresses
+                _write(order, results, size, facts.get("key", ""), facts)
+        return failed
+
+    def _keeps(self, result: ImageResult, keep: bool) -> bool:
+        return self.storage is not None and (not result.url or self.keep_urls or keep)
+
+    def _leave(self, order: Order, left: list[ImageResult], count: int, size: Any, facts: dict[str, Any]) -> None:
+        """The order keeps one picture that has no address yet; each further one gets an order of its own."""
+        if not left:
+            order.remove()
+            return
+        for result in left:
+            result.__dict__["_order"] = order.name
+        if count == 1:
+            return
+        with contextlib.suppress(StorageError):  # then the order as it was has them all
+            for result in left[1:]:
+                if self.spool is not None:
+                    with self.spool.new() as own:
+                        _write(own, [result], size, facts.get("key", ""), facts)
+                        result.__dict__["_order"] = own.name
+            _write(order, left[:1], size, facts.get("key", ""), facts)
+
+    def _finish(self, result: ImageResult, size: Any, *, look_first: bool, keep: bool) -> ImageResult:
+        if not isinstance(result, ImageResult):
+            raise InvalidReplyError(
+                f"the provider returned {type(result).__name__} instead of an ImageResult", billed="unknown"
+            )
+        result.metadata.setdefault("requested_size", str(size))
+        result.metadata.setdefault("warnings", [])
+        result.__dict__["_guard"] = self._guard
+        if result.has_base64:
+            _verify(result)
+        elif not result.url:
+            raise _with(InvalidReplyError("the provider gave neither bytes nor an address", billed="unknown"), result)
+        if self._keeps(result, keep):
+            return self._upload(result, look_first=look_first)
+        if not result.url:
+            _warn(result, "storage", "the picture has no address: pass storage= to give it one; its bytes are in .data")
+        return result
+
+    def _upload(self, result: ImageResult, *, look_first: bool = False) -> ImageResult:
+        if self.storage is None:
+            return result
+        if not result.has_base64:
+            self._fetch(result)
+        data = result.data
+        kind = sniff.extension(result.mime_type)
+        keyed = result.__dict__.get("_keyed")
+        if keyed:
+            fresh = keyed + (kind if kind in KEYED_TYPES else "")
+        else:
+            fresh = f"{self.prefix}/{hashlib.sha256(data).hexdigest()}{kind}".lstrip("/")
+        key = result.metadata.setdefault("storage_key", fresh)
+        try:
+            stored = self._look(key) if look_first else None
+            if stored is None or stored.size != len(data):
+                stored = self.storage.upload_bytes(
+                    data, key, content_type=result.mime_type or "application/octet-stream"
+                )
+        except StorageError as error:
+            raise _with(error, result) from error.__cause__
+        except InvalidInputError as error:
+            raise _with(StorageError(f"the storage refused the picture: {error}", key=key), result) from error
+        except Exception as error:
+            # An application's own store may raise anything; the paid picture must come out with it.
+            failure = StorageError(f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key)
+            raise _with(failure, result) from error
+        if not isinstance(stored, StoredObject) or not stored.url:
+            failure = StorageError(f"the storage gave no address but {type(stored).__name__}", key=key)
+            raise _with(failure, result)
+        result.url = stored.url
+        result.metadata["storage_key"] = stored.key
+        return result
+
+    def _fetch(self, result: ImageResult) -> None:
+        """Bring a vendor's picture here: without the API key, checked to be a whole picture."""
+        problem, retryable = "", True
+        end = time.monotonic() + FETCH_SECONDS
+        for _ in range(3):
+            try:
+                data = self._downloader.fetch(result.url, timeout=max(end - time.monotonic(), 0.001)).data
+            except DownloadError as error:
+                problem, retryable = str(error), error.retryable
+                if not retryable or time.monotonic() >= end:
+                    break
+                continue
+            if sniff.mime_type(data) and sniff.is_whole(data):
+                result.metadata.setdefault("source_url", result.url)
+                result.__dict__["_data"] = data
+                _verify(result)
+                return
+            problem = f"{len(data)} bytes came from the vendor's address, and they are no whole picture"
+        raise _with(StorageError(f"the picture could not be kept: {problem}", retryable=retryable), result)
+
+
+def _verify(result: ImageResult) -> None:
+    try:
+        data = result.data
+    except InvalidReplyError as error:
+        raise _with(error, result) from error.__cause__
+    kind = sniff.mime_type(data)
+    if not kind:
+        raise _with(InvalidReplyError(f"the vendor gave {len(data)} bytes that are no picture", billed="yes"), result)
+    result.mime_type = kind
+    width, height = sniff.dimensions(data)
+    if width and height:
+        result.metadata |= {"width": width, "height": height}
+    if not sniff.is_whole(data):
+        _warn(result, "picture", "the end of the file is missing; it may not show in full")
+
+
+def _write(order: Order, results: Sequence[ImageResult], size: Any, key: str, facts: dict[str, Any]) -> None:
+    pictures: list[dict[str, Any]] = []
+    blobs: list[bytes] = []
+    for result in results:
+        if not isinstance(result, ImageResult):
+            continue
+        try:
+            data = result.data
+        except InvalidReplyError:  # no base64: what came is kept as it came
+            data = result.base64.encode("utf-8", "replace")
+        pictures.append({
+            "url": result.url, "mime_type": result.mime_type, "provider": result.provider, "metadata": result.metadata,
+            "keyed": result.__dict__.get("_keyed", ""), "blob": len(blobs) if data else None,
+        })  # fmt: skip
+        blobs += [data] if data else []
+    order.write(
+        {**facts, "state": "paid", "at": time.time(), "size": str(size), "key": key, "pictures": pictures}, blobs
+    )
+
+
+def _restored(facts: dict[str, Any], blobs: list[bytes]) -> list[ImageResult]:
+    results: list[ImageResult] = []
+    for entry in facts.get("pictures", ()):
+        place = entry.get("blob")
+        data = b"" if place is None else blobs[place]
+        result = ImageResult.from_bytes(data, mime_type=entry["mime_type"], metadata=entry["metadata"])
+        result.url, result.provider = entry["url"], entry["provider"]
+        if entry.get("keyed"):
+            result.__dict__["_keyed"] = entry["keyed"]
+        results.append(result)
+    return results
+
+
+def _from_store(stored: StoredObject, facts: dict[str, Any]) -> ImageResult:
+    attempt = {
+        "provider": facts.get("provider", ""),
+        "model": facts.get("model", ""),
+        "requests": 0,
+        "outcome": "stored",
+    }
+    metadata = {
+        "model": facts.get("model", ""), "requested_size": facts.get("requested_size", ""), "warnings": [],
+        "attempts": [attempt], "storage_key": stored.key,
+    }  # fmt: skip
+    return ImageResult(stored.url, "", stored.content_type, facts.get("provider", ""), metadata)
+
+
+def _died(facts: dict[str, Any]) -> OutcomeUnknownError:
+    elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
+    return OutcomeUnknownError(
+        f"a process died {elapsed:.0f} s ago while it was paying {facts.get('provider') or 'the vendor'} for a picture; it"
+        " may have been billed. It is not asked for again: look at the vendor's console, then pass retry_ambiguous=True,"
+        " or let resume_spool forget it",
+        elapsed=elapsed, provider=str(facts.get("provider") or ""), model=str(facts.get("model") or ""),
+    )  # fmt: skip
+
+
+def _warn(result: Any, feature: str, details: str) -> None:
+    entry = {"feature": feature, "details": details}
+    if isinstance(result, ImageResult) and entry not in result.metadata.setdefault("warnings", []):
+        result.metadata["warnings"].append(entry)
+
+
+def _with(error: Any, result: ImageResult) -> Any:
+    error.result = result
+    return error

@@ -1,0 +1,374 @@
+"""A picture that was paid for is not lost and not paid for twice: the spool, idempotency keys, and a process that is killed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aigc_kit import ImageClient, errors
+from aigc_kit.sandbox import Sandbox
+from aigc_kit.storage import LocalStorage, StoredObject
+from aigc_kit.storage.spool import Spool
+from tests.pictures import make
+from tests.wire import Wire, http
+
+PICTURE = make()
+
+
+class Flaky(LocalStorage):
+    """A store that fails as often as it is told; counts what it was asked."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, base_url="https://assets.example.com")
+        self.failures = 0
+        self.uploads: list[str] = []
+
+    def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+        if self.failures:
+            self.failures -= 1
+            raise errors.StorageError("the disk is full", key=key)
+        self.uploads.append(key)
+        return super().upload_bytes(data, key, content_type=content_type)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Flaky:
+    return Flaky(tmp_path / "store")
+
+
+@pytest.fixture(params=["gemini", "volcengine"])
+def client(request: pytest.FixtureRequest, sandbox: Sandbox, store: Flaky, tmp_path: Path) -> Iterator[ImageClient]:
+    with ImageClient(
+        request.param, storage=store, keep_urls=True, spool_dir=tmp_path / "spool", timeout=30,
+        **sandbox.image_options(request.param),
+    ) as made:  # fmt: skip
+        yield made
+
+
+def paid(sandbox: Sandbox) -> int:
+    return sum(request.method == "POST" for request in sandbox.requests)
+
+
+def left(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "spool").iterdir())
+
+
+def test_nothing_stays_in_the_spool(client: ImageClient, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Neither after a good call nor after one that failed before it was paid for."""
+    assert client.text_to_image("a cat").url.startswith("https://assets.example.com/")
+    assert left(tmp_path) == []
+    sandbox.answer(400, {})
+    with pytest.raises(errors.BadRequestError):
+        client.text_to_image("a cat")
+    with pytest.raises(errors.InvalidInputError):
+        client.text_to_image("a cat", size="huge")
+    assert left(tmp_path) == []
+
+
+def test_a_failed_upload_waits_in_the_spool(
+    client: ImageClient, store: Flaky, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Another client finishes it; the picture is paid for once."""
+    store.failures = 1
+    with pytest.raises(errors.StorageError) as caught:
+        client.text_to_image("a cat")
+    assert caught.value.result.has_base64
+    assert len(left(tmp_path)) == 2
+    group = client.resume_spool()
+    assert [image.url for image in group] == [group[0].url]
+    assert group.errors == []
+    assert group[0].metadata["model"]
+    assert group[0].metadata["attempts"][0]["outcome"] == "ok"
+    assert store.exists(group[0].metadata["storage_key"])
+    assert (paid(sandbox), len(store.uploads), left(tmp_path)) == (1, 1, [])
+    assert len(client.resume_spool()) == 0
+
+
+def test_store_empties_the_spool(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
+    """``client.store`` with the error's result does what resuming does; who comes second does not upload again."""
+    store.failures = 1
+    with pytest.raises(errors.StorageError) as caught:
+        client.text_to_image("a cat")
+    assert client.store(caught.value.result).url
+    assert left(tmp_path) == []
+    store.failures = 1
+    with pytest.raises(errors.StorageError) as caught:
+        client.text_to_image("a dog")
+    (resumed,) = client.resume_spool()
+    assert client.store(caught.value.result).url == resumed.url
+    assert len(store.uploads) == 2
+
+
+def test_an_upload_that_fails_again_stays(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
+    """The spool keeps it, the error says so."""
+    store.failures = 2
+    with pytest.raises(errors.StorageError):
+        client.text_to_image("a cat")
+    group = client.resume_spool()
+    assert (len(group), [type(error) for error in group.errors]) == (0, [errors.StorageError])
+    assert group.errors[0].result.has_base64
+    assert len(client.resume_spool()) == 1
+
+
+def test_many_resume_at_once(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
+    """Eight threads, twelve orders: each is uploaded by one of them."""
+    store.failures = 12
+    for number in range(12):
+        with pytest.raises(errors.StorageError):
+            client.text_to_image(f"a cat {number}")
+    start = threading.Barrier(8)
+
+    def resume(_: int) -> int:
+        start.wait()
+        return len(client.resume_spool())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(resume, range(8))) == 12
+    assert len(store.uploads) == len(set(store.uploads)) == 12
+    assert left(tmp_path) == []
+
+
+def test_a_group_is_spooled_picture_by_picture(sandbox: Sandbox, store: Flaky, tmp_path: Path) -> None:
+    """Of a group the failed uploads stay, each in an order of its own."""
+    for vendor in ("volcengine", "gemini"):
+        with ImageClient(
+            vendor, storage=store, keep_urls=True, spool_dir=tmp_path / "spool", **sandbox.image_options(vendor)
+        ) as client:
+            store.failures = 2
+            group = client.text_to_images(f"{vendor} seasons", n=4, size="2K")
+            assert [error.index for error in group.errors] == [0, 1]
+            assert len(group) == 2
+            assert client.store(group.errors[1].result).url
+            assert len(client.resume_spool()) == 1
+        if vendor == "volcengine":  # the sandbox's Gemini draws the same picture each time
+            assert len(store.uploads) == len(set(store.uploads)) == 4
+    assert left(tmp_path) == []
+
+
+def test_other_pictures_of_a_reply_are_kept_too(sandbox: Sandbox, store: Flaky) -> None:
+    """Group fields passed through ``text_to_image``: every picture gets an address that lasts."""
+    with ImageClient("volcengine", storage=store, keep_urls=True, **sandbox.image_options("volcengine")) as client:
+        wish = {"sequential_image_generation": "auto", "sequential_image_generation_options": {"max_images": 3}}
+        result = client.text_to_image("a cat", size="2K", **wish)
+    urls = [result.url, *(entry["url"] for entry in result.metadata["others"])]
+    assert len(set(urls)) == 3
+    assert all(url.startswith("https://assets.example.com/") for url in urls)
+    json.dumps(result.metadata)
+
+
+def test_a_damaged_order_is_an_error_and_stays(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
+    """Nothing is thrown away because it cannot be read."""
+    store.failures = 1
+    with pytest.raises(errors.StorageError):
+        client.text_to_image("a cat")
+    (order,) = (tmp_path / "spool").glob("*.order")
+    order.write_bytes(order.read_bytes()[:-1])
+    (error,) = client.resume_spool().errors
+    assert isinstance(error, errors.StorageError)
+    assert "damaged" in str(error)
+    assert order.exists()
+
+
+def test_a_full_disk_does_not_lose_what_the_memory_has(client: ImageClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture is uploaded all the same, with a warning."""
+    real = json.dumps
+
+    def full(value: Any, **options: Any) -> str:
+        if isinstance(value, dict) and value.get("state") == "paid":
+            raise errors.StorageError("no space left on device")
+        return real(value, **options)
+
+    monkeypatch.setattr("aigc_kit.storage.spool.json.dumps", full)
+    result = client.text_to_image("a cat")
+    assert result.url.startswith("https://assets.example.com/")
+    assert [entry["feature"] for entry in result.metadata["warnings"] if entry["feature"] == "spool"] == ["spool"]
+
+
+@pytest.mark.parametrize("bad", ["/dev/null/x", 5])
+def test_a_spool_that_cannot_be_is_refused(bad: Any, store: Flaky) -> None:
+    """When the client is made, not when a picture is paid for."""
+    with pytest.raises(errors.ConfigurationError, match="spool_dir"):
+        ImageClient("volcengine", api_key="k", storage=store, spool_dir=bad)
+
+
+def test_a_spool_needs_a_storage(tmp_path: Path) -> None:
+    """And resuming needs a spool."""
+    with pytest.raises(errors.ConfigurationError, match="storage"):
+        ImageClient("volcengine", api_key="k", spool_dir=tmp_path)
+    with ImageClient("volcengine", api_key="k") as client, pytest.raises(errors.ConfigurationError, match="spool_dir"):
+        client.resume_spool()
+
+
+def test_locks(tmp_path: Path) -> None:
+    """One holder at a time, whichever way the file came and went."""
+    spool = Spool(tmp_path)
+    order = spool.take("a")
+    assert order is not None
+    assert spool.take("a") is None
+    order.write({"x": "猫"}, [b"1", b"", b"23"])
+    order.close()
+    order.close()
+    with spool.take("a") as order:
+        assert order.read() == ({"x": "猫"}, [b"1", b"", b"23"])
+        order.remove()
+        assert order.read() is None
+    assert list(tmp_path.iterdir()) == []
+    inside: list[int] = []
+
+    def work(_: int) -> None:
+        for _ in range(50):
+            with spool.take("b", wait=30):
+                inside.append(1)
+                assert len(inside) == 1
+                inside.clear()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+
+
+# ---- idempotency keys
+
+
+@pytest.mark.parametrize("spooled", [True, False])
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
+def test_the_same_key_is_paid_for_once(
+    sandbox: Sandbox, store: Flaky, tmp_path: Path, vendor: str, spooled: bool
+) -> None:
+    """Again, from another client, and from sixteen threads at once: the stored picture, without a request."""
+    options: dict[str, Any] = {"storage": store, **sandbox.image_options(vendor)}
+    if spooled:
+        options["spool_dir"] = tmp_path / "spool"
+    with ImageClient(vendor, **options) as client:
+        first = client.text_to_image("a cat", idempotency_key="order-猫")
+        again = client.text_to_image("a cat", idempotency_key="order-猫")
+        assert first.url == again.url
+    with ImageClient(vendor, **options) as client, ThreadPoolExecutor(16) as pool:
+        assert client.text_to_image("a cat", idempotency_key="order-猫").mime_type == first.mime_type
+        assert again.metadata["attempts"] == [
+            {"provider": vendor, "model": first.metadata["model"], "requests": 0, "outcome": "stored"}
+        ]
+        calls = [pool.submit(client.text_to_image, "a dog", idempotency_key="order-2") for _ in range(16)]
+        assert len({call.result().url for call in calls}) == 1
+        assert client.text_to_image("a cat", idempotency_key="order-3").url != first.url
+    assert paid(sandbox) == 3
+
+
+def test_a_key_survives_a_failed_upload(client: ImageClient, store: Flaky, sandbox: Sandbox, tmp_path: Path) -> None:
+    """The bytes in the spool are uploaded by the next call with the key; nobody is paid again."""
+    store.failures = 1
+    with pytest.raises(errors.StorageError):
+        client.text_to_image("a cat", idempotency_key="k")
+    assert client.text_to_image("a cat", idempotency_key="k").url.startswith("https://assets.example.com/")
+    assert (paid(sandbox), left(tmp_path)) == (1, [])
+
+
+def test_a_key_with_a_group(client: ImageClient, store: Flaky, sandbox: Sandbox) -> None:
+    """Each picture of a group has its own place; all come back in order."""
+    first = client.text_to_images("seasons", n=3, size="2K", idempotency_key="k")
+    requests = paid(sandbox)
+    again = client.text_to_images("seasons", n=3, size="2K", idempotency_key="k")
+    assert [image.url for image in again] == [image.url for image in first]
+    assert len({image.url for image in first}) == 3
+    assert paid(sandbox) == requests
+
+
+@pytest.mark.parametrize("bad", ["", "  ", 5, b"k"])
+def test_bad_keys_are_refused(client: ImageClient, sandbox: Sandbox, bad: Any) -> None:
+    """Before anything is paid."""
+    with pytest.raises(errors.InvalidInputError, match="idempotency_key"):
+        client.text_to_image("a cat", idempotency_key=bad)
+    assert paid(sandbox) == 0
+
+
+def test_a_key_needs_a_storage(sandbox: Sandbox) -> None:
+    """There is nowhere to look otherwise."""
+    with (
+        ImageClient("gemini", **sandbox.image_options("gemini")) as client,
+        pytest.raises(errors.ConfigurationError, match="storage"),
+    ):
+        client.text_to_image("a cat", idempotency_key="k")
+    assert paid(sandbox) == 0
+
+
+def test_a_look_up_that_fails_pays_nothing(client: ImageClient, store: Flaky, sandbox: Sandbox) -> None:
+    """Whatever the store raises."""
+
+    def broken(key: str) -> None:
+        raise RuntimeError("boom")
+
+    store.exists = broken  # type: ignore[assignment]
+    with pytest.raises(errors.StorageError, match="boom"):
+        client.text_to_image("a cat", idempotency_key="k")
+    assert paid(sandbox) == 0
+
+
+# ---- a process that is killed
+
+
+@pytest.fixture
+def vendor_server() -> Iterator[Wire]:
+    """Both vendors on one address, with a small picture."""
+    with Wire() as server:
+        inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PICTURE).decode()}}
+        gemini = {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]}
+
+        def reply(request: bytes) -> list[bytes]:
+            if request.startswith(b"GET"):
+                return [http(200, PICTURE)]
+            ark = {"data": [{"url": f"{server.url}/picture.png"}]}
+            return [http(200, ark if b"images/generations" in request.split(b"\r\n")[0] else gemini)]
+
+        server.scripts.append(reply)
+        yield server
+
+
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
+def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any) -> None:
+    """
+    SIGKILL at each line between the question and the address; then another process resumes.
+
+    The picture is in the store, or its payment is reported as unknown, or nothing was paid. It is never there twice, and
+    never paid for twice unless the first payment was reported as unknown.
+    """
+    command = [sys.executable, "-m", "tests.kill_steps", vendor, vendor_server.url, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+    posts = Counter(
+        request.split(b" ")[1].decode().split("/")[1]
+        for request in vendor_server.requests
+        if request.startswith(b"POST")
+    )
+    tally: Counter[str] = Counter()
+    for entry in steps:
+        assert entry["killed"]
+        resumed, problems = entry["resumed"]
+        count = posts[str(entry["step"])]
+        assert problems in ([], ["OutcomeUnknownError"]), entry
+        assert len(entry["stored"]) <= 1, entry
+        assert len(entry["stored_at_the_end"]) == 1, entry
+        assert entry["again"].startswith("https://assets.example.com/"), entry
+        assert [name for name in entry["spool"] if not name.endswith(".lock")] == [], entry
+        if problems:
+            assert not entry["stored"]
+            tally["payment unknown, and reported"] += 1
+            assert count <= 2
+        elif entry["stored"]:
+            tally["stored after resuming" if resumed else "stored before"] += 1
+            assert count == 1
+        else:
+            tally["nothing paid"] += 1
+            assert count == 1
+    assert tally["stored after resuming"] > 20
+    with capsys.disabled():
+        print(f"\n{vendor}: killed {len(steps)} times: {dict(tally)}; lost 0, paid twice unasked 0")

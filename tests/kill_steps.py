@@ -1,0 +1,110 @@
+"""
+Kill a process at every line of code between being asked for a picture and having its address.
+
+Run as ``python -m tests.kill_steps VENDOR URL FOLDER``. Each step is a forked process that kills itself (SIGKILL) at one line of
+the modules that hold, store and spool; then another process resumes the spool. One line of JSON for each step is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aigc_kit import ImageClient, errors
+from aigc_kit.storage import LocalStorage
+
+WATCHED = ("image/keeping.py", "storage/spool.py", "storage/local.py")
+
+
+def client(vendor: str, url: str, folder: Path) -> ImageClient:
+    options: dict[str, Any] = {"api_key": "k", "base_url": url, "timeout": 20}
+    if vendor == "gemini":
+        options["vertexai"] = False
+    storage = LocalStorage(folder / "store", base_url="https://assets.example.com")
+    return ImageClient(vendor, storage=storage, keep_urls=True, spool_dir=folder / "spool", **options)
+
+
+def in_child(work: Callable[[], Any]) -> tuple[int, Any]:
+    """(how the process ended, what it gave back)."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writing, json.dumps(work()).encode())
+            os._exit(0)
+        except BaseException:  # the child has no other way to tell
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        raw = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    return status, json.loads(raw) if raw else None
+
+
+def killed_at(step: int, work: Callable[[], Any]) -> Any:
+    """Do the work, and die at the ``step``-th new line of the watched modules; gives back how many there were."""
+    seen: set[tuple[str, int]] = set()
+
+    def line(frame: Any, event: str, _: Any) -> Any:
+        place = (frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and place not in seen:
+            seen.add(place)
+            if len(seen) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return line
+
+    def call(frame: Any, event: str, _: Any) -> Any:
+        return line if frame.f_code.co_filename.replace("\\", "/").endswith(WATCHED) else None
+
+    sys.settrace(call)
+    work()
+    sys.settrace(None)
+    return len(seen)
+
+
+def buy(vendor: str, url: str, folder: Path, **options: Any) -> Any:
+    with client(vendor, url, folder) as it:
+        try:
+            return it.text_to_image("a cat", idempotency_key="order-1", **options).url
+        except errors.OutcomeUnknownError as error:
+            return type(error).__name__
+
+
+def resume(vendor: str, url: str, folder: Path) -> Any:
+    with client(vendor, url, folder) as it:
+        group = it.resume_spool()
+        return [image.url for image in group.images], [type(error).__name__ for error in group.errors]
+
+
+def stored(folder: Path) -> list[str]:
+    """Objects; a file that was being written when the process died has a hidden name."""
+    return sorted(str(path.relative_to(folder)) for path in (folder / "store").rglob("[!.]*") if path.is_file())
+
+
+def main(vendor: str, url: str, root: str) -> None:
+    warm = Path(root) / "warm"
+    buy(vendor, url, warm)
+    status, lines = in_child(lambda: killed_at(0, lambda: buy(vendor, url, Path(root) / "count")))
+    assert status == 0
+    for step in range(1, lines + 1):
+        folder = Path(root) / str(step)
+        status, _ = in_child(lambda: killed_at(step, lambda: buy(vendor, url + f"/{step}", folder)))  # noqa: B023
+        _, resumed = in_child(lambda: resume(vendor, url + f"/{step}", folder))  # noqa: B023
+        after = stored(folder)
+        _, again = in_child(lambda: buy(vendor, url + f"/{step}", folder))  # noqa: B023
+        entry = {
+            "step": step, "killed": os.WIFSIGNALED(status), "resumed": resumed, "stored": after, "again": again,
+            "stored_at_the_end": stored(folder), "spool": sorted(os.listdir(folder / "spool")),
+        }  # fmt: skip
+        print(json.dumps(entry), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
