@@ -47,6 +47,8 @@ class AIGCError(Exception):
 
     ``provider`` and ``model`` name who was asked and ``request_id`` is the vendor's own; each is ``""`` when unknown.
     ``result`` is what had already been paid for when the error struck, else None. ``index`` is the place in a group.
+    ``tries``: how often the request was tried, 0 when nothing was sent. ``attempts``: what became of each vendor when several
+    were asked, as in a result's ``metadata["attempts"]``.
     """
 
     def __init__(self, message: str, *, provider: str = "", model: str = "", request_id: str = "") -> None:
@@ -56,6 +58,8 @@ class AIGCError(Exception):
         self.request_id = request_id
         self.result: Any = None
         self.index: int | None = None
+        self.tries = 0
+        self.attempts: list[dict[str, Any]] = []
 
     @property
     def message(self) -> str:

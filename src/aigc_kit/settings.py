@@ -84,20 +84,19 @@ def credential(explicit: str | Secret | None, *names: str, what: str) -> Secret:
 
 def optional_credential(explicit: str | Secret | None, *names: str, what: str) -> Secret | None:
     """Like ``credential``, with None where there is none."""
-    if isinstance(explicit, Secret):
-        return explicit
     if explicit is not None:
+        given = explicit if isinstance(explicit, Secret) else Secret(explicit)
+        del explicit  # no local of a frame shows a key
         # The type first: vendors answer a key of the wrong type with a type error deep inside an SDK.
-        if not isinstance(explicit, str) or not explicit.strip():
+        if not isinstance(given.reveal(), str) or not given.reveal().strip():
             raise MissingCredentialError(
-                f"{what} must be a text that is not blank, got {type(explicit).__name__}"
+                f"{what} must be a text that is not blank, got {type(given.reveal()).__name__}"
                 + (f"; leave it out to use {' or '.join(names)}" if names else "")
             )
-        return _header_safe(Secret(explicit.strip()), what)
+        return _header_safe(Secret(given.reveal().strip(), given.variable), what)
     for name in names:
-        value = os.environ.get(name, "").strip()
-        if value:
-            return _header_safe(Secret(value, name), f"{what} from {name}")
+        if variable(name):
+            return _header_safe(Secret(variable(name), name), f"{what} from {name}")
     return None
 
 

@@ -12,7 +12,6 @@ import copy
 import hashlib
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from aigc_kit.chat.pictures import picture_bytes
 from aigc_kit.chat.request import Call, CallOptions
 from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, reason_of, settled
 from aigc_kit.chat.structured import with_instruction
+from aigc_kit.edge import Remade
 from aigc_kit.errors import (
     ConfigurationError,
     ContentFilterError,
@@ -37,7 +37,7 @@ from aigc_kit.transport import aws
 from aigc_kit.transport.aws import AwsError, AwsSettings, BedrockDoor
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel
-from aigc_kit.transport.pool import Deadline, WireError
+from aigc_kit.transport.pool import Deadline, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, Verdict, error_from_body, failure_of
 
 MODEL = "global.anthropic.claude-sonnet-4-6"
@@ -83,7 +83,7 @@ _STATUS = {
 }  # fmt: skip
 
 
-class BedrockProvider(ChatProvider):
+class BedrockProvider(Remade, ChatProvider):
     """Any model of Amazon Bedrock that Converse serves."""
 
     def __init__(
@@ -182,11 +182,13 @@ class BedrockProvider(ChatProvider):
         return call.options.policy.run(attempt)[0]
 
     def _send(self, call: Call, request: dict[str, Any], asked: Asked, deadline: Deadline, *, stream: bool) -> Any:
-        patience = deadline.sooner(call.options.first_chunk_timeout).left() if stream else deadline.left()
+        until = deadline.sooner(call.options.first_chunk_timeout) if stream else deadline
         try:
-            return self._door.converse(request, seconds=patience, stream=stream, headers=call.headers)
+            return self._door.converse(request, deadline=until, stream=stream, headers=call.headers)
         except AwsError as error:
-            raise translated(error, asked, deadline) from error
+            failed = error
+        # Outside of the handler: a cause that repeats a key is left out, and must not come back as the context.
+        raise translated(failed, asked, deadline) from asked.without_secrets(failed)
 
     def _chunks(self, call: Call, request: dict[str, Any], assembler: Assembler) -> Iterator[ChatChunk]:
         asked = self._asked(call)
@@ -198,6 +200,7 @@ class BedrockProvider(ChatProvider):
 
         reply, _ = call.options.policy.run(attempt)
         deadline = started[0]
+        call.options.limit = deadline.sooner(call.options.first_chunk_timeout).at
         assembler.request_id = str(reply.get("ResponseMetadata", {}).get("RequestId") or "")
         source = reply.get("stream")
         if source is None:
@@ -206,7 +209,7 @@ class BedrockProvider(ChatProvider):
             )
         reader = _Events(assembler)
         try:
-            for event in self._events(source, asked, deadline, assembler):
+            for event in self._events(source, call.options, asked, deadline, assembler):
                 try:
                     chunk = reader.event(event)
                 except (TypeError, AttributeError, KeyError, ValueError) as error:
@@ -214,8 +217,6 @@ class BedrockProvider(ChatProvider):
                 if chunk is not None:
                     yield chunk
                 call.options.heard()
-                if time.monotonic() > min(deadline.at, call.options.limit or deadline.at):
-                    raise cut_off(assembler, "the deadline passed")
         finally:
             source.close()
         if not assembler.finish_reason:
@@ -224,9 +225,13 @@ class BedrockProvider(ChatProvider):
         _blocked(assembler, asked)
 
     @staticmethod
-    def _events(source: Any, asked: Asked, deadline: Deadline, assembler: Assembler) -> Iterator[dict[str, Any]]:
+    def _events(
+        source: Any, options: CallOptions, asked: Asked, deadline: Deadline, assembler: Assembler
+    ) -> Iterator[dict[str, Any]]:
+        events = iter(source)
         try:
-            yield from source
+            while (event := next_chunk(events, min(deadline.at, options.limit))) is not None:
+                yield event
         except aws.failures() as error:
             cause = translated(aws.aws_error(error), asked, deadline)
             raise cut_off(assembler, str(cause)) from cause
@@ -279,7 +284,7 @@ def translated(
         status = 500
     if not status:
         return failure_of(asked, WireError(str(error), sent=error.sent, timed_out=error.timed_out), deadline)
-    message = str(error)
+    message = asked.redact(str(error))
     if "on-demand throughput" in message.lower():
         message += "; put a geography in front, e.g. 'us.', 'eu.', 'apac.' or 'global.'"
     elif _GONE.search(message) or "model identifier is invalid" in message.lower():

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from types import TracebackType
 from typing import Any
 
 from aigc_kit.chat import messages as history
 from aigc_kit.chat import tools as loop
 from aigc_kit.chat.base import ChatProvider, ChatResult, Message
 from aigc_kit.chat.stream import Assembler, ChatStream
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError, UnknownProviderError
+from aigc_kit.edge import Client, public
+from aigc_kit.errors import ConfigurationError, InvalidInputError, InvalidReplyError, UnknownProviderError
 
 ENTRY_POINTS = "aigc_kit.chat_providers"
 
@@ -73,12 +72,14 @@ def _made(name: str, options: dict[str, Any]) -> ChatProvider:
     return provider
 
 
-class ChatClient:
+class ChatClient(Client):
     """
     Chat with one vendor.
 
     Shared by threads; close it, or use it as a context manager.
     """
+
+    provider: ChatProvider
 
     def __init__(
         self,
@@ -105,7 +106,6 @@ class ChatClient:
         Raises:
             ConfigurationError: an unknown provider, a missing credential or an option that makes no sense.
         """
-        self._closed = True
         self._own_provider = isinstance(provider, str)
         given = {"api_key": api_key, "base_url": base_url, "timeout": timeout}
         options = {**{name: value for name, value in given.items() if value is not None}, **provider_options}
@@ -132,6 +132,7 @@ class ChatClient:
     def __repr__(self) -> str:
         return f"ChatClient({self.provider.name!r}, model={getattr(self.provider, 'model', '')!r})"
 
+    @public
     def chat(
         self, messages: Sequence[Message], *, model: str | None = None, tools: Any = None, tool_choice: Any = None,
         response_format: Any = None, temperature: float | None = None, top_p: float | None = None,
@@ -160,14 +161,12 @@ class ChatClient:
             top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
             extra_headers=extra_headers, **kwargs,
         )  # fmt: skip
-        with self._named():
-            result = self.provider.chat(messages, **given)
-            if not isinstance(result, ChatResult):
-                raise InvalidReplyError(
-                    f"provider {self.provider.name!r} returned {type(result).__name__}, no ChatResult"
-                )
-            return result
+        result = self.provider.chat(messages, **given)
+        if not isinstance(result, ChatResult):
+            raise InvalidReplyError(f"provider {self.provider.name!r} returned {type(result).__name__}, no ChatResult")
+        return result
 
+    @public
     def chat_stream(
         self, messages: Sequence[Message], *, model: str | None = None, tools: Any = None, tool_choice: Any = None,
         response_format: Any = None, temperature: float | None = None, top_p: float | None = None,
@@ -186,8 +185,7 @@ class ChatClient:
             top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
             extra_headers=extra_headers, **kwargs,
         )  # fmt: skip
-        with self._named():
-            stream = self.provider.chat_stream(messages, **given)
+        stream = self.provider.chat_stream(messages, **given)
         if isinstance(stream, ChatStream):
             return stream
         assembler = Assembler(
@@ -195,6 +193,7 @@ class ChatClient:
         )
         return ChatStream(iter(stream), assembler, feeds=True)
 
+    @public
     def chat_with_tools(
         self, messages: Sequence[Message], tools: Any, *, tool_executor: loop.ToolExecutor, max_iterations: int = 10,
         on_tool_error: str = "tell", **options: Any,
@@ -214,63 +213,21 @@ class ChatClient:
             OutputTruncatedError: an answer was cut in the middle of its calls.
             AIGCError: see ``chat``.
         """
-        with self._named():
-            listed = history.checked_tools(tools)
-            if not listed:
-                raise InvalidInputError("chat_with_tools needs at least one tool")
-            first_choice = options.pop("tool_choice", None)
+        listed = history.checked_tools(tools)
+        if not listed:
+            raise InvalidInputError("chat_with_tools needs at least one tool")
+        first_choice = options.pop("tool_choice", None)
 
-            def ask(turns: list[dict[str, Any]]) -> ChatResult:
-                # A forced choice is for the first turn: forced again, the model could never answer.
-                nonlocal first_choice
-                choice, first_choice = first_choice, None if first_choice not in ("auto", "none") else first_choice
-                return self.chat(turns, tools=listed, tool_choice=choice, **options)
+        def ask(turns: list[dict[str, Any]]) -> ChatResult:
+            # A forced choice is for the first turn: forced again, the model could never answer.
+            nonlocal first_choice
+            choice, first_choice = first_choice, None if first_choice not in ("auto", "none") else first_choice
+            return self.chat(turns, tools=listed, tool_choice=choice, **options)
 
-            return loop.run(
-                ask, messages, tools=listed, tool_executor=tool_executor, max_iterations=max_iterations,
-                on_tool_error=on_tool_error,
-            )  # fmt: skip
-
-    def close(self) -> None:
-        """Give connections back. A provider that was passed in stays open."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._own_provider:
-            self.provider.close()
-
-    def __enter__(self) -> ChatClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
-            warnings.warn(f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self)
-            self.close()
-
-    def _named(self) -> _Named:
-        return _Named(self)
-
-
-class _Named:
-    """Errors that pass get the provider's and the model's name where they lack it."""
-
-    def __init__(self, client: ChatClient) -> None:
-        self._client = client
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, AIGCError):
-            error.provider = error.provider or self._client.provider.name
-            error.model = error.model or str(getattr(self._client.provider, "model", "") or "")
+        return loop.run(
+            ask, messages, tools=listed, tool_executor=tool_executor, max_iterations=max_iterations,
+            on_tool_error=on_tool_error,
+        )  # fmt: skip
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from aigc_kit.chat.pictures import picture_bytes
 from aigc_kit.chat.request import Call, CallOptions, sse_chunks
 from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, settled
 from aigc_kit.chat.structured import with_instruction
+from aigc_kit.edge import Remade
 from aigc_kit.errors import ContentFilterError, InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes
@@ -45,7 +46,7 @@ _REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
 _TOP_LEVEL = frozenset({"safety_settings", "labels", "cached_content", "tool_config"})
 
 
-class GeminiProvider(ChatProvider):
+class GeminiProvider(Remade, ChatProvider):
     """Gemini on Vertex AI (project and credentials) or the Developer API (key)."""
 
     def __init__(

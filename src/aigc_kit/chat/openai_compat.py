@@ -15,6 +15,7 @@ from aigc_kit.chat.request import Call, CallOptions, sse_chunks
 from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, reason_of, settled
 from aigc_kit.chat.structured import Format, with_instruction
 from aigc_kit.chat.vendors import ALIASES, VENDORS, Vendor
+from aigc_kit.edge import Remade
 from aigc_kit.errors import ConfigurationError, ContentFilterError, InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import Secret
 from aigc_kit.transport import sniff
@@ -26,7 +27,7 @@ from aigc_kit.transport.replies import Asked, body_of, error_from_body, json_of,
 _MESSAGE_FIELDS = frozenset({"role", "content", "name", "tool_call_id", "refusal"})
 
 
-class OpenAICompatProvider(ChatProvider):
+class OpenAICompatProvider(Remade, ChatProvider):
     """Every back end that speaks OpenAI's ``chat/completions``: a row of ``aigc_kit.chat.vendors``, or any ``base_url``."""
 
     def __init__(

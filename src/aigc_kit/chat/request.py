@@ -84,7 +84,7 @@ class CallOptions:
             self.limit = float("inf")
 
 
-@dataclass
+@dataclass(repr=False)
 class Call:
     """A checked call. ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes last."""
 
@@ -238,7 +238,7 @@ def reading(
                 return
             yield chunk
     except WireError as error:
-        raise cut_off(assembler, asked.redact(str(error))) from failure_of(asked, error, deadline)
+        raise cut_off(assembler, asked.redact(str(error))) from failure_of(asked, error, deadline, reply.headers)
 
 
 class Events(Protocol):

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCall, ToolCallDelta, Usage
+from aigc_kit.edge import forget_locals
 from aigc_kit.errors import AIGCError, InvalidReplyError, ServerError, StreamInterruptedError
 
 _REASONS = {
@@ -319,8 +320,9 @@ class ChatStream(Iterator[ChatChunk]):
         except StopIteration:
             self._end()
             raise
-        except BaseException:
+        except BaseException as error:
             self.close()
+            forget_locals(error)
             raise
         if self._feeds:
             _take(self._assembler, chunk)

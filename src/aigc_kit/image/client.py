@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
-from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
+from aigc_kit.edge import Client, public
 from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
@@ -19,6 +18,7 @@ from aigc_kit.errors import (
 )
 from aigc_kit.image import references
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, as_json, next_may_succeed
+from aigc_kit.image.fallback import Fallback, shared_out
 from aigc_kit.image.keeping import Keeper
 from aigc_kit.storage.base import Storage, check_key
 from aigc_kit.storage.spool import Spool
@@ -77,16 +77,46 @@ def _factory(name: str) -> ProviderFactory:
     return factory
 
 
-class ImageClient:
+def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> ImageProvider:
+    """The fallback over these names, (name, options) pairs and instances."""
+    if not items:
+        raise ConfigurationError("provider is an empty list: name at least one")
+    entries: list[tuple[Any, dict[str, Any]]] = []
+    for item in items:
+        pair = isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[1], Mapping)
+        entries.append((item[0], dict(item[1])) if pair else (item, {}))
+    named = [place for place, (item, _) in enumerate(entries) if isinstance(item, str)]
+    shared = shared_out(
+        options, [_factory(entries[place][0]) for place in named], [_names_of(entries[place][0]) for place in named]
+    )
+    providers: list[ImageProvider] = []
+    for place, (item, own) in enumerate(entries):
+        made = _factory(item)(**{**shared[named.index(place)], **own}) if isinstance(item, str) else item
+        if not isinstance(made, ImageProvider):
+            raise ConfigurationError(f"provider {place} must be a name or an ImageProvider, got {type(made).__name__}")
+        providers.append(made)
+    names = [_names_of(item) if isinstance(item, str) else {item.name} for item, _ in entries]
+    return Fallback(providers, names, [isinstance(item, str) for item, _ in entries])
+
+
+def _names_of(name: str) -> set[str]:
+    """The name and its aliases."""
+    home = _registry[name.strip().lower()]
+    return {other for other, found in _registry.items() if found == home}
+
+
+class ImageClient(Client):
     """
     Pictures from one vendor, each with an address.
 
     Shared by threads; close it, or use it as a context manager.
     """
 
+    provider: ImageProvider
+
     def __init__(
         self,
-        provider: str | ImageProvider,
+        provider: str | ImageProvider | Sequence[Any],
         *,
         storage: Storage | None = None,
         storage_key_prefix: str = "aigc/images",
@@ -97,20 +127,20 @@ class ImageClient:
     ) -> None:
         """
         Args:
-            provider: a name (``"volcengine"``, ``"gemini"``, an alias, a registered one) or an instance.
+            provider: a name (``"volcengine"``, ``"gemini"``, an alias, a registered one), an instance, or a list of these
+                (or of ``(name, options)``): the next is asked when the one before surely sent no bill.
             storage: where pictures without an address go.
             storage_key_prefix: keys are ``<prefix>/<SHA-256 of the bytes>.<type>``.
             keep_urls: store pictures that came with an address too; a vendor's link dies after a day.
             allow_private_hosts: let reference and result pictures come from private addresses (an intranet).
             spool_dir: a directory where paid bytes lie until they have their address; ``resume_spool`` finishes them
                 after a crash. It may be shared by threads and processes of one machine.
-            provider_options: see the provider's class.
+            provider_options: see the provider's class. With a list, ``gemini={"model": ...}`` is for one of them.
 
         Raises:
             ConfigurationError: an unknown provider, a missing credential or an option that makes no sense.
             InvalidInputError: ``storage_key_prefix`` breaks the rules for keys.
         """
-        self._closed = True
         if storage is not None and not callable(getattr(storage, "upload_bytes", None)):
             raise ConfigurationError(f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}")
         if keep_urls and storage is None:
@@ -120,15 +150,17 @@ class ImageClient:
         self.storage = storage
         self.storage_key_prefix = _checked_prefix(storage_key_prefix)
         self.keep_urls = keep_urls
-        self._own_provider = isinstance(provider, str)
+        self._own_provider = isinstance(provider, (str, list, tuple))
         if isinstance(provider, str):
             self.provider = _factory(provider)(**provider_options)
+        elif isinstance(provider, (list, tuple)):
+            self.provider = _in_a_row(provider, provider_options)
         elif provider_options:
             raise ConfigurationError(
                 f"a provider instance has its options already: {', '.join(map(repr, provider_options))} are for a name"
             )
         else:
-            self.provider = provider
+            self.provider = cast(ImageProvider, provider)
         if not isinstance(self.provider, ImageProvider):
             raise ConfigurationError(f"provider must be a name or an ImageProvider, got {type(self.provider).__name__}")
         stores = _origins(getattr(storage, "origins", ()))
@@ -145,6 +177,7 @@ class ImageClient:
     def __repr__(self) -> str:
         return f"ImageClient({self.provider.name!r}, storage={self.storage!r})"
 
+    @public
     def text_to_image(self, prompt: str, *, size: str = "1024x1024", **options: Any) -> ImageResult:
         """
         One picture from a text.
@@ -162,9 +195,9 @@ class ImageClient:
             StorageError: the picture is paid and in ``error.result``; ``store`` finishes it.
         """
         check_prompt(prompt)
-        with self._named():
-            return self._single(lambda rest: self.provider.text_to_image(prompt, size=size, **rest), size, options)
+        return self._single(lambda rest: self.provider.text_to_image(prompt, size=size, **rest), size, options)
 
+    @public
     def image_to_image(
         self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **options: Any
     ) -> ImageResult:
@@ -184,9 +217,9 @@ class ImageClient:
         def ask(rest: dict[str, Any]) -> ImageResult:
             return self.provider.image_to_image(prompt, reference_images=reference_images, size=size, **rest)
 
-        with self._named():
-            return self._single(ask, size, options)
+        return self._single(ask, size, options)
 
+    @public
     def text_to_images(self, prompt: str, *, n: int, size: str = "1024x1024", **options: Any) -> ImageGroup:
         """
         Up to ``n`` pictures: one request where the vendor makes groups, else one request each.
@@ -199,12 +232,14 @@ class ImageClient:
         """
         return self._group(prompt, n, size, None, options)
 
+    @public
     def image_to_images(
         self, prompt: str, *, reference_images: Any, n: int, size: str = "1024x1024", **options: Any
     ) -> ImageGroup:
         """Like ``text_to_images``, with reference pictures."""
         return self._group(prompt, n, size, reference_images, options)
 
+    @public
     def store(self, result: ImageResult) -> ImageResult:
         """
         Finish what a failed upload left: give a paid picture its address. Never asks the vendor for another one.
@@ -224,9 +259,9 @@ class ImageClient:
             raise InvalidInputError("the result has neither bytes nor an address to store")
         if result.metadata.get("storage_key") and result.url and result.url != result.metadata.get("source_url"):
             return result
-        with self._named():
-            return self._keeper.store(result)
+        return self._keeper.store(result)
 
+    @public
     def resume_spool(self) -> ImageGroup:
         """
         Finish what a crash left in ``spool_dir``: pictures that were paid for and have no address yet. Never pays.
@@ -240,34 +275,15 @@ class ImageClient:
         """
         if self._keeper.spool is None:
             raise ConfigurationError("resume_spool needs a client with spool_dir")
-        with self._named():
-            group = self._keeper.resume()
-            for error in group.errors:
-                self._completed(error)
-            return group
+        group = self._keeper.resume()
+        for error in group.errors:
+            self.completed(error)
+        return group
 
-    def close(self) -> None:
-        """Give connections back. A provider or storage that was passed in stays open."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._own_provider:
-            self.provider.close()
+    def _release(self) -> None:
+        super()._release()
         self._references.close()
         self._keeper.close()
-
-    def __enter__(self) -> ImageClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
-            warnings.warn(f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self)
-            self.close()
 
     def _single(
         self, ask: Callable[[dict[str, Any]], ImageResult], size: Any, options: dict[str, Any], *, index: int = 0
@@ -307,17 +323,16 @@ class ImageClient:
         check_prompt(prompt)
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 100:
             raise InvalidInputError(f"n must be a whole number from 1 to 100, got {n!r}")
-        with self._named():
-            rest, terms = self._terms(options, size)
-            if n > 1 and self.provider.makes_groups(**rest):
-                pay: Callable[[], ImageGroup] = lambda: self.provider.image_group(  # noqa: E731
-                    prompt, n=n, size=size, reference_images=given, **rest
-                )
-                done = self._keeper.buy(pay, size=size, n=n, **terms)
-                for error in done.errors:
-                    self._completed(error)
-                return done
-            return self._one_by_one(prompt, n, size, given, options)
+        rest, terms = self._terms(options, size)
+        if n > 1 and self.provider.makes_groups(**rest):
+            pay: Callable[[], ImageGroup] = lambda: self.provider.image_group(  # noqa: E731
+                prompt, n=n, size=size, reference_images=given, **rest
+            )
+            done = self._keeper.buy(pay, size=size, n=n, **terms)
+            for error in done.errors:
+                self.completed(error)
+            return done
+        return self._one_by_one(prompt, n, size, given, options)
 
     def _one_by_one(self, prompt: str, n: int, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
         """``n`` requests, each kept before the next; after an error that the next would meet as well, no more."""
@@ -335,36 +350,12 @@ class ImageClient:
                 group.images.append(self._single(ask, size, options, index=index))
             except AIGCError as error:
                 error.index = index
-                group.errors.append(self._completed(error))
+                group.errors.append(self.completed(error))
                 if not next_may_succeed(error):
                     break
         if not group.images and group.errors and not any(error.result for error in group.errors):
             raise group.errors[0]
         return group
-
-    def _named(self) -> _Named:
-        return _Named(self._completed)
-
-    def _completed(self, error: AIGCError) -> AIGCError:
-        error.provider = error.provider or self.provider.name
-        error.model = error.model or str(getattr(self.provider, "model", "") or "")
-        return error
-
-
-class _Named:
-    """Errors that pass get the provider's and the model's name where they lack it."""
-
-    def __init__(self, complete: Callable[[AIGCError], AIGCError]) -> None:
-        self._complete = complete
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, AIGCError):
-            self._complete(error)
 
 
 def check_prompt(prompt: Any) -> None:

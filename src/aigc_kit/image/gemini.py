@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc_kit import errors, settings
+from aigc_kit.edge import Remade
 from aigc_kit.errors import Billed, ConfigurationError, ContentFilterError, InvalidReplyError, NoImageError
 from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
@@ -56,7 +57,7 @@ _IMAGE_CONFIG = frozenset(
 _OUTPUT_OPTIONS = {"output_mime_type": "mimeType", "output_compression_quality": "compressionQuality"}
 
 
-class GeminiImageProvider(ImageProvider):
+class GeminiImageProvider(Remade, ImageProvider):
     """Gemini's picture models."""
 
     def __init__(
@@ -184,7 +185,7 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
         with deadline_of(deadline):
             raw, found = blobs.read(reply.chunks())
     except WireError as error:
-        raise failure_of(asked, error, deadline) from error
+        raise failure_of(asked, error, deadline, reply.headers) from error
     except ValueError as error:
         raise InvalidReplyError(
             f"gemini sent a picture whose base64 is broken: {str(error)[:100]}", provider="gemini", model=asked.model,

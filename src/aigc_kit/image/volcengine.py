@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aigc_kit import settings
+from aigc_kit.edge import Remade
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
 from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
@@ -49,7 +50,7 @@ _HINTS = {
 }
 
 
-class VolcengineProvider(ImageProvider):
+class VolcengineProvider(Remade, ImageProvider):
     """Seedream on Volcengine Ark, or on BytePlus ModelArk through ``base_url``."""
 
     def __init__(
@@ -273,13 +274,15 @@ def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
                     if event.get(name):
                         answer.setdefault(name, event[name])
     except WireError as error:
-        cut = failure_of(asked, error, deadline)
+        cut = failure_of(asked, error, deadline, reply.headers)
     finally:
         reply.drain()
     if not finished and cut is None and not answer["data"]:
-        cut = failure_of(asked, WireError("the stream ended before anything came", sent=True), deadline)
+        cut = failure_of(asked, WireError("the stream ended before anything came", sent=True), deadline, reply.headers)
     if not finished and cut is None:
-        cut = failure_of(asked, WireError("the stream ended before it was complete", sent=True), deadline)
+        cut = failure_of(
+            asked, WireError("the stream ended before it was complete", sent=True), deadline, reply.headers
+        )
     if cut is not None and not answer["data"]:
         raise cut
     answer["cut"] = cut

@@ -18,6 +18,8 @@ class R2Storage(S3Storage):
     ``R2_PUBLIC_DOMAIN``.
     """
 
+    _secret_positions = 2
+
     def __init__(
         self,
         access_key_id: str | Secret | None = None,
@@ -29,7 +31,7 @@ class R2Storage(S3Storage):
         cache_control: str | None = "public, max-age=31536000, immutable",
         timeout: float | None = None,
         max_retries: int = 2,
-        max_pool_connections: int = 100,
+        max_pool_connections: int = 1000,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
         """

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from aigc_kit import settings
+from aigc_kit.edge import Remade, forget_locals
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.settings import Secret
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_key, public_base
 from aigc_kit.transport import aws
+from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline
 
@@ -33,7 +34,7 @@ _HINTS = {
 }
 
 
-class S3Storage(Storage):
+class S3Storage(Remade, Storage):
     """
     A bucket behind the S3 protocol.
 
@@ -56,7 +57,7 @@ class S3Storage(Storage):
         cache_control: str | None = "public, max-age=31536000, immutable",
         timeout: float | None = None,
         max_retries: int = 2,
-        max_pool_connections: int = 100,
+        max_pool_connections: int = 1000,
         proxies: Mapping[str, str] | None = None,
     ) -> None:
         """
@@ -66,7 +67,7 @@ class S3Storage(Storage):
             public_base_url: where the public reads objects; None is the bucket's own address.
             access_key_id: both keys or none; none means the machine's chain of variables, profiles and roles.
             timeout: seconds for one operation, tries included (default 120).
-            max_pool_connections: idle connections that are kept; as many as threads that upload.
+            max_pool_connections: idle connections that are kept.
             proxies: ``{"https": "http://host:port"}``; with explicit keys the machine's own are not used.
 
         Raises:
@@ -90,11 +91,9 @@ class S3Storage(Storage):
             profile=profile,
             proxies=None if proxies is None else tuple(proxies.items()),
             pool_size=settings.whole_number(max_pool_connections, name="max_pool_connections", minimum=1),
-            read_timeout=min(self._policy.timeout, 60.0),
         )
         self._public = None if public_base_url is None else public_base(public_base_url, what="public_base_url")
-        self._lock = threading.Lock()
-        self._client: Any = None
+        self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(bucket={self.bucket!r}, endpoint={self._settings.endpoint_url!r})"
@@ -139,10 +138,7 @@ class S3Storage(Storage):
         return address_of(self._public or self._own_address(), check_key(key))
 
     def close(self) -> None:
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        self._client.close()
 
     def _own_address(self) -> str:
         if self._settings.endpoint_url:
@@ -154,17 +150,20 @@ class S3Storage(Storage):
         return f"https://{self.bucket}.s3.{region}.{suffix}"
 
     def _call(self, operation: str, key: str, request: dict[str, Any], *, missing_is_none: bool = False) -> Any:
-        def attempt(_: Deadline) -> Any:
+        def attempt(deadline: Deadline) -> Any:
             try:
-                return getattr(self._open(), operation)(**request)
-            except aws.failures() as error:
+                return self._client.get().call(operation, request, deadline)
+            except aws.AwsError as error:
+                raise self._translated(error, key, operation) from error
+            except aws.failures() as error:  # from making the client
                 raise self._translated(aws.aws_error(error), key, operation) from error
 
         try:
             return self._policy.run(attempt)[0]
-        except _MissingError:
-            if missing_is_none:
+        except StorageError as error:
+            if missing_is_none and isinstance(error, _MissingError):
                 return None
+            forget_locals(error)
             raise
 
     def _translated(self, error: aws.AwsError, key: str, operation: str) -> StorageError:
@@ -182,12 +181,6 @@ class S3Storage(Storage):
             retryable=retryable,
             request_id=error.request_id,
         )
-
-    def _open(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                self._client = aws.s3_client(self._settings)
-            return self._client
 
 
 class _MissingError(StorageError):

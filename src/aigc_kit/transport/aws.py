@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aigc_kit.settings import Secret
-from aigc_kit.transport.pool import CONNECT_SECONDS
+from aigc_kit.settings import Secret, variable
+from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, WireError, deadline_of
 
 INVALID_REPLY = "InvalidReply"
 """``AwsError.code`` of a reply that botocore cannot read."""
@@ -56,11 +55,10 @@ class AwsSettings:
     session_token: Secret | None = None
     profile: str | None = None
     proxies: tuple[tuple[str, str], ...] | None = None
-    pool_size: int = 100
-    read_timeout: float = 60.0
+    pool_size: int = 1000
 
 
-def s3_client(settings: AwsSettings) -> Any:
+def s3_client(settings: AwsSettings) -> AwsClient:
     """
     An S3 client that R2 and other compatible servers understand.
 
@@ -71,7 +69,7 @@ def s3_client(settings: AwsSettings) -> Any:
     """
     from botocore.handlers import add_expect_header
 
-    client = _client(
+    made = _client(
         "s3",
         settings,
         signature_version="s3v4",
@@ -79,9 +77,9 @@ def s3_client(settings: AwsSettings) -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    client.meta.events.unregister("before-call.s3", add_expect_header)
-    client.meta.events.register("before-call.s3.HeadBucket", _no_head_bucket)
-    return client
+    made.client.meta.events.unregister("before-call.s3", add_expect_header)
+    made.client.meta.events.register("before-call.s3.HeadBucket", _no_head_bucket)
+    return made
 
 
 def _no_head_bucket(**_: Any) -> None:
@@ -95,25 +93,20 @@ def _no_head_bucket(**_: Any) -> None:
     raise ClientError({"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket")
 
 
-def _client(service: str, settings: AwsSettings, **extra: Any) -> Any:
+def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
+    """A client whose requests leave through ``aws_wire``."""
     import boto3
     import botocore.session
     from botocore.config import Config
+    from botocore.httpsession import get_cert_path
+
+    from aigc_kit.transport.aws_wire import Sender
 
     explicit = settings.access_key_id is not None
-    proxies: dict[str, str] | None = {} if explicit else None
-    if settings.proxies is not None:
-        proxies = dict(settings.proxies)
     config = Config(
-        region_name=settings.region or None,
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=settings.read_timeout,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        max_pool_connections=settings.pool_size,
-        proxies=proxies,
-        tcp_keepalive=True,
-        **extra,
-    )
+        region_name=settings.region or None, connect_timeout=CONNECT_SECONDS, max_pool_connections=settings.pool_size,
+        retries={"total_max_attempts": 1, "mode": "standard"}, **extra,
+    )  # fmt: skip
     with _sessions_lock:
         # A file that does not exist is an empty configuration.
         closed = {
@@ -121,11 +114,9 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> Any:
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
         }
-        session: Any = boto3.Session(
-            botocore_session=botocore.session.Session(session_vars=closed if explicit else None),
-            profile_name=settings.profile,
-        )
-        return session.client(
+        inner = botocore.session.Session(session_vars=closed if explicit else None)
+        session: Any = boto3.Session(botocore_session=inner, profile_name=settings.profile)
+        client = session.client(
             service,
             region_name=settings.region or None,
             endpoint_url=settings.endpoint_url,
@@ -134,15 +125,49 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> Any:
             aws_session_token=settings.session_token and settings.session_token.reveal(),
             config=config,
         )
+        trusted = inner.get_config_variable("ca_bundle") or variable("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") or True
+    proxies: dict[str, str] | None = {} if explicit else None
+    if settings.proxies is not None:
+        proxies = dict(settings.proxies)
+    sender = Sender(pool_size=settings.pool_size, ca_file=get_cert_path(trusted), proxies=proxies)
+    endpoint: Any = getattr(client, "_endpoint", None)
+    if hasattr(endpoint, "http_session"):
+        # The public way, an answer to the ``before-send`` event, would send although a stub of the application's tests
+        # has answered already. Without this attribute botocore's own sender does it, with a timeout for each read.
+        endpoint.http_session.close()
+        endpoint.http_session = sender
+    return AwsClient(client)
+
+
+@dataclass(frozen=True)
+class AwsClient:
+    """A boto3 client, called within a deadline."""
+
+    client: Any
+
+    def call(self, operation: str, request: dict[str, Any], deadline: Deadline) -> Any:
+        """
+        The reply as botocore decodes it.
+
+        Raises:
+            AwsError: it failed, or could not be sent.
+        """
+        try:
+            with deadline_of(deadline):
+                return getattr(self.client, operation)(**request)
+        except failures() as error:
+            raise aws_error(error) from error
+
+    def close(self) -> None:
+        self.client.close()
 
 
 def failures() -> tuple[type[Exception], ...]:
     """Everything that a boto3 call or its stream raises. Nothing but these is an answer of AWS or of the way to it."""
-    import urllib3.exceptions
     from botocore.eventstream import ParserError
     from botocore.exceptions import BotoCoreError, ClientError
 
-    return (BotoCoreError, ClientError, urllib3.exceptions.HTTPError, OSError, *_unreadable(), ParserError)
+    return (WireError, BotoCoreError, ClientError, OSError, *_unreadable(), ParserError)
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
@@ -163,9 +188,12 @@ def _unreadable() -> tuple[type[Exception], ...]:
 
 def aws_error(error: Exception) -> AwsError:
     """One shape for whatever ``failures`` names."""
-    import urllib3.exceptions
     from botocore import exceptions
 
+    if isinstance(error, WireError):
+        return AwsError(
+            str(error), sent=error.sent, timed_out=error.timed_out, code=INVALID_REPLY if error.too_large else ""
+        )
     if isinstance(error, exceptions.ClientError):
         reply: Any = error.response
         meta = reply.get("ResponseMetadata", {})
@@ -185,22 +213,13 @@ def aws_error(error: Exception) -> AwsError:
     )  # fmt: skip
     if isinstance(error, usage):
         return AwsError(detail, sent=False, usage=True, code=type(error).__name__)
-    unsent = (
-        exceptions.EndpointConnectionError, exceptions.ConnectTimeoutError, exceptions.ProxyConnectionError,
-        exceptions.SSLError,
-    )  # fmt: skip
-    timed_out = (
-        exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, urllib3.exceptions.ReadTimeoutError,
-        urllib3.exceptions.TimeoutError, TimeoutError,
-    )  # fmt: skip
-    bad_reply = isinstance(error, _unreadable()) and not isinstance(
-        error, (*timed_out, OSError, urllib3.exceptions.HTTPError)
-    )
+    bad_reply = isinstance(error, _unreadable()) and not isinstance(error, OSError)
     return AwsError(
         detail,
         code=INVALID_REPLY if bad_reply else "",
-        sent=not isinstance(error, unsent),
-        timed_out=isinstance(error, timed_out),
+        # botocore's own connections are those of the credentials chain: nothing of ours had left.
+        sent=not isinstance(error, exceptions.BotoCoreError),
+        timed_out=isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)),
     )
 
 
@@ -210,8 +229,7 @@ class BedrockDoor:
     def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:
         self._settings = settings
         self._bearer = bearer
-        self._lock = threading.Lock()
-        self._clients: dict[int, Any] = {}
+        self._open = Handle(self._opened, AwsClient.close)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -224,73 +242,54 @@ class BedrockDoor:
         return tuple(secret for secret in held if secret is not None)
 
     def converse(
-        self, request: dict[str, Any], *, seconds: float, stream: bool, headers: Mapping[str, str] | None
+        self, request: dict[str, Any], *, deadline: Deadline, stream: bool, headers: Mapping[str, str] | None
     ) -> Any:
         """
-        The reply as botocore decodes it.
+        The reply as botocore decodes it; a stream's events are still on the wire.
 
         Raises:
             AwsError: it failed, or could not be sent.
         """
+        _extra_headers.value = headers
         try:
-            client = self._open(seconds)
-            operation = client.converse_stream if stream else client.converse
-            if headers:
-                return self._with_headers(client, headers, lambda: operation(**request))
-            return operation(**request)
-        except failures() as error:
+            return self._open.get().call("converse_stream" if stream else "converse", request, deadline)
+        except AwsError:
+            raise
+        except failures() as error:  # from making the client
             raise aws_error(error) from error
+        finally:
+            _extra_headers.value = None
 
     def supports(self, member: str) -> bool:
         """Whether the installed botocore knows this member of a Converse request."""
-        return member in self._open(60).meta.service_model.operation_model("Converse").input_shape.members
+        shape = self._open.get().client.meta.service_model.operation_model("Converse").input_shape
+        return member in shape.members
 
     def close(self) -> None:
-        with self._lock:
-            clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            client.close()
+        self._open.close()
 
-    def _with_headers(self, client: Any, headers: Mapping[str, str], call: Any) -> Any:
-        _extra_headers.value = dict(headers)
-        try:
-            return call()
-        finally:
-            _extra_headers.value = {}
-
-    def _open(self, seconds: float) -> Any:
-        patience = max(1, math.ceil(seconds))
-        with self._lock:
-            client = self._clients.get(patience)
-            if client is None:
-                if len(self._clients) >= 8:
-                    self._clients.pop(next(iter(self._clients))).close()
-                client = self._clients[patience] = self._make(patience)
-            return client
-
-    def _make(self, patience: int) -> Any:
+    def _opened(self) -> AwsClient:
         from botocore import UNSIGNED
 
-        found = dataclasses.replace(self._settings, read_timeout=float(patience))
         explicit = self._settings.access_key_id is not None
         # A bearer token of the environment would win over explicit keys, and botocore refuses one over http.
         version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
-        client = _client("bedrock-runtime", found, **({"signature_version": version} if version is not None else {}))
+        extra = {"signature_version": version} if version is not None else {}
+        made = _client("bedrock-runtime", self._settings, **extra)
         bearer = self._bearer
 
         def add(request: Any, **_: Any) -> None:
             if bearer is not None:
                 request.headers["Authorization"] = f"Bearer {bearer.reveal()}"
-            for name, value in _extra_headers.value.items():
+            for name, value in (_extra_headers.value or {}).items():
                 request.headers[name] = value
 
-        client.meta.events.register("before-send.bedrock-runtime.*", add)
-        return client
+        made.client.meta.events.register_first("before-send.bedrock-runtime.*", add)
+        return made
 
 
 class _ExtraHeaders(threading.local):
-    def __init__(self) -> None:
-        self.value: dict[str, str] = {}
+    value: Mapping[str, str] | None = None
 
 
 _extra_headers = _ExtraHeaders()

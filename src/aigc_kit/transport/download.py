@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
+from aigc_kit.transport import names
+from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.pool import (
     CONNECT_SECONDS,
     Backend,
@@ -25,6 +26,7 @@ from aigc_kit.transport.pool import (
     Transport,
     WireError,
     deadline_of,
+    seconds_left,
     ssl_context,
 )
 
@@ -125,7 +127,7 @@ def is_plainly_private(host: str) -> bool:
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    return list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    return names.addresses(host, port, seconds_left())
 
 
 class _Refused(Exception):
@@ -145,6 +147,8 @@ class _Guard(Backend):
     ) -> Stream:  # fmt: skip
         try:
             answers = self._downloader.resolve(host, port)
+        except TimeoutError as error:
+            raise self._core.ConnectTimeout(str(error)) from error
         except (OSError, UnicodeError) as error:
             raise self._core.ConnectError(f"the name {host!r} cannot be resolved") from error
         if not self._downloader.trusts(host, port):
@@ -152,13 +156,7 @@ class _Guard(Backend):
                 why = forbidden(answer, private_allowed=self._downloader.allow_private_hosts)
                 if why:
                     raise _Refused(f"{host} is {answer}, {why}")
-        failure: Exception | None = None
-        for answer in answers:
-            try:
-                return super().connect_tcp(answer, port, timeout, local_address, socket_options)
-            except (self._core.ConnectError, self._core.ConnectTimeout) as error:
-                failure = error
-        raise failure or self._core.ConnectError(f"the name {host!r} has no address")
+        return self.connect_any(answers, port, timeout, local_address, socket_options)
 
 
 @dataclass(frozen=True)
@@ -186,9 +184,7 @@ class Downloader:
         self.allow_private_hosts = allow_private_hosts
         self.resolve = resolve
         self._trusted = frozenset(trusted)
-        self._client: Any = None
-        self._transport: Transport | None = None
-        self._lock = threading.Lock()
+        self._open: Handle[tuple[Any, Transport]] = Handle(self._opened, lambda opened: opened[0].close())
 
     def trusts(self, host: str, port: int) -> bool:
         return (host.lower().rstrip("."), port) in self._trusted
@@ -224,7 +220,7 @@ class Downloader:
         check_address(url)
         left = max(deadline.left(), 0.001)
         try:
-            client, transport = self._open()
+            client, transport = self._open.get()
             request = client.build_request(
                 "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
                 timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
@@ -259,28 +255,19 @@ class Downloader:
             raise DownloadError(f"{shown(url)} could not be read to its end ({error})", retryable=retryable) from error
         return Fetched(data, reply.headers.get("content-type", "").split(";")[0].strip().lower(), url)
 
-    def _open(self) -> tuple[Any, Transport]:
-        with self._lock:
-            if self._client is None or self._transport is None:
-                import httpcore
-                import httpx
+    def _opened(self) -> tuple[Any, Transport]:
+        import httpcore
+        import httpx
 
-                pool = httpcore.ConnectionPool(
-                    ssl_context=ssl_context("httpx"),
-                    max_connections=100,
-                    max_keepalive_connections=10,
-                    keepalive_expiry=5.0,
-                    network_backend=_Guard(httpcore, self),
-                )
-                self._transport = Transport(httpx, httpcore, pool)
-                self._client = httpx.Client(transport=self._transport, trust_env=False)
-            return self._client, self._transport
+        pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context("httpx"), max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0,
+            network_backend=_Guard(httpcore, self),
+        )  # fmt: skip
+        transport = Transport(httpx, httpcore, pool)
+        return httpx.Client(transport=transport, trust_env=False), transport
 
     def close(self) -> None:
-        with self._lock:
-            client, self._client, self._transport = self._client, None, None
-        if client is not None:
-            client.close()
+        self._open.close()
 
 
 def check_address(url: str) -> None:

@@ -12,12 +12,14 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 from aigc_kit.settings import Secret
+from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -152,14 +154,12 @@ class GenaiDoor:
     def __init__(self, found: GenaiSettings, *, reuse: bool = True) -> None:
         self._settings = found
         self._reuse = reuse
-        self._lock = threading.Lock()
-        self._client: Any = None
-        self._lease: Lease | None = None
-        self._config: dict[str, Any] = {}
+        self._open = Handle(self._opened, _Open.close)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        return (self._settings.api_key,) if self._settings.api_key else ()
+        held = self._settings
+        return (held.api_key,) if held.api_key else (_Token(held.credentials),) if held.credentials else ()
 
     def generate(
         self, model: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline, stream: bool = False,
@@ -174,7 +174,8 @@ class GenaiDoor:
         """
         to_json(body)
         name = self.checked_model(model)
-        client = self._open()
+        opened = self._open.get()
+        client = opened.client
         from google.auth import exceptions
         from google.genai import types
 
@@ -185,8 +186,10 @@ class GenaiDoor:
             extra_body=body,
         )
         whole = {} if stream else {"should_return_http_response": True}  # which spares the SDK the decoding
-        config = types.GenerateContentConfig(http_options=options, **whole, **self._config)
+        config = types.GenerateContentConfig(http_options=options, **whole, **opened.config)
+        replies: list[Reply] = []
         try:
+            self._sign_in(opened, deadline)
             with capture(deadline) as replies:
                 if stream:
                     for _ in client.models.generate_content_stream(model=name, contents="-", config=config):
@@ -220,32 +223,34 @@ class GenaiDoor:
         return model.removeprefix("models/") if self._settings.vertexai else model
 
     def close(self) -> None:
-        with self._lock:
-            client, lease = self._client, self._lease
-            self._client = self._lease = None
-        if client is not None:
-            client.close()
-        if lease is not None:
-            lease.close()
+        self._open.close()
 
-    def _open(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                self._lease = Lease(flavor_of("google-genai"), reuse=self._reuse)
-                self._client = self._make(self._lease)
-            return self._client
+    def _sign_in(self, opened: _Open, deadline: Deadline) -> None:
+        """Refresh a token that is due, within the deadline; the SDK itself would wait for two minutes, and three times."""
+        held = self._settings.credentials
+        if held is None or getattr(held, "valid", True):
+            return
+        if not opened.signing_in.acquire(timeout=max(deadline.left(), 0.0)):
+            raise WireError("signing in took too long", sent=False, timed_out=True)
+        try:
+            if not held.valid:
+                held.refresh(_SignIn(opened.lease, deadline))
+        finally:
+            opened.signing_in.release()
 
-    def _make(self, lease: Lease) -> Any:
-        from importlib import import_module
-
+    def _opened(self) -> _Open:
         from google import genai
         from google.genai import types
 
+        lease = Lease(flavor_of("google-genai"), reuse=self._reuse)
         fields = types.GenerateContentConfig.model_fields
-        self._config = {
+        config = {
             "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
             **({"automatic_continuation": False} if "automatic_continuation" in fields else {}),
         }
+        return _Open(self._made(genai, types, lease), lease, config)
+
+    def _made(self, genai: Any, types: Any, lease: Lease) -> Any:
         httpx = import_module(flavor_of("google-genai"))
         options: dict[str, Any] = {
             "httpx_client": lease.client,
@@ -267,3 +272,61 @@ class GenaiDoor:
             return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
         key = found.api_key.reveal() if found.api_key else ""
         return genai.Client(vertexai=False, api_key=key, http_options=types.HttpOptions(**options))
+
+
+@dataclass(frozen=True)
+class _Open:
+    """The SDK's client and what belongs to it."""
+
+    client: Any
+    lease: Lease
+    config: dict[str, Any]
+    signing_in: threading.Lock = field(default_factory=threading.Lock)
+
+    def close(self) -> None:
+        self.client.close()
+        self.lease.close()
+
+
+class _Token(Secret):
+    """The token that credentials have at the moment."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, held: Any) -> None:
+        super().__init__("")
+        self._held = held
+
+    def reveal(self) -> str:
+        token = getattr(self._held, "token", None)
+        return token if isinstance(token, str) else ""
+
+
+class _SignIn:
+    """A ``google.auth.transport.Request`` over the shared client, with the deadline of the call that needs the token."""
+
+    def __init__(self, lease: Lease, deadline: Deadline) -> None:
+        self._client = lease.client
+        self._deadline = deadline
+
+    def __call__(
+        self, url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: float | None = None, **_: Any
+    ) -> Any:  # fmt: skip
+        from google.auth import exceptions
+
+        until = self._deadline.sooner(timeout)
+        try:
+            with capture(until) as replies:
+                self._client.send(self._client.build_request(method, url, content=body, headers=dict(headers or {})))
+            return _SignedIn(replies[0].status, replies[0].headers, replies[0].read(until))
+        except WireError as error:
+            raise exceptions.TransportError(error) from error
+
+
+@dataclass(frozen=True)
+class _SignedIn:
+    """A ``google.auth.transport.Response``."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes

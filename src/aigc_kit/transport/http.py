@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc_kit.settings import Secret
+from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture
 from aigc_kit.transport.replies import Asked, failure_of
@@ -17,7 +18,7 @@ class HttpDoor:
     def __init__(self, base_url: str, key: Secret) -> None:
         self.base_url = base_url
         self._key = key
-        self._lease = Lease("httpx", reuse=False)
+        self._lease = Handle(lambda: Lease("httpx", reuse=False), Lease.close)
 
     def post(
         self, path: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline, headers: Mapping[str, str] | None
@@ -30,7 +31,7 @@ class HttpDoor:
             ProviderError: no reply came.
         """
         content = to_json(body)
-        client = self._lease.client
+        client = self._lease.get().client
         try:
             with capture(deadline) as replies:
                 request = client.build_request(

@@ -7,12 +7,13 @@ retries are off, and nothing that ``OPENAI_*`` variables add leaves for another 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from aigc_kit.settings import Secret
+from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, HeaderRule, Lease, Reply, WireError, capture, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -35,11 +36,7 @@ class OpenAIDoor:
         self.base_url = base_url
         self._key = key
         self._is_openai = is_openai
-        self._lock = threading.Lock()
-        self._client: Any = None
-        self._lease: Lease | None = None
-        self._response: Any = None
-        self._timeout: Any = None
+        self._open = Handle(self._opened, _Open.close)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -57,15 +54,15 @@ class OpenAIDoor:
             ProviderError: no reply came.
         """
         content = to_json(body)
-        client = self._open()
+        opened = self._open.get()
         left = max(deadline.left(), 0.001)
         options: Any = {
             "headers": {**(headers or {}), "Content-Type": "application/json"},
-            "timeout": self._timeout(left, connect=min(left, CONNECT_SECONDS)),
+            "timeout": opened.timeout(left, connect=min(left, CONNECT_SECONDS)),
         }
         try:
             with capture(deadline, self._rule(headers)) as replies:
-                client.post(path, content=content, cast_to=self._response, options=options)
+                opened.client.post(path, content=content, cast_to=opened.response, options=options)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except Exception as error:
@@ -76,11 +73,7 @@ class OpenAIDoor:
         return replies[0]
 
     def close(self) -> None:
-        with self._lock:
-            self._client = None
-            lease, self._lease = self._lease, None
-        if lease is not None:
-            lease.close()
+        self._open.close()
 
     def _rule(self, extra: Mapping[str, str] | None) -> HeaderRule | None:
         if self._is_openai:
@@ -96,22 +89,30 @@ class OpenAIDoor:
 
         return rule
 
-    def _open(self) -> Any:
-        with self._lock:
-            if self._client is None:
-                import openai
+    def _opened(self) -> _Open:
+        import openai
 
-                flavor = flavor_of("openai")
-                httpx = import_module(flavor)
-                self._response, self._timeout = httpx.Response, httpx.Timeout
-                self._lease = Lease(flavor)
-                self._client = openai.OpenAI(
-                    api_key=self._key.reveal() if self._key else "none",
-                    base_url=self.base_url,
-                    max_retries=0,
-                    http_client=self._lease.client,
-                )
-            return self._client
+        flavor = flavor_of("openai")
+        httpx = import_module(flavor)
+        lease = Lease(flavor)
+        client = openai.OpenAI(
+            api_key=self._key.reveal() if self._key else "none", base_url=self.base_url, max_retries=0,
+            http_client=lease.client,
+        )  # fmt: skip
+        return _Open(client, lease, httpx.Response, httpx.Timeout)
+
+
+@dataclass(frozen=True)
+class _Open:
+    """The SDK's client, and the classes of the HTTP library under it."""
+
+    client: Any
+    lease: Lease
+    response: Any
+    timeout: Any
+
+    def close(self) -> None:
+        self.lease.close()
 
 
 def _wire_below(error: BaseException) -> WireError | None:

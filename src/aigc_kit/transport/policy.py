@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aigc_kit import errors
-from aigc_kit.errors import InvalidInputError, ProviderError, StorageError
+from aigc_kit.errors import AIGCError, InvalidInputError, ProviderError, StorageError
 from aigc_kit.transport.pool import Deadline
 
 T = TypeVar("T")
@@ -61,11 +61,19 @@ class Policy:
             try:
                 return attempt(deadline), tries
             except (ProviderError, StorageError) as error:
+                error.tries = tries
                 asked: float | None = getattr(error, "retry_after", None)
                 wait = _back_off(tries) if asked is None else asked
                 if tries > self.max_retries or not self.may_repeat(error) or wait >= deadline.left():
                     raise
             time.sleep(wait)
+
+
+def surely_unbilled(error: AIGCError) -> bool:
+    """Whether the failed request certainly costs nothing, so that another vendor may be asked."""
+    if isinstance(error, (errors.ConfigurationError, InvalidInputError)):
+        return True
+    return isinstance(error, ProviderError) and error.billed == "no"
 
 
 def _back_off(tries: int) -> float:

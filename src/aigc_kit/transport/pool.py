@@ -17,9 +17,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, metadata
-from typing import Any
+from typing import Any, TypeVar
 
 from aigc_kit.errors import ConfigurationError
+from aigc_kit.transport import names
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 """Longest wait for one TCP or TLS handshake; the rest of the deadline is for trying again."""
@@ -30,7 +33,8 @@ DRAIN_SECONDS = 0.05
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """Largest reply that is read: four 4K pictures in base64 with room to spare."""
 
-_WRITE_BYTES = 128 * 1024
+WRITE_BYTES = 128 * 1024
+"""Written at once; a slow peer takes less, and the deadline is looked at between two pieces."""
 
 
 class WireError(Exception):
@@ -114,9 +118,15 @@ def capture(deadline: Deadline, headers: HeaderRule | None = None) -> Iterator[l
         _thread.slot = _thread.headers = None
 
 
-def next_chunk(source: Iterator[bytes], at: float) -> bytes | None:
+def seconds_left() -> float | None:
+    """Until this thread's deadline; None when it has none."""
+    at = _thread.deadline
+    return None if at is None else at - time.monotonic()
+
+
+def next_chunk(source: Iterator[T], at: float) -> T | None:
     """
-    The next bytes of a reply, or None at its end; like ``deadline_of`` for one step, without its cost.
+    The next piece of a reply, or None at its end; like ``deadline_of`` for one step, without its cost.
 
     Raises:
         WireError: cut, reset, or not there by ``at`` on the monotonic clock.
@@ -181,7 +191,7 @@ class Reply:
                 spent = 0
                 for chunk in self._raw():
                     spent += len(chunk)
-                    if spent > _WRITE_BYTES:
+                    if spent > WRITE_BYTES:
                         break
         except WireError:
             pass
@@ -255,8 +265,28 @@ class Backend:
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
         socket_options: Any = None,
     ) -> Stream:  # fmt: skip
-        timeout = _within(timeout, self._core.ConnectTimeout)
-        return Stream(self._core, self._sockets.connect_tcp(host, port, timeout, local_address, socket_options))
+        try:
+            answers = names.addresses(host, port, _within(timeout, self._core.ConnectTimeout))
+        except TimeoutError as error:
+            raise self._core.ConnectTimeout(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise self._core.ConnectError(f"the name {host!r} cannot be resolved") from error
+        return self.connect_any(answers, port, timeout, local_address, socket_options)
+
+    def connect_any(
+        self, answers: list[str], port: int, timeout: float | None, local_address: str | None, socket_options: Any
+    ) -> Stream:
+        """To the first of these numeric addresses that takes the connection."""
+        failure: Exception | None = None
+        for answer in answers:
+            try:
+                within = _within(timeout, self._core.ConnectTimeout)
+                return Stream(
+                    self._core, self._sockets.connect_tcp(answer, port, within, local_address, socket_options)
+                )
+            except (self._core.ConnectError, self._core.ConnectTimeout) as error:
+                failure = error
+        raise failure or self._core.ConnectError("the name has no address")
 
     def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> Stream:
         timeout = _within(timeout, self._core.ConnectTimeout)
@@ -279,8 +309,8 @@ class Stream:
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         # In pieces: one timeout for 50 MB would start again with each packet a slow peer takes.
-        for start in range(0, len(buffer), _WRITE_BYTES) if len(buffer) > _WRITE_BYTES else (0,):
-            piece = buffer if len(buffer) <= _WRITE_BYTES else buffer[start : start + _WRITE_BYTES]
+        for start in range(0, len(buffer), WRITE_BYTES) if len(buffer) > WRITE_BYTES else (0,):
+            piece = buffer if len(buffer) <= WRITE_BYTES else buffer[start : start + WRITE_BYTES]
             self._inner.write(piece, _within(timeout, self._core.WriteTimeout))
 
     def close(self) -> None:
@@ -366,6 +396,17 @@ _contexts: dict[tuple[str, str, str], Any] = {}
 _lock = threading.Lock()
 
 
+def _forget_parent() -> None:
+    """In a forked child: the parent's connections are not its own, and its lock may be held by a thread that is gone."""
+    global _lock
+    _lock = threading.Lock()
+    _shared.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)
+
+
 class Lease:
     """A share in a client of this process. The client is closed with its last share."""
 
@@ -396,8 +437,7 @@ class Lease:
             shared.users -= 1
             if shared.users == 0:
                 del _shared[self._key]
-                if self._key[0] == os.getpid():  # a forked child must not shut its parent's TLS sessions down
-                    shared.client.close()
+                shared.client.close()
 
 
 def _make_client(flavor: str, reuse: bool) -> Any:

@@ -60,6 +60,15 @@ class Asked:
                 text = text.replace(secret.reveal(), "***")
         return _LONG_BLOB.sub(lambda found: f"<{len(found.group())} characters>", text)
 
+    def without_secrets(self, error: BaseException) -> BaseException | None:
+        """The error as a cause, or None when it or what caused it repeats a secret."""
+        link: BaseException | None = error
+        while link is not None:
+            if self.redact(str(link)) != str(link):
+                return None
+            link = link.__cause__ or link.__context__
+        return error
+
 
 def verdict_of(status: int) -> Verdict:
     """The meaning of a status by itself."""
@@ -234,9 +243,12 @@ def _number(text: str | None) -> float | None:
     return number if 0 <= number < 1e9 else None
 
 
-def failure_of(asked: Asked, error: WireError, deadline: Deadline) -> ProviderError:
-    """The typed error for an exchange that failed below HTTP."""
-    context: dict[str, Any] = {"provider": asked.provider, "model": asked.model}
+def failure_of(
+    asked: Asked, error: WireError, deadline: Deadline, headers: Mapping[str, str] | None = None
+) -> ProviderError:
+    """The typed error for an exchange that failed below HTTP; ``headers`` where the reply's head had come."""
+    request_id = request_id_of(headers or {})
+    context: dict[str, Any] = {"provider": asked.provider, "model": asked.model, "request_id": request_id}
     detail = asked.redact(str(error))
     elapsed = deadline.elapsed()
     if error.too_large:
@@ -244,7 +256,8 @@ def failure_of(asked: Asked, error: WireError, deadline: Deadline) -> ProviderEr
     if error.sent and asked.paid:
         return errors.OutcomeUnknownError(
             f"{asked.provider} may or may not have run the request: no complete answer after {elapsed:.1f} s ({detail})."
-            " It is not sent again, for it could be billed twice; look at the vendor's console before you do",
+            " It is not sent again, for it could be billed twice; look at the vendor's console before you do"
+            + (f" (request id {request_id})" if request_id else ""),
             elapsed=elapsed,
             **context,
         )
@@ -272,7 +285,7 @@ def body_of(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
     except WireError as error:
         if reply.status != 200:
             raise error_of(asked, reply.status, reply.headers, b"") from error
-        raise failure_of(asked, error, deadline) from error
+        raise failure_of(asked, error, deadline, reply.headers) from error
 
 
 def json_of(asked: Asked, raw: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -283,16 +296,26 @@ def json_of(asked: Asked, raw: bytes, headers: Mapping[str, str]) -> dict[str, A
         InvalidReplyError: it is none.
         ProviderError: it is an error in a 200.
     """
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
+    body = _decoded(raw)
+    if body is _BROKEN:
         said = _plain(asked.redact(raw[:2000].decode("utf-8", "replace")))[:200]
         raise errors.InvalidReplyError(
             f"{asked.provider} answered 200 with {len(raw)} bytes that are no JSON: {said!r}",
             provider=asked.provider, model=asked.model, request_id=request_id_of(headers), status_code=200,
             billed="unknown",
-        ) from None  # fmt: skip
+        )  # fmt: skip
     return checked_object(asked, body, headers)
+
+
+_BROKEN = object()
+
+
+def _decoded(raw: bytes) -> Any:
+    """The JSON, or ``_BROKEN``; not an exception, which would carry the whole text along as its context."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return _BROKEN
 
 
 def checked_object(asked: Asked, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""The edge of the library: what every client does when it is pickled, closed, or left by an error."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+from aigc_kit.errors import AIGCError
+from aigc_kit.settings import Secret
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
+_PUBLIC_NAME = re.compile(r"prefix|max_tokens|idempotency", re.IGNORECASE)
+_HELD = frozenset({
+    "aigc_kit", "openai", "google", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "boto3", "botocore", "urllib3",
+    "requests", "http", "json", "pydantic",
+})  # fmt: skip
+"""Packages whose frames hold keys, headers and bodies while a call runs."""
+
+
+def masked(value: Any, name: str = "") -> Any:
+    """The value with the credentials in it masked, told by their names; ``name`` is its own."""
+    if isinstance(value, str):
+        return Secret(value) if _SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name) else value
+    if isinstance(value, Mapping):
+        return {key: masked(inner, str(key)) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(masked(inner) for inner in value)
+    return value
+
+
+class _Signature:
+    """``inspect.signature`` of a class reads ``__new__`` before ``__init__``; this leads it to the second."""
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        import inspect
+
+        found = inspect.signature(owner.__init__)  # type: ignore[misc]
+        return found.replace(parameters=list(found.parameters.values())[1:])
+
+
+class Remade:
+    """
+    Pickled as the arguments it was made with, and made from them again where it is unpickled.
+
+    A key that came from a variable is read there anew; one that was passed explicitly travels in the pickle.
+    """
+
+    _made_from: tuple[tuple[Any, ...], dict[str, Any]]
+    __signature__ = _Signature()
+    _secret_positions = 0
+    """How many of the first positional arguments are credentials."""
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        made = super().__new__(cls)
+        count = cls._secret_positions
+        first = tuple(masked(value, "key") for value in args[:count])
+        made._made_from = ((*first, *map(masked, args[count:])), masked(options))
+        return made
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _without_trace(cls.__init__)  # type: ignore[method-assign]
+
+    def __reduce__(self) -> Any:
+        return _made_again, (type(self), *self._made_from)
+
+
+def _made_again(kind: type, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return kind(*args, **options)
+
+
+def forget_locals(error: BaseException) -> None:
+    """
+    Empty the frames that the error left behind: their locals have keys, headers and pictures.
+
+    Only frames of this library and of what it sends with; an application's own frames stay as a debugger wants them.
+    """
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        trace = current.__traceback__
+        while trace is not None:
+            if str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] in _HELD:
+                with contextlib.suppress(RuntimeError):  # it still runs
+                    trace.tb_frame.clear()
+            trace = trace.tb_next
+        pending += [current.__cause__, current.__context__]
+
+
+def _without_trace(constructor: F) -> F:
+    """A constructor whose failure takes no keys along."""
+
+    @functools.wraps(constructor)
+    def made(self: Any, /, *args: Any, **options: Any) -> None:
+        try:
+            constructor(self, *args, **options)
+        except BaseException as error:
+            del args, options
+            forget_locals(error)
+            raise
+
+    return cast(F, made)
+
+
+def public(method: F) -> F:
+    """A client's method: its errors say who was asked, and take no secrets along."""
+
+    @functools.wraps(method)
+    def called(self: Client, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException as error:
+            del args, kwargs
+            if isinstance(error, AIGCError):
+                self.completed(error)
+            forget_locals(error)
+            raise
+
+    return cast(F, called)
+
+
+class Client(Remade):
+    """Closing, pickling and naming, the same for pictures and chat."""
+
+    provider: Any
+    _own_provider = False
+    _closed = True
+
+    def completed(self, error: AIGCError) -> AIGCError:
+        """The error with the provider's and the model's name where it lacks them."""
+        error.provider = error.provider or self.provider.name
+        error.model = error.model or str(getattr(self.provider, "model", "") or "")
+        return error
+
+    def close(self) -> None:
+        """Give connections back. A provider or storage that was passed in stays open."""
+        if not self._closed:
+            self._closed = True
+            self._release()
+
+    def _release(self) -> None:
+        if self._own_provider:
+            self.provider.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not self._closed:
+            warnings.warn(f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self)
+            self.close()

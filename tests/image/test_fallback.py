@@ -1,0 +1,167 @@
+"""Several vendors in a row: who is asked after whom, and what the result tells of it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aigc_kit import ImageClient, errors
+from aigc_kit.image.gemini import GeminiImageProvider
+from aigc_kit.image.volcengine import VolcengineProvider
+from aigc_kit.sandbox import Sandbox
+from aigc_kit.storage import LocalStorage
+from tests.pictures import make
+
+ARK, GEMINI = "images/generations", "generateContent"
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, tmp_path: Path) -> Iterator[ImageClient]:
+    with ImageClient(
+        ["gemini", "volcengine"], storage=LocalStorage(tmp_path), keep_urls=True, timeout=30, max_retries=0,
+        gemini=sandbox.image_options("gemini"), doubao=sandbox.image_options("volcengine"),
+    ) as made:  # fmt: skip
+        yield made
+
+
+def asked(sandbox: Sandbox) -> list[str]:
+    return ["ark" if ARK in r.path else "gemini" for r in sandbox.requests if r.method == "POST"]
+
+
+def test_the_first_that_delivers_is_enough(client: ImageClient, sandbox: Sandbox) -> None:
+    """Nobody else is asked."""
+    result = client.text_to_image("a cat")
+    assert (result.provider, asked(sandbox)) == ("gemini", ["gemini"])
+    assert [attempt["outcome"] for attempt in result.metadata["attempts"]] == ["ok"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 429])
+def test_an_unbilled_failure_moves_on(client: ImageClient, sandbox: Sandbox, status: int) -> None:
+    """The next vendor gets the size and the reference in its own terms; the attempts are told."""
+    sandbox.answer(status, {"error": {"message": "no"}}, path=GEMINI)
+    result = client.image_to_image("a cat", reference_images=make(), size="1024x1024")
+    assert (result.provider, asked(sandbox)) == ("volcengine", ["gemini", "ark"])
+    first, second = result.metadata["attempts"]
+    assert (first["provider"], first["requests"], first["billed"], first["status_code"]) == ("gemini", 1, "no", status)
+    assert (second["provider"], second["outcome"]) == ("volcengine", "ok")
+    assert result.metadata["sent_size"] == "2048x2048"
+    assert any(entry["feature"] == "fallback" for entry in result.metadata["warnings"])
+    assert sandbox.requests[1].body["image"].startswith("data:image/png;base64,")
+    json.dumps(result.metadata)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 200])
+def test_a_failure_that_may_have_been_billed_ends_it(client: ImageClient, sandbox: Sandbox, status: int) -> None:
+    """No second vendor is paid while the first may have been."""
+    sandbox.answer(status, b"<html>", path=GEMINI)
+    with pytest.raises(errors.ProviderError) as caught:
+        client.text_to_image("a cat")
+    assert caught.value.billed == "unknown"
+    assert [attempt["provider"] for attempt in caught.value.attempts] == ["gemini"]
+    assert asked(sandbox) == ["gemini"]
+
+
+def test_when_all_fail_the_last_error_comes_out(client: ImageClient, sandbox: Sandbox) -> None:
+    """With everything that was tried."""
+    sandbox.answer(429, {}, path=GEMINI)
+    sandbox.answer(401, {}, path=ARK)
+    with pytest.raises(errors.AuthenticationError) as caught:
+        client.text_to_image("a cat")
+    assert caught.value.provider == "volcengine"
+    assert [attempt["outcome"] for attempt in caught.value.attempts] == ["RateLimitError", "AuthenticationError"]
+
+
+def test_what_the_first_cannot_do_goes_to_the_next(client: ImageClient, sandbox: Sandbox) -> None:
+    """A size that the first refuses before anything is sent."""
+    result = client.text_to_image("a cat", size="2048x2050", size_policy="exact")
+    assert (result.provider, asked(sandbox)) == ("volcengine", ["ark"])
+    assert result.metadata["attempts"][0]["requests"] == 0
+
+
+def test_groups(client: ImageClient, sandbox: Sandbox) -> None:
+    """One by one on the first; each moves on by itself."""
+    sandbox.answer(429, {}, path=GEMINI)
+    group = client.text_to_images("seasons", n=2, size="2K")
+    assert [image.provider for image in group] == ["volcengine", "gemini"]
+
+
+def test_a_native_group_moves_on_whole(sandbox: Sandbox) -> None:
+    """The first makes groups, the second does not: it is asked picture by picture."""
+    options = {"volcengine": sandbox.image_options("volcengine"), "gemini": sandbox.image_options("gemini")}
+    with ImageClient(["volcengine", "gemini"], max_retries=0, **options) as client:
+        assert len(client.text_to_images("seasons", n=3, size="2K")) == 3
+        sandbox.answer(429, {}, path=ARK)
+        sandbox.answer(500, {}, path=GEMINI)
+        with pytest.raises(errors.ServerError):
+            client.text_to_images("seasons", n=3, size="2K")
+        sandbox.answer(429, {}, path=ARK)
+        group = client.text_to_images("seasons", n=3, size="2K")
+    assert [image.provider for image in group] == ["gemini"] * 3
+
+
+def test_instances_and_pairs(sandbox: Sandbox) -> None:
+    """A list may hold whatever a single provider may be; instances stay open."""
+    gemini = GeminiImageProvider(**sandbox.image_options("gemini"))
+    with ImageClient([gemini, ("ark", sandbox.image_options("volcengine"))]) as client:
+        assert client.text_to_image("a cat").provider == "gemini"
+    assert gemini.text_to_image("a cat").provider == "gemini"
+    gemini.close()
+
+
+def test_options_of_a_call(client: ImageClient, sandbox: Sandbox) -> None:
+    """Common ones go to all, those under a name to that vendor alone."""
+    sandbox.answer(429, {}, path=GEMINI)
+    result = client.text_to_image("a cat", gemini={"temperature": 0.5}, ark={"watermark": True})
+    assert result.provider == "volcengine"
+    first, second = (request.body for request in sandbox.requests if request.method == "POST")
+    assert first["generationConfig"]["temperature"] == 0.5
+    assert (second["watermark"], "temperature" in second) == (True, False)
+    for bad in ({"model": "m"}, {"ark": 5}):
+        with pytest.raises(errors.ConfigurationError):
+            client.text_to_image("a cat", **bad)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"model": "m"}, "model"), ({"api_key": "k"}, "api_key"), ({"nonsense": 1}, "nonsense"), ({"gemini": 5}, "gemini"),
+    ],
+)  # fmt: skip
+def test_ambiguous_options_are_refused(options: dict[str, Any], match: str) -> None:
+    """When the client is made, saying how to mean it."""
+    with pytest.raises(errors.ConfigurationError, match=match):
+        ImageClient(["gemini", "volcengine"], **options)
+
+
+@pytest.mark.parametrize("bad", [[], [5], ["nobody"], [("gemini",)]])
+def test_bad_lists_are_refused(bad: Any) -> None:
+    """Empty, of the wrong things, of names nobody has."""
+    with pytest.raises(errors.ConfigurationError):
+        ImageClient(bad, gemini={"api_key": "k"})
+
+
+def test_options_that_one_vendor_knows_find_it(sandbox: Sandbox) -> None:
+    """``project`` is Gemini's, ``watermark`` Seedream's; the client survives pickling."""
+    made = ImageClient(
+        ["gemini", "volcengine"], project="p", credentials=sandbox.image_options("gemini")["credentials"], watermark=True,
+        volcengine={"api_key": "k"},
+    )  # fmt: skip
+    with made, pickle.loads(pickle.dumps(made)) as copy:
+        for client in (made, copy):
+            assert isinstance(client.provider.providers[1], VolcengineProvider)
+            assert client.provider.providers[1].watermark is True
+            assert client.provider.providers[0]._settings.project == "p"
+
+
+def test_a_deadline_is_for_all_of_them(client: ImageClient, sandbox: Sandbox) -> None:
+    """What the first spent is not there for the second."""
+    sandbox.answer(429, {}, path=GEMINI, delay=0.4)
+    sandbox.answer(200, {}, path=ARK, delay=20)
+    with pytest.raises(errors.OutcomeUnknownError) as caught:
+        client.text_to_image("a cat", timeout=0.8)
+    assert caught.value.elapsed < 0.8
