@@ -244,10 +244,14 @@ class StorageError(AIGCError, OSError):
     A store failed, or refused.
 
     ``key``: the object's key. ``result``: the paid ``ImageResult`` when there is one; ``client.store(error.result)``
-    finishes it without paying again. ``retryable``: the same call may succeed later.
+    finishes it without paying again. ``retryable``: the same call may succeed later. ``retry_after``: seconds the store asked
+    to wait.
     """
 
-    def __init__(self, message: str, *, key: str = "", retryable: bool = False, **context: Any) -> None:
+    def __init__(
+        self, message: str, *, key: str = "", retryable: bool = False, retry_after: float | None = None, **context: Any
+    ) -> None:
         super().__init__(message, **context)
         self.key = key
         self.retryable = retryable
+        self.retry_after = retry_after

@@ -396,3 +396,17 @@ def test_one_client_serves_many_threads(sandbox: Sandbox, tmp_path: Path) -> Non
             thread.join()
     expected = {"512x512": (1024, 1024), "1024x1024": (1024, 1024), "1376x768": (1376, 768), "768x1376": (768, 1376)}
     assert found == {number: expected[size] for number, size in enumerate(sizes)}
+
+
+def test_a_timeout_is_for_the_whole_group(sandbox: Sandbox) -> None:
+    """Pictures that were not asked for in time are told, and cost nothing."""
+    inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(make()).decode()}}
+    reply = {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]}
+    with ImageClient("gemini", **sandbox.image_options("gemini")) as client:
+        sandbox.answer(200, reply, delay=0.1, times=200)
+        client.text_to_image("warm")
+        sandbox.requests.clear()
+        group = client.text_to_images("cats", n=100, timeout=3.0)
+    assert 1 <= len(group) <= len(sandbox.requests) < 100
+    assert group.errors[-1].index == len(group)
+    assert "cats" not in str(group.errors[-1])

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ from aigc_kit.transport import aws
 from aigc_kit.transport.aws import AwsError, AwsSettings, BedrockDoor
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel
-from aigc_kit.transport.pool import Deadline, WireError, next_chunk
+from aigc_kit.transport.pool import DRAIN_SECONDS, Deadline, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, Verdict, error_from_body, failure_of
 
 MODEL = "global.anthropic.claude-sonnet-4-6"
@@ -179,7 +180,7 @@ class BedrockProvider(Remade, ChatProvider):
             _blocked(assembler, asked)
             return settled(assembler)
 
-        return call.options.policy.run(attempt)[0]
+        return call.options.policy.run(attempt, call.deadline)[0]
 
     def _send(self, call: Call, request: dict[str, Any], asked: Asked, deadline: Deadline, *, stream: bool) -> Any:
         until = deadline.sooner(call.options.first_chunk_timeout) if stream else deadline
@@ -230,9 +231,15 @@ class BedrockProvider(Remade, ChatProvider):
     ) -> Iterator[dict[str, Any]]:
         events = iter(source)
         try:
-            while (event := next_chunk(events, min(deadline.at, options.limit))) is not None:
+            while True:
+                ends = time.monotonic() + DRAIN_SECONDS if assembler.is_complete() else deadline.at
+                event = next_chunk(events, min(ends, deadline.at, options.limit))
+                if event is None:
+                    return
                 yield event
         except aws.failures() as error:
+            if assembler.is_complete():  # nothing is missing but the end of the connection
+                return
             cause = translated(aws.aws_error(error), asked, deadline)
             raise cut_off(assembler, str(cause)) from cause
 
@@ -325,7 +332,7 @@ def to_request(
         why = f": {call.model} is not known to have outputConfig; the schema is in the system prompt, the answer validated here"
         how = "" if mode == "json_schema" else why
         warnings.append(warning("response_format", f"mode {mode}{how}"))
-    system, messages = to_converse_messages(turns, call.model, downloader)
+    system, messages = to_converse_messages(turns, call.model, downloader, call.deadline)
     request["messages"] = messages
     if system:
         request["system"] = [{"text": text} for text in system]
@@ -346,7 +353,7 @@ def to_request(
 
 
 def to_converse_messages(
-    turns: list[dict[str, Any]], model: str, downloader: Downloader
+    turns: list[dict[str, Any]], model: str, downloader: Downloader, deadline: Deadline
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """
     (system texts, messages): user and assistant in turn, the results of a turn together in one user message.
@@ -384,7 +391,7 @@ def to_converse_messages(
         elif turn["role"] == "assistant":
             add("assistant", _assistant_blocks(turn, model) or [{"text": "."}])
         else:
-            add("user", _user_blocks(turn["content"], downloader))
+            add("user", _user_blocks(turn["content"], downloader, deadline))
     if not messages or messages[0]["role"] != "user":
         messages.insert(0, {"role": "user", "content": [{"text": "."}]})
     last = messages[-1]
@@ -429,7 +436,7 @@ def tool_name(name: str) -> str:
     return name if _TOOL_NAME.fullmatch(name) else re.sub(r"[^a-zA-Z0-9_-]", "_", name)[:64]
 
 
-def _user_blocks(content: Any, downloader: Downloader) -> list[dict[str, Any]]:
+def _user_blocks(content: Any, downloader: Downloader, deadline: Deadline) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"text": content if content.strip() else "(empty)"}]
     blocks: list[dict[str, Any]] = []
@@ -438,7 +445,7 @@ def _user_blocks(content: Any, downloader: Downloader) -> list[dict[str, Any]]:
             if part["text"].strip():
                 blocks.append({"text": part["text"]})
         elif part["type"] == "image_url":
-            data, kind = picture_bytes(image_address(part), downloader)
+            data, kind = picture_bytes(image_address(part), downloader, deadline)
             if kind not in _FORMATS or len(data) > MAX_IMAGE_BYTES:
                 raise InvalidInputError(
                     f"the picture of a message is {kind} of {len(data)} bytes; Bedrock takes png, jpeg, gif and webp up to"
@@ -655,6 +662,7 @@ def from_reply(reply: Mapping[str, Any], assembler: Assembler) -> None:
         )  # fmt: skip
     reader = _Events(assembler)
     content = message.get("content")
+    assembler.expect(content, list, "content")
     for block in content if isinstance(content, list) else ():
         if isinstance(block, Mapping):
             reader.block(block)
@@ -674,6 +682,7 @@ class _Events:
 
     def block(self, block: Mapping[str, Any]) -> None:
         """A whole block of a plain reply."""
+        self._assembler.expect(block.get("text"), str, "text")
         use, thought, cited = block.get("toolUse"), block.get("reasoningContent"), block.get("citationsContent")
         if isinstance(block.get("text"), str):
             self._assembler.content.append(block["text"])

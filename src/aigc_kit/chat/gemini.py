@@ -121,7 +121,7 @@ class GeminiProvider(Remade, ChatProvider):
             reader.end()
             return settled(assembler)
 
-        return call.options.policy.run(attempt)[0]
+        return call.options.policy.run(attempt, call.deadline)[0]
 
     def _asked(self, call: Call) -> Asked:
         return Asked("gemini", call.model, judge=codes.google, secrets=self._door.secrets)
@@ -158,7 +158,7 @@ def to_body(
             if mode == "json_schema" and call.format.schema is not None:
                 generation["responseJsonSchema"] = call.format.schema
         warnings.append(warning("response_format", f"mode {mode}"))
-    system, contents = to_contents(turns, call.model, downloader)
+    system, contents = to_contents(turns, call.model, downloader, call.deadline)
     body: dict[str, Any] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": [{"text": text} for text in system]}
@@ -190,7 +190,7 @@ def to_body(
 
 
 def to_contents(
-    turns: list[dict[str, Any]], model: str, downloader: Downloader
+    turns: list[dict[str, Any]], model: str, downloader: Downloader, deadline: Deadline
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """
     (system texts, contents): roles ``user`` and ``model``; results of one turn together, in the order of its calls.
@@ -221,7 +221,7 @@ def to_contents(
             if parts:
                 contents.append({"role": "model", "parts": parts})
         else:
-            parts = _user_parts(turn["content"], downloader)
+            parts = _user_parts(turn["content"], downloader, deadline)
             before = contents[-1] if contents else None
             if before and before["role"] == "user" and not any("functionResponse" in part for part in before["parts"]):
                 before["parts"] += parts
@@ -234,7 +234,7 @@ def to_contents(
     return system, contents
 
 
-def _user_parts(content: Any, downloader: Downloader) -> list[dict[str, Any]]:
+def _user_parts(content: Any, downloader: Downloader, deadline: Deadline) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"text": content if content.strip() else "(empty)"}]
     parts: list[dict[str, Any]] = []
@@ -249,7 +249,7 @@ def _user_parts(content: Any, downloader: Downloader) -> list[dict[str, Any]]:
                 )
                 parts.append({"fileData": {"fileUri": address, "mimeType": kind}})
             else:
-                data, kind = picture_bytes(address, downloader)
+                data, kind = picture_bytes(address, downloader, deadline)
                 parts.append({"inlineData": {"mimeType": kind, "data": base64.b64encode(data).decode("ascii")}})
         elif part["type"] == "text":
             if part["text"].strip():
@@ -428,7 +428,9 @@ class _Events:
         candidates = event.get("candidates")
         candidate = _dict(candidates[0]) if isinstance(candidates, list) and candidates else {}
         chunk = ChatChunk()
+        assembler.expect(candidate.get("content"), dict, "content")
         parts = _dict(candidate.get("content")).get("parts")
+        assembler.expect(parts, list, "parts")
         for part in parts if isinstance(parts, list) else ():
             self._part(_dict(part), chunk)
         reason = candidate.get("finishReason")
@@ -475,6 +477,7 @@ class _Events:
 
     def _part(self, part: dict[str, Any], chunk: ChatChunk) -> None:
         assembler = self._assembler
+        assembler.expect(part.get("text"), str, "text")
         signature = part.get("thoughtSignature") or part.get("thought_signature")
         signature = signature if isinstance(signature, str) else ""
         call = part.get("functionCall", part.get("function_call"))

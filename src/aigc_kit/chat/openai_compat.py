@@ -113,7 +113,7 @@ class OpenAICompatProvider(Remade, ChatProvider):
             _blocked(assembler, asked)
             return settled(assembler)
 
-        return call.options.policy.run(attempt)[0]
+        return call.options.policy.run(attempt, call.deadline)[0]
 
     def _send(self, made: Made, call: Call, asked: Asked, deadline: Deadline) -> Reply:
         return self._door.post("/chat/completions", made.body, asked=asked, deadline=deadline, headers=call.headers)
@@ -129,11 +129,11 @@ class OpenAICompatProvider(Remade, ChatProvider):
     def _made(self, call: Call, turns: list[dict[str, Any]], *, stream: bool) -> Made:
         if not call.model:
             raise ConfigurationError("model is missing: openai_compat has no default, pass model=")
-        return to_body(call, turns, self.vendor, stream=stream, fetch=self._image)
+        return to_body(call, turns, self.vendor, stream=stream, fetch=lambda url: self._image(url, call.deadline))
 
-    def _image(self, url: str) -> str:
+    def _image(self, url: str, deadline: Deadline) -> str:
         try:
-            data = self._downloader.fetch(url, timeout=60).data
+            data = self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
         except DownloadError as error:
             raise InvalidInputError(f"the picture of a message cannot be fetched: {error}") from error
         kind = sniff.mime_type(data)
@@ -433,8 +433,11 @@ def from_reply(body: Mapping[str, Any], assembler: Assembler) -> None:
     assembler.raw = dict(body)
     _head(body, assembler)
     choice = _first(body.get("choices"))
-    message = choice.get("message") if isinstance(choice.get("message"), Mapping) else {}
-    _take(message, assembler)
+    message = choice.get("message")
+    if isinstance(message, Mapping):
+        _take(message, assembler)
+    elif choice:
+        assembler.oddities.append(f"a choice without a message ({type(message).__name__})")
     _tail(body, choice, assembler)
 
 
@@ -454,6 +457,7 @@ def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
 def _take(message: Any, assembler: Assembler) -> ChatChunk | None:
     """Read a message or a delta; gives back the chunk it makes, or None when there is nothing in it."""
     content = message.get("content")
+    assembler.expect(content, (str, list), "content")
     text = content if isinstance(content, str) else _parts(content)
     reasoning = message.get("reasoning_content")
     if not isinstance(reasoning, str) or not reasoning:
@@ -468,6 +472,7 @@ def _take(message: Any, assembler: Assembler) -> ChatChunk | None:
         assembler.refusal.append(refusal)
     deltas = []
     calls = message.get("tool_calls")
+    assembler.expect(calls, list, "tool_calls")
     for call in calls if isinstance(calls, list) else ():
         if isinstance(call, Mapping):
             function = call.get("function")

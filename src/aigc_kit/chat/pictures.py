@@ -6,9 +6,10 @@ from aigc_kit.errors import InvalidInputError
 from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError
 from aigc_kit.transport.encoding import decode_base64
+from aigc_kit.transport.pool import Deadline
 
 
-def picture_bytes(address: str, downloader: Downloader) -> tuple[bytes, str]:
+def picture_bytes(address: str, downloader: Downloader, deadline: Deadline) -> tuple[bytes, str]:
     """
     (bytes, mime type) of a ``data:`` or http(s) address; the type is told from the bytes.
 
@@ -16,7 +17,10 @@ def picture_bytes(address: str, downloader: Downloader) -> tuple[bytes, str]:
         InvalidInputError: it cannot be fetched or decoded, or is no picture.
     """
     try:
-        data = decode_base64(address) if address.startswith("data:") else downloader.fetch(address, timeout=60).data
+        if address.startswith("data:"):
+            data = decode_base64(address)
+        else:
+            data = downloader.fetch(address, timeout=min(deadline.left(), 60)).data
     except (DownloadError, ValueError) as error:
         raise InvalidInputError(f"the picture of a message cannot be used: {error}") from error
     kind = sniff.mime_type(data)

@@ -17,7 +17,7 @@ from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.transport import sse
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.pool import Deadline, Reply, WireError, next_chunk
+from aigc_kit.transport.pool import DRAIN_SECONDS, Deadline, Reply, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
 
 TIMEOUT = 600.0
@@ -99,6 +99,7 @@ class Call:
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
     extra_body: dict[str, Any] = field(default_factory=dict[str, Any])
     headers: dict[str, str] | None = None
+    deadline: Deadline = field(default_factory=lambda: Deadline.after(TIMEOUT))
 
     @classmethod
     def read(
@@ -130,6 +131,7 @@ class Call:
             value = given.pop(parameter, None)
             if value is not None:
                 call.parameters[parameter] = _number(parameter, value)
+        call.deadline = Deadline.after(own.policy.timeout)
         call.extra = {field: value for field, value in given.items() if value is not None}
         return call
 
@@ -233,11 +235,14 @@ def reading(
     source = reply.chunks()
     try:
         while True:
-            chunk = next_chunk(source, min(deadline.at, options.limit))
+            ends = time.monotonic() + DRAIN_SECONDS if assembler.is_complete() else deadline.at
+            chunk = next_chunk(source, min(ends, deadline.at, options.limit))
             if chunk is None:
                 return
             yield chunk
     except WireError as error:
+        if assembler.is_complete():  # nothing is missing but the end of the connection
+            return
         raise cut_off(assembler, asked.redact(str(error))) from failure_of(asked, error, deadline, reply.headers)
 
 

@@ -82,6 +82,7 @@ class Assembler:
         self.keeps_reasoning = True
         self.warnings: list[dict[str, str]] = []
         self.raw: dict[str, Any] = {}
+        self.oddities: list[str] = []
         self._by_id: dict[str, int] = {}
         self._by_index: dict[int, int] = {}
 
@@ -141,6 +142,15 @@ class Assembler:
     def _new(self) -> int:
         self.calls.append(_Call())
         return len(self.calls) - 1
+
+    def expect(self, value: Any, kinds: type | tuple[type, ...], what: str) -> None:
+        """Note what is there and of the wrong type: an answer that is empty for that reason is no success."""
+        if value is not None and not isinstance(value, kinds):
+            self.oddities.append(f"{what} of type {type(value).__name__}")
+
+    def is_complete(self) -> bool:
+        """Whether reason and usage are there: no vendor sends anything after both."""
+        return self.usage is not None and bool(self.finish_reason)
 
     def is_empty(self) -> bool:
         return not (self.content or self.reasoning or self.refusal or self.calls)
@@ -225,15 +235,21 @@ def settled(assembler: Assembler) -> ChatResult:
         )  # fmt: skip
         error.result = result
         raise error
+    odd = ", ".join(dict.fromkeys(assembler.oddities))
+    if assembler.is_empty() and (odd or not result.finish_reason):
+        raise InvalidReplyError(
+                f"{assembler.provider} answered 200 with {odd or 'nothing in it'}", billed="unknown",
+                body=assembler.raw, **context,
+            )  # fmt: skip
+    if result.finish_reason == "stop" and not (result.content or result.refusal):
+        result.warnings.append({"feature": "content", "details": "the answer is empty"})
     if not result.finish_reason:
-        if assembler.is_empty():
-            raise InvalidReplyError(
-                f"{assembler.provider} answered 200 with nothing in it", billed="unknown", body=assembler.raw, **context
-            )
         result.finish_reason = "unknown"
         result.warnings.append(
             {"feature": "finish_reason", "details": "the vendor gave no reason for the answer's end"}
         )
+    if odd:
+        result.warnings.append({"feature": "reply", "details": f"the vendor sent {odd}; it was left out"})
     return result
 
 

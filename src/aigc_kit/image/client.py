@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,6 +15,7 @@ from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
     InvalidInputError,
+    ProviderTimeoutError,
     UnknownProviderError,
 )
 from aigc_kit.image import references
@@ -225,7 +227,8 @@ class ImageClient(Client):
         Up to ``n`` pictures: one request where the vendor makes groups, else one request each.
 
         What came is in ``images``, what failed in ``errors``, each with its ``index``; a picture whose upload failed
-        is in the ``result`` of its ``StorageError``.
+        is in the ``result`` of its ``StorageError``. ``timeout`` is for all of them together; without it each request has
+        the client's.
 
         Raises:
             AIGCError: see ``text_to_image``; a ``ProviderError`` only when not a single picture came.
@@ -345,7 +348,20 @@ class ImageClient(Client):
             return self.provider.image_to_image(prompt, reference_images=given, size=size, **rest)
 
         group = ImageGroup()
+        timeout = options.get("timeout")
+        timed = isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 < timeout < float("inf")
+        end = time.monotonic() + (float(timeout) if timed and timeout is not None else 0.0)
         for index in range(n):
+            if timed and index:
+                left = end - time.monotonic()
+                if left <= 0:
+                    late = ProviderTimeoutError(
+                        f"{timeout} s were over before picture {index} was asked for", retryable=True
+                    )
+                    late.index = index
+                    group.errors.append(self.completed(late))
+                    break
+                options = {**options, "timeout": left}
             try:
                 group.images.append(self._single(ask, size, options, index=index))
             except AIGCError as error:

@@ -143,7 +143,8 @@ class GeminiImageProvider(Remade, ImageProvider):
         )
         headers = options.pop("extra_headers", None)
         ratio, tier, warnings = sizes.fit_gemini(sizes.parse(size), canvas, policy=policy)
-        pictures = [] if given is None else self._references(given, canvas, model, run.timeout)
+        deadline = Deadline.after(run.timeout)
+        pictures = [] if given is None else self._references(given, canvas, model, deadline)
         body = to_body(prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
         asked = Asked("gemini", model, paid=True, judge=codes.google, secrets=self._door.secrets)
 
@@ -152,7 +153,7 @@ class GeminiImageProvider(Remade, ImageProvider):
             return *_read(reply, asked, deadline), request_id_of(reply.headers)
 
         try:
-            (answer, found, request_id), requests = run.run(attempt)
+            (answer, found, request_id), requests = run.run(attempt, deadline)
         except errors.NotFoundError as error:
             error.args = (f"{error}; picture models served today: {', '.join(CURRENT_MODELS)}",)
             raise
@@ -167,13 +168,15 @@ class GeminiImageProvider(Remade, ImageProvider):
         }
         return from_reply(answer, found, asked=asked, request_id=request_id, facts=facts)
 
-    def _references(self, given: Any, canvas: sizes.Canvas, model: str, timeout: float) -> list[references.Reference]:
+    def _references(
+        self, given: Any, canvas: sizes.Canvas, model: str, deadline: Deadline
+    ) -> list[references.Reference]:
         limits = references.Limits(
             count=canvas.references, types=canvas.reference_types, bytes=REFERENCE_BYTES, what=model
         )
 
         def fetch(url: str) -> bytes:
-            return self._downloader.fetch(url, timeout=min(timeout, 60)).data
+            return self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
 
         return references.resolve(given, limits, fetch)
 

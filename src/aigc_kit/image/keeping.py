@@ -344,23 +344,18 @@ class Keeper:
 
     def _fetch(self, result: ImageResult) -> None:
         """Bring a vendor's picture here: without the API key, checked to be a whole picture."""
-        problem, retryable = "", True
-        end = time.monotonic() + FETCH_SECONDS
-        for _ in range(3):
-            try:
-                data = self._downloader.fetch(result.url, timeout=max(end - time.monotonic(), 0.001)).data
-            except DownloadError as error:
-                problem, retryable = str(error), error.retryable
-                if not retryable or time.monotonic() >= end:
-                    break
-                continue
-            if sniff.mime_type(data) and sniff.is_whole(data):
-                result.metadata.setdefault("source_url", result.url)
-                result.__dict__["_data"] = data
-                _verify(result)
-                return
-            problem = f"{len(data)} bytes came from the vendor's address, and they are no whole picture"
-        raise _with(StorageError(f"the picture could not be kept: {problem}", retryable=retryable), result)
+
+        def problem(data: bytes) -> str:
+            return "" if sniff.mime_type(data) and sniff.is_whole(data) else "that are no whole picture"
+
+        try:
+            data = self._downloader.fetch(result.url, timeout=FETCH_SECONDS, problem=problem).data
+        except DownloadError as error:
+            failure = StorageError(f"the picture could not be kept: {error}", retryable=error.retryable)
+            raise _with(failure, result) from error
+        result.metadata.setdefault("source_url", result.url)
+        result.__dict__["_data"] = data
+        _verify(result)
 
 
 def _verify(result: ImageResult) -> None:

@@ -145,7 +145,8 @@ class VolcengineProvider(Remade, ImageProvider):
         headers = _text_map(options.pop("extra_headers", None))
         watermark = options.pop("watermark", self.watermark)
         sent_size, warnings = sizes.fit_seedream(sizes.parse(size), family, policy=policy)
-        pictures = None if given is None else self._references(given, family, run.timeout)
+        deadline = Deadline.after(run.timeout)
+        pictures = None if given is None else self._references(given, family, deadline)
         body = to_body(prompt, model=model, size=sent_size, watermark=watermark, pictures=pictures, options=options)
         asked = Asked("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
 
@@ -154,7 +155,7 @@ class VolcengineProvider(Remade, ImageProvider):
             return _read(reply, asked, deadline)
 
         try:
-            (answer, request_id), requests = run.run(attempt)
+            (answer, request_id), requests = run.run(attempt, deadline)
         except AIGCError as error:
             raise _with_hint(error) from error.__cause__
         facts = {
@@ -175,7 +176,7 @@ class VolcengineProvider(Remade, ImageProvider):
             retry_ambiguous=bool(options.pop("retry_ambiguous", self._policy.retry_ambiguous)),
         )
 
-    def _references(self, given: Any, family: sizes.Family | None, timeout: float) -> list[str]:
+    def _references(self, given: Any, family: sizes.Family | None, deadline: Deadline) -> list[str]:
         limits = references.Limits(
             count=family.references if family else 14,
             types=family.reference_types if family else sizes.FAMILIES["4.5"].reference_types,
@@ -185,7 +186,7 @@ class VolcengineProvider(Remade, ImageProvider):
             public_addresses=True,
             what=f"Seedream {family.name}" if family else "Seedream",
         )
-        fetch: Callable[[str], bytes] = lambda url: self._downloader.fetch(url, timeout=min(timeout, 60)).data  # noqa: E731
+        fetch: Callable[[str], bytes] = lambda url: self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data  # noqa: E731
         found = references.resolve(given, limits, fetch, is_public=_is_public)
         return [reference.address or reference.data_uri() for reference in found]
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import select
 import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from aigc_kit.sandbox.faults import Fault, play, reset
+
+T = TypeVar("T")
 
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "cookie"})
 
@@ -39,6 +44,7 @@ class Answer:
     body: Any = b""
     headers: dict[str, str] = field(default_factory=dict[str, str])
     delay: float = 0.0
+    fault: Fault | None = None
 
 
 @dataclass
@@ -60,8 +66,8 @@ class Sandbox:
     """
     A loopback server that stands in for the vendors; a context manager.
 
-    ``url`` is its address, ``requests`` what arrived. ``answer`` scripts the next replies; without a script the
-    vendor's rules make them from the request.
+    ``url`` is its address, ``requests`` what arrived, ``connections`` how many were opened. ``answer`` scripts the next
+    replies; without a script the vendor's rules make them from the request. ``fail`` spoils the next replies on the wire.
     """
 
     def __init__(
@@ -79,7 +85,10 @@ class Sandbox:
         self.link_lifetime = link_lifetime
         self.requests: list[Recorded] = []
         self.files: dict[str, tuple[bytes, str, float]] = {}
+        self.connections = 0
+        self.closing = threading.Event()
         self._scripts: list[tuple[str, Answer]] = []
+        self._faults: list[tuple[str, Fault]] = []
         self._lock = threading.Lock()
         self._server = _Server((host, port), _Handler)
         self._server.sandbox = self
@@ -127,13 +136,35 @@ class Sandbox:
         with self._lock:
             self._scripts += [(path, Answer(status, body, dict(headers or {}), delay))] * times
 
+    def fail(self, kind: str, *, at: int = 0, seconds: float = 0.02, path: str = "", times: int = 1) -> None:
+        """
+        Spoil the next ``times`` replies to requests whose path contains ``path``.
+
+        Args:
+            kind: a key of ``aigc_kit.sandbox.faults.KINDS``. ``"reset unread"`` takes the next connection, whatever its path.
+            at: after how many bytes, where the kind says so; negative counts from the end.
+            seconds: between two bytes that drip.
+        """
+        with self._lock:
+            self._faults += [(path, Fault(kind, at, seconds))] * times
+
     def reset(self) -> None:
-        """Forget requests and scripts."""
+        """Forget requests, scripts and faults."""
         with self._lock:
             self.requests.clear()
             self._scripts.clear()
+            self._faults.clear()
+            self.connections = 0
+
+    def storage_options(self, bucket: str = "pictures") -> dict[str, Any]:
+        """Options that point ``R2Storage(...)`` here."""
+        return {
+            "access_key_id": self.api_key, "access_key_secret": "secret", "endpoint": f"{self.url}/s3", "bucket": bucket,
+            "public_domain": "assets.example.com",
+        }  # fmt: skip
 
     def close(self) -> None:
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
@@ -147,25 +178,48 @@ class Sandbox:
         self.close()
 
     def handle(self, request: Request) -> Answer:
-        """The reply to a request: scripted, or by the rules of the vendor whose path it has."""
+        """The reply to a request: scripted, or by the rules of the vendor whose path it has; with its fault."""
         with self._lock:
             self.requests.append(_recorded(request))
-            for place, (path, script) in enumerate(self._scripts):
-                if path in request.path:
-                    del self._scripts[place]
-                    return script
-        from aigc_kit.sandbox import ark, bedrock, gemini, openai_chat
+            script = _taken(self._scripts, request.path)
+            fault = _taken(self._faults, request.path)
+        answer = script or self._by_rules(request)
+        return replace(answer, fault=fault) if fault else answer
 
-        for vendor in (ark, openai_chat, gemini, bedrock):
+    def accepts(self) -> bool:
+        """Count a connection; whether it may be read from."""
+        with self._lock:
+            self.connections += 1
+            for place, (_, fault) in enumerate(self._faults):
+                if fault.kind == "reset unread":
+                    del self._faults[place]
+                    return False
+        return True
+
+    def _by_rules(self, request: Request) -> Answer:
+        from aigc_kit.sandbox import ark, bedrock, gemini, openai_chat, s3
+
+        for vendor in (ark, openai_chat, gemini, bedrock, s3):
             reply: Answer | None = vendor.handle(request, self)
             if reply is not None:
                 return reply
+        kept = self.files.get(request.path.lstrip("/"))
+        if kept is not None and time.monotonic() <= kept[2]:
+            return Answer(200, kept[0], {"content-type": kept[1]})
         return Answer(404, {"error": {"message": f"the sandbox has nothing at {request.path}", "code": "404"}})
 
     def keep(self, name: str, data: bytes, content_type: str) -> None:
         """Let ``GET /name`` answer with these bytes while the link lives."""
         with self._lock:
             self.files[name] = (data, content_type, time.monotonic() + self.link_lifetime)
+
+
+def _taken(waiting: list[tuple[str, T]], path: str) -> T | None:
+    for place, (part, thing) in enumerate(waiting):
+        if part in path and getattr(thing, "kind", "") != "reset unread":
+            del waiting[place]
+            return thing
+    return None
 
 
 def _recorded(request: Request) -> Recorded:
@@ -190,6 +244,13 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: _Server
+
+    def handle(self) -> None:
+        if self.server.sandbox.accepts():
+            super().handle()
+        else:
+            select.select([self.connection], [], [], 5)  # when bytes lie there unread, the client has surely sent them
+            reset(self.connection)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -222,6 +283,13 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(answer.delay)
         body, kind = _encoded(answer.body)
         headers = {"content-type": kind, **{name.lower(): value for name, value in answer.headers.items()}}
+        if answer.fault is not None:
+            self.close_connection = True
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            head = f"HTTP/1.1 {answer.status} X\r\n{lines}".encode("latin-1")
+            whole = body if isinstance(body, bytes) else b"".join(body)
+            play(answer.fault, self.connection, head, whole, self.server.sandbox.closing)
+            return
         if isinstance(body, bytes):
             headers.setdefault("content-length", str(len(body)))
         else:

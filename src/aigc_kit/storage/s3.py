@@ -17,6 +17,7 @@ from aigc_kit.transport import aws
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline
+from aigc_kit.transport.replies import retry_after_of
 
 # Codes that a second try may cure though their status does not say so.
 # Source: https://developers.cloudflare.com/r2/api/error-codes/ read 2026-11-22.
@@ -122,6 +123,13 @@ class S3Storage(Remade, Storage):
         if stored and stored != digest:
             raise StorageError(f"{key!r} arrived changed: the server counted another SHA-256", key=key, retryable=True)
         etag = str(reply.get("ETag", "")).strip('"')
+        if not etag:  # every S3 server sends one: something else said 200
+            there = self.exists(key)
+            if there is None or there.size != len(data):
+                raise StorageError(
+                    f"{self._where()} answered 200 to {key!r} like no S3 server does, and the object is not there",
+                    key=key, retryable=True,
+                )  # fmt: skip
         return StoredObject(self.url_of(key), key, len(data), content_type, etag, self.bucket)
 
     def exists(self, key: str) -> StoredObject | None:
@@ -161,27 +169,24 @@ class S3Storage(Remade, Storage):
         try:
             return self._policy.run(attempt)[0]
         except StorageError as error:
-            if missing_is_none and isinstance(error, _MissingError):
+            if missing_is_none and error.__cause__ is not None and getattr(error.__cause__, "missing", False):
                 return None
             forget_locals(error)
             raise
 
     def _translated(self, error: aws.AwsError, key: str, operation: str) -> StorageError:
-        if error.status == 404 and error.code in ("404", "NoSuchKey", "NotFound"):
-            return _MissingError(f"{key!r} is not in bucket {self.bucket!r}", key=key)
         retryable = error.status in (408, 429) or error.status >= 500 or error.code in _RETRYABLE_CODES
         retryable = retryable or (error.status == 0 and not error.usage)
         said = " ".join(dict.fromkeys(str(part) for part in (error.status or "", error.code) if part))
-        where = urlsplit(self._settings.endpoint_url).netloc if self._settings.endpoint_url else "AWS S3"
         hint = _HINTS.get(error.code, "")
         return StorageError(
-            f"{operation} of {key!r} to bucket {self.bucket!r} at {where} failed: {said or 'no answer'} ({error})"
+            f"{operation} of {key!r} to bucket {self.bucket!r} at {self._where()} failed: {said or 'no answer'} ({error})"
             + (f"; {hint}" if hint else ""),
             key=key,
             retryable=retryable,
+            retry_after=retry_after_of(error.headers),
             request_id=error.request_id,
         )
 
-
-class _MissingError(StorageError):
-    """The key is not there."""
+    def _where(self) -> str:
+        return urlsplit(self._settings.endpoint_url).netloc if self._settings.endpoint_url else "AWS S3"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.settings import Secret, variable
-from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, WireError, deadline_of
 
 INVALID_REPLY = "InvalidReply"
@@ -39,6 +39,11 @@ class AwsError(Exception):
         self.timed_out = timed_out
         self.usage = usage
 
+    @property
+    def missing(self) -> bool:
+        """Whether the server says that there is no such object."""
+        return self.status == 404 and self.code in ("404", "NoSuchKey", "NotFound")
+
 
 @dataclass(frozen=True)
 class AwsSettings:
@@ -67,6 +72,7 @@ def s3_client(settings: AwsSettings) -> AwsClient:
     Over TLS the payload's digest travels as a signed ``x-amz-checksum-sha256``, so the payload itself is not signed too.
     Source: https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page, read 2026-11-22.
     """
+    _ready()
     from botocore.handlers import add_expect_header
 
     made = _client(
@@ -93,8 +99,30 @@ def _no_head_bucket(**_: Any) -> None:
     raise ClientError({"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket")
 
 
+def _ready() -> None:
+    """Import all of botocore that is used here, one thread at a time."""
+    if _loaded:
+        return
+    with importing():
+        import boto3
+        import botocore.docs
+        import botocore.eventstream
+        import botocore.handlers
+        import botocore.httpsession
+        import botocore.parsers
+        import botocore.session
+
+        import aigc_kit.transport.aws_wire
+
+        _loaded.extend((boto3, botocore, aigc_kit.transport.aws_wire))
+
+
+_loaded: list[Any] = []
+
+
 def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
     """A client whose requests leave through ``aws_wire``."""
+    _ready()
     import boto3
     import botocore.session
     from botocore.config import Config
@@ -164,6 +192,7 @@ class AwsClient:
 
 def failures() -> tuple[type[Exception], ...]:
     """Everything that a boto3 call or its stream raises. Nothing but these is an answer of AWS or of the way to it."""
+    _ready()
     from botocore.eventstream import ParserError
     from botocore.exceptions import BotoCoreError, ClientError
 

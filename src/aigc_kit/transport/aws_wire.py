@@ -20,7 +20,7 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from aigc_kit.transport import names
-from aigc_kit.transport.pool import CONNECT_SECONDS, MAX_REPLY_BYTES, WRITE_BYTES, WireError, seconds_left
+from aigc_kit.transport.pool import CONNECT_SECONDS, MAX_REPLY_BYTES, WRITE_BYTES, WireError, inflate, seconds_left
 
 _PIECE = 65536
 
@@ -130,9 +130,9 @@ class Sender:
         manager = self._manager(proxy)
         target = url if proxy and url.startswith("http:") else _target(url)
         left = seconds_left()
-        timeout = urllib3.Timeout(connect=min(left or CONNECT_SECONDS, CONNECT_SECONDS), read=left)
         if left is not None and left <= 0:
             raise WireError("the deadline passed", sent=False, timed_out=True)
+        timeout = urllib3.Timeout(connect=min(left or CONNECT_SECONDS, CONNECT_SECONDS), read=left)
         try:
             reply = manager.connection_from_url(url).urlopen(
                 request.method, target, body=request.body, headers=dict(request.headers), retries=False, redirect=False,
@@ -180,6 +180,11 @@ class _Body:
         Raises:
             WireError: cut, reset, too slow or endless.
         """
+        raw = self._raw()
+        coding = str(self._reply.headers.get("content-encoding", "")).strip().lower()
+        yield from inflate(raw, MAX_REPLY_BYTES) if coding in ("gzip", "x-gzip", "deflate") else raw
+
+    def _raw(self) -> Iterator[bytes]:
         total = 0
         # ``read1`` gives what is there; ``read`` would wait for a full buffer while a stream trickles.
         read = getattr(self._reply, "read1", None) or self._reply.read
@@ -213,6 +218,7 @@ def _wire_error(error: Exception) -> WireError:
 
     A failed TLS handshake and a refused connection did not carry it; everything later may have.
     """
+    refused = isinstance(error, exceptions.NewConnectionError)  # for urllib3 a kind of ConnectTimeoutError
     unsent = (
         exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.NameResolutionError,
         exceptions.ProxyError, exceptions.SSLError, exceptions.LocationValueError,
@@ -223,5 +229,5 @@ def _wire_error(error: Exception) -> WireError:
     left = seconds_left()
     return WireError(
         f"{type(error).__name__}: {error}", sent=not isinstance(error, unsent),
-        timed_out=timed_out or (left is not None and left <= 0),
+        timed_out=(timed_out and not refused) or (left is not None and left <= 0),
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from urllib.parse import urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
 from aigc_kit.transport import names
-from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.handle import Handle, importing
+from aigc_kit.transport.policy import back_off
 from aigc_kit.transport.pool import (
     CONNECT_SECONDS,
     Backend,
@@ -189,14 +191,38 @@ class Downloader:
     def trusts(self, host: str, port: int) -> bool:
         return (host.lower().rstrip("."), port) in self._trusted
 
-    def fetch(self, url: str, *, timeout: float, limit: int = MAX_BYTES) -> Fetched:
+    def fetch(
+        self, url: str, *, timeout: float, limit: int = MAX_BYTES, retries: int = 2,
+        problem: Callable[[bytes], str] = lambda data: "",
+    ) -> Fetched:  # fmt: skip
         """
         The bytes behind ``url``.
+
+        Args:
+            timeout: seconds, tries and waits included.
+            retries: how often it is tried again after a failure that may pass.
+            problem: what is wrong with the bytes, as the end of a sentence; ``""`` when nothing is.
 
         Raises:
             DownloadError: not http(s), refused by the guard, unreachable, not a 200, too long or too slow.
         """
         deadline = Deadline.after(timeout)
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                fetched = self._fetch(url, deadline, limit)
+                wrong = problem(fetched.data)
+                if wrong:
+                    raise DownloadError(f"{shown(url)} gave {len(fetched.data)} bytes {wrong}", retryable=True)
+                return fetched
+            except DownloadError as error:
+                wait = back_off(tries)
+                if tries > retries or not error.retryable or wait >= deadline.left():
+                    raise
+            time.sleep(wait)
+
+    def _fetch(self, url: str, deadline: Deadline, limit: int) -> Fetched:
         address, hops = url, 0
         while True:
             reply = self._get(address, deadline)
@@ -240,7 +266,9 @@ class Downloader:
     def _body(self, reply: Reply, url: str, deadline: Deadline, limit: int) -> Fetched:
         if reply.status != 200:
             reply.close()
-            raise DownloadError(f"{shown(url)} answered {reply.status}", retryable=reply.status in (429, 500, 502, 503))
+            raise DownloadError(
+                f"{shown(url)} answered {reply.status}", retryable=reply.status in (408, 429) or reply.status >= 500
+            )
         length = reply.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > limit:
             reply.close()
@@ -256,8 +284,9 @@ class Downloader:
         return Fetched(data, reply.headers.get("content-type", "").split(";")[0].strip().lower(), url)
 
     def _opened(self) -> tuple[Any, Transport]:
-        import httpcore
-        import httpx
+        with importing():
+            import httpcore
+            import httpx
 
         pool = httpcore.ConnectionPool(
             ssl_context=ssl_context("httpx"), max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0,

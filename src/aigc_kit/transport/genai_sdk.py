@@ -19,7 +19,7 @@ from typing import Any
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 from aigc_kit.settings import Secret
-from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -115,14 +115,14 @@ def _on_vertex(vertexai: bool | None, key: Secret | None, vertex_options: Any) -
 def _credentials(given: Any) -> tuple[Any, str]:
     """(google.auth credentials, the project they name)."""
     path = given if isinstance(given, (str, os.PathLike)) else None
-    import google.auth
-    from google.auth import exceptions
-    from google.auth.credentials import with_scopes_if_required
+    with importing():
+        import google.auth
+        from google.auth import exceptions
+        from google.auth.credentials import with_scopes_if_required
+        from google.oauth2 import service_account
 
     try:
         if path is not None:
-            from google.oauth2 import service_account
-
             held = service_account.Credentials.from_service_account_file(os.fspath(path), scopes=[_SCOPE])
             project = held.project_id
         elif given is None:
@@ -239,8 +239,9 @@ class GenaiDoor:
             opened.signing_in.release()
 
     def _opened(self) -> _Open:
-        from google import genai
-        from google.genai import types
+        with importing():
+            from google import genai
+            from google.genai import types
 
         lease = Lease(flavor_of("google-genai"), reuse=self._reuse)
         fields = types.GenerateContentConfig.model_fields

@@ -5,9 +5,30 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+_imports = threading.RLock()
+
+
+def importing() -> AbstractContextManager[bool]:
+    """
+    Held while an SDK is imported for the first time.
+
+    Two threads that enter botocore by different modules meet in its import circles: one of them sees half a module.
+    """
+    return _imports
+
+
+def _in_child() -> None:
+    global _imports
+    _imports = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 class _Slot(Generic[T]):

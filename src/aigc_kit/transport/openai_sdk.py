@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from aigc_kit.settings import Secret
-from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, HeaderRule, Lease, Reply, WireError, capture, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -90,10 +90,11 @@ class OpenAIDoor:
         return rule
 
     def _opened(self) -> _Open:
-        import openai
-
         flavor = flavor_of("openai")
-        httpx = import_module(flavor)
+        with importing():
+            import openai
+
+            httpx = import_module(flavor)
         lease = Lease(flavor)
         client = openai.OpenAI(
             api_key=self._key.reveal() if self._key else "none", base_url=self.base_url, max_retries=0,

@@ -47,14 +47,17 @@ class Policy:
         limited = isinstance(error, errors.RateLimitError) and error.status_code in (None, 429)
         return unsent or limited or self.retry_ambiguous
 
-    def run(self, attempt: Callable[[Deadline], T]) -> tuple[T, int]:
+    def run(self, attempt: Callable[[Deadline], T], deadline: Deadline | None = None) -> tuple[T, int]:
         """
         Call ``attempt`` until it succeeds, and say how often it was called.
+
+        Args:
+            deadline: of an operation that began before; unset: ``timeout`` from now.
 
         Raises:
             ProviderError, StorageError: the last failure, when it may not be repeated or the time or the number is spent.
         """
-        deadline = Deadline.after(self.timeout)
+        deadline = deadline or Deadline.after(self.timeout)
         tries = 0
         while True:
             tries += 1
@@ -62,8 +65,8 @@ class Policy:
                 return attempt(deadline), tries
             except (ProviderError, StorageError) as error:
                 error.tries = tries
-                asked: float | None = getattr(error, "retry_after", None)
-                wait = _back_off(tries) if asked is None else asked
+                asked = error.retry_after
+                wait = back_off(tries) if asked is None else asked
                 if tries > self.max_retries or not self.may_repeat(error) or wait >= deadline.left():
                     raise
             time.sleep(wait)
@@ -76,7 +79,8 @@ def surely_unbilled(error: AIGCError) -> bool:
     return isinstance(error, ProviderError) and error.billed == "no"
 
 
-def _back_off(tries: int) -> float:
+def back_off(tries: int) -> float:
+    """Seconds to wait after the ``tries``-th failure, which begins with 1."""
     return min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
 
 

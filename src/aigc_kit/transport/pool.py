@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.transport import names
+from aigc_kit.transport.handle import importing
 
 T = TypeVar("T")
 
@@ -166,7 +167,7 @@ class Reply:
         if coding in ("", "identity"):
             source = raw
         elif coding in ("gzip", "x-gzip", "deflate"):
-            source = _inflate(raw, limit)
+            source = inflate(raw, limit)
         else:
             raise WireError(f"the reply has content coding {coding!r}, which was not asked for", sent=True)
         total = 0
@@ -225,7 +226,7 @@ class Reply:
             yield chunk
 
 
-def _inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
+def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
     """Undo gzip or zlib in bounded steps; one 64 KiB read of a bomb would otherwise become 67 MB at once."""
     decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
@@ -441,8 +442,9 @@ class Lease:
 
 
 def _make_client(flavor: str, reuse: bool) -> Any:
-    httpx = import_module(flavor)
-    core = import_module(flavor.replace("httpx", "httpcore"))
+    with importing():
+        httpx = import_module(flavor)
+        core = import_module(flavor.replace("httpx", "httpcore"))
     context = ssl_context(flavor)
     limits: dict[str, Any] = {
         "ssl_context": context,

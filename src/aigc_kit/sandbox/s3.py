@@ -1,0 +1,53 @@
+"""
+A bucket as Cloudflare R2 keeps it: PUT, HEAD and GET of objects, signature v4, SHA-256 checked, checksum trailers refused.
+
+Source: https://developers.cloudflare.com/r2/api/s3/api/ and .../api/error-codes/, read 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+from aigc_kit.sandbox.server import Answer, Request
+
+if TYPE_CHECKING:
+    from aigc_kit.sandbox.server import Sandbox
+
+ROOT = "/s3/"
+_STATUS = {"NoSuchKey": 404, "Unauthorized": 401, "InvalidAccessKeyId": 403, "BadDigest": 400, "NotImplemented": 501}
+
+
+def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+    """The reply of the store, or None for a path that is not one of its."""
+    if not request.path.startswith(ROOT):
+        return None
+    authorization = request.headers.get("authorization", "")
+    if not authorization.startswith("AWS4-HMAC-SHA256"):
+        return _error("Unauthorized", "Unauthorized")
+    if sandbox.api_key and f"Credential={sandbox.api_key}/" not in authorization:
+        return _error("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.")
+    name = request.path.lstrip("/")
+    if request.method == "PUT":
+        if "x-amz-trailer" in request.headers:
+            return _error("Unauthorized", "Unauthorized")
+        told = request.headers.get("x-amz-checksum-sha256")
+        digest = base64.b64encode(hashlib.sha256(request.raw).digest()).decode()
+        if told is not None and told != digest:
+            return _error("BadDigest", "The SHA-256 you specified did not match what was received.")
+        sandbox.keep(name, request.raw, request.headers.get("content-type", "application/octet-stream"))
+        return Answer(200, b"", {"etag": f'"{hashlib.md5(request.raw, usedforsecurity=False).hexdigest()}"'})
+    found = sandbox.files.get(name)
+    if request.method not in ("HEAD", "GET"):
+        return _error("NotImplemented", "A header or query you provided implies functionality that is not implemented.")
+    if found is None:
+        return _error("NoSuchKey", "The specified key does not exist.")
+    data, kind, _ = found
+    etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return Answer(200, data, {"content-type": kind, "etag": f'"{etag}"'})
+
+
+def _error(code: str, message: str) -> Answer:
+    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    return Answer(_STATUS[code], body, {"content-type": "application/xml"})
