@@ -1,0 +1,33 @@
+"""64 threads on shared clients, with faults: nobody gets another's answer, and nothing leaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CALLS = int(os.environ.get("SOAK_CALLS", "2000"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts by /proc")
+def test_a_soak() -> None:
+    """Right answer to right caller; no socket, thread or memory stays behind; the spool is empty."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "tests.soak", str(CALLS)], capture_output=True, text=True, timeout=900,
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout)
+    assert told["calls"] == CALLS // 4 * 4
+    assert told["wrong"] == []
+    assert "foreign" not in told["outcomes"]
+    assert told["outcomes"]["ok"] > CALLS // 2
+    assert told["after"]["fds"] <= told["before"]["fds"] + 2
+    assert told["after"]["threads"] <= told["before"]["threads"]
+    assert told["quarters"][-1]["fds"] <= told["quarters"][0]["fds"] + 64
+    assert told["quarters"][-1]["rss"] <= told["quarters"][1]["rss"] + 16 * 1024
+    assert told["spool"] == []
