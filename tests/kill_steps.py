@@ -99,8 +99,11 @@ def main(vendor: str, url: str, root: str) -> None:
         _, resumed = in_child(lambda: resume(vendor, url + f"/{step}", folder))  # noqa: B023
         after = stored(folder)
         _, again = in_child(lambda: buy(vendor, url + f"/{step}", folder))  # noqa: B023
+        guarded = again == "OutcomeUnknownError"
+        if guarded:
+            _, again = in_child(lambda: buy(vendor, url + f"/{step}", folder, retry_ambiguous=True))  # noqa: B023
         entry = {
-            "step": step, "killed": os.WIFSIGNALED(status), "resumed": resumed, "stored": after, "again": again,
+            "step": step, "killed": os.WIFSIGNALED(status), "resumed": resumed, "stored": after, "again": again, "guarded": guarded,
             "stored_at_the_end": stored(folder), "spool": sorted(os.listdir(folder / "spool")),
         }  # fmt: skip
         print(json.dumps(entry), flush=True)

@@ -19,7 +19,7 @@ _SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"prefix|max_tokens|idempotency", re.IGNORECASE)
 _HELD = frozenset({
     "aigc_kit", "openai", "google", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "boto3", "botocore", "urllib3",
-    "requests", "http", "json", "pydantic",
+    "requests", "http", "json", "pydantic", "tenacity",
 })  # fmt: skip
 """Packages whose frames hold keys, headers and bodies while a call runs."""
 

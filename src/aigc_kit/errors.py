@@ -48,7 +48,7 @@ class AIGCError(Exception):
     ``provider`` and ``model`` name who was asked and ``request_id`` is the vendor's own; each is ``""`` when unknown.
     ``result`` is what had already been paid for when the error struck, else None. ``index`` is the place in a group.
     ``tries``: how often the request was tried, 0 when nothing was sent. ``attempts``: what became of each vendor when several
-    were asked, as in a result's ``metadata["attempts"]``.
+    were asked, as in a result's ``metadata["attempts"]``. ``messages``: the history of a tool loop that it broke.
     """
 
     def __init__(self, message: str, *, provider: str = "", model: str = "", request_id: str = "") -> None:
@@ -60,6 +60,7 @@ class AIGCError(Exception):
         self.index: int | None = None
         self.tries = 0
         self.attempts: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
 
     @property
     def message(self) -> str:

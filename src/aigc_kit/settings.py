@@ -8,6 +8,9 @@ from typing import Any
 
 from aigc_kit.errors import ConfigurationError, MissingCredentialError
 
+LONGEST = 1e7
+"""Seconds of the longest timeout, four months; the clocks of sockets and locks end not far behind it."""
+
 
 class Secret:
     """
@@ -112,16 +115,16 @@ def seconds(value: float | str | None, *names: str, default: float) -> float:
     A time span in seconds: as given, else from the first variable that is set, else ``default``.
 
     Raises:
-        ConfigurationError: not a finite number above 0.
+        ConfigurationError: not a number above 0 and up to ``LONGEST``.
     """
     given = value if value is not None else variable(*names) or default
     try:
         number = float(given)
     except (TypeError, ValueError):
         number = -1.0
-    if isinstance(given, bool) or not 0 < number < float("inf"):
+    if isinstance(given, bool) or not 0 < number <= LONGEST:
         source = "" if value is not None or not names else f" (from {' or '.join(names)})"
-        raise ConfigurationError(f"timeout must be seconds above 0, got {given!r}{source}")
+        raise ConfigurationError(f"timeout must be seconds above 0 and at most {LONGEST:.0f}, got {given!r}{source}")
     return number
 
 

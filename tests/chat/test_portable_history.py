@@ -20,6 +20,7 @@ from aigc_kit.sandbox import bedrock as bedrock_rules
 from aigc_kit.sandbox import gemini_chat as gemini_rules
 from aigc_kit.sandbox import openai_chat as openai_rules
 from aigc_kit.transport.download import Downloader
+from aigc_kit.transport.pool import Deadline
 from tests.test_contract import PROVIDERS, TOOLS
 
 DIALECTS = sorted(PROVIDERS)
@@ -227,7 +228,7 @@ def test_gemini_gets_its_signatures_back_on_their_parts() -> None:
         {"role": "user", "content": "x"}, message,
         {"role": "tool", "tool_call_id": "call_1", "content": "two"}, {"role": "tool", "tool_call_id": "srv-1", "content": '{"one": 1}'},
     ]  # fmt: skip
-    _, contents = gemini.to_contents(history, "gemini-3.8-flash", DOWNLOADER)
+    _, contents = gemini.to_contents(history, "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
     assert contents[1]["parts"] == [
         {"text": "ab"}, {"text": "", "thoughtSignature": SIGNATURE},
         {"functionCall": {"id": "srv-1", "name": "f", "args": {"a": 1}}, "thoughtSignature": SIGNATURE},
@@ -243,12 +244,12 @@ def test_strangers_calls_get_the_skip_signature_only_where_it_is_demanded() -> N
     """In the current turn of Gemini 3; older turns and older models are left alone."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     old = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]  # fmt: skip
-    _, contents = gemini.to_contents([*old, *old], "gemini-3.8-flash", DOWNLOADER)
+    _, contents = gemini.to_contents([*old, *old], "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
     signatures = [
         part.get("thoughtSignature") for content in contents for part in content["parts"] if "functionCall" in part
     ]
     assert signatures == [None, gemini.SKIP_SIGNATURE]
-    _, contents = gemini.to_contents(old, "gemini-2.5-pro", DOWNLOADER)
+    _, contents = gemini.to_contents(old, "gemini-2.5-pro", DOWNLOADER, Deadline.after(10))
     assert "thoughtSignature" not in contents[1]["parts"][0]
 
 
@@ -265,14 +266,14 @@ def test_claude_gets_its_thoughts_back_first_and_unchanged() -> None:
         {"role": "assistant", "content": "t", "thinking_blocks": blocks},
         {"role": "user", "content": "y"},
     ]
-    _, messages = bedrock.to_converse_messages(history, "anthropic.claude-x", DOWNLOADER)
+    _, messages = bedrock.to_converse_messages(history, "anthropic.claude-x", DOWNLOADER, Deadline.after(10))
     assert messages[1]["content"] == [
         {"reasoningContent": {"reasoningText": {"text": " spaces kept ", "signature": SIGNATURE}}},
         {"reasoningContent": {"reasoningText": {"text": "", "signature": SIGNATURE}}},
         {"reasoningContent": {"redactedContent": base64.b64decode(SIGNATURE)}},
         {"text": "t"},
     ]
-    _, messages = bedrock.to_converse_messages(history, "amazon.nova-pro", DOWNLOADER)
+    _, messages = bedrock.to_converse_messages(history, "amazon.nova-pro", DOWNLOADER, Deadline.after(10))
     assert messages[1]["content"] == [{"text": "t"}]
 
 

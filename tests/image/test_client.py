@@ -408,5 +408,5 @@ def test_a_timeout_is_for_the_whole_group(sandbox: Sandbox) -> None:
         sandbox.requests.clear()
         group = client.text_to_images("cats", n=100, timeout=3.0)
     assert 1 <= len(group) <= len(sandbox.requests) < 100
-    assert group.errors[-1].index == len(group)
+    assert group.errors[-1].index is not None
     assert "cats" not in str(group.errors[-1])

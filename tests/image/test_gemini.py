@@ -452,3 +452,33 @@ def test_the_body_is_what_the_sdk_would_send(wire: Wire) -> None:
     assert ours == theirs
     heads = [request.split(b"\r\n")[0] for request in wire.requests]
     assert heads[0] == heads[1]
+
+
+@pytest.mark.parametrize("reply", [b"hello", b"[]", b"null", b"\xff", b'{"access_token": "\xc3\xbc", "expires_in": 9}'])
+def test_a_strange_token_endpoint_is_an_authentication_error(wire: Wire, reply: bytes) -> None:
+    """Whatever it says, no exception of Google's library comes out, and nothing was billed."""
+    from google.oauth2.credentials import Credentials as Refreshing
+
+    wire.script(http(200, reply, headers={"content-type": "application/json"}))
+    held = Refreshing(token=None, refresh_token="r", client_id="i", client_secret="s", token_uri=f"{wire.url}/token")
+    with (
+        ImageClient("gemini", project="p", credentials=held, base_url=wire.url, timeout=5) as client,
+        pytest.raises(errors.AuthenticationError) as caught,
+    ):
+        client.text_to_image("a cat")
+    assert caught.value.billed == "no"
+    assert len(wire.requests) == 1
+
+
+def test_a_short_lived_token_is_refreshed_by_the_door_alone(wire: Wire) -> None:
+    """The SDK does not refresh behind our deadline."""
+    from google.oauth2.credentials import Credentials as Refreshing
+
+    inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(make()).decode()}}
+    wire.script(http(200, {"access_token": "t", "expires_in": 100}))
+    wire.script(http(200, {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]}))
+    held = Refreshing(token=None, refresh_token="r", client_id="i", client_secret="s", token_uri=f"{wire.url}/token")
+    with ImageClient("gemini", project="p", credentials=held, base_url=wire.url, timeout=5) as client:
+        assert client.text_to_image("a cat").has_base64
+    assert [b"/token" in request.split(b"\r\n")[0] for request in wire.requests] == [True, False]
+    assert b"uthorization: Bearer t\r\n" in wire.requests[1]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +22,7 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
 from aigc_kit.storage.spool import Spool
 from tests.pictures import make
-from tests.wire import Wire, http
+from tests.wire import Reset, Wire, http
 
 PICTURE = make()
 
@@ -338,7 +340,7 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
     SIGKILL at each line between the question and the address; then another process resumes.
 
     The picture is in the store, or its payment is reported as unknown, or nothing was paid. It is never there twice, and
-    never paid for twice unless the first payment was reported as unknown.
+    never paid for twice unless the user asks for it with ``retry_ambiguous``.
     """
     command = [sys.executable, "-m", "tests.kill_steps", vendor, vendor_server.url, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
@@ -359,6 +361,7 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
         assert len(entry["stored_at_the_end"]) == 1, entry
         assert entry["again"].startswith("https://assets.example.com/"), entry
         assert [name for name in entry["spool"] if not name.endswith(".lock")] == [], entry
+        assert entry["guarded"] is bool(problems), entry
         if problems:
             assert not entry["stored"]
             tally["payment unknown, and reported"] += 1
@@ -372,3 +375,102 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
     assert tally["stored after resuming"] > 20
     with capsys.disabled():
         print(f"\n{vendor}: killed {len(steps)} times: {dict(tally)}; lost 0, paid twice unasked 0")
+
+
+# ---- what is not known is not paid for again
+
+
+def test_an_unknown_outcome_guards_its_key(wire: Wire, store: Flaky, tmp_path: Path) -> None:
+    """After a cut the same key is refused, also after resuming, until the user says so; a refusal by the vendor is none."""
+    picture = {"data": [{"b64_json": base64.b64encode(PICTURE).decode()}]}
+    wire.script(http(400, {}))
+    wire.script(Reset)
+    wire.script(http(200, picture))
+    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    with ImageClient("volcengine", max_retries=0, **options) as client:
+        with pytest.raises(errors.BadRequestError):
+            client.text_to_image("a cat", idempotency_key="k")
+        for _ in range(2):
+            with pytest.raises(errors.OutcomeUnknownError):
+                client.text_to_image("a cat", idempotency_key="k")
+        (told,) = client.resume_spool().errors
+        assert isinstance(told, errors.OutcomeUnknownError)
+        with pytest.raises(errors.OutcomeUnknownError, match="retry_ambiguous"):
+            client.text_to_image("a cat", idempotency_key="k")
+        assert len(wire.requests) == 2
+        assert client.text_to_image("a cat", idempotency_key="k", retry_ambiguous=True).url
+        assert client.text_to_image("a cat", idempotency_key="k").url
+    assert len(wire.requests) == 3
+
+
+def test_forgetting_is_a_wish(wire: Wire, store: Flaky, tmp_path: Path) -> None:
+    """``resume_spool(forget=True)`` lets the key be paid for again."""
+    wire.script(Reset)
+    wire.script(http(200, {"data": [{"b64_json": base64.b64encode(PICTURE).decode()}]}))
+    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    with ImageClient("volcengine", **options) as client:
+        with pytest.raises(errors.OutcomeUnknownError):
+            client.text_to_image("a cat", idempotency_key="k")
+        assert len(client.resume_spool(forget=True).errors) == 1
+        assert client.text_to_image("a cat", idempotency_key="k").url
+
+
+def three(wire: Wire) -> None:
+    """A group of three pictures."""
+    entries = [{"b64_json": base64.b64encode(PICTURE + bytes([place])).decode()} for place in range(3)]
+    wire.script(http(200, {"data": entries}))
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_keyed_group_comes_back_whole_and_in_order(wire: Wire, store: Flaky, tmp_path: Path, failures: int) -> None:
+    """Uploads that failed are finished by the next call with the key."""
+    three(wire)
+    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    with ImageClient("volcengine", **options) as client:
+        store.failures = failures
+        first = client.text_to_images("cats", n=3, idempotency_key="k")
+        assert [error.index for error in first.errors] == list(range(failures))
+        again = client.text_to_images("cats", n=3, idempotency_key="k")
+        assert again.errors == []
+        kept = [(store.root / image.metadata["storage_key"]).read_bytes() for image in again]
+    assert kept == [PICTURE + bytes([place]) for place in range(3)]
+    assert (len(wire.requests), left(tmp_path)) == (1, [])
+
+
+def test_a_gap_in_a_keyed_group_is_told(wire: Wire, store: Flaky) -> None:
+    """Without a spool the failed upload is only in its error."""
+    three(wire)
+    with ImageClient("volcengine", api_key="k", base_url=wire.url, storage=store) as client:
+        store.failures = 1
+        client.text_to_images("cats", n=3, idempotency_key="k")
+        again = client.text_to_images("cats", n=3, idempotency_key="k")
+    assert (len(again), [error.index for error in again.errors]) == (2, [0])
+    assert len(wire.requests) == 1
+
+
+def test_storing_one_of_a_group_leaves_the_others(wire: Wire, store: Flaky, tmp_path: Path) -> None:
+    """They share an order; it goes with the last."""
+    three(wire)
+    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    with ImageClient("volcengine", **options) as client:
+        store.failures = 3
+        group = client.text_to_images("cats", n=3)
+        assert client.store(group.errors[0].result).url
+        assert client.store(group.errors[0].result).url
+        assert len(client.resume_spool()) == 2
+    assert left(tmp_path) == []
+
+
+def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    """A fork while an order is open: its end in the parent is its end."""
+    spool = Spool(tmp_path)
+    with spool.take("a", wait=1) as order:
+        order.write({"x": 1})
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(3)
+            os._exit(0)
+    again = spool.take("a")
+    assert again is not None
+    again.close()
+    os.waitpid(pid, 0)

@@ -136,7 +136,7 @@ def test_what_leaves_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     context, authority = certificate(tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
     with Wire(tls=context) as secure:
-        secure.script(http(200, b""))
+        secure.script(http(200, b"", headers={"etag": '"e"'}))
         storage = r2(secure.url, "bucket")
         storage.upload_bytes(b"picture", "k.png", content_type="image/png")
         storage.close()
@@ -174,7 +174,7 @@ def test_nothing_of_the_machine_leaks_in(
         "AWS_MAX_ATTEMPTS": "9",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
-    wire.script(http(200, b""))
+    wire.script(http(200, b"", headers={"etag": '"e"'}))
     storage = r2(wire.url)
     storage.upload_bytes(b"x", "k", content_type="text/plain")
     storage.close()
@@ -188,7 +188,7 @@ def test_the_machines_chain_serves_who_gives_no_keys(wire: Wire, monkeypatch: py
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-env")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
-    wire.script(http(200, b""))
+    wire.script(http(200, b"", headers={"etag": '"e"'}))
     storage = S3Storage("b", endpoint_url=wire.url)
     storage.upload_bytes(b"x", "k", content_type="text/plain")
     storage.close()
@@ -250,7 +250,7 @@ def test_a_cut_is_tried_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("aigc_kit.transport.policy.FIRST_WAIT", 0.01)
     wire.script(Reset)
     wire.script(http(200, b"")[:20], Reset)
-    wire.script(http(200, b""))
+    wire.script(http(200, b"", headers={"etag": '"e"'}))
     storage = r2(wire.url)
     storage.upload_bytes(b"x", "k", content_type="text/plain")
     storage.close()
@@ -345,3 +345,24 @@ def test_the_tls_helper_makes_a_server_context(tmp_path: Path) -> None:
     context, authority = certificate(tmp_path)
     assert isinstance(context, ssl.SSLContext)
     assert authority.exists()
+
+
+@pytest.mark.parametrize("reply", [http(200, b"<html>login</html>"), http(202, b""), http(204, b"")])
+def test_a_200_of_something_else_is_no_upload(wire: Wire, reply: bytes) -> None:
+    """No S3 server answers a PUT without an ETag: the object is looked up before it counts."""
+    wire.script(reply)
+    wire.script(http(404, b""))
+    storage = R2Storage("a", "b", wire.url, "bucket", "assets.example.com", max_retries=0)
+    with storage, pytest.raises(StorageError, match="like no S3 server does"):
+        storage.upload_bytes(b"x", "k", content_type="text/plain")
+    assert [request.split(b" ")[0] for request in wire.requests] == [b"PUT", b"HEAD"]
+
+
+@pytest.mark.parametrize("interim", [102, 103])
+def test_interim_replies_are_passed_over(wire: Wire, interim: int) -> None:
+    """A 103 before a 503 is no success."""
+    hint = f"HTTP/1.1 {interim} X\r\nlink: x\r\n\r\n".encode()
+    wire.script(hint + hint + http(503, b"<Error><Code>SlowDown</Code></Error>"))
+    storage = R2Storage("a", "b", wire.url, "bucket", "assets.example.com", max_retries=0)
+    with storage, pytest.raises(StorageError, match="503"):
+        storage.upload_bytes(b"x", "k", content_type="text/plain")

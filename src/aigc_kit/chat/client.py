@@ -8,12 +8,20 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from aigc_kit import settings
 from aigc_kit.chat import messages as history
 from aigc_kit.chat import tools as loop
 from aigc_kit.chat.base import ChatProvider, ChatResult, Message
 from aigc_kit.chat.stream import Assembler, ChatStream
 from aigc_kit.edge import Client, public
-from aigc_kit.errors import ConfigurationError, InvalidInputError, InvalidReplyError, UnknownProviderError
+from aigc_kit.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    InvalidReplyError,
+    ProviderTimeoutError,
+    UnknownProviderError,
+)
+from aigc_kit.transport.pool import Deadline
 
 ENTRY_POINTS = "aigc_kit.chat_providers"
 
@@ -206,7 +214,7 @@ class ChatClient(Client):
             max_iterations: calls of the model at most.
             on_tool_error: ``"tell"``: a tool's exception goes back to the model as ``{"error": ...}`` and into
                 ``warnings``; ``"raise"``: it comes out.
-            options: those of ``chat``.
+            options: those of ``chat``; ``timeout`` is for the whole loop, the tools' own time included.
 
         Raises:
             ToolLoopLimitError: the limit is reached; ``messages`` and ``result`` are in it.
@@ -217,12 +225,19 @@ class ChatClient(Client):
         if not listed:
             raise InvalidInputError("chat_with_tools needs at least one tool")
         first_choice = options.pop("tool_choice", None)
+        timeout = options.pop("timeout", None)
+        deadline = None if timeout is None else Deadline.after(settings.seconds(timeout, default=0))
 
         def ask(turns: list[dict[str, Any]]) -> ChatResult:
             # A forced choice is for the first turn: forced again, the model could never answer.
             nonlocal first_choice
             choice, first_choice = first_choice, None if first_choice not in ("auto", "none") else first_choice
-            return self.chat(turns, tools=listed, tool_choice=choice, **options)
+            left: dict[str, Any] = {}
+            if deadline is not None:
+                if deadline.left() <= 0:
+                    raise ProviderTimeoutError(f"the tool loop was not over after {timeout} s", retryable=True)
+                left = {"timeout": deadline.left()}
+            return self.chat(turns, tools=listed, tool_choice=choice, **left, **options)
 
         return loop.run(
             ask, messages, tools=listed, tool_executor=tool_executor, max_iterations=max_iterations,

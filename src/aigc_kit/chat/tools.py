@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from aigc_kit.chat.base import ChatResult, Usage, warning
 from aigc_kit.chat.messages import checked
-from aigc_kit.errors import ConfigurationError, InvalidInputError, OutputTruncatedError, ToolLoopLimitError
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, OutputTruncatedError, ToolLoopLimitError
 
 
 class ToolExecutor(Protocol):
@@ -42,7 +42,11 @@ def run(
     names = {tool["function"]["name"] for tool in tools if isinstance(tool.get("function"), Mapping)}
     usage, warnings = Usage(), list[dict[str, str]]()
     for _ in range(max_iterations):
-        result = ask(turns)
+        try:
+            result = ask(turns)
+        except AIGCError as failed:  # tools may have been run: what they said is not lost
+            failed.messages = turns
+            raise
         _add(usage, result.usage)
         turns = [*turns, result.message]
         result.messages = turns

@@ -248,6 +248,10 @@ class ImageProvider(ABC):
         """Give connections back."""
 
 
+class NoGroupError(UnsupportedFeatureError):
+    """Whoever would make the group makes one picture a request: ask for them one by one."""
+
+
 def only_picture(group: ImageGroup) -> ImageResult:
     """The first picture of a reply to a request for one; others that came with it stay in its metadata."""
     if not group.images:

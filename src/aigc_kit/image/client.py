@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -10,16 +11,18 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, cast
 
+from aigc_kit import settings
 from aigc_kit.edge import Client, public
 from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
     InvalidInputError,
+    ProviderError,
     ProviderTimeoutError,
     UnknownProviderError,
 )
 from aigc_kit.image import references
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, as_json, next_may_succeed
+from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, NoGroupError, as_json, next_may_succeed
 from aigc_kit.image.fallback import Fallback, shared_out
 from aigc_kit.image.keeping import Keeper
 from aigc_kit.storage.base import Storage, check_key
@@ -265,20 +268,24 @@ class ImageClient(Client):
         return self._keeper.store(result)
 
     @public
-    def resume_spool(self) -> ImageGroup:
+    def resume_spool(self, *, forget: bool = False) -> ImageGroup:
         """
         Finish what a crash left in ``spool_dir``: pictures that were paid for and have no address yet. Never pays.
 
         Orders that another thread or process works on are left to it. ``images``: those that have their address now;
-        ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError`` for each payment in whose
-        middle a process died (it may have been billed; it is told once).
+        ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError`` for each payment whose outcome
+        nobody knows, because a process died or no answer came: it may have been billed.
+
+        Args:
+            forget: such payments are told once by themselves, but those with an ``idempotency_key`` each time, and the key
+                is not paid for again; True forgets these too.
 
         Raises:
             ConfigurationError: the client has no ``spool_dir``.
         """
         if self._keeper.spool is None:
             raise ConfigurationError("resume_spool needs a client with spool_dir")
-        group = self._keeper.resume()
+        group = self._keeper.resume(forget=forget)
         for error in group.errors:
             self.completed(error)
         return group
@@ -292,14 +299,15 @@ class ImageClient(Client):
         self, ask: Callable[[dict[str, Any]], ImageResult], size: Any, options: dict[str, Any], *, index: int = 0
     ) -> ImageResult:
         def pay() -> ImageGroup:
+            if options.get("timeout") is not None:  # the wait for a turn is a part of it
+                rest["timeout"] = max(terms["wait"] - (time.monotonic() - started), 0.001)
             result = ask(rest)
             others = result.__dict__.pop("_others", []) if isinstance(result, ImageResult) else []
             return ImageGroup([result, *others])
 
+        started = time.monotonic()
         rest, terms = self._terms(options, size)
-        if terms["key"] is not None and index:
-            terms["key"] = f"{terms['key']}#{index}"
-        group = self._keeper.buy(pay, size=size, **terms)
+        group = self._keeper.buy(pay, size=size, place=index, **terms)
         lost = [error for error in group.errors if not error.index]
         if lost:
             raise lost[0]
@@ -317,7 +325,7 @@ class ImageClient(Client):
         if key is not None and (not isinstance(key, str) or not key.strip()):
             raise InvalidInputError(f"idempotency_key must be a text that is not blank, got {key!r}")
         timeout = rest.get("timeout")
-        wait = float(timeout) if isinstance(timeout, (int, float)) and timeout > 0 else LONGEST_TURN
+        wait = LONGEST_TURN if timeout is None else settings.seconds(timeout, default=0)
         model = str(rest.get("model") or getattr(self.provider, "model", "") or "")
         facts = {"provider": self.provider.name, "model": model, "requested_size": str(size)}
         return rest, {"key": key, "facts": facts, "wait": wait, "retry_ambiguous": bool(rest.get("retry_ambiguous"))}
@@ -331,7 +339,10 @@ class ImageClient(Client):
             pay: Callable[[], ImageGroup] = lambda: self.provider.image_group(  # noqa: E731
                 prompt, n=n, size=size, reference_images=given, **rest
             )
-            done = self._keeper.buy(pay, size=size, n=n, **terms)
+            try:
+                done = self._keeper.buy(pay, size=size, n=n, **terms)
+            except NoGroupError:
+                return self._one_by_one(prompt, n, size, given, options)
             for error in done.errors:
                 self.completed(error)
             return done
@@ -369,6 +380,18 @@ class ImageClient(Client):
                 group.errors.append(self.completed(error))
                 if not next_may_succeed(error):
                     break
+            except BaseException as error:
+                if not isinstance(error, Exception) or not group.images:
+                    with contextlib.suppress(AttributeError):
+                        error.result = group  # type: ignore[attr-defined]  # what was paid for until then
+                    raise
+                # A provider of the application's own may raise anything; what was bought before must come out.
+                failure = ProviderError(
+                    f"the provider failed: {type(error).__name__}: {str(error)[:300]}", billed="unknown"
+                )
+                failure.index, failure.__cause__ = index, error
+                group.errors.append(self.completed(failure))
+                break
         if not group.images and group.errors and not any(error.result for error in group.errors):
             raise group.errors[0]
         return group

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from aigc_kit.errors import AIGCError, ConfigurationError
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, next_may_succeed
+from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, NoGroupError
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.policy import surely_unbilled
 
@@ -68,28 +68,17 @@ class Fallback(ImageProvider):
         return self.providers[0].makes_groups(**self._options(0, kwargs))
 
     def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        """A group of the first that delivers one; a vendor without groups is asked picture by picture."""
+        """
+        A group of the first that delivers one.
+
+        Raises:
+            NoGroupError: it is the turn of a vendor that makes none.
+        """
 
         def ask(provider: ImageProvider, options: dict[str, Any]) -> ImageGroup:
-            if provider.makes_groups(**options):
-                return provider.image_group(prompt, n=n, size=size, reference_images=reference_images, **options)
-            group = ImageGroup()
-            for index in range(n):
-                try:
-                    if reference_images is None:
-                        group.images.append(provider.text_to_image(prompt, size=size, **options))
-                    else:
-                        group.images.append(
-                            provider.image_to_image(prompt, reference_images=reference_images, size=size, **options)
-                        )
-                except AIGCError as error:
-                    if not group.images and not group.errors:
-                        raise
-                    error.index = index
-                    group.errors.append(error)
-                    if not next_may_succeed(error):
-                        break
-            return group
+            if not provider.makes_groups(**options):
+                raise NoGroupError(f"{provider.name} makes one picture a request")
+            return provider.image_group(prompt, n=n, size=size, reference_images=reference_images, **options)
 
         return self._first(ask, kwargs)
 
@@ -114,6 +103,8 @@ class Fallback(ImageProvider):
                 options["timeout"] = max(limit - (time.monotonic() - started), 0.001)
             try:
                 group = ask(provider, options)
+            except NoGroupError:
+                raise
             except AIGCError as error:
                 error.provider = error.provider or provider.name
                 attempts.append(_attempt(error, str(options.get("model") or getattr(provider, "model", "") or "")))

@@ -7,7 +7,7 @@ Source: https://ai.google.dev/gemini-api/docs/image-generation and the model car
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aigc_kit import errors, settings
@@ -22,7 +22,7 @@ from aigc_kit.transport.encoding import camel, decode_base64, merged
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
 from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
-from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
+from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of, whole_json
 
 MODEL = "gemini-3-pro-image"
 CURRENT_MODELS = (
@@ -184,18 +184,21 @@ class GeminiImageProvider(Remade, ImageProvider):
 def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any], list[bytes]]:
     if reply.status != 200:
         return json_of(asked, body_of(asked, reply, deadline), reply.headers), []
+    cut: list[WireError] = []
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            yield from reply.chunks()
+        except WireError as error:
+            cut.append(error)
+
     try:
         with deadline_of(deadline):
-            raw, found = blobs.read(reply.chunks())
-    except WireError as error:
-        raise failure_of(asked, error, deadline, reply.headers) from error
-    except ValueError as error:
-        raise InvalidReplyError(
-            f"gemini sent a picture whose base64 is broken: {str(error)[:100]}", provider="gemini", model=asked.model,
-            request_id=request_id_of(reply.headers), status_code=200, billed="yes",
-        ) from None  # fmt: skip
+            raw, found = blobs.read(chunks())
     finally:
         reply.close()
+    if cut and not whole_json(raw):
+        raise failure_of(asked, cut[0], deadline, reply.headers) from cut[0]
     return json_of(asked, raw, reply.headers), found
 
 
@@ -274,7 +277,7 @@ def from_reply(
     answer_id = answer.get("responseId")
     request_id = request_id or (answer_id if isinstance(answer_id, str) else "")
     usage = _dict(answer.get("usageMetadata"))
-    said, pictures, thought_pictures, reason, explained = _gather(answer, found)
+    said, pictures, thought_pictures, reason, explained, broken = _gather(answer, found)
     context: dict[str, Any] = {
         "provider": "gemini", "model": asked.model, "request_id": request_id, "status_code": 200,
         "billed": _billed(usage), "text": said,
@@ -282,6 +285,10 @@ def from_reply(
     feedback = _dict(answer.get("promptFeedback"))
     if not pictures and thought_pictures and reason == "STOP":
         pictures = thought_pictures[-1:]
+    for error in broken:
+        error.model, error.request_id = asked.model, request_id
+    if not pictures and broken:
+        raise broken[0]
     if not pictures:
         blocked = feedback.get("blockReason")
         if isinstance(blocked, str) and blocked and not answer.get("candidates"):
@@ -300,7 +307,7 @@ def from_reply(
             f"gemini answered without a picture: {reason or 'no candidates'} ({detail})", reason=reason, code=reason,
             retryable=True, body=_slim(answer), **context,
         )  # fmt: skip
-    group = ImageGroup()
+    group = ImageGroup(errors=list(broken))
     for data in pictures:
         if isinstance(data, str):
             result = ImageResult(url=data, provider="gemini")
@@ -316,8 +323,11 @@ def from_reply(
     return group
 
 
-def _gather(answer: dict[str, Any], found: list[bytes]) -> tuple[str, list[bytes | str], list[bytes | str], str, str]:
-    """(text, pictures, pictures of thoughts, finish reason, finish message) over all candidates."""
+def _gather(
+    answer: dict[str, Any], found: list[bytes]
+) -> tuple[str, list[bytes | str], list[bytes | str], str, str, list[InvalidReplyError]]:
+    """(text, pictures, pictures of thoughts, finish reason, finish message, what cannot be read) over all candidates."""
+    broken: list[InvalidReplyError] = []
     text: list[str] = []
     pictures: list[bytes | str] = []
     thoughts: list[bytes | str] = []
@@ -332,12 +342,16 @@ def _gather(answer: dict[str, Any], found: list[bytes]) -> tuple[str, list[bytes
         parts = _dict(candidate.get("content")).get("parts")
         for part in parts if isinstance(parts, list) else []:
             part = _dict(part)
-            picture = _picture(part, found)
+            try:
+                picture = _picture(part, found)
+            except InvalidReplyError as error:
+                broken.append(error)
+                continue
             if picture is not None:
                 (thoughts if part.get("thought") else pictures).append(picture)
             elif isinstance(part.get("text"), str) and not part.get("thought"):
                 text.append(part["text"])
-    return "".join(text), pictures, thoughts, reason, explained
+    return "".join(text), pictures, thoughts, reason, explained, broken
 
 
 def _picture(part: dict[str, Any], found: list[bytes]) -> bytes | str | None:
@@ -354,10 +368,13 @@ def _picture(part: dict[str, Any], found: list[bytes]) -> bytes | str | None:
         if not sniff.mime_type(data):
             if mime and not mime.startswith("image/"):
                 return None  # audio and other media
-            raise InvalidReplyError(
-                f"gemini sent {len(data)} bytes as {mime or 'a picture'}, and they are none", provider="gemini",
-                status_code=200, billed="yes",
+            unread = InvalidReplyError(
+                f"gemini sent {len(data)} bytes as {mime or 'a picture'}, and they are none that is known here",
+                provider="gemini", status_code=200, billed="yes",
             )  # fmt: skip
+            if data:
+                unread.result = ImageResult.from_bytes(data, mime_type=mime, provider="gemini")
+            raise unread
         return data
     address = _dict(part.get("fileData") or part.get("file_data"))
     uri = address.get("fileUri") or address.get("file_uri")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import threading
 import time
 import weakref
@@ -38,8 +39,22 @@ class _Turn:
         self.lock = threading.Lock()
 
 
+LONGEST = 1e6
+"""Seconds that anybody waits for a turn."""
+
 _turns: weakref.WeakValueDictionary[str, _Turn] = weakref.WeakValueDictionary()
 _turns_lock = threading.Lock()
+
+
+def _in_child() -> None:
+    """After a fork: the parent's threads, which held turns, are not here."""
+    global _turns_lock
+    _turns_lock = threading.Lock()
+    _turns.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 class Keeper:
@@ -64,15 +79,15 @@ class Keeper:
         self._downloader.close()
 
     def buy(
-        self, pay: Callable[[], ImageGroup], *, size: Any, facts: dict[str, Any], key: str | None = None, n: int = 1,
-        wait: float = 600.0, retry_ambiguous: bool = False,
+        self, pay: Callable[[], ImageGroup], *, size: Any, facts: dict[str, Any], key: str | None = None,
+        place: int = 0, n: int = 1, wait: float = 600.0, retry_ambiguous: bool = False,
     ) -> ImageGroup:  # fmt: skip
         """
         Pay and keep what came; or, with a ``key`` that was paid for before, what lies in the store or the spool.
 
         Args:
             facts: who is asked, for the spool and for results that were found.
-            key: the user's idempotency key; ``n``: how many pictures were bought with it at most.
+            key: the user's idempotency key; ``place``: of the first picture under it, ``n``: how many there are at most.
             wait: seconds for another thread or process that is buying with the same key.
 
         Raises:
@@ -80,18 +95,24 @@ class Keeper:
             StorageError: the look-up or the spool failed; nothing was paid.
             AIGCError: what ``pay`` raised.
         """
-        with self._alone(key, wait) as order:
-            found = self._found(order, key, n, facts, retry_ambiguous)
+        with self._alone(key, place, wait) as order:
+            found = self._found(order, key, place, n, facts, retry_ambiguous)
             if found is not None:
                 return found
             if order is not None:
                 order.write({"state": "asked", "at": time.time(), "size": str(size), "key": key or "", **facts})
             try:
                 group = pay()
-            except Exception:
-                if order is not None:
+            except Exception as error:
+                # With a key the order stays where the vendor may have run it: the next call must not pay unasked.
+                if order is not None and (key is None or getattr(error, "billed", "no") != "unknown"):
                     order.remove()
                 raise
+            for index, result in enumerate(group.images):
+                if isinstance(result, ImageResult):
+                    result.__dict__["_place"] = index
+                    if key is not None:
+                        result.__dict__["_keyed"] = self.keyed(key, place + index)
             self._hold(order, group.images, size, key, facts)
             return self._finished(order, group, size, facts, keyed=key is not None)
 
@@ -109,17 +130,19 @@ class Keeper:
         if order is None:
             raise _with(StorageError("another process is storing this picture right now", retryable=True), result)
         with order:
-            there = order.read() is not None
-            done = self._upload(result, look_first=not there)
-            order.remove()  # a group's others have orders of their own
+            held = order.read()
+            done = self._upload(result, look_first=held is None)
+            if held is not None:
+                _forget(order, held, result.__dict__.get("_place", 0))
             return done
 
-    def resume(self) -> ImageGroup:
+    def resume(self, *, forget: bool) -> ImageGroup:
         """
         Finish every order of the spool that nobody works on.
 
         ``images``: those that have their address now. ``errors``: a ``StorageError`` for each that failed again, and an
-        ``OutcomeUnknownError`` for each payment in whose middle a process died; the latter is then forgotten.
+        ``OutcomeUnknownError`` for each payment whose outcome is not known. The latter is told once; with an idempotency
+        key it stays, so that the key is not paid for twice, until ``forget``.
         """
         done = ImageGroup()
         for name in self.spool.names() if self.spool is not None else ():
@@ -136,8 +159,9 @@ class Keeper:
                     continue
                 facts, blobs = held
                 if facts.get("state") == "asked":
-                    done.errors.append(_died(facts))
-                    order.remove()
+                    done.errors.append(_unknown(facts))
+                    if forget or not facts.get("key"):
+                        order.remove()
                     continue
                 part = self._finished(
                     order, ImageGroup(_restored(facts, blobs)), facts.get("size"), facts, look_first=True,
@@ -148,7 +172,7 @@ class Keeper:
         return done
 
     @contextlib.contextmanager
-    def _alone(self, key: str | None, wait: float) -> Iterator[Order | None]:
+    def _alone(self, key: str | None, place: int, wait: float) -> Iterator[Order | None]:
         """Nobody else buys with this key inside; the order to write into, when there is a spool."""
         if key is None:
             order = self.spool.new() if self.spool is not None else None
@@ -157,9 +181,10 @@ class Keeper:
             return
         if self.storage is None:
             raise ConfigurationError("idempotency_key finds a picture in the storage: pass storage to the client")
-        name = self.keyed(key, 0)
+        name = self.keyed(key, place)
         with _turns_lock:
             turn = _turns.setdefault(name, _Turn())
+        wait = min(wait, LONGEST)
         busy = StorageError(f"somebody else has been buying with this idempotency_key for {wait:.0f} s", key=name, retryable=True)  # fmt: skip
         if not turn.lock.acquire(timeout=wait):
             raise busy
@@ -180,8 +205,9 @@ class Keeper:
         return f"{self.prefix}/{digest}{extension}".lstrip("/")
 
     def _found(
-        self, order: Order | None, key: str | None, n: int, facts: dict[str, Any], retry_ambiguous: bool
+        self, order: Order | None, key: str | None, place: int, n: int, facts: dict[str, Any], retry_ambiguous: bool
     ) -> ImageGroup | None:
+        """What was bought with the key before, in its places; None when it must be paid for."""
         if key is None:
             return None
         held = order.read() if order is not None else None
@@ -191,19 +217,27 @@ class Keeper:
             kept = self._finished(
                 order, ImageGroup(_restored(old, blobs)), old.get("size"), old, look_first=True, keyed=True
             )
-        found: list[ImageResult] = []
+        there = {result.__dict__.get("_place", 0): result for result in kept.images}
+        missing = {error.index for error in kept.errors}
         for index in range(n):
-            stored = next(filter(None, (self._look(self.keyed(key, index, end)) for end in KEYED_TYPES)), None)
-            if stored is None:
-                break
-            found.append(_from_store(stored, facts))
-        if found or held is None or kept.images or kept.errors:
-            seen = {result.url for result in kept.images}
-            kept.images += [result for result in found if result.url not in seen]
-            return kept if kept.images or kept.errors else None
-        if not retry_ambiguous:
-            raise _died(held[0])
-        return None
+            if index not in there and index not in missing:
+                stored = next(
+                    filter(None, (self._look(self.keyed(key, place + index, end)) for end in KEYED_TYPES)), None
+                )
+                if stored is not None:
+                    there[index] = _from_store(stored, facts)
+        if not there and not kept.errors:
+            if held is None or retry_ambiguous:
+                return None
+            raise _unknown(held[0])
+        for index in set(range(max(there, default=0))) - set(there) - missing:
+            gap = StorageError(
+                f"picture {index} of this idempotency_key is not in the storage: its upload failed, and only the error of that"
+                " call has it", key=self.keyed(key, place + index),
+            )  # fmt: skip
+            gap.index = index
+            kept.errors.append(gap)
+        return ImageGroup([there[index] for index in sorted(there)], kept.errors)
 
     def _look(self, key: str) -> StoredObject | None:
         try:
@@ -218,16 +252,13 @@ class Keeper:
         self, order: Order | None, results: Sequence[ImageResult], size: Any, key: str | None, facts: dict[str, Any]
     ) -> None:
         """Paid: from here on the disk has it, when there is a spool."""
-        for index, result in enumerate(results):
-            if key is not None and isinstance(result, ImageResult):
-                result.__dict__["_keyed"] = self.keyed(key, index)
         if order is None:
             return
         try:
             _write(order, results, size, key or "", facts)
-        except StorageError as error:  # a full disk is no reason to lose what the memory has
+        except Exception as error:  # noqa: BLE001 - nothing that fails here may lose what the memory has
             for result in results:
-                _warn(result, "spool", f"the picture is not in the spool: {error}")
+                _warn(result, "spool", f"the picture is not in the spool: {type(error).__name__}: {str(error)[:200]}")
 
     def _finished(
         self, order: Order | None, group: ImageGroup, size: Any, facts: dict[str, Any], *, look_first: bool = False,
@@ -244,12 +275,12 @@ class Keeper:
                     raise unfetched[place]
                 done.images.append(self._finish(result, size, look_first=look_first, keep=keyed))
             except AIGCError as error:
-                error.index = place
+                error.index = result.__dict__.get("_place", place) if isinstance(result, ImageResult) else place
                 done.errors.append(error)
                 if isinstance(error, StorageError):
                     left.append(result)
         if order is not None:
-            self._leave(order, left, len(group.images), size, facts)
+            self._leave(order, left, size, facts)
         return done
 
     def _brought(
@@ -273,22 +304,16 @@ class Keeper:
     def _keeps(self, result: ImageResult, keep: bool) -> bool:
         return self.storage is not None and (not result.url or self.keep_urls or keep)
 
-    def _leave(self, order: Order, left: list[ImageResult], count: int, size: Any, facts: dict[str, Any]) -> None:
-        """The order keeps one picture that has no address yet; each further one gets an order of its own."""
+    @staticmethod
+    def _leave(order: Order, left: list[ImageResult], size: Any, facts: dict[str, Any]) -> None:
+        """The order keeps what has no address yet."""
         if not left:
             order.remove()
             return
         for result in left:
             result.__dict__["_order"] = order.name
-        if count == 1:
-            return
-        with contextlib.suppress(StorageError):  # then the order as it was has them all
-            for result in left[1:]:
-                if self.spool is not None:
-                    with self.spool.new() as own:
-                        _write(own, [result], size, facts.get("key", ""), facts)
-                        result.__dict__["_order"] = own.name
-            _write(order, left[:1], size, facts.get("key", ""), facts)
+        with contextlib.suppress(StorageError):  # then the order as it was has them, and others
+            _write(order, left, size, facts.get("key", ""), facts)
 
     def _finish(self, result: ImageResult, size: Any, *, look_first: bool, keep: bool) -> ImageResult:
         if not isinstance(result, ImageResult):
@@ -320,7 +345,7 @@ class Keeper:
             fresh = keyed + (kind if kind in KEYED_TYPES else "")
         else:
             fresh = f"{self.prefix}/{hashlib.sha256(data).hexdigest()}{kind}".lstrip("/")
-        key = result.metadata.setdefault("storage_key", fresh)
+        key = result.metadata.get("storage_key") or fresh
         try:
             stored = self._look(key) if look_first else None
             if stored is None or stored.size != len(data):
@@ -335,6 +360,10 @@ class Keeper:
             # An application's own store may raise anything; the paid picture must come out with it.
             failure = StorageError(f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key)
             raise _with(failure, result) from error
+        except BaseException as error:  # Ctrl-C: the caller can still reach what was paid
+            with contextlib.suppress(AttributeError):
+                _with(error, result)
+            raise
         if not isinstance(stored, StoredObject) or not stored.url:
             failure = StorageError(f"the storage gave no address but {type(stored).__name__}", key=key)
             raise _with(failure, result)
@@ -386,12 +415,27 @@ def _write(order: Order, results: Sequence[ImageResult], size: Any, key: str, fa
             data = result.base64.encode("utf-8", "replace")
         pictures.append({
             "url": result.url, "mime_type": result.mime_type, "provider": result.provider, "metadata": result.metadata,
-            "keyed": result.__dict__.get("_keyed", ""), "blob": len(blobs) if data else None,
+            "keyed": result.__dict__.get("_keyed", ""), "place": result.__dict__.get("_place", len(pictures)),
+            "blob": len(blobs) if data else None,
         })  # fmt: skip
         blobs += [data] if data else []
     order.write(
         {**facts, "state": "paid", "at": time.time(), "size": str(size), "key": key, "pictures": pictures}, blobs
     )
+
+
+def _forget(order: Order, held: tuple[dict[str, Any], list[bytes]], place: int) -> None:
+    """Take one picture out of an order, which goes with its last."""
+    facts, blobs = held
+    rest = [entry for entry in facts.get("pictures", ()) if entry.get("place", 0) != place]
+    if not rest:
+        order.remove()
+        return
+    kept = [blobs[entry["blob"]] for entry in rest if entry.get("blob") is not None]
+    places = iter(range(len(kept)))
+    pictures = [{**entry, "blob": next(places) if entry.get("blob") is not None else None} for entry in rest]
+    with contextlib.suppress(StorageError):
+        order.write({**facts, "pictures": pictures}, kept)
 
 
 def _restored(facts: dict[str, Any], blobs: list[bytes]) -> list[ImageResult]:
@@ -403,6 +447,7 @@ def _restored(facts: dict[str, Any], blobs: list[bytes]) -> list[ImageResult]:
         result.url, result.provider = entry["url"], entry["provider"]
         if entry.get("keyed"):
             result.__dict__["_keyed"] = entry["keyed"]
+        result.__dict__["_place"] = entry.get("place", len(results))
         results.append(result)
     return results
 
@@ -421,12 +466,12 @@ def _from_store(stored: StoredObject, facts: dict[str, Any]) -> ImageResult:
     return ImageResult(stored.url, "", stored.content_type, facts.get("provider", ""), metadata)
 
 
-def _died(facts: dict[str, Any]) -> OutcomeUnknownError:
+def _unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
     elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
     return OutcomeUnknownError(
-        f"a process died {elapsed:.0f} s ago while it was paying {facts.get('provider') or 'the vendor'} for a picture; it"
-        " may have been billed. It is not asked for again: look at the vendor's console, then pass retry_ambiguous=True,"
-        " or let resume_spool forget it",
+        f"{facts.get('provider') or 'the vendor'} was asked for a picture {elapsed:.0f} s ago, and no answer was kept: it may"
+        " have been billed. It is not asked again for the same idempotency_key unless you pass retry_ambiguous=True; look at"
+        " the vendor's console before you do",
         elapsed=elapsed, provider=str(facts.get("provider") or ""), model=str(facts.get("model") or ""),
     )  # fmt: skip
 

@@ -243,7 +243,7 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
         answer = _gathered(reply, asked, deadline)
     else:
         raw = body_of(asked, reply, deadline)
-        answer = json_of(asked, raw, reply.headers)
+        answer = json_of(asked, raw, reply.headers, paid_in="data")
     return answer, request_id_of(reply.headers)
 
 
@@ -309,7 +309,7 @@ def from_reply(
     Raises:
         ProviderError: the reply is an error as a whole, or has nothing in it.
     """
-    checked_object(asked, answer, {})
+    checked_object(asked, answer, {}, paid_in="data")
     items = answer.get("data")
     if not isinstance(items, list) or not items:
         raise InvalidReplyError(

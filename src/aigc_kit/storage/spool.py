@@ -50,6 +50,11 @@ class Spool:
         for path in (*self.root.glob("*.order"), *self.root.glob("*.part")):
             with contextlib.suppress(OSError):  # finished by somebody else in this moment
                 found.setdefault(path.stem, path.stat().st_mtime)
+        for path in self.root.glob("*.lock"):
+            if path.stem not in found:  # left by a process that died before it wrote anything
+                order = self.take(path.stem)
+                if order is not None:
+                    order.close()
         return sorted(found, key=found.__getitem__)
 
     def new(self) -> Order:
@@ -134,7 +139,7 @@ class Order:
             StorageError: it cannot be written; what was there before stays.
         """
         digests = [(len(blob), hashlib.sha256(blob).hexdigest()) for blob in blobs]
-        head = json.dumps({**facts, "blobs": digests}, default=str).encode() + b"\n"
+        head = json.dumps({**facts, "blobs": digests}, default=str, skipkeys=True).encode() + b"\n"
         try:
             with open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(head)
@@ -162,6 +167,7 @@ class Order:
         if not self._path.exists():
             with contextlib.suppress(OSError):
                 self._lock_path.unlink(missing_ok=True)
+        _unlock(self._lock)
         os.close(self._lock)
         self._lock = -1
 
@@ -201,6 +207,14 @@ def _lock(file: int) -> None:
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         return
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _unlock(file: int) -> None:
+    """Give the lock back by itself: a forked child may hold the same file open."""
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _sync(folder: Path) -> None:

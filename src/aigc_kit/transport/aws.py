@@ -18,6 +18,15 @@ INVALID_REPLY = "InvalidReply"
 _sessions_lock = threading.Lock()  # boto3 sessions are not safe to use from two threads at once
 
 
+def _in_child() -> None:
+    global _sessions_lock
+    _sessions_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)  # a thread of the parent may hold it, and is not here
+
+
 class AwsError(Exception):
     """
     What botocore or urllib3 raised.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -28,8 +29,8 @@ _PIECE = 65536
 class _Reader(io.RawIOBase):
     """The reading side of a socket; each read ends by the thread's deadline."""
 
-    def __init__(self, socket: Any, raw: Any) -> None:
-        self._socket = socket
+    def __init__(self, sock: Any, raw: Any) -> None:
+        self._socket = sock
         self._raw = raw
 
     def readable(self) -> bool:
@@ -55,6 +56,13 @@ class _Response(http.client.HTTPResponse):
         plain: Any = self.fp
         self.fp = io.BufferedReader(_Reader(sock, plain.detach()), _PIECE)
 
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
+            # http.client passes over 100 alone and would take a 103 for the reply.
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
+
 
 class _Timed:
     """What both connection classes add."""
@@ -62,15 +70,30 @@ class _Timed:
     response_class: Any = _Response
 
     def connect(self: Any) -> None:
-        left = seconds_left()
-        if left is not None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError as error:  # in the middle of the TLS handshake
+            raise exceptions.ConnectTimeoutError(self, "the handshake was not over in time") from error
+
+    def _new_conn(self: Any) -> socket.socket:
+        """What urllib3 opens a connection with; its own tries each address of a name for the whole time."""
+        try:
+            found = names.addresses(self.host.strip("[]"), self.port or 0, _connect_seconds())
+        except TimeoutError as error:
+            raise exceptions.ConnectTimeoutError(self, str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise exceptions.NewConnectionError(self, f"the name {self.host!r} cannot be resolved") from error
+        failure: Exception | None = None
+        for address in found:
             try:
-                names.addresses(self.host.strip("[]"), self.port or 0, min(left, CONNECT_SECONDS))
-            except TimeoutError as error:
-                raise exceptions.ConnectTimeoutError(self, str(error)) from error
-            except (OSError, UnicodeError) as error:
-                raise exceptions.NewConnectionError(self, f"the name {self.host!r} cannot be resolved") from error
-        super().connect()  # type: ignore[misc]
+                made = socket.create_connection((address, self.port), timeout=_connect_seconds())
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return made
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise exceptions.ConnectTimeoutError(self, "the connection was not open in time") from failure
+        raise exceptions.NewConnectionError(self, f"no connection: {failure}") from failure
 
     def send(self: Any, data: Any) -> None:
         if self.sock is None:
@@ -86,6 +109,11 @@ class _Timed:
                     raise TimeoutError("the deadline passed")
                 self.sock.settimeout(left)
             self.sock.sendall(view[start : start + WRITE_BYTES])
+
+
+def _connect_seconds() -> float:
+    left = seconds_left()
+    return CONNECT_SECONDS if left is None else max(min(left, CONNECT_SECONDS), 0.001)
 
 
 class _PlainConnection(_Timed, HTTPConnection):

@@ -26,10 +26,8 @@ _ESCAPES = ((rb"\/", b"/"), (rb"\u003d", b"="), (rb"\u003D", b"="), (rb"\u002b",
 
 def read(chunks: Iterable[bytes]) -> tuple[bytes, list[bytes]]:
     """
-    The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them.
-
-    Raises:
-        ValueError: such a string is no base64.
+    The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them; of a string that is no
+    base64, what stood before the fault.
     """
     skeleton = bytearray()
     blobs: list[bytes] = []
@@ -83,6 +81,7 @@ class _Blob:
         self._raw = bytearray()  # characters not yet decoded
         self._out = io.BytesIO()
         self._decode: Callable[[bytes], bytes] | None = None
+        self._broken = False
 
     def feed(self, text: bytes) -> None:
         self._raw += text
@@ -114,8 +113,11 @@ class _Blob:
             for escape, plain in _ESCAPES:
                 raw = raw.replace(escape, plain)
         usable = len(raw) if final else len(raw) - len(raw) % 4
-        if usable and decode:
-            self._out.write(decode(bytes(raw[:usable])))
+        if usable and decode and not self._broken:
+            try:
+                self._out.write(decode(bytes(raw[:usable])))
+            except ValueError:
+                self._broken = True
         self._raw = bytearray(raw[usable:]) + held
 
 

@@ -186,7 +186,7 @@ class Downloader:
         self.allow_private_hosts = allow_private_hosts
         self.resolve = resolve
         self._trusted = frozenset(trusted)
-        self._open: Handle[tuple[Any, Transport]] = Handle(self._opened, lambda opened: opened[0].close())
+        self._open: Handle[tuple[Any, Transport]] = Handle(self._opened, lambda opened: opened[1].close())
 
     def trusts(self, host: str, port: int) -> bool:
         return (host.lower().rstrip("."), port) in self._trusted

@@ -198,17 +198,15 @@ class GenaiDoor:
                     client.models.generate_content(model=name, contents="-", config=config)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
-        except exceptions.TransportError as error:
-            wire = WireError(f"signing in: {error}", sent=False, timed_out=deadline.left() <= 0)
-            raise failure_of(asked, wire, deadline) from error
-        except (exceptions.GoogleAuthError, AttributeError) as error:
-            if isinstance(error, AttributeError) and replies:
-                raise
+        except _SignInError as failed:
+            cause = failed.error
+            if isinstance(cause, exceptions.TransportError):
+                broken = WireError(f"signing in: {cause}", sent=False, timed_out=deadline.left() <= 0)
+                raise failure_of(asked, broken, deadline) from cause
+            said = asked.redact(f"{type(cause).__name__}: {str(cause)[:200]}")
             raise errors.AuthenticationError(
-                f"{asked.provider}: signing in to Vertex AI failed ({type(error).__name__}: {str(error)[:200]})",
-                provider=asked.provider,
-                model=asked.model,
-            ) from error
+                f"{asked.provider}: signing in to Vertex AI failed ({said})", provider=asked.provider, model=asked.model
+            ) from cause
         return replies[0]
 
     def checked_model(self, model: str) -> str:
@@ -235,6 +233,12 @@ class GenaiDoor:
         try:
             if not held.valid:
                 held.refresh(_SignIn(opened.lease, deadline))
+            settings.optional_credential(getattr(held, "token", None), what="the token of Vertex AI")
+        except WireError:
+            raise
+        except Exception as error:
+            # What a token endpoint sends, and whose credentials these are, is not in our hands.
+            raise _SignInError(error) from error
         finally:
             opened.signing_in.release()
 
@@ -268,7 +272,7 @@ class GenaiDoor:
             access = (
                 {"api_key": found.api_key.reveal()}
                 if found.api_key
-                else {"project": found.project, "location": found.location, "credentials": found.credentials}
+                else {"project": found.project, "location": found.location, "credentials": _bare(found.credentials)}
             )
             return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
         key = found.api_key.reveal() if found.api_key else ""
@@ -287,6 +291,28 @@ class _Open:
     def close(self) -> None:
         self.client.close()
         self.lease.close()
+
+
+class _SignInError(Exception):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _bare(held: Any) -> Any:
+    """Credentials that never refresh themselves: the SDK would, without our deadline, for a token that lives shortly."""
+    from google.auth.credentials import Credentials
+
+    class Bare(Credentials):  # type: ignore[misc]
+        token = property(lambda self: held.token, lambda self, value: None)
+        expired = property(lambda self: False)
+        valid = property(lambda self: True)
+        quota_project_id = property(lambda self: getattr(held, "quota_project_id", None))
+
+        def refresh(self, request: Any) -> None:
+            """The door does it."""
+
+    return Bare()
 
 
 class _Token(Secret):

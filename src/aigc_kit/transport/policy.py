@@ -58,13 +58,17 @@ class Policy:
             ProviderError, StorageError: the last failure, when it may not be repeated or the time or the number is spent.
         """
         deadline = deadline or Deadline.after(self.timeout)
-        tries = 0
+        tries, ran = 0, False
         while True:
             tries += 1
             try:
                 return attempt(deadline), tries
             except (ProviderError, StorageError) as error:
                 error.tries = tries
+                if isinstance(error, ProviderError):
+                    ran = ran or error.billed != "no"
+                    if ran and error.billed == "no":  # this try was not, but one before it may have been
+                        error.billed = "unknown"
                 asked = error.retry_after
                 wait = back_off(tries) if asked is None else asked
                 if tries > self.max_retries or not self.may_repeat(error) or wait >= deadline.left():

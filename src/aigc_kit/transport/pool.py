@@ -43,7 +43,10 @@ class WireError(Exception):
     The exchange failed below HTTP.
 
     ``sent``: whether the vendor may have received the request. ``timed_out``: whether the deadline was the cause.
+    ``came``: the bytes of the body that had come.
     """
+
+    came = b""
 
     def __init__(self, detail: str, *, sent: bool, timed_out: bool = False, too_large: bool = False) -> None:
         super().__init__(detail)
@@ -146,10 +149,17 @@ class Reply:
     ``headers`` has lower-case names; of a repeated header the last value. Exhaust or close it.
     """
 
-    __slots__ = ("_core", "_source", "_stream", "headers", "status")
+    __slots__ = ("_core", "_ended", "_source", "_stream", "headers", "status")
 
-    def __init__(self, core: Any, status: int, headers: dict[str, str], stream: Any) -> None:
+    def __init__(
+        self, core: Any, status: int, headers: dict[str, str], stream: Any, ended: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Args:
+            ended: called once, when the reply is closed.
+        """
         self._core = core
+        self._ended: Callable[[], None] | None = ended
         self.status = status
         self.headers = headers
         self._stream = stream
@@ -179,9 +189,14 @@ class Reply:
 
     def read(self, deadline: Deadline, *, limit: int = MAX_REPLY_BYTES) -> bytes:
         """The whole body; the connection goes back to the pool."""
+        pieces: list[bytes] = []
         try:
             with deadline_of(deadline):
-                return b"".join(self.chunks(limit=limit))
+                pieces.extend(self.chunks(limit=limit))
+            return b"".join(pieces)
+        except WireError as error:
+            error.came = b"" if error.too_large else b"".join(pieces)
+            raise
         finally:
             self.close()
 
@@ -208,6 +223,10 @@ class Reply:
         except Exception as error:
             if not isinstance(error, _failures(self._core)):
                 raise
+        finally:
+            ended, self._ended = self._ended, None
+            if ended is not None:
+                ended()
 
     def _raw(self) -> Iterator[bytes]:
         if self._source is None:
@@ -342,6 +361,9 @@ class Transport:
         self._httpx = httpx
         self._core = core
         self._pool = pool
+        self._running = 0
+        self._closing = False
+        self._lock = threading.Lock()
 
     def handle_request(self, request: Any) -> Any:
         reply = self.send(request)
@@ -363,15 +385,32 @@ class Transport:
             content=request.stream,
             extensions=request.extensions,
         )
+        with self._lock:
+            self._running += 1
         try:
             response = self._pool.handle_request(core_request)
-        except _failures(self._core) as error:
-            raise _wire_error(self._core, error, sent=True) from error
+        except BaseException as error:
+            self._ended()
+            if isinstance(error, _failures(self._core)):
+                raise _wire_error(self._core, error, sent=True) from error
+            raise
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(self._core, response.status, headers, response.stream)
+        return Reply(self._core, response.status, headers, response.stream, self._ended)
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._running -= 1
+            idle = self._closing and self._running == 0
+        if idle:
+            self._pool.close()
 
     def close(self) -> None:
-        self._pool.close()
+        """Close the connections, or let the last call that runs close them: it may be paid for."""
+        with self._lock:
+            self._closing = True
+            idle = self._running == 0
+        if idle:
+            self._pool.close()
 
     def __enter__(self) -> Transport:
         return self
@@ -389,6 +428,7 @@ def flavor_of(distribution: str) -> str:
 @dataclass
 class _Shared:
     client: Any
+    transports: list[Transport]
     users: int = 0
 
 
@@ -422,7 +462,7 @@ class Lease:
         with _lock:
             shared = _shared.get(self._key)
             if shared is None:
-                shared = _shared[self._key] = _Shared(_make_client(flavor, reuse))
+                shared = _shared[self._key] = _Shared(*_make_client(flavor, reuse))
             shared.users += 1
         self.client = shared.client
         self._open = True
@@ -438,10 +478,12 @@ class Lease:
             shared.users -= 1
             if shared.users == 0:
                 del _shared[self._key]
-                shared.client.close()
+                for transport in shared.transports:
+                    transport.close()
 
 
-def _make_client(flavor: str, reuse: bool) -> Any:
+def _make_client(flavor: str, reuse: bool) -> tuple[Any, list[Transport]]:
+    """A client that is never closed itself, for SDKs close what they are given, and the transports under it."""
     with importing():
         httpx = import_module(flavor)
         core = import_module(flavor.replace("httpx", "httpcore"))
@@ -457,14 +499,17 @@ def _make_client(flavor: str, reuse: bool) -> Any:
         pattern: proxy and Transport(httpx, core, _proxy_pool(httpx, core, proxy, limits))
         for pattern, proxy in proxies().items()
     }
-    return httpx.Client(
-        transport=Transport(httpx, core, core.ConnectionPool(**limits)),
+    kept = type("Client", (httpx.Client,), {"close": lambda self: None})
+    direct = Transport(httpx, core, core.ConnectionPool(**limits))
+    client = kept(
+        transport=direct,
         mounts=mounts,
         timeout=None,
         follow_redirects=False,
         headers={"accept-encoding": "identity"},
         trust_env=False,
     )
+    return client, [direct, *(mount for mount in mounts.values() if isinstance(mount, Transport))]
 
 
 def ssl_context(flavor: str) -> Any:

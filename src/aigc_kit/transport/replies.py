@@ -130,7 +130,13 @@ def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[st
     return verdict.kind(f"{asked.provider} answered {said}: {message}{hint}", **details)
 
 
+_MAY_HAVE_RUN = frozenset({408, 409, 425, 499})
+"""Refusals that a request may meet which is running, or has run, already."""
+
+
 def _billed(kind: type[ProviderError], status: int) -> Billed:
+    if status in _MAY_HAVE_RUN:
+        return "unknown"
     if issubclass(kind, (errors.ServerError, errors.InvalidReplyError)) or not 400 <= status < 500:
         return "no" if issubclass(kind, (errors.ContentFilterError, errors.RateLimitError)) else "unknown"
     return "no"
@@ -240,7 +246,7 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
-    return number if 0 <= number < 1e9 else None
+    return min(number, 1e9) if number >= 0 else None
 
 
 def failure_of(
@@ -271,9 +277,14 @@ def failure_of(
     return errors.ConnectionFailedError(f"{asked.provider} {what} ({detail})", retryable=True, billed=billed, **context)
 
 
+def whole_json(raw: bytes) -> bool:
+    """Whether these bytes are a whole JSON object, though the connection was cut behind them."""
+    return raw[:1] == b"{" and isinstance(_decoded(raw), dict)
+
+
 def body_of(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
     """
-    The bytes of a successful reply.
+    The bytes of a successful reply; of one that was cut, when its JSON is whole.
 
     Raises:
         ProviderError: the reply is no success, or it could not be read to its end.
@@ -285,10 +296,12 @@ def body_of(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
     except WireError as error:
         if reply.status != 200:
             raise error_of(asked, reply.status, reply.headers, b"") from error
+        if whole_json(error.came):
+            return error.came
         raise failure_of(asked, error, deadline, reply.headers) from error
 
 
-def json_of(asked: Asked, raw: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+def json_of(asked: Asked, raw: bytes, headers: Mapping[str, str], *, paid_in: str = "") -> dict[str, Any]:
     """
     The JSON object of a successful reply.
 
@@ -304,7 +317,7 @@ def json_of(asked: Asked, raw: bytes, headers: Mapping[str, str]) -> dict[str, A
             provider=asked.provider, model=asked.model, request_id=request_id_of(headers), status_code=200,
             billed="unknown",
         )  # fmt: skip
-    return checked_object(asked, body, headers)
+    return checked_object(asked, body, headers, paid_in=paid_in)
 
 
 _BROKEN = object()
@@ -318,8 +331,15 @@ def _decoded(raw: bytes) -> Any:
         return _BROKEN
 
 
-def checked_object(asked: Asked, body: Any, headers: Mapping[str, str]) -> dict[str, Any]:
-    """``body`` when it is a JSON object without an error in it."""
+def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_in: str = "") -> dict[str, Any]:
+    """
+    ``body`` when it is a JSON object without an error in it.
+
+    Args:
+        paid_in: the field of what was paid for; where it has something, an error beside it does not throw that away.
+    """
+    if paid_in and isinstance(body, dict) and body.get(paid_in):
+        return body
     if isinstance(body, list) and body and isinstance(body[0], dict) and body[0].get("error"):
         body = body[0]
     if isinstance(body, dict) and body.get("error"):
