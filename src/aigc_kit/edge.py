@@ -6,12 +6,13 @@ import contextlib
 import functools
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from aigc_kit.errors import AIGCError
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
 from aigc_kit.settings import Secret
+from aigc_kit.transport.pool import sends
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,14 +25,16 @@ _HELD = frozenset({
 """Packages whose frames hold keys, headers and bodies while a call runs."""
 
 
-def masked(value: Any, name: str = "") -> Any:
+def masked(value: Any, name: str = "", depth: int = 0) -> Any:
     """The value with the credentials in it masked, told by their names; ``name`` is its own."""
     if isinstance(value, str):
         return Secret(value) if _SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name) else value
-    if isinstance(value, Mapping):
-        return {key: masked(inner, str(key)) for key, inner in value.items()}
+    if depth > 4:  # options are not that deep; what is, may be a circle
+        return value
+    if isinstance(value, dict):
+        return {key: masked(inner, str(key), depth + 1) for key, inner in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(masked(inner) for inner in value)
+        return type(value)(masked(inner, depth=depth + 1) for inner in value)
     return value
 
 
@@ -109,9 +112,20 @@ def _without_trace(constructor: F) -> F:
         except BaseException as error:
             del args, options
             forget_locals(error)
-            raise
+            if isinstance(error, AIGCError) or not isinstance(error, Exception):
+                raise
+            raise ConfigurationError(
+                f"{type(self).__name__} cannot be made of these options: {_said(error)}"
+            ) from error
 
     return cast(F, made)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    except Exception:  # noqa: BLE001 - an object of the application that cannot be shown
+        return type(error).__name__
 
 
 def public(method: F) -> F:
@@ -119,14 +133,22 @@ def public(method: F) -> F:
 
     @functools.wraps(method)
     def called(self: Client, /, *args: Any, **kwargs: Any) -> Any:
+        before = sends()
         try:
             return method(self, *args, **kwargs)
         except BaseException as error:
             del args, kwargs
+            forget_locals(error)
             if isinstance(error, AIGCError):
                 self.completed(error)
-            forget_locals(error)
-            raise
+                raise
+            own = self._own_provider and isinstance(error, Exception)
+            if not own or getattr(error, "from_tool", False):  # the application's own provider or tool raised it
+                raise
+            failure: AIGCError = InvalidInputError(f"the call cannot be made of this: {_said(error)}")
+            if sends() > before:
+                failure = InvalidReplyError(f"the reply cannot be read: {_said(error)}", billed="unknown")
+            raise self.completed(failure) from error
 
     return cast(F, called)
 

@@ -16,7 +16,7 @@ from aigc_kit.chat.stream import Assembler, cut_off
 from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.transport import sse
-from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.policy import Policy, checked_headers
 from aigc_kit.transport.pool import DRAIN_SECONDS, Deadline, Reply, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
 
@@ -114,17 +114,14 @@ class Call:
         extra_body, headers = given.pop("extra_body", None), given.pop("extra_headers", None)
         if extra_body is not None and not isinstance(extra_body, Mapping):
             raise InvalidInputError(f"extra_body must be a dict, got {type(extra_body).__name__}")
-        if headers is not None and not (
-            isinstance(headers, Mapping) and all(isinstance(k, str) and isinstance(v, str) for k, v in headers.items())
-        ):
-            raise InvalidInputError("extra_headers must map names to texts")
+        headers = checked_headers(headers)
         name = given.pop("model", None) or model
         if not isinstance(name, str):
             raise InvalidInputError(f"model must be a str, got {type(name).__name__}")
         call = cls(
             history.checked(messages), name, provider, own, history.checked_tools(given.pop("tools", None)),
             given.pop("tool_choice", None), Format.read(given.pop("response_format", None)),
-            extra_body=dict(extra_body or {}), headers=dict(headers) if headers else None,
+            extra_body=dict(extra_body or {}), headers=headers or None,
         )  # fmt: skip
         history.chosen_tool(call.tool_choice)
         for parameter in _PARAMETERS:

@@ -339,7 +339,9 @@ class ChatStream(Iterator[ChatChunk]):
         except BaseException as error:
             self.close()
             forget_locals(error)
-            raise
+            if isinstance(error, AIGCError) or not isinstance(error, Exception) or self._feeds:
+                raise
+            raise cut_off(self._assembler, f"it cannot be read: {type(error).__name__}") from error
         if self._feeds:
             _take(self._assembler, chunk)
         return chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -91,6 +92,8 @@ def _outcome(name: str, arguments: str, known: set[str], execute: ToolExecutor, 
         return as_text(execute(name, arguments)), ""
     except Exception as error:
         if on_error == "raise":
+            with contextlib.suppress(AttributeError):
+                error.from_tool = True  # type: ignore[attr-defined]  # the edge lets it out as it is
             raise
         # Whatever a tool raises is news for the model, not the end of the conversation.
         detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -20,7 +20,7 @@ from aigc_kit.transport import blobs, codes, sniff
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, decode_base64, merged
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
-from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.policy import Policy, checked_headers
 from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of, whole_json
 
@@ -141,7 +141,7 @@ class GeminiImageProvider(Remade, ImageProvider):
             paid=True,
             retry_ambiguous=bool(options.pop("retry_ambiguous", False)),
         )
-        headers = options.pop("extra_headers", None)
+        headers = checked_headers(options.pop("extra_headers", None))
         ratio, tier, warnings = sizes.fit_gemini(sizes.parse(size), canvas, policy=policy)
         deadline = Deadline.after(run.timeout)
         pictures = [] if given is None else self._references(given, canvas, model, deadline)

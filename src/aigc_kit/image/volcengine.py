@@ -21,7 +21,7 @@ from aigc_kit.transport import codes, sse
 from aigc_kit.transport.download import Downloader, is_plainly_private
 from aigc_kit.transport.encoding import decode_base64
 from aigc_kit.transport.http import HttpDoor
-from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.policy import Policy, checked_headers
 from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
 from aigc_kit.transport.replies import (
     Asked,
@@ -142,7 +142,7 @@ class VolcengineProvider(Remade, ImageProvider):
         family = sizes.family_of(model, options.pop("family", self.family))
         policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
         run = self._per_call(options)
-        headers = _text_map(options.pop("extra_headers", None))
+        headers = checked_headers(options.pop("extra_headers", None))
         watermark = options.pop("watermark", self.watermark)
         sent_size, warnings = sizes.fit_seedream(sizes.parse(size), family, policy=policy)
         deadline = Deadline.after(run.timeout)
@@ -200,14 +200,6 @@ def _is_public(url: str) -> bool:
         return False
     where = origin(url)
     return where is not None and not is_plainly_private(where[0])
-
-
-def _text_map(value: Any) -> Mapping[str, str] | None:
-    if value is None:
-        return None
-    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
-        raise ConfigurationError("extra_headers must map names to texts")
-    return value
 
 
 def to_body(

@@ -21,7 +21,15 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from aigc_kit.transport import names
-from aigc_kit.transport.pool import CONNECT_SECONDS, MAX_REPLY_BYTES, WRITE_BYTES, WireError, inflate, seconds_left
+from aigc_kit.transport.pool import (
+    CONNECT_SECONDS,
+    MAX_REPLY_BYTES,
+    WRITE_BYTES,
+    WireError,
+    count_send,
+    inflate,
+    seconds_left,
+)
 
 _PIECE = 65536
 
@@ -161,6 +169,7 @@ class Sender:
         if left is not None and left <= 0:
             raise WireError("the deadline passed", sent=False, timed_out=True)
         timeout = urllib3.Timeout(connect=min(left or CONNECT_SECONDS, CONNECT_SECONDS), read=left)
+        count_send()
         try:
             reply = manager.connection_from_url(url).urlopen(
                 request.method, target, body=request.body, headers=dict(request.headers), retries=False, redirect=False,

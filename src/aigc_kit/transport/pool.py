@@ -90,6 +90,7 @@ class _Thread(threading.local):
     deadline: float | None = None
     slot: list[Reply] | None = None
     headers: HeaderRule | None = None
+    sends: int = 0
 
 
 _thread = _Thread()
@@ -120,6 +121,16 @@ def capture(deadline: Deadline, headers: HeaderRule | None = None) -> Iterator[l
         raise
     finally:
         _thread.slot = _thread.headers = None
+
+
+def sends() -> int:
+    """How many requests this thread has begun to send."""
+    return _thread.sends
+
+
+def count_send() -> None:
+    """This thread begins to send a request."""
+    _thread.sends += 1
 
 
 def seconds_left() -> float | None:
@@ -385,6 +396,7 @@ class Transport:
             content=request.stream,
             extensions=request.extensions,
         )
+        count_send()
         with self._lock:
             self._running += 1
         try:
