@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from aigc_kit import settings
@@ -58,6 +57,8 @@ def _ensure_registered() -> None:
         _registry.update(dict.fromkeys(compat_providers, "aigc_kit.chat.openai_compat:OpenAICompatProvider"))
         _registry.update(dict.fromkeys(("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"))
         _registry["bedrock"] = "aigc_kit.chat.bedrock:BedrockProvider"
+        from importlib.metadata import entry_points
+
         for point in entry_points(group=ENTRY_POINTS):
             _registry.setdefault(point.name.lower(), point.value)
 

@@ -407,7 +407,7 @@ class _Events:
     def __init__(self, assembler: Assembler, asked: Asked) -> None:
         self._assembler = assembler
         self._asked = asked
-        self._segments: list[dict[str, str]] = []
+        self._segments: list[tuple[list[str], str]] = []  # texts in pieces, and the signature behind them
         self._block: dict[str, Any] = {}
         self._partial: _PartialCall | None = None
 
@@ -457,9 +457,13 @@ class _Events:
 
     def end(self) -> None:
         assembler = self._assembler
-        signed = [segment for segment in self._segments if segment.get("thought_signature")]
+        signed = [signature for _, signature in self._segments if signature]
         if signed:
-            own = {"thought_signature": signed[-1]["thought_signature"], "parts": self._segments}
+            parts = [
+                {"text": "".join(texts), **({"thought_signature": signature} if signature else {})}
+                for texts, signature in self._segments
+            ]
+            own = {"thought_signature": signed[-1], "parts": parts}
             assembler.message_extra = {"extra_content": {"google": own}}
         blocked = self._block.get("blockReason")
         if isinstance(blocked, str) and blocked and not assembler.finish_reason:
@@ -491,11 +495,10 @@ class _Events:
             if text:
                 assembler.content.append(text)
                 chunk.delta_content += text
-            last = self._segments[-1] if self._segments else None
-            if last is not None and not last.get("thought_signature") and not signature:
-                last["text"] += text
+            if self._segments and not self._segments[-1][1] and not signature:
+                self._segments[-1][0].append(text)
             elif text or signature:
-                self._segments.append({"text": text, **({"thought_signature": signature} if signature else {})})
+                self._segments.append(([text], signature))
 
     def _call(self, call: dict[str, Any], signature: str, chunk: ChatChunk) -> None:
         own: dict[str, Any] = {"thought_signature": signature} if signature else {}

@@ -91,7 +91,10 @@ class Assembler:
         extra: Mapping[str, Any] | None = None,
     ) -> ToolCallDelta:  # fmt: skip
         """Add a piece of a call; gives it back with the index, id and name that are sure."""
-        place = int(index) if isinstance(index, (int, str)) and re.fullmatch(r"[0-9]{1,6}", str(index)) else None
+        if type(index) is int and 0 <= index < 1_000_000:
+            place: int | None = index
+        else:
+            place = int(index) if isinstance(index, str) and re.fullmatch(r"[0-9]{1,6}", index) else None
         mark = id if isinstance(id, str) else ""
         word = name if isinstance(name, str) else ""
         text = arguments if isinstance(arguments, str) else ""

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, cast
 
 from aigc_kit import settings
@@ -63,6 +62,8 @@ def _ensure_registered() -> None:
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
         ):
             _registry.update(dict.fromkeys(names, home))
+        from importlib.metadata import entry_points
+
         for point in entry_points(group=ENTRY_POINTS):
             _registry.setdefault(point.name.lower(), point.value)
 

@@ -132,6 +132,10 @@ class _TlsConnection(_Timed, HTTPSConnection):
     pass
 
 
+_BLOCK = 1 << 20
+"""Bytes that urllib3 hands to ``send`` at once."""
+
+
 class _PlainPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _PlainConnection
 
@@ -150,7 +154,12 @@ class Sender:
             ca_file: path of the certificates to trust.
             proxies: scheme -> address; None are the machine's own.
         """
-        self._options: dict[str, Any] = {"num_pools": 16, "maxsize": pool_size, "ca_certs": ca_file}
+        self._options: dict[str, Any] = {
+            "num_pools": 16,
+            "blocksize": _BLOCK,
+            "maxsize": pool_size,
+            "ca_certs": ca_file,
+        }
         self._proxies = proxies
         self._managers: dict[str, Any] = {"": self._shaped(urllib3.PoolManager(**self._options))}
 
@@ -223,11 +232,10 @@ class _Body:
 
     def _raw(self) -> Iterator[bytes]:
         total = 0
-        # ``read1`` gives what is there; ``read`` would wait for a full buffer while a stream trickles.
-        read = getattr(self._reply, "read1", None) or self._reply.read
+        pieces = self._pieces()
         while True:
             try:
-                piece = read(_PIECE)
+                piece = next(pieces, b"")
             except (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
                 self._reply.close()
                 raise _wire_error(error) from error
@@ -238,6 +246,15 @@ class _Body:
             if total > MAX_REPLY_BYTES:
                 self._reply.close()
                 raise WireError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", sent=True, too_large=True)
+            yield piece
+
+    def _pieces(self) -> Iterator[bytes]:
+        if getattr(self._reply, "chunked", False):
+            yield from self._reply.stream(_PIECE, decode_content=False)  # each chunk as it comes
+            return
+        # ``read1`` gives what is there; ``read`` would wait for a full buffer while a stream trickles.
+        read = getattr(self._reply, "read1", None) or self._reply.read
+        while piece := read(_PIECE):
             yield piece
 
     def close(self) -> None:

@@ -1,0 +1,141 @@
+"""aigc-kit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from subjects.world import (
+    ARK_MODEL,
+    BEDROCK_MODEL,
+    BUCKET,
+    GEMINI_MODEL,
+    GEMINI_PICTURE_MODEL,
+    KEY,
+    PROMPT,
+    REGION,
+    World,
+)
+
+
+def _client(vendor: str, world: World) -> Any:
+    from aigc_kit import ChatClient
+
+    if vendor == "openai":
+        return ChatClient("openai", api_key=KEY, base_url=f"{world.http}/v1", model="gpt-6-luna")
+    if vendor == "gemini":
+        return ChatClient("gemini", api_key=KEY, base_url=world.http, model=GEMINI_MODEL)
+    return ChatClient(
+        "bedrock",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        region=REGION,
+        base_url=world.http,
+        model=BEDROCK_MODEL,
+    )
+
+
+def _call(vendor: str, world: World) -> Callable[[], str]:
+    client, messages, tools = _client(vendor, world), world.conversation(), world.openai_tools() or None
+
+    def call() -> str:
+        result = client.chat(messages, tools=tools)
+        assert result.finish_reason == "stop"
+        assert result.usage.total_tokens == 29
+        return result.content
+
+    return call
+
+
+def _stream(vendor: str, world: World) -> Callable[[], Iterator[str]]:
+    client, messages, tools = _client(vendor, world), world.conversation(), world.openai_tools() or None
+
+    def stream() -> Iterator[str]:
+        with client.chat_stream(messages, tools=tools) as chunks:
+            for chunk in chunks:
+                yield chunk.delta_content
+                for call in chunk.tool_calls:
+                    yield call.arguments
+            assert chunks.result.usage.prompt_tokens == 19
+
+    return stream
+
+
+def openai_call(world: World) -> Callable[[], str]:
+    return _call("openai", world)
+
+
+def gemini_call(world: World) -> Callable[[], str]:
+    return _call("gemini", world)
+
+
+def bedrock_call(world: World) -> Callable[[], str]:
+    return _call("bedrock", world)
+
+
+def openai_stream(world: World) -> Callable[[], Iterator[str]]:
+    return _stream("openai", world)
+
+
+def gemini_stream(world: World) -> Callable[[], Iterator[str]]:
+    return _stream("gemini", world)
+
+
+def bedrock_stream(world: World) -> Callable[[], Iterator[str]]:
+    return _stream("bedrock", world)
+
+
+def gemini_picture(world: World) -> Callable[[], bytes]:
+    from aigc_kit import ImageClient
+
+    client = ImageClient("gemini", api_key=KEY, base_url=world.http, model=GEMINI_PICTURE_MODEL)
+    return lambda: client.text_to_image(PROMPT).data
+
+
+def _storage(world: World) -> Any:
+    from aigc_kit.storage import S3Storage
+
+    return S3Storage(BUCKET, endpoint_url=world.https, region=REGION, access_key_id=KEY, secret_access_key=KEY)
+
+
+def gemini_picture_stored(world: World) -> Callable[[], bytes]:
+    from aigc_kit import ImageClient
+
+    client = ImageClient(
+        "gemini", api_key=KEY, base_url=world.http, model=GEMINI_PICTURE_MODEL, storage=_storage(world)
+    )
+
+    def draw() -> bytes:
+        result = client.text_to_image(PROMPT)
+        assert result.url.startswith(world.https)
+        return result.data
+
+    return draw
+
+
+def gemini_references(world: World) -> Callable[[], bytes]:
+    from upstream import noise
+
+    from aigc_kit import ImageClient
+
+    client = ImageClient("gemini", api_key=KEY, base_url=world.http, model=GEMINI_PICTURE_MODEL)
+    references = [noise(300)] * world.references
+    return lambda: client.image_to_image(PROMPT, reference_images=references).data
+
+
+def ark_picture(world: World) -> Callable[[], bytes]:
+    """Fetched to be kept, in a store that costs nothing."""
+    from aigc_kit import ImageClient
+    from aigc_kit.storage import Storage, StoredObject
+
+    class Memory(Storage):
+        def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+            return StoredObject(f"memory:{key}", key, len(data), content_type)
+
+        def exists(self, key: str) -> StoredObject | None:
+            return None
+
+    client = ImageClient(
+        "volcengine", api_key=KEY, base_url=f"{world.http}/api/v3", model=ARK_MODEL, storage=Memory(), keep_urls=True
+    )
+    return lambda: client.text_to_image(PROMPT, size="2048x2048").data
