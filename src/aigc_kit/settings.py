@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from aigc_kit.errors import ConfigurationError, MissingCredentialError
+from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 
 LONGEST = 1e7
 """Seconds of the longest timeout, four months; the clocks of sockets and locks end not far behind it."""
@@ -69,7 +70,50 @@ def variable(*names: str) -> str:
 
 def option(explicit: str | None, *names: str, default: str = "") -> str:
     """An option as given, else from the first variable that is set, else ``default``."""
-    return explicit if explicit is not None else variable(*names) or default
+    return text(explicit, "an option") if explicit is not None else variable(*names) or default
+
+
+def text(value: Any, name: str) -> Any:
+    """
+    Raises:
+        ConfigurationError: neither None nor a printable text.
+    """
+    if value is not None and (not isinstance(value, str) or not value.isprintable()):
+        raise ConfigurationError(f"{name} must be a printable text, got {spelled(value)}")
+    return value
+
+
+def spelled(value: Any) -> str:
+    """The value as a message shows it: never too long, and never a failure of its own."""
+    try:
+        shown = repr(value)
+    except Exception:  # noqa: BLE001 - huge integers, deep lists, objects that cannot be shown
+        return f"a {type(value).__name__}"
+    return shown if len(shown) <= 200 else shown[:197] + "..."
+
+
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?|")
+
+
+def headers(value: Any) -> dict[str, str] | None:
+    """
+    Raises:
+        InvalidInputError: a name or a value that HTTP cannot carry.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidInputError(f"extra_headers must map names to texts, got {type(value).__name__}")
+    for name, content in value.items():
+        if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+            raise InvalidInputError(f"extra_headers has the name {spelled(name)}, which no header can have")
+        if name.lower() in _FRAMING:
+            raise InvalidInputError(f"extra_headers has {name!r}, which the HTTP library itself sets")
+        if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
+            raise InvalidInputError(f"extra_headers has a value for {name!r} that no header can carry")
+    return dict(value) or None
 
 
 def credential(explicit: str | Secret | None, *names: str, what: str) -> Secret:
@@ -120,11 +164,13 @@ def seconds(value: float | str | None, *names: str, default: float) -> float:
     given = value if value is not None else variable(*names) or default
     try:
         number = float(given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1.0
     if isinstance(given, bool) or not 0 < number <= LONGEST:
         source = "" if value is not None or not names else f" (from {' or '.join(names)})"
-        raise ConfigurationError(f"timeout must be seconds above 0 and at most {LONGEST:.0f}, got {given!r}{source}")
+        raise ConfigurationError(
+            f"timeout must be seconds above 0 and at most {LONGEST:.0f}, got {spelled(given)}{source}"
+        )
     return number
 
 
@@ -136,7 +182,7 @@ def whole_number(value: Any, *, name: str, minimum: int = 0) -> int:
         ConfigurationError: not a whole number of at least ``minimum``.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ConfigurationError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
+        raise ConfigurationError(f"{name} must be a whole number of at least {minimum}, got {spelled(value)}")
     return value
 
 
@@ -152,7 +198,7 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     address = option(explicit, *names, default=default).strip().rstrip("/")
     try:
         parts = urlsplit(address)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and (parts.port or 1)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and parts.port != 0
     except ValueError:
         good = False
     if not good or any(c.isspace() or ord(c) < 33 for c in address):

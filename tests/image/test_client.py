@@ -171,7 +171,9 @@ def test_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package publishes a provider."""
     point = importlib.metadata.EntryPoint("published", "tests.image.test_client:Painter", client.ENTRY_POINTS)
     lost = importlib.metadata.EntryPoint("lost", "no.such.module:X", client.ENTRY_POINTS)
-    monkeypatch.setattr(client, "entry_points", lambda group: [point, lost] if group == client.ENTRY_POINTS else [])
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [point, lost] if group == client.ENTRY_POINTS else []
+    )
     monkeypatch.setattr(client, "_registry", {})
     with ImageClient("published") as images:
         assert images.provider.name == "painter"

@@ -33,11 +33,12 @@ from aigc_kit.errors import (
     ProviderError,
     UnsupportedFeatureError,
 )
-from aigc_kit.settings import Secret
+from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport import aws
 from aigc_kit.transport.aws import AwsError, AwsSettings, BedrockDoor
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.encoding import camel
+from aigc_kit.transport.encoding import camel, decode_base64
+from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import DRAIN_SECONDS, Deadline, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, Verdict, error_from_body, failure_of
 
@@ -120,7 +121,7 @@ class BedrockProvider(Remade, ChatProvider):
         bearer = None
         if aws_access_key_id is None:
             bearer = settings.optional_credential(api_key, "AWS_BEARER_TOKEN_BEDROCK", what="Bedrock's api_key")
-        address = base_url or endpoint_url
+        address = base_url if base_url is not None else endpoint_url
         where = settings.option(region, "AWS_REGION", "AWS_DEFAULT_REGION")
         if not where and not profile and not settings.variable("AWS_PROFILE", "AWS_CONFIG_FILE"):
             raise ConfigurationError("bedrock needs region: pass it, e.g. region='us-east-1', or set AWS_REGION")
@@ -128,11 +129,11 @@ class BedrockProvider(Remade, ChatProvider):
         self._door = BedrockDoor(
             AwsSettings(
                 region=where,
-                endpoint_url=settings.base_url(address) if address else None,
+                endpoint_url=settings.base_url(address) if address is not None else None,
                 access_key_id=settings.optional_credential(aws_access_key_id, what="aws_access_key_id"),
                 secret_access_key=settings.optional_credential(aws_secret_access_key, what="aws_secret_access_key"),
                 session_token=settings.optional_credential(aws_session_token, what="aws_session_token"),
-                profile=profile,
+                profile=settings.text(profile, "profile"),
             ),
             bearer,
         )
@@ -349,6 +350,9 @@ def to_request(
     fields = {**fields, **extra, **call.extra_body}
     if fields:
         request["additionalModelRequestFields"] = fields
+    # botocore would write NaN, and fails in its own way over what is no JSON.
+    inputs = [block["toolUse"]["input"] for message in messages for block in message["content"] if "toolUse" in block]
+    to_json({"fields": {name: value for name, value in request.items() if name != "messages"}, "inputs": inputs})
     return request, warnings
 
 
@@ -414,7 +418,10 @@ def _assistant_blocks(turn: dict[str, Any], model: str) -> list[dict[str, Any]]:
         if not isinstance(thought, Mapping):
             continue
         if thought.get("type") == "redacted_thinking" and isinstance(thought.get("data"), str):
-            blocks.append({"reasoningContent": {"redactedContent": base64.b64decode(thought["data"])}})
+            try:
+                blocks.append({"reasoningContent": {"redactedContent": decode_base64(thought["data"])}})
+            except ValueError as error:
+                raise InvalidInputError(f"thinking_blocks has redacted thinking that is no base64: {error}") from None
         elif isinstance(thought.get("signature"), str) and thought["signature"]:
             inner = {"text": str(thought.get("thinking") or ""), "signature": thought["signature"]}
             blocks.append({"reasoningContent": {"reasoningText": inner}})
@@ -481,7 +488,7 @@ def _tools(
         choice = ":none" if choice in ("", ":auto") else choice
     if not specs:
         if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {call.tool_choice!r} needs tools")
+            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     if choice == ":none":
         if not in_history:
@@ -498,7 +505,7 @@ def _tools(
     if choice and _NO_CHOICE.fullmatch(call.model):
         if choice != ":auto":
             warnings.append(
-                warning("tool_choice", f"{call.model} takes no toolChoice; {call.tool_choice!r} was left out")
+                warning("tool_choice", f"{call.model} takes no toolChoice; {spelled(call.tool_choice)} was left out")
             )
     elif choice in (":required",) or (choice and not choice.startswith(":")):
         if _NO_FORCED.fullmatch(call.model):
@@ -559,7 +566,7 @@ def _thinking(
         return
     if not isinstance(wish, Mapping) or not isinstance(wish.get("type"), str):
         raise InvalidInputError(
-            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {wish!r}"
+            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {spelled(wish)}"
         )
     off, budget = wish["type"] == "disabled", wish.get("budget_tokens")
     if wish["type"] not in ("enabled", "disabled"):
@@ -581,7 +588,9 @@ def _thinking(
         if off:
             fields["thinking"] = {"type": "disabled"}
             return
-        tokens = max(int(budget or 4096), 1024)
+        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int)):
+            raise InvalidInputError(f"thinking's budget_tokens must be a whole number, got {spelled(budget)}")
+        tokens = max(budget or 4096, 1024)
         fields["thinking"] = {"type": "enabled", "budget_tokens": tokens}
         if inference.get("maxTokens", 0) <= tokens:
             inference["maxTokens"] = tokens + 4096

@@ -15,14 +15,14 @@ from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message, ToolCallDelta, Usage, count, warning
-from aigc_kit.chat.messages import arguments_object, chosen_tool, image_address, text_of
+from aigc_kit.chat.messages import arguments_object, chosen_tool, image_address, plain_json, text_of
 from aigc_kit.chat.pictures import picture_bytes
 from aigc_kit.chat.request import Call, CallOptions, sse_chunks
 from aigc_kit.chat.stream import Assembler, ChatStream, cut_off, settled
 from aigc_kit.chat.structured import with_instruction
 from aigc_kit.edge import Remade
 from aigc_kit.errors import ContentFilterError, InvalidInputError, UnsupportedFeatureError
-from aigc_kit.settings import Secret
+from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport import codes
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, merged
@@ -176,7 +176,7 @@ def to_body(
             generation["maxOutputTokens"] = extra.pop(name)
     _thinking(generation, extra, call.model, warnings)
     for name, value in extra.items():
-        if hasattr(value, "model_dump"):
+        if hasattr(value, "model_dump") and not isinstance(value, type):
             value = value.model_dump(mode="json", by_alias=True, exclude_none=True)
         if name in ("presence_penalty", "frequency_penalty") and not value:
             continue
@@ -275,7 +275,11 @@ def _model_parts(turn: dict[str, Any]) -> list[dict[str, Any]]:
     kept = _google(turn)
     segments = kept.get("parts")
     parts: list[dict[str, Any]] = []
-    if isinstance(segments, list) and "".join(str(segment.get("text", "")) for segment in segments) == text:
+    if (
+        isinstance(segments, list)
+        and all(isinstance(s, Mapping) and isinstance(s.get("text", ""), str) for s in segments)
+        and "".join(str(segment.get("text", "")) for segment in segments) == text
+    ):
         for segment in segments:
             signature = segment.get("thought_signature")
             if segment.get("text") or signature:
@@ -299,10 +303,7 @@ def _model_parts(turn: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _to_response(call: Mapping[str, Any], results: Mapping[str, str]) -> dict[str, Any]:
     text = results[call["id"]]
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
+    value = plain_json(text)
     # The API reads "$ref" inside of a response as a reference of its own.
     response = value if isinstance(value, dict) and '"$ref"' not in text else {"output": text}
     mark = {"id": call["id"]} if _google(call).get("id") == call["id"] else {}
@@ -325,7 +326,7 @@ def _tools(body: dict[str, Any], call: Call) -> None:
     choice = chosen_tool(call.tool_choice)
     if not call.tools:
         if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {call.tool_choice!r} needs tools")
+            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     declarations: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
@@ -357,14 +358,20 @@ def _thinking(generation: dict[str, Any], extra: dict[str, Any], model: str, war
     wish, effort = extra.pop("thinking", None), extra.pop("reasoning_effort", None)
     config = extra.pop("thinking_config", None)
     if config is not None:
-        plain = config.model_dump(mode="json", exclude_none=True) if hasattr(config, "model_dump") else config
+        plain = (
+            config.model_dump(mode="json", exclude_none=True)
+            if hasattr(config, "model_dump") and not isinstance(config, type)
+            else config
+        )
+        if not isinstance(plain, Mapping) or not all(isinstance(name, str) for name in plain):
+            raise InvalidInputError("thinking_config must be a dict of the SDK's fields")
         generation["thinkingConfig"] = {camel(name): value for name, value in plain.items()}
         return
     if wish is None and effort is None:
         return
     if wish is not None and (not isinstance(wish, Mapping) or not isinstance(wish.get("type"), str)):
         raise InvalidInputError(
-            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {wish!r}"
+            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {spelled(wish)}"
         )
     off = (wish or {}).get("type") == "disabled" or (wish is None and effort == "none")
     budget = (wish or {}).get("budget_tokens")
@@ -537,7 +544,8 @@ class _Events:
 class _PartialCall:
     """Arguments that come member by member: ``{"jsonPath": "$.a.b[0]", "stringValue": "...", "willContinue": true}``."""
 
-    _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]")
+    _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,4})\]|\['((?:[^'\\]|\\.)*)'\]")
+    _MOST_STEPS = 100
     _VALUES = ("stringValue", "numberValue", "boolValue", "nullValue")
 
     def __init__(self, index: int) -> None:
@@ -549,7 +557,7 @@ class _PartialCall:
             int(at) if at else name or quoted for name, at, quoted in self._STEP.findall(str(piece.get("jsonPath", "")))
         ]
         kind = next((kind for kind in self._VALUES if kind in piece), None)
-        if not steps or kind is None:
+        if len(steps) > self._MOST_STEPS or not steps or kind is None:
             return
         value = None if kind == "nullValue" else piece[kind]
         holder: Any = self.value

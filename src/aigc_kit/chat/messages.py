@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aigc_kit.errors import InvalidInputError
+from aigc_kit.settings import spelled
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -35,7 +36,7 @@ def _checked(message: Any, place: int) -> dict[str, Any]:
         raise InvalidInputError(f"{where} must be a dict with 'role' and 'content', got {type(message).__name__}")
     role, content = message.get("role"), message.get("content")
     if role not in ROLES:
-        raise InvalidInputError(f"{where} has role {role!r}; expected one of {', '.join(ROLES)}")
+        raise InvalidInputError(f"{where} has role {spelled(role)}; expected one of {', '.join(ROLES)}")
     if isinstance(content, (list, tuple)):
         for part in content:
             _check_part(part, where)
@@ -46,7 +47,7 @@ def _checked(message: Any, place: int) -> dict[str, Any]:
     if content is None and role != "assistant":
         raise InvalidInputError(f"{where} ({role}) has no content")
     if isinstance(content, str):
-        _check_text(content, where)
+        check_text(content, where)
     calls = message.get("tool_calls")
     if calls is not None:
         if role != "assistant" or not isinstance(calls, (list, tuple)):
@@ -55,17 +56,20 @@ def _checked(message: Any, place: int) -> dict[str, Any]:
             _check_call(call, where)
     if role == "tool" and not (isinstance(message.get("tool_call_id"), str) and message["tool_call_id"]):
         raise InvalidInputError(f"{where} (tool) needs tool_call_id, the id of the call it answers")
+    for name in ("name", "tool_call_id"):
+        if isinstance(message.get(name), str):
+            check_text(message[name], where)
     return dict(message)
 
 
 def _check_part(part: Any, where: str) -> None:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if not isinstance(kind, str):
-        raise InvalidInputError(f"{where} has a part that is no dict with 'type': {str(part)[:60]!r}")
+        raise InvalidInputError(f"{where} has a part that is no dict with 'type': {spelled(part)[:60]}")
     if kind in ("text", "refusal"):
         if not isinstance(part.get(kind), str):
             raise InvalidInputError(f"{where} has a {kind} part without a text")
-        _check_text(part[kind], where)
+        check_text(part[kind], where)
     elif kind == "image_url":
         image = part.get("image_url")
         url = image.get("url") if isinstance(image, Mapping) else image
@@ -88,9 +92,12 @@ def _check_call(call: Any, where: str) -> None:
             f"{where} has a tool call that is not"
             " {'id': ..., 'type': 'function', 'function': {'name': ..., 'arguments': '<JSON>'}}"
         )
+    arguments = function.get("arguments", "")
+    for text in (call["id"], function["name"], arguments if isinstance(arguments, str) else ""):
+        check_text(text, where)
 
 
-def _check_text(text: str, where: str) -> None:
+def check_text(text: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -140,7 +147,10 @@ def arguments_text(value: Any) -> str:
     """Arguments of a call as JSON text; ``{}`` for none."""
     if isinstance(value, str):
         return value if value.strip() else "{}"
-    return json.dumps(value if value is not None else {}, ensure_ascii=False)
+    try:
+        return json.dumps(dict(value) if value is not None else {}, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"the arguments of a tool call are no JSON: {str(error)[:200]}") from None
 
 
 def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
@@ -148,11 +158,18 @@ def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     text = arguments_text(value)
+    found = plain_json(text)
+    return {field: text} if found is None else found if isinstance(found, dict) else {field: found}
+
+
+def plain_json(text: str) -> Any:
+    """The value of JSON text, or None when it is none, has infinite numbers, or is too deep to be written again."""
     try:
-        found = json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
-        return {field: text}
-    return found if isinstance(found, dict) else {field: found}
+        return None
+    return value
 
 
 def image_address(part: Mapping[str, Any]) -> str:
@@ -208,5 +225,5 @@ def chosen_tool(choice: Any) -> str:
     if isinstance(name, str) and name:
         return name
     raise InvalidInputError(
-        f"tool_choice must be 'auto', 'none', 'required' or {{'type': 'function', 'function': {{'name': ...}}}}, got {choice!r}"
+        f"tool_choice must be 'auto', 'none', 'required' or {{'type': 'function', 'function': {{'name': ...}}}}, got {spelled(choice)}"
     )

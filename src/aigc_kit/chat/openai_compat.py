@@ -17,7 +17,7 @@ from aigc_kit.chat.structured import Format, with_instruction
 from aigc_kit.chat.vendors import ALIASES, VENDORS, Vendor
 from aigc_kit.edge import Remade
 from aigc_kit.errors import ConfigurationError, ContentFilterError, InvalidInputError, UnsupportedFeatureError
-from aigc_kit.settings import Secret
+from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError
 from aigc_kit.transport.openai_sdk import OpenAIDoor
@@ -232,7 +232,9 @@ def _to_message(turn: dict[str, Any], vendor: Vendor, echo: bool, fetch: Callabl
     if turn.get("tool_calls"):
         message["tool_calls"] = [_to_call(call, vendor) for call in turn["tool_calls"]]
     if echo:
-        foreign = "thinking_blocks" in turn or "google" in (turn.get("extra_content") or {})
+        foreign = "thinking_blocks" in turn or (
+            isinstance(turn.get("extra_content"), Mapping) and "google" in turn["extra_content"]
+        )
         own = "" if foreign else turn.get("reasoning_content")
         message["reasoning_content"] = own if isinstance(own, str) and own else vendor.reasoning_pad
     return message
@@ -270,7 +272,7 @@ def _tools(
     choice = chosen_tool(call.tool_choice)
     if not call.tools:
         if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {call.tool_choice!r} needs tools")
+            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     if vendor.name == "openai":
         if vendor.matches(vendors.OPENAI_NO_TOOLS, call.model):
@@ -292,7 +294,7 @@ def _tools(
         return
     if vendor.forced_choice == "auto only" and forced:
         warnings.append(
-            warning("tool_choice", f"{vendor.name} knows only 'auto': {call.tool_choice!r} was sent as 'auto'")
+            warning("tool_choice", f"{vendor.name} knows only 'auto': {spelled(call.tool_choice)} was sent as 'auto'")
         )
         body["tool_choice"] = "auto"
         return
@@ -329,7 +331,7 @@ def _thinking(
         return
     if not isinstance(wish, Mapping) or not isinstance(wish.get("type"), str):
         raise InvalidInputError(
-            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {wish!r}"
+            f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {spelled(wish)}"
         )
     off, budget = wish["type"] == "disabled", wish.get("budget_tokens")
     if off and vendor.matches(vendor.always_thinks, call.model):
@@ -400,13 +402,16 @@ def _sampling(
     for holder in (given, extra):
         for name in refused:
             if holder.get(name) is not None:
-                warnings.append(warning(name, f"{holder.pop(name)!r} was left out: {why}"))
+                warnings.append(warning(name, f"{spelled(holder.pop(name))} was left out: {why}"))
         for name, (least, most) in vendor.ranges.items():
             value = holder.get(name)
             if isinstance(value, (int, float)) and not least <= value <= most:
                 holder[name] = min(max(value, least), most)
                 warnings.append(
-                    warning(name, f"{value!r} was sent as {holder[name]!r}: {vendor.name} takes {least} to {most}")
+                    warning(
+                        name,
+                        f"{spelled(value)} was sent as {spelled(holder[name])}: {vendor.name} takes {least} to {most}",
+                    )
                 )
         thinking = extra.get("thinking")
         thinks = not (isinstance(thinking, Mapping) and thinking.get("type") == "disabled")

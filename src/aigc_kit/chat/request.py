@@ -15,8 +15,9 @@ from aigc_kit.chat.base import ChatChunk, ChatResult, warning
 from aigc_kit.chat.stream import Assembler, cut_off
 from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.settings import spelled
 from aigc_kit.transport import sse
-from aigc_kit.transport.policy import Policy, checked_headers
+from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import DRAIN_SECONDS, Deadline, Reply, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
 
@@ -53,7 +54,7 @@ class CallOptions:
         """
         if structured_mode is not None and structured_mode not in structured.MODES:
             raise ConfigurationError(
-                f"structured_mode must be one of {', '.join(map(repr, structured.MODES))}, got {structured_mode!r}"
+                f"structured_mode must be one of {', '.join(map(repr, structured.MODES))}, got {spelled(structured_mode)}"
             )
         return cls(
             Policy(settings.seconds(timeout, default=TIMEOUT), settings.whole_number(max_retries, name="max_retries")),
@@ -114,10 +115,13 @@ class Call:
         extra_body, headers = given.pop("extra_body", None), given.pop("extra_headers", None)
         if extra_body is not None and not isinstance(extra_body, Mapping):
             raise InvalidInputError(f"extra_body must be a dict, got {type(extra_body).__name__}")
-        headers = checked_headers(headers)
+        if isinstance(extra_body, Mapping) and not all(isinstance(key, str) for key in extra_body):
+            raise InvalidInputError("extra_body must have texts as keys")
+        headers = settings.headers(headers)
         name = given.pop("model", None) or model
         if not isinstance(name, str):
             raise InvalidInputError(f"model must be a str, got {type(name).__name__}")
+        history.check_text(name, "model")
         call = cls(
             history.checked(messages), name, provider, own, history.checked_tools(given.pop("tools", None)),
             given.pop("tool_choice", None), Format.read(given.pop("response_format", None)),
@@ -191,12 +195,12 @@ def _number(name: str, value: Any) -> Any:
     if name == "stop":
         stops = [value] if isinstance(value, str) else value
         if not isinstance(stops, (list, tuple)) or not all(isinstance(stop, str) and stop for stop in stops):
-            raise InvalidInputError(f"stop must be a text or a list of texts, got {value!r}")
+            raise InvalidInputError(f"stop must be a text or a list of texts, got {spelled(value)}")
         return value if isinstance(value, str) else list(stops)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        raise InvalidInputError(f"{name} must be a {'whole number' if whole else 'number'}, got {value!r}")
+        raise InvalidInputError(f"{name} must be a {'whole number' if whole else 'number'}, got {spelled(value)}")
     if (name == "max_tokens" and value < 1) or (not whole and not 0 <= value <= 2):
-        raise InvalidInputError(f"{name} must be {'1 or more' if whole else 'from 0 to 2'}, got {value!r}")
+        raise InvalidInputError(f"{name} must be {'1 or more' if whole else 'from 0 to 2'}, got {spelled(value)}")
     return value
 
 
@@ -280,7 +284,7 @@ def sse_chunks(
                 break
             try:
                 event = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 if raw.strip():
                     raise cut_off(assembler, f"an event is no JSON: {raw[:80]!r}") from None
                 continue

@@ -167,9 +167,9 @@ class Assembler:
         if calls and complete and reason not in ("length", "content_filter") and not is_failure(reason):
             reason = "tool_calls"
         result = ChatResult(
-            content="".join(self.content),
-            reasoning_content="".join(self.reasoning),
-            refusal="".join(self.refusal),
+            content=valid("".join(self.content)),
+            reasoning_content=valid("".join(self.reasoning)),
+            refusal=valid("".join(self.refusal)),
             tool_calls=calls,
             finish_reason=reason,
             usage=self.usage or Usage(),
@@ -192,7 +192,7 @@ class Assembler:
         text = call.text()
         if not text.strip() and not cut:
             text = "{}"
-        return ToolCall(call.id, call.name, mended(text, self.schemas.get(call.name)))
+        return ToolCall(valid(call.id), valid(call.name), mended(valid(text), self.schemas.get(call.name)))
 
     def _message(self, result: ChatResult) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": result.content}
@@ -211,6 +211,13 @@ class Assembler:
                 for call, kept in zip(result.tool_calls, self.calls, strict=True)
             ]
         return {**message, **self.message_extra}
+
+
+def valid(text: str) -> str:
+    """
+    The text as Unicode: halves of a character that came in two pieces are one again, what has no other half is replaced.
+    """
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def is_failure(reason: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from aigc_kit.chat.base import ChatResult
 from aigc_kit.chat.messages import text_of
 from aigc_kit.errors import InvalidInputError, OutputTruncatedError, StructuredOutputError
+from aigc_kit.settings import spelled
 
 MODES = ("json_schema", "json_object", "prompt")
 """Native schema; native JSON with the schema in the system prompt; the system prompt alone."""
@@ -49,7 +50,12 @@ class Format:
             return None
         if isinstance(given, type) and hasattr(given, "model_json_schema") and hasattr(given, "model_validate"):
             kind: Any = given
-            schema = kind.model_json_schema()
+            try:
+                schema = kind.model_json_schema()
+            except Exception as error:
+                raise InvalidInputError(
+                    f"response_format is a class without a JSON schema: {str(error)[:200]}"
+                ) from error
             return cls(kind.__name__, _checked(schema), build=kind.model_validate)
         kind = given.get("type") if isinstance(given, Mapping) else None
         if kind == "text":
@@ -60,12 +66,12 @@ class Format:
         if kind == "json_schema" and isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping):
             strict = inner.get("strict")
             return cls(
-                str(inner.get("name") or "answer"), _checked(inner["schema"]), str(inner.get("description") or ""),
+                _text_of(inner, "name") or "answer", _checked(inner["schema"]), _text_of(inner, "description"),
                 strict if isinstance(strict, bool) else None,
             )  # fmt: skip
         raise InvalidInputError(
             "response_format must be {'type': 'json_schema', 'json_schema': {'name': ..., 'schema': {...}}},"
-            f" {{'type': 'json_object'}}, {{'type': 'text'}} or a pydantic model class, got {str(given)[:120]!r}"
+            f" {{'type': 'json_object'}}, {{'type': 'text'}} or a pydantic model class, got {spelled(given)[:120]}"
         )
 
     def instruction(self) -> str:
@@ -101,17 +107,60 @@ class Format:
             return None, [" ".join(str(error).split())[:500]]
 
 
+def _text_of(inner: Mapping[str, Any], name: str) -> str:
+    value = inner.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidInputError(f"response_format has a {name} of type {type(value).__name__}; expected a text")
+    return value or ""
+
+
 def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
     import jsonschema
 
-    plain = copy.deepcopy(dict(schema))
     try:
-        json.dumps(plain)
+        plain = copy.deepcopy(dict(schema))
+        json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
         jsonschema.Draft202012Validator.check_schema(plain)
+        _check_references(plain)
     except (jsonschema.SchemaError, TypeError, ValueError, RecursionError) as error:
         reason = getattr(error, "message", str(error))
         raise InvalidInputError(f"response_format has a schema that is no JSON schema: {str(reason)[:200]}") from None
     return plain
+
+
+def _check_references(schema: dict[str, Any]) -> None:
+    """Every ``$ref`` leads to a place inside of the schema, and not in a circle."""
+    from referencing.exceptions import Unresolvable
+
+    resolver = _registry(schema).resolver(_HERE)
+    pending: list[Any] = [schema]
+    while pending:
+        part = pending.pop()
+        pending += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        seen: list[str] = []
+        while isinstance(part, dict) and isinstance(part.get("$ref"), str):
+            if part["$ref"] in seen:
+                raise ValueError(f"$ref {part['$ref']!r} leads in a circle")
+            seen.append(part["$ref"])
+            try:
+                part = resolver.lookup(part["$ref"]).contents
+            except Unresolvable:
+                raise ValueError(f"$ref {part['$ref']!r} leads nowhere inside of the schema") from None
+
+
+_HERE = "urn:schema"
+
+
+def _registry(schema: dict[str, Any]) -> Any:
+    """Knows this schema alone; jsonschema's own would fetch what it does not know."""
+    from referencing import Registry
+    from referencing.jsonschema import DRAFT202012
+
+    return (
+        Registry()
+        .with_resource(_HERE, DRAFT202012.create_resource(schema))
+        .with_resource("", DRAFT202012.create_resource(schema))
+    )
 
 
 def _violations(value: Any, schema: dict[str, Any]) -> list[str]:
@@ -119,7 +168,8 @@ def _violations(value: Any, schema: dict[str, Any]) -> list[str]:
 
     try:
         found = sorted(
-            jsonschema.Draft202012Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path))
+            jsonschema.Draft202012Validator(schema, registry=_registry(schema)).iter_errors(value),
+            key=lambda error: list(map(str, error.path)),
         )
     except Exception as error:  # noqa: BLE001 - a reference inside of the schema that leads nowhere
         raise InvalidInputError(f"response_format has a schema that cannot be applied: {str(error)[:200]}") from None

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from aigc_kit.chat.base import ChatResult, Usage, warning
 from aigc_kit.chat.messages import checked
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, OutputTruncatedError, ToolLoopLimitError
+from aigc_kit.settings import spelled
 
 
 class ToolExecutor(Protocol):
@@ -34,9 +35,9 @@ def run(
         OutputTruncatedError: an answer was cut in the middle of its calls; they are not run.
     """
     if isinstance(max_iterations, bool) or not isinstance(max_iterations, int) or max_iterations < 1:
-        raise InvalidInputError(f"max_iterations must be a whole number of at least 1, got {max_iterations!r}")
+        raise InvalidInputError(f"max_iterations must be a whole number of at least 1, got {spelled(max_iterations)}")
     if on_tool_error not in ("tell", "raise"):
-        raise ConfigurationError(f"on_tool_error must be 'tell' or 'raise', got {on_tool_error!r}")
+        raise ConfigurationError(f"on_tool_error must be 'tell' or 'raise', got {spelled(on_tool_error)}")
     if not callable(tool_executor):
         raise InvalidInputError(f"tool_executor must be callable, got {type(tool_executor).__name__}")
     turns: list[dict[str, Any]] = checked(messages)
@@ -89,15 +90,24 @@ def _outcome(name: str, arguments: str, known: set[str], execute: ToolExecutor, 
     except (ValueError, RecursionError) as error:
         return _error(f"the arguments are no JSON object: {error}"), f"the arguments are no JSON object: {error}"
     try:
-        return as_text(execute(name, arguments)), ""
+        return valid(as_text(execute(name, arguments))), ""
     except Exception as error:
         if on_error == "raise":
             with contextlib.suppress(AttributeError):
                 error.from_tool = True  # type: ignore[attr-defined]  # the edge lets it out as it is
             raise
         # Whatever a tool raises is news for the model, not the end of the conversation.
-        detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        try:
+            said = str(error)
+        except Exception:  # noqa: BLE001 - an exception that cannot even be shown
+            said = ""
+        detail = valid(f"{type(error).__name__}: {said}" if said else type(error).__name__)
         return _error(detail), detail
+
+
+def valid(text: str) -> str:
+    """The text with what is no Unicode (half a character, an undecodable file name) replaced."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _error(text: str) -> str:

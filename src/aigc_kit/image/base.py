@@ -85,7 +85,7 @@ class ImageResult:
         if data is None:
             try:
                 data = decode_base64(self.__dict__.get("_text") or "")
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 raise InvalidReplyError(
                     f"the picture's base64 cannot be decoded: {error}", provider=self.provider, billed="unknown"
                 ) from None

@@ -18,12 +18,14 @@ from aigc_kit.errors import (
     InvalidInputError,
     ProviderError,
     ProviderTimeoutError,
+    ReferenceImageError,
     UnknownProviderError,
 )
 from aigc_kit.image import references
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, NoGroupError, as_json, next_may_succeed
 from aigc_kit.image.fallback import Fallback, shared_out
 from aigc_kit.image.keeping import Keeper
+from aigc_kit.settings import spelled
 from aigc_kit.storage.base import Storage, check_key
 from aigc_kit.storage.spool import Spool
 from aigc_kit.transport.download import Downloader, origin
@@ -219,6 +221,8 @@ class ImageClient(Client):
             ConfigurationError, InvalidInputError, ProviderError, StorageError: see ``text_to_image``.
         """
         check_prompt(prompt)
+        if reference_images is None:
+            raise ReferenceImageError("reference_images is None: image_to_image needs at least one picture")
 
         def ask(rest: dict[str, Any]) -> ImageResult:
             return self.provider.image_to_image(prompt, reference_images=reference_images, size=size, **rest)
@@ -244,6 +248,8 @@ class ImageClient(Client):
         self, prompt: str, *, reference_images: Any, n: int, size: str = "1024x1024", **options: Any
     ) -> ImageGroup:
         """Like ``text_to_images``, with reference pictures."""
+        if reference_images is None:
+            raise ReferenceImageError("reference_images is None: image_to_images needs at least one picture")
         return self._group(prompt, n, size, reference_images, options)
 
     @public
@@ -324,17 +330,21 @@ class ImageClient(Client):
         rest = dict(options)
         key = rest.pop("idempotency_key", None)
         if key is not None and (not isinstance(key, str) or not key.strip()):
-            raise InvalidInputError(f"idempotency_key must be a text that is not blank, got {key!r}")
+            raise InvalidInputError(f"idempotency_key must be a text that is not blank, got {spelled(key)}")
         timeout = rest.get("timeout")
         wait = LONGEST_TURN if timeout is None else settings.seconds(timeout, default=0)
-        model = str(rest.get("model") or getattr(self.provider, "model", "") or "")
-        facts = {"provider": self.provider.name, "model": model, "requested_size": str(size)}
+        model = rest.get("model") or getattr(self.provider, "model", "") or ""
+        if not isinstance(model, str):
+            raise InvalidInputError(f"model must be a str, got {type(model).__name__}")
+        if not isinstance(size, str):
+            raise InvalidInputError(f"size must be a str like '1024x1024', got {type(size).__name__}")
+        facts = {"provider": self.provider.name, "model": model, "requested_size": size}
         return rest, {"key": key, "facts": facts, "wait": wait, "retry_ambiguous": bool(rest.get("retry_ambiguous"))}
 
     def _group(self, prompt: str, n: int, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
         check_prompt(prompt)
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 100:
-            raise InvalidInputError(f"n must be a whole number from 1 to 100, got {n!r}")
+            raise InvalidInputError(f"n must be a whole number from 1 to 100, got {spelled(n)}")
         rest, terms = self._terms(options, size)
         if n > 1 and self.provider.makes_groups(**rest):
             pay: Callable[[], ImageGroup] = lambda: self.provider.image_group(  # noqa: E731

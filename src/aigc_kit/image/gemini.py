@@ -12,7 +12,14 @@ from typing import Any
 
 from aigc_kit import errors, settings
 from aigc_kit.edge import Remade
-from aigc_kit.errors import Billed, ConfigurationError, ContentFilterError, InvalidReplyError, NoImageError
+from aigc_kit.errors import (
+    Billed,
+    ConfigurationError,
+    ContentFilterError,
+    InvalidInputError,
+    InvalidReplyError,
+    NoImageError,
+)
 from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
 from aigc_kit.settings import Secret
@@ -20,7 +27,7 @@ from aigc_kit.transport import blobs, codes, sniff
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, decode_base64, merged
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
-from aigc_kit.transport.policy import Policy, checked_headers
+from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of, whole_json
 
@@ -141,11 +148,14 @@ class GeminiImageProvider(Remade, ImageProvider):
             paid=True,
             retry_ambiguous=bool(options.pop("retry_ambiguous", False)),
         )
-        headers = checked_headers(options.pop("extra_headers", None))
+        headers = settings.headers(options.pop("extra_headers", None))
         ratio, tier, warnings = sizes.fit_gemini(sizes.parse(size), canvas, policy=policy)
         deadline = Deadline.after(run.timeout)
         pictures = [] if given is None else self._references(given, canvas, model, deadline)
-        body = to_body(prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
+        try:
+            body = to_body(prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
+        except RecursionError:
+            raise InvalidInputError("an option of the call is nested too deeply") from None
         asked = Asked("gemini", model, paid=True, judge=codes.google, secrets=self._door.secrets)
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], list[bytes], str]:
@@ -222,6 +232,8 @@ def to_body(
         if value is None or name == "extra_body":
             continue
         value = _plain(value)
+        if name in ("image_config", "image_output_options") and not isinstance(value, Mapping):
+            raise InvalidInputError(f"{name} must be a dict, got {type(value).__name__}")
         if name == "image_config":
             image |= _camel_keys(value)
         elif name in _IMAGE_CONFIG:
@@ -242,14 +254,14 @@ def to_body(
         parts.append({"inlineData": {"mimeType": picture.mime_type, "data": data}})
     body = {"contents": [{"role": "user", "parts": parts}], "generationConfig": generation, **body}
     extra = options.get("extra_body")
-    if extra is not None and not isinstance(extra, Mapping):
-        raise ConfigurationError(f"extra_body must be a dict, got {type(extra).__name__}")
+    if extra is not None and not (isinstance(extra, Mapping) and all(isinstance(name, str) for name in extra)):
+        raise ConfigurationError(f"extra_body must be a dict with texts as keys, got {type(extra).__name__}")
     return merged(body, extra or {})
 
 
 def _plain(value: Any) -> Any:
     """Pydantic models of the SDK as plain dicts."""
-    if hasattr(value, "model_dump"):
+    if hasattr(value, "model_dump") and not isinstance(value, type):
         return value.model_dump(mode="json", by_alias=True, exclude_none=True)
     if isinstance(value, list):
         return [_plain(item) for item in value]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,7 @@ def _resolve(item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str],
     if isinstance(item, ImageResult):
         if item.has_base64:
             item = item.data
-        elif item.url:
+        elif isinstance(item.url, str) and item.url:
             item = item.url
         else:
             raise ImageFault("the ImageResult has neither bytes nor an address")
@@ -139,7 +140,10 @@ def _resolve(item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str],
 
 def _from_file(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # a pipe would hang, a device never end
+            raise ImageFault(f"the file {str(path)!r} cannot be read: it is no regular file")
+        if facts.st_size > MAX_BYTES:
             raise ImageFault(f"the file {str(path)!r} has more than {MAX_BYTES} bytes")
         return path.read_bytes()
     except (OSError, ValueError) as error:

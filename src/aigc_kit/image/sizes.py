@@ -15,6 +15,7 @@ from math import log, sqrt
 from typing import Any
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.settings import spelled
 
 POLICIES = ("nearest", "exact")
 MAX_SIDE = 100_000
@@ -57,7 +58,7 @@ def parse(size: Any) -> Size:
     elif _TIER.fullmatch(text):
         return Size(text, tier="512" if text in ("0.5K", "0.5k") else text.upper() if text[0].isdigit() else text)
     raise InvalidInputError(
-        f"size {size!r} is not understood: expected 'WIDTHxHEIGHT' in pixels like '1024x1024', a ratio like '16:9',"
+        f"size {spelled(size)} is not understood: expected 'WIDTHxHEIGHT' in pixels like '1024x1024', a ratio like '16:9',"
         " or a tier like '2K'"
     )
 
@@ -67,8 +68,8 @@ def check_policy(policy: Any) -> str:
     Raises:
         ConfigurationError: not one of ``POLICIES``.
     """
-    if policy not in POLICIES:
-        raise ConfigurationError(f"size_policy must be 'nearest' or 'exact', got {policy!r}")
+    if not isinstance(policy, str) or policy not in POLICIES:
+        raise ConfigurationError(f"size_policy must be 'nearest' or 'exact', got {spelled(policy)}")
     return str(policy)
 
 
@@ -147,8 +148,8 @@ def family_of(model: str, explicit: str | None = None) -> Family | None:
         ConfigurationError: ``explicit`` names no family.
     """
     if explicit is not None:
-        if explicit not in FAMILIES:
-            raise ConfigurationError(f"family must be one of {', '.join(map(repr, FAMILIES))}, got {explicit!r}")
+        if not isinstance(explicit, str) or explicit not in FAMILIES:
+            raise ConfigurationError(f"family must be one of {', '.join(map(repr, FAMILIES))}, got {spelled(explicit)}")
         return FAMILIES[explicit]
     name = re.sub(r"^(byteplus/|doubao-|dola-)+", "", model.lower())
     for stem, family in (

@@ -18,10 +18,10 @@ from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes, sse
-from aigc_kit.transport.download import Downloader, is_plainly_private
+from aigc_kit.transport.download import Downloader, is_plain_name, is_plainly_private
 from aigc_kit.transport.encoding import decode_base64
 from aigc_kit.transport.http import HttpDoor
-from aigc_kit.transport.policy import Policy, checked_headers
+from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
 from aigc_kit.transport.replies import (
     Asked,
@@ -142,7 +142,7 @@ class VolcengineProvider(Remade, ImageProvider):
         family = sizes.family_of(model, options.pop("family", self.family))
         policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
         run = self._per_call(options)
-        headers = checked_headers(options.pop("extra_headers", None))
+        headers = settings.headers(options.pop("extra_headers", None))
         watermark = options.pop("watermark", self.watermark)
         sent_size, warnings = sizes.fit_seedream(sizes.parse(size), family, policy=policy)
         deadline = Deadline.after(run.timeout)
@@ -199,7 +199,7 @@ def _is_public(url: str) -> bool:
     except DownloadError:
         return False
     where = origin(url)
-    return where is not None and not is_plainly_private(where[0])
+    return where is not None and is_plain_name(where[0]) and not is_plainly_private(where[0])
 
 
 def to_body(
@@ -285,7 +285,7 @@ def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
 def _event(raw: bytes) -> dict[str, Any]:
     try:
         event = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return event if isinstance(event, dict) else {}
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from urllib.parse import quote, urlsplit
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import decode_base64
 
 MAX_KEY_BYTES = 1024
@@ -66,6 +67,8 @@ class Storage(ABC):
             InvalidInputError: ``data`` is no base64, or the key breaks the rules.
             StorageError: the store failed.
         """
+        if not isinstance(data, str):
+            raise InvalidInputError(f"data must be base64 text, got {type(data).__name__}")
         try:
             raw = decode_base64(data)
         except (ValueError, AttributeError, TypeError) as error:
@@ -119,6 +122,20 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_content_type(content_type: str) -> str:
+    """
+    Raises:
+        InvalidInputError: no header can carry it.
+    """
+    if (
+        not isinstance(content_type, str)
+        or not content_type
+        or not (content_type.isascii() and content_type.isprintable())
+    ):
+        raise InvalidInputError(f"content_type must be a type like 'image/png', got {spelled(content_type)}")
+    return content_type
+
+
 def public_base(domain: str, *, what: str) -> str:
     """
     A public address without trailing slash from ``cdn.example.com``, with or without scheme, port and path.
@@ -126,6 +143,8 @@ def public_base(domain: str, *, what: str) -> str:
     Raises:
         ConfigurationError: it has a query, a fragment, credentials or white space, or no host.
     """
+    if not isinstance(domain, str):
+        raise ConfigurationError(f"{what} must be a text, got {type(domain).__name__}")
     text = domain.strip()
     address = text if "://" in text else f"https://{text}"
     try:
@@ -134,6 +153,7 @@ def public_base(domain: str, *, what: str) -> str:
             parts.scheme in ("http", "https")
             and bool(parts.hostname)
             and not (parts.query or parts.fragment or parts.username or parts.password)
+            and text.isprintable()
             and not any(char.isspace() or char in "?#\\" for char in text)
             and (parts.port is None or parts.port > 0)
         )

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
-from aigc_kit.storage.base import Storage, StoredObject, address_of, check_key, public_base
+from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
 
 _MIME_ATTRIBUTE = "user.mime_type"  # https://www.freedesktop.org/wiki/CommonExtendedAttributes/
 _NAME_BYTES = 200
@@ -31,7 +31,10 @@ class LocalStorage(Storage):
         Raises:
             ConfigurationError: ``root`` is a file, or ``base_url`` is no http(s) address.
         """
-        self.root = Path(root).expanduser().resolve()
+        try:
+            self.root = Path(root).expanduser().resolve()
+        except (TypeError, ValueError, OSError, RuntimeError) as error:
+            raise ConfigurationError(f"root must be a directory: {error}") from None
         if self.root.exists() and not self.root.is_dir():
             raise ConfigurationError(f"root must be a directory, and {str(root)!r} is a file")
         self.base_url = None if base_url is None else public_base(base_url, what="base_url")
@@ -47,6 +50,8 @@ class LocalStorage(Storage):
         key = check_key(key)
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise InvalidInputError(f"data must be bytes, got {type(data).__name__}")
+        check_content_type(content_type)
+        data = bytes(data) if isinstance(data, memoryview) else data
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +86,10 @@ class LocalStorage(Storage):
     def _path(self, key: str) -> Path:
         path = self.root.joinpath(*(piece for segment in key.split("/") for piece in _pieces(segment)))
         # A link inside the root must not lead out of it.
-        parent = path.parent.resolve()
+        try:
+            parent = path.parent.resolve()
+        except (OSError, RuntimeError) as error:  # links that lead in a circle
+            raise StorageError(f"{key!r} cannot be reached below {str(self.root)!r}: {error}", key=key) from error
         if parent != self.root and self.root not in parent.parents:
             raise InvalidInputError(f"storage key {key[:60]!r} leads out of {str(self.root)!r}")
         return path

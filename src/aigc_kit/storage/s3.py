@@ -12,7 +12,7 @@ from aigc_kit import settings
 from aigc_kit.edge import Remade, forget_locals
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.settings import Secret
-from aigc_kit.storage.base import Storage, StoredObject, address_of, check_key, public_base
+from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
 from aigc_kit.transport import aws
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import Policy
@@ -108,6 +108,8 @@ class S3Storage(Remade, Storage):
         key = check_key(key)
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise InvalidInputError(f"data must be bytes, got {type(data).__name__}")
+        check_content_type(content_type)
+        data = bytes(data) if isinstance(data, memoryview) else data
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         request: dict[str, Any] = {
             "Bucket": self.bucket,

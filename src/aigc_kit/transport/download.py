@@ -8,6 +8,7 @@ goes to a checked answer. A redirect, a second look-up (rebinding) or a literal 
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -109,6 +110,14 @@ def forbidden(text: str, *, private_allowed: bool = False) -> str:
         if not inner.is_global and not (inner is address and len(embedded(address)) > 1):
             return "a private, loopback or reserved address"
     return ""
+
+
+_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{1,63}\.?", re.IGNORECASE)
+
+
+def is_plain_name(host: str) -> bool:
+    """Whether the host is an IPv6 address or a name of plain letters: whoever reads it reads the same."""
+    return ":" in host or _NAME.fullmatch(host) is not None
 
 
 def is_plainly_private(host: str) -> bool:
@@ -233,7 +242,10 @@ class Downloader:
             hops += 1
             if hops > MAX_REDIRECTS:
                 raise DownloadError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
-            following = urljoin(address, target)
+            try:
+                following = urljoin(address, target)
+            except ValueError:
+                raise DownloadError(f"{shown(url)} redirects to what is no address", refused=True) from None
             if not target or (address.startswith("https:") and not following.startswith("https:")):
                 raise DownloadError(
                     f"{shown(url)} redirects to {shown(following)}, which is not followed", refused=True

@@ -29,6 +29,7 @@ _SHORTEST_SERVER_TIMEOUT = 10
 """Seconds; the Developer API refuses a shorter ``X-Server-Timeout``. Source: livekit/agents#3723."""
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:_-]*")
 _VARIABLES = (
     "GOOGLE_CLOUD_PROJECT with GOOGLE_APPLICATION_CREDENTIALS for Vertex AI, or GEMINI_API_KEY (GOOGLE_API_KEY) for the"
     " Developer API"
@@ -77,7 +78,7 @@ class GenaiSettings:
         on_vertex = _on_vertex(vertexai, key, project or location or credentials)
         names = ("GOOGLE_VERTEX_BASE_URL",) if on_vertex else ("GOOGLE_GEMINI_BASE_URL",)
         url = settings.option(base_url, *names)
-        address = settings.base_url(url) if url else ""
+        address = settings.base_url(url) if url or base_url is not None else ""
         if not on_vertex:
             if project or location or credentials:
                 raise ConfigurationError(
@@ -94,6 +95,9 @@ class GenaiSettings:
         if not where:
             raise MissingCredentialError(f"Gemini on Vertex AI needs project: pass it or set {_VARIABLES}")
         region = settings.option(location, "GOOGLE_CLOUD_LOCATION", default="global")
+        for name, value in (("project", where), ("location", region)):
+            if not isinstance(value, str) or not _PLACE.fullmatch(value):
+                raise ConfigurationError(f"{name} {settings.spelled(value)} is no {name}'s name")
         return cls(True, where, region, None, held, address)
 
 
@@ -217,7 +221,9 @@ class GenaiDoor:
             InvalidInputError: no model's name looks like this.
         """
         if not isinstance(model, str) or not _MODEL.fullmatch(model) or ".." in model:
-            raise InvalidInputError(f"model {model!r} is no model's name; expected one like 'gemini-3-pro-image'")
+            raise InvalidInputError(
+                f"model {settings.spelled(model)} is no model's name; expected one like 'gemini-3-pro-image'"
+            )
         return model.removeprefix("models/") if self._settings.vertexai else model
 
     def close(self) -> None:

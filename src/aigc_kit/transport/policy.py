@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -87,32 +86,6 @@ def surely_unbilled(error: AIGCError) -> bool:
 def back_off(tries: int) -> float:
     """Seconds to wait after the ``tries``-th failure, which begins with 1."""
     return min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
-
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_FRAMING = frozenset(
-    {"content-length", "transfer-encoding", "host", "connection", "te", "trailer", "upgrade", "expect"}
-)
-
-
-def checked_headers(value: Any) -> dict[str, str] | None:
-    """
-    ``extra_headers`` as they may leave.
-
-    Raises:
-        InvalidInputError: no map of texts, a name or a value that HTTP does not allow, or one that frames the request.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, Mapping) or not all(isinstance(k, str) and isinstance(v, str) for k, v in value.items()):
-        raise InvalidInputError("extra_headers must map names to texts")
-    for name, text in value.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(text):
-            raise InvalidInputError(f"extra_headers: {name[:60]!r} has a name or a value that HTTP does not allow")
-        if name.lower() in _FRAMING:
-            raise InvalidInputError(f"extra_headers: {name!r} belongs to the connection and cannot be set")
-    return {name: text.strip() for name, text in value.items()}
 
 
 def to_json(body: dict[str, Any]) -> bytes:

@@ -96,7 +96,7 @@ def error_of(asked: Asked, status: int, headers: Mapping[str, str], raw: bytes) 
     text = asked.redact(raw.decode("utf-8", "replace"))
     try:
         body: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         body = text[:MAX_MESSAGE]
     return error_from_body(asked, body, status=status, headers=headers)
 
@@ -331,6 +331,18 @@ def _decoded(raw: bytes) -> Any:
         return _BROKEN
 
 
+def _redacted(asked: Asked, body: Any) -> Any:
+    """The body without secrets: as JSON where it still is JSON, else as text (a long number is a blob too)."""
+    text = ""
+    try:
+        text = asked.redact(json.dumps(body, ensure_ascii=False))
+        return json.loads(text)
+    except RecursionError:
+        return {"error": "an error that is nested too deeply"}
+    except ValueError:
+        return {"error": text[:MAX_MESSAGE]}
+
+
 def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_in: str = "") -> dict[str, Any]:
     """
     ``body`` when it is a JSON object without an error in it.
@@ -343,8 +355,7 @@ def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_
     if isinstance(body, list) and body and isinstance(body[0], dict) and body[0].get("error"):
         body = body[0]
     if isinstance(body, dict) and body.get("error"):
-        clean = json.loads(asked.redact(json.dumps(body, ensure_ascii=False)))
-        raise error_from_body(asked, clean, status=200, headers=headers)
+        raise error_from_body(asked, _redacted(asked, body), status=200, headers=headers)
     if not isinstance(body, dict):
         raise errors.InvalidReplyError(
             f"{asked.provider} answered 200 with JSON that is no object but {type(body).__name__}",
