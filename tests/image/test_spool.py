@@ -403,6 +403,21 @@ def test_an_unknown_outcome_guards_its_key(wire: Wire, store: Flaky, tmp_path: P
     assert len(wire.requests) == 3
 
 
+def test_a_refused_second_try_does_not_lift_the_guard(wire: Wire, store: Flaky, tmp_path: Path) -> None:
+    """What an earlier call may have paid is not known better because a later one was refused."""
+    wire.script(Reset)
+    wire.script(http(400, {}))
+    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    with ImageClient("volcengine", max_retries=0, **options) as client:
+        with pytest.raises(errors.OutcomeUnknownError):
+            client.text_to_image("a cat", idempotency_key="k")
+        with pytest.raises(errors.BadRequestError):
+            client.text_to_image("a cat", idempotency_key="k", retry_ambiguous=True)
+        with pytest.raises(errors.OutcomeUnknownError):
+            client.text_to_image("a cat", idempotency_key="k")
+    assert len(wire.requests) == 2
+
+
 def test_forgetting_is_a_wish(wire: Wire, store: Flaky, tmp_path: Path) -> None:
     """``resume_spool(forget=True)`` lets the key be paid for again."""
     wire.script(Reset)

@@ -99,13 +99,15 @@ class Keeper:
             found = self._found(order, key, place, n, facts, retry_ambiguous)
             if found is not None:
                 return found
+            guarded = key is not None and order is not None and order.read() is not None
             if order is not None:
                 order.write({"state": "asked", "at": time.time(), "size": str(size), "key": key or "", **facts})
             try:
                 group = pay()
             except Exception as error:
-                # With a key the order stays where the vendor may have run it: the next call must not pay unasked.
-                if order is not None and (key is None or getattr(error, "billed", "no") != "unknown"):
+                # With a key the order stays where the vendor may have run it, now or in an earlier call: the next call must
+                # not pay unasked.
+                if order is not None and not guarded and (key is None or getattr(error, "billed", "no") != "unknown"):
                     order.remove()
                 raise
             for index, result in enumerate(group.images):
