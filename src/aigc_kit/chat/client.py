@@ -50,23 +50,30 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
 
 
 def _ensure_registered() -> None:
-    """Fill the registry: the dialects of this package, then those of installed packages. Loads none of them."""
+    """Fill the registry with the dialects of this package. Loads none of them."""
     with _registry_lock:
         if _registry:
             return
         _registry.update(dict.fromkeys(compat_providers, "aigc_kit.chat.openai_compat:OpenAICompatProvider"))
         _registry.update(dict.fromkeys(("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"))
         _registry["bedrock"] = "aigc_kit.chat.bedrock:BedrockProvider"
+
+
+def _known(name: str) -> ProviderFactory | str | None:
+    """What the name stands for; installed packages are searched for names that nobody here has."""
+    _ensure_registered()
+    if name not in _registry:
         from importlib.metadata import entry_points
 
-        for point in entry_points(group=ENTRY_POINTS):
-            _registry.setdefault(point.name.lower(), point.value)
+        with _registry_lock:
+            for point in entry_points(group=ENTRY_POINTS):
+                _registry.setdefault(point.name.lower(), point.value)
+    return _registry.get(name)
 
 
 def _made(name: str, options: dict[str, Any]) -> ChatProvider:
-    _ensure_registered()
     key = name.strip().lower()
-    found = _registry.get(key)
+    found = _known(key)
     if found is None:
         raise UnknownProviderError(f"no chat provider {name!r}; there are: {', '.join(sorted(_registry))}")
     if isinstance(found, str):

@@ -55,7 +55,7 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
 
 
 def _ensure_registered() -> None:
-    """Fill the registry: the vendors of this package, then those of installed packages. Loads none of them."""
+    """Fill the registry with the vendors of this package. Loads none of them."""
     with _registry_lock:
         if _registry:
             return
@@ -64,15 +64,22 @@ def _ensure_registered() -> None:
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
         ):
             _registry.update(dict.fromkeys(names, home))
+
+
+def _known(name: str) -> ProviderFactory | str | None:
+    """What the name stands for; installed packages are searched for names that nobody here has."""
+    _ensure_registered()
+    if name not in _registry:
         from importlib.metadata import entry_points
 
-        for point in entry_points(group=ENTRY_POINTS):
-            _registry.setdefault(point.name.lower(), point.value)
+        with _registry_lock:
+            for point in entry_points(group=ENTRY_POINTS):
+                _registry.setdefault(point.name.lower(), point.value)
+    return _registry.get(name)
 
 
 def _factory(name: str) -> ProviderFactory:
-    _ensure_registered()
-    found = _registry.get(name.strip().lower())
+    found = _known(name.strip().lower())
     if found is None:
         raise UnknownProviderError(f"no image provider {name!r}; there are: {', '.join(sorted(_registry))}")
     if not isinstance(found, str):
