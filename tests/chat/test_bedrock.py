@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
+from botocore.eventstream import EventStream
+from botocore.parsers import EventStreamJSONParser
+from botocore.session import Session
+from urllib3 import HTTPResponse
 
 from aigc_kit import ChatClient, errors
-from aigc_kit.chat.bedrock import closed
+from aigc_kit.chat.bedrock import _Events, closed
+from aigc_kit.chat.stream import Assembler
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
+from aigc_kit.transport import aws
 from tests.wire import Reset, Wire, body_of, http
 
 ASK = [{"role": "user", "content": "hi"}]
@@ -160,6 +167,56 @@ def test_streams_that_break_keep_what_came(wire: Wire, script: tuple[Any, ...]) 
     with client(wire, timeout=1.5) as chat, pytest.raises(errors.StreamInterruptedError) as caught:
         list(chat.chat_stream(ASK))
     assert caught.value.partial.content == "par"
+
+
+EVENTS = [
+    ("messageStart", {"role": "assistant"}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": "h"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": "m"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"signature": "c2ln"}}}),
+    ("contentBlockStop", {"contentBlockIndex": 0}),
+    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"reasoningContent": {"redactedContent": "AAEC"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"reasoningContent": {"redactedContent": "Aw=="}}}),
+    ("contentBlockStart", {"contentBlockIndex": 2, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"toolUse": {"input": '{"city": "北'}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 2, "delta": {"toolUse": {"input": '京"}'}}}),
+    ("contentBlockDelta", {"contentBlockIndex": 3, "delta": {"text": "时"}}),
+    ("brandNewEvent", {"what": [1]}),
+    ("messageStop", {"stopReason": "tool_use"}),
+    ("metadata", {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}, "metrics": {"latencyMs": 5}}),
+]
+
+
+def test_events_read_as_botocore_reads_them() -> None:
+    """Our decoding of the frames and botocore's own: the same chunks, the same answer."""
+    shape = Session().get_service_model("bedrock-runtime").operation_model("ConverseStream").output_shape
+    answers: list[Any] = []
+    for ours in (True, False):
+        raw = HTTPResponse(io.BytesIO(b"".join(frame(*event) for event in EVENTS)), preload_content=False)
+        stream = EventStream(raw, shape.members["stream"], EventStreamJSONParser(), "ConverseStream")
+        assembler = Assembler(provider="bedrock", model="m")
+        reader = _Events(assembler)
+        # A plain iterator is what a botocore without its stream of bytes would be.
+        chunks = [reader.event(event) for event in aws.events_of(stream if ours else iter(stream))]
+        reader.end()
+        answers.append(([chunk for chunk in chunks if chunk], assembler.result()))
+    assert answers[0] == answers[1]
+    assert answers[0][1].message["thinking_blocks"] == [
+        {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+        {"type": "redacted_thinking", "data": "AAECAw=="},
+    ]
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"guardrail_config": {"guardrailVersion": 1}}, {"service_tier": "fast"}, {"request_metadata": {"a": 1}}],
+    ids=str,
+)
+def test_fields_passed_through_are_checked_before(wire: Wire, option: dict[str, Any]) -> None:
+    """By the service model, though the history is not checked by it again."""
+    with client(wire) as chat, pytest.raises(errors.InvalidInputError, match=r"Invalid type|Missing required"):
+        chat.chat(ASK, **option)
+    assert wire.requests == []
 
 
 def test_what_is_no_event_stream(wire: Wire) -> None:

@@ -14,6 +14,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aigc_kit import errors, settings
@@ -209,40 +210,36 @@ class BedrockProvider(Remade, ChatProvider):
             raise InvalidReplyError(
                 "bedrock answered without a stream", provider="bedrock", model=call.model, status_code=200
             )
-        reader = _Events(assembler)
+        reader, events, options = _Events(assembler), aws.events_of(source), call.options
+        until = min(deadline.at, options.limit)
         try:
-            for event in self._events(source, call.options, asked, deadline, assembler):
+            while True:
+                if assembler.usage is not None and assembler.is_complete():
+                    until = min(until, time.monotonic() + DRAIN_SECONDS)
+                try:
+                    event = next_chunk(events, until)
+                except aws.failures() as error:
+                    if assembler.is_complete():  # nothing is missing but the end of the connection
+                        break
+                    cause = translated(aws.aws_error(error), asked, deadline)
+                    raise cut_off(assembler, str(cause)) from cause
+                if event is None:
+                    break
                 try:
                     chunk = reader.event(event)
                 except (TypeError, AttributeError, KeyError, ValueError) as error:
                     raise cut_off(assembler, f"an event cannot be read: {type(error).__name__}") from error
                 if chunk is not None:
                     yield chunk
-                call.options.heard()
+                if options.is_timed:
+                    options.heard()
+                    until = min(deadline.at, options.limit)
         finally:
             source.close()
         if not assembler.finish_reason:
             raise cut_off(assembler, "it ended without a messageStop")
         reader.end()
         _blocked(assembler, asked)
-
-    @staticmethod
-    def _events(
-        source: Any, options: CallOptions, asked: Asked, deadline: Deadline, assembler: Assembler
-    ) -> Iterator[dict[str, Any]]:
-        events = iter(source)
-        try:
-            while True:
-                ends = time.monotonic() + DRAIN_SECONDS if assembler.is_complete() else deadline.at
-                event = next_chunk(events, min(ends, deadline.at, options.limit))
-                if event is None:
-                    return
-                yield event
-        except aws.failures() as error:
-            if assembler.is_complete():  # nothing is missing but the end of the connection
-                return
-            cause = translated(aws.aws_error(error), asked, deadline)
-            raise cut_off(assembler, str(cause)) from cause
 
 
 def judge(status: int, code: str, message: str) -> Verdict | None:
@@ -528,8 +525,11 @@ def _spec(tool: Mapping[str, Any], warnings: list[dict[str, str]]) -> dict[str, 
     schema = dict(function.get("parameters") or {"type": "object", "properties": {}})
     schema.setdefault("type", "object")
     spec: dict[str, Any] = {"name": function["name"], "inputSchema": {"json": schema}}
-    if function.get("description"):
-        spec["description"] = function["description"]
+    description = function.get("description")
+    if description and not isinstance(description, str):
+        raise InvalidInputError(f"tool {function['name']!r} has a description that is no text: {spelled(description)}")
+    if description:
+        spec["description"] = description
     return {"toolSpec": spec}
 
 
@@ -685,8 +685,8 @@ class _Events:
 
     def __init__(self, assembler: Assembler) -> None:
         self._assembler = assembler
-        self._thoughts: list[dict[str, Any]] = []
-        self._thought_of: dict[Any, dict[str, Any]] = {}
+        self._thoughts: list[_Thought] = []
+        self._thought_of: dict[Any, _Thought] = {}
         self._call_of: dict[Any, int] = {}
 
     def block(self, block: Mapping[str, Any]) -> None:
@@ -711,68 +711,82 @@ class _Events:
 
     def event(self, event: Mapping[str, Any]) -> ChatChunk | None:
         """One event of a stream."""
-        chunk = ChatChunk()
+        delta = event.get("contentBlockDelta")
+        if delta is not None:
+            piece = delta.get("delta") or {}
+            text = piece.get("text")
+            if text and isinstance(text, str):
+                self._assembler.content.append(text)
+                return ChatChunk(text)
+            return self._delta(delta.get("contentBlockIndex"), piece)
         if "contentBlockStart" in event:
             start = event["contentBlockStart"]
             use = start.get("start", {}).get("toolUse")
-            if use:
-                index = len(self._assembler.calls)
-                self._call_of[start.get("contentBlockIndex")] = index
-                chunk.tool_calls.append(
-                    self._assembler.fragment(index=index, id=use.get("toolUseId"), name=use.get("name"))
-                )
-        elif "contentBlockDelta" in event:
-            self._delta(event["contentBlockDelta"], chunk)
-        elif "messageStop" in event:
+            if not use:
+                return None
+            index = self._call_of[start.get("contentBlockIndex")] = len(self._assembler.calls)
+            call = self._assembler.fragment(index=index, id=use.get("toolUseId"), name=use.get("name"))
+            return ChatChunk(tool_calls=[call])
+        if "messageStop" in event:
             self._assembler.finish_reason = str(event["messageStop"].get("stopReason") or "")
-            chunk.finish_reason = reason_of(self._assembler.finish_reason) or None
-        elif "metadata" in event:
-            self._assembler.usage = chunk.usage = usage_of(event["metadata"].get("usage"))
-        something = (
-            chunk.delta_content or chunk.delta_reasoning or chunk.tool_calls or chunk.finish_reason or chunk.usage
-        )
-        return chunk if something else None
+            reason = reason_of(self._assembler.finish_reason)
+            return ChatChunk(finish_reason=reason) if reason else None
+        if "metadata" in event:
+            usage = self._assembler.usage = usage_of(event["metadata"].get("usage"))
+            return ChatChunk(usage=usage) if usage else None
+        return None
 
     def end(self) -> None:
-        blocks = [
-            thought
-            for thought in self._thoughts
-            if thought.get("signature") or thought.get("data") or thought.get("thinking")
-        ]
+        blocks = [block for block in map(_Thought.block, self._thoughts) if block]
         if blocks:
             self._assembler.message_extra = {"thinking_blocks": blocks}
 
-    def _delta(self, delta: Mapping[str, Any], chunk: ChatChunk) -> None:
-        index, piece = delta.get("contentBlockIndex"), delta.get("delta") or {}
-        if isinstance(piece.get("text"), str):
-            self._assembler.content.append(piece["text"])
-            chunk.delta_content = piece["text"]
-        elif "toolUse" in piece:
+    def _delta(self, index: Any, piece: Mapping[str, Any]) -> ChatChunk | None:
+        if "toolUse" in piece:
             at = self._call_of.get(index, max(len(self._assembler.calls) - 1, 0))
             text = piece["toolUse"].get("input") or ""
             self._assembler.fragment(index=at, arguments=text)
-            chunk.tool_calls.append(ToolCallDelta(at, "", "", text))
-        elif "reasoningContent" in piece:
-            chunk.delta_reasoning = self._thought(index, piece["reasoningContent"])
+            return ChatChunk(tool_calls=[ToolCallDelta(at, "", "", text)])
+        if "reasoningContent" in piece:
+            thought = self._thought(index, piece["reasoningContent"])
+            return ChatChunk("", thought) if thought else None
+        return None
 
     def _thought(self, index: Any, piece: Mapping[str, Any]) -> str:
         thought = self._thought_of.get(index)
         if thought is None:
-            thought = self._thought_of[index] = {"type": "thinking", "thinking": ""}
+            thought = self._thought_of[index] = _Thought()
             self._thoughts.append(thought)
-        text = piece.get("text")
-        if isinstance(text, str):
-            thought["thinking"] += text
-            if text:
-                self._assembler.reasoning.append(text)
-        if isinstance(piece.get("signature"), str):
-            thought["signature"] = thought.get("signature", "") + piece["signature"]
-        if isinstance(piece.get("redactedContent"), bytes):
-            before = base64.b64decode(thought.get("data", ""))
-            data = base64.b64encode(before + piece["redactedContent"]).decode("ascii")
-            thought.clear()
-            thought.update({"type": "redacted_thinking", "data": data})
-        return text if isinstance(text, str) else ""
+        text, signature, redacted = piece.get("text"), piece.get("signature"), piece.get("redactedContent")
+        if isinstance(signature, str):
+            thought.signature.append(signature)
+        if isinstance(redacted, (bytes, str)):
+            thought.redacted.append(base64.b64decode(redacted) if isinstance(redacted, str) else redacted)
+        if not isinstance(text, str) or not text:
+            return ""
+        thought.text.append(text)
+        self._assembler.reasoning.append(text)
+        return text
+
+
+@dataclass
+class _Thought:
+    """A reasoning block as it comes in pieces."""
+
+    text: list[str] = field(default_factory=list[str])
+    signature: list[str] = field(default_factory=list[str])
+    redacted: list[bytes] = field(default_factory=list[bytes])
+
+    def block(self) -> dict[str, Any]:
+        """What the history keeps; nothing of a block that came empty."""
+        if self.redacted:
+            data = base64.b64encode(b"".join(self.redacted)).decode("ascii")
+            return {"type": "redacted_thinking", "data": data} if data else {}
+        if not (self.text or self.signature):
+            return {}
+        block = {"type": "thinking", "thinking": "".join(self.text)}
+        signature = "".join(self.signature)
+        return {**block, "signature": signature} if signature else block
 
 
 def _blocked(assembler: Assembler, asked: Asked) -> None:

@@ -77,6 +77,11 @@ class CallOptions:
                 named[name] = value
         return CallOptions.read(**named)
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether pieces have times of their own, besides the deadline of the call."""
+        return self.chunk_timeout is not None or self.first_chunk_timeout is not None
+
     def heard(self) -> None:
         """A piece came: the next one has ``chunk_timeout`` seconds."""
         if self.chunk_timeout is not None:

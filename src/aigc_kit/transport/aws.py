@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +115,6 @@ def _ready() -> None:
     if _loaded:
         return
     with importing():
-        import boto3
         import botocore.docs
         import botocore.eventstream
         import botocore.handlers
@@ -123,7 +124,7 @@ def _ready() -> None:
 
         import aigc_kit.transport.aws_wire
 
-        _loaded.extend((boto3, botocore, aigc_kit.transport.aws_wire))
+        _loaded.extend((botocore, aigc_kit.transport.aws_wire))
 
 
 _loaded: list[Any] = []
@@ -132,7 +133,6 @@ _loaded: list[Any] = []
 def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
     """A client whose requests leave through ``aws_wire``."""
     _ready()
-    import boto3
     import botocore.session
     from botocore.config import Config
     from botocore.httpsession import get_cert_path
@@ -151,9 +151,8 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
         }
-        inner = botocore.session.Session(session_vars=closed if explicit else None)
-        session: Any = boto3.Session(botocore_session=inner, profile_name=settings.profile)
-        client = session.client(
+        session = botocore.session.Session(session_vars=closed if explicit else None, profile=settings.profile)
+        client: Any = session.create_client(
             service,
             region_name=settings.region or None,
             endpoint_url=settings.endpoint_url,
@@ -162,7 +161,7 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
             aws_session_token=settings.session_token and settings.session_token.reveal(),
             config=config,
         )
-        trusted = inner.get_config_variable("ca_bundle") or variable("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") or True
+        trusted = session.get_config_variable("ca_bundle") or variable("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") or True
     proxies: dict[str, str] | None = {} if explicit else None
     if settings.proxies is not None:
         proxies = dict(settings.proxies)
@@ -261,6 +260,45 @@ def aws_error(error: Exception) -> AwsError:
     )
 
 
+def events_of(source: Any) -> Iterator[dict[str, Any]]:
+    """
+    The events of a ConverseStream reply, each ``{name: value}``; blobs are base64 text.
+
+    botocore's framing and checksums, without its walk over the service model for each event, which costs more than all
+    the rest. Where the stream's bytes cannot be reached, botocore's own events (blobs are bytes).
+    """
+    raw: Any = getattr(source, "_raw_stream", None)
+    if not hasattr(raw, "stream"):
+        yield from source
+        return
+    from botocore.eventstream import EventStreamBuffer
+
+    buffer = EventStreamBuffer()
+    for piece in raw.stream():
+        buffer.add_data(piece)
+        for message in buffer:
+            headers = message.headers
+            if headers.get(":message-type") in ("error", "exception"):
+                raise _event_error(headers, message.payload)
+            yield {headers.get(":event-type", ""): json.loads(message.payload)}
+
+
+def _event_error(headers: Mapping[str, Any], payload: bytes) -> Exception:
+    from botocore.exceptions import EventStreamError
+
+    text = headers.get(":error-message")
+    with contextlib.suppress(ValueError, AttributeError):
+        inner = json.loads(payload)
+        text = inner.get("message") or inner.get("Message") or text
+    code = headers.get(":exception-type") or headers.get(":error-code") or ""
+    error: Exception = EventStreamError({"Error": {"Code": code, "Message": text or ""}}, "ConverseStream")
+    return error
+
+
+_MADE_HERE = frozenset({"modelId", "messages", "system", "toolConfig", "additionalModelRequestFields"})
+"""Members of a Converse request that cannot have a wrong type; the others may be passed through from the application."""
+
+
 class BedrockDoor:
     """Converse and ConverseStream: one boto3 client for each read timeout, made at the first call; shared by threads."""
 
@@ -290,6 +328,7 @@ class BedrockDoor:
         """
         _extra_headers.value = headers
         try:
+            self._check(request)
             return self._open.get().call("converse_stream" if stream else "converse", request, deadline)
         except AwsError:
             raise
@@ -300,8 +339,25 @@ class BedrockDoor:
 
     def supports(self, member: str) -> bool:
         """Whether the installed botocore knows this member of a Converse request."""
-        shape = self._open.get().client.meta.service_model.operation_model("Converse").input_shape
-        return member in shape.members
+        return member in self._shape().members
+
+    def _shape(self) -> Any:
+        return self._open.get().client.meta.service_model.operation_model("Converse").input_shape
+
+    def _check(self, request: dict[str, Any]) -> None:
+        """
+        What botocore would check before it sends, but for what the dialect has made of checked values: in a long history
+        that is most of the work of a call.
+        """
+        if _MADE_HERE.issuperset(request):
+            return
+        from botocore.exceptions import ParamValidationError
+        from botocore.validate import ParamValidator
+
+        given = {name: value for name, value in request.items() if name not in _MADE_HERE}
+        found = ParamValidator().validate({"modelId": request["modelId"], "messages": [], **given}, self._shape())
+        if found.has_errors():
+            raise ParamValidationError(report=found.generate_report())
 
     def close(self) -> None:
         self._open.close()
@@ -313,7 +369,7 @@ class BedrockDoor:
         # A bearer token of the environment would win over explicit keys, and botocore refuses one over http.
         version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
         extra = {"signature_version": version} if version is not None else {}
-        made = _client("bedrock-runtime", self._settings, **extra)
+        made = _client("bedrock-runtime", self._settings, parameter_validation=False, **extra)
         bearer = self._bearer
 
         def add(request: Any, **_: Any) -> None:

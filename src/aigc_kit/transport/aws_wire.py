@@ -12,6 +12,7 @@ import io
 import socket
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -228,34 +229,28 @@ class _Body:
         """
         raw = self._raw()
         coding = str(self._reply.headers.get("content-encoding", "")).strip().lower()
-        yield from inflate(raw, MAX_REPLY_BYTES) if coding in ("gzip", "x-gzip", "deflate") else raw
+        return inflate(raw, MAX_REPLY_BYTES) if coding in ("gzip", "x-gzip", "deflate") else raw
 
     def _raw(self) -> Iterator[bytes]:
         total = 0
-        pieces = self._pieces()
-        while True:
-            try:
-                piece = next(pieces, b"")
-            except (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-                self._reply.close()
-                raise _wire_error(error) from error
-            if not piece:
-                self._reply.release_conn()
-                return
-            total += len(piece)
-            if total > MAX_REPLY_BYTES:
-                self._reply.close()
-                raise WireError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", sent=True, too_large=True)
-            yield piece
+        try:
+            for piece in self._pieces():
+                total += len(piece)
+                if total > MAX_REPLY_BYTES:
+                    self._reply.close()
+                    raise WireError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", sent=True, too_large=True)
+                yield piece
+        except (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
+            self._reply.close()
+            raise _wire_error(error) from error
+        self._reply.release_conn()
 
     def _pieces(self) -> Iterator[bytes]:
         if getattr(self._reply, "chunked", False):
-            yield from self._reply.stream(_PIECE, decode_content=False)  # each chunk as it comes
-            return
+            chunks: Iterator[bytes] = self._reply.read_chunked(_PIECE, decode_content=False)  # each as it comes
+            return chunks
         # ``read1`` gives what is there; ``read`` would wait for a full buffer while a stream trickles.
-        read = getattr(self._reply, "read1", None) or self._reply.read
-        while piece := read(_PIECE):
-            yield piece
+        return iter(partial(getattr(self._reply, "read1", None) or self._reply.read, _PIECE), b"")
 
     def close(self) -> None:
         self._reply.close()
