@@ -49,8 +49,11 @@ class Case:
 
 
 def _cold(vendor: str, target: float) -> Case:
-    row = Row(f"cold process to the first answer: {VENDORS[vendor]}", "cpu", target)
-    return Case(f"cold-{vendor}", "cold", (row,), f"{vendor}_call")
+    rows = (
+        Row(f"cold process to the first answer: {VENDORS[vendor]}", "cpu", target),
+        Row(f"resident memory after the first answer: {VENDORS[vendor]}", "rss", 1.05, unit=2**20, unit_name="MiB"),
+    )
+    return Case(f"cold-{vendor}", "cold", rows, f"{vendor}_call")
 
 
 def _call(vendor: str, target: float, peer: float) -> Case:
@@ -71,6 +74,19 @@ def _stream(vendor: str, target: float, *, tools: bool = False) -> Case:
     shape, world = ("tools", {"tools": 1}) if tools else ("text", {})
     name = f"stream-{vendor}-tools" if tools else f"stream-{vendor}"
     return Case(name, "steady", (row,), f"{vendor}_stream", f"{shape}-1000", world=world)
+
+
+def _paced(vendor: str) -> Case:
+    """Each event in a write of its own, as in life: the kernel's wake-ups are most of it."""
+    row = Row(
+        f"stream, per chunk of 200, one every 2 ms: {VENDORS[vendor]}", "cpu", 0.5, 0.55, unit=2e-4, unit_name="us"
+    )
+    return Case(f"paced-{vendor}", "steady", (row,), f"{vendor}_stream", "paced-200", {"do": "run", "n": 1})
+
+
+def _renditions(name: str, what: str, operation: str) -> Case:
+    row = Row(f"WebP and three thumbnails of a 2048 {what}", "cpu", 0.60, None)
+    return Case(name, "steady", (row,), operation, command={"do": "run", "n": 1}, with_peers=False)
 
 
 def _first_chunk(vendor: str, target: float) -> Case:
@@ -151,6 +167,8 @@ CASES: tuple[Case, ...] = (
     _stream("bedrock", 1.10),
     _first_chunk("openai", 0.15),
     _first_chunk("gemini", 0.15),
+    _paced("openai"),
+    _paced("gemini"),
     *_connections("openai"),
     *_connections("gemini"),
     *_connections("bedrock"),
@@ -175,6 +193,8 @@ CASES: tuple[Case, ...] = (
     _picture(
         "picture-ark", "Seedream picture of 8.4 MB fetched to be kept", "ark_picture", (0.60, None), (1.25, None)
     ),
+    _renditions("renditions-photo", "picture like a photo", "renditions_photo"),
+    _renditions("renditions-noise", "picture of noise", "renditions_noise"),
 )  # fmt: skip
 
 

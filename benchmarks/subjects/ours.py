@@ -14,7 +14,9 @@ from subjects.world import (
     KEY,
     PROMPT,
     REGION,
+    SIDES,
     World,
+    photo,
 )
 
 
@@ -139,3 +141,20 @@ def ark_picture(world: World) -> Callable[[], bytes]:
         "volcengine", api_key=KEY, base_url=f"{world.http}/api/v3", model=ARK_MODEL, storage=Memory(), keep_urls=True
     )
     return lambda: client.text_to_image(PROMPT, size="2048x2048").data
+
+
+def _renditions(data: bytes) -> Callable[[], str]:
+    from aigc_kit.image import Rendition, render
+
+    wanted = [Rendition("full"), *(Rendition(f"side-{side}", side=side) for side in SIDES)]
+    return lambda: " ".join(f"{made.width}x{made.height}" for made in render(data, wanted) if made.data[:4] == b"RIFF")
+
+
+def renditions_photo(world: World) -> Callable[[], str]:
+    return _renditions(photo())
+
+
+def renditions_noise(world: World) -> Callable[[], str]:
+    from upstream import noise
+
+    return _renditions(noise(2048))

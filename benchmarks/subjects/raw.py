@@ -14,7 +14,9 @@ from subjects.world import (
     OPENAI_MODEL,
     PROMPT,
     REGION,
+    SIDES,
     World,
+    photo,
 )
 
 
@@ -177,3 +179,28 @@ def ark_picture(world: World) -> Callable[[], bytes]:
         return client.get(reply["data"][0]["url"]).raise_for_status().content
 
     return draw
+
+
+def _renditions(data: bytes) -> Callable[[], str]:
+    """Pillow as its tutorial shows it: open, ``thumbnail`` (which has a ``reducing_gap`` of its own), save."""
+    import io
+
+    from PIL import Image
+
+    def made(side: int) -> str:
+        picture = Image.open(io.BytesIO(data))
+        picture.thumbnail((side, side))
+        picture.save(io.BytesIO(), "WEBP")
+        return f"{picture.width}x{picture.height}"
+
+    return lambda: " ".join(map(made, (2048, *SIDES)))
+
+
+def renditions_photo(world: World) -> Callable[[], str]:
+    return _renditions(photo())
+
+
+def renditions_noise(world: World) -> Callable[[], str]:
+    from upstream import noise
+
+    return _renditions(noise(2048))

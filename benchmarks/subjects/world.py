@@ -17,6 +17,26 @@ REGION = "us-east-1"
 
 Json = dict[str, Any]
 
+SIDES = (1024, 512, 256)
+"""Of the thumbnails, in pixels."""
+
+
+def photo() -> bytes:
+    """A PNG of 2048 x 2048, smooth with a little grain, like a photo."""
+    import io
+
+    from PIL import Image
+
+    grain = Image.effect_noise((2048, 2048), 12)
+    bands = [
+        Image.effect_noise((24 + band, 24), 160).resize((2048, 2048), Image.Resampling.BICUBIC) for band in range(3)
+    ]
+    picture = Image.merge("RGB", [Image.blend(band, grain, 0.15) for band in bands])
+    out = io.BytesIO()
+    picture.save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 _TEXT = "The quick brown fox jumps over the lazy dog, and the dog considers an answer. " * 3
 
 

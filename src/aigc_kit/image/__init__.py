@@ -8,8 +8,11 @@ from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult
 
 if TYPE_CHECKING:
     from aigc_kit.image.client import ImageClient, register_provider
+    from aigc_kit.image.renditions import Rendered, Rendition, render
 
-__all__ = ["ImageClient", "ImageGroup", "ImageProvider", "ImageResult", "register_provider"]
+__all__ = [
+    "ImageClient", "ImageGroup", "ImageProvider", "ImageResult", "Rendered", "Rendition", "register_provider", "render",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
@@ -17,4 +20,8 @@ def __getattr__(name: str) -> object:
         from aigc_kit.image import client
 
         return getattr(client, name)
+    if name in ("Rendered", "Rendition", "render"):
+        from aigc_kit.image import renditions
+
+        return getattr(renditions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

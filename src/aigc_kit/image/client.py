@@ -25,6 +25,8 @@ from aigc_kit.image import references
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, NoGroupError, as_json, next_may_succeed
 from aigc_kit.image.fallback import Fallback, shared_out
 from aigc_kit.image.keeping import Keeper
+from aigc_kit.image.renditions import Rendition
+from aigc_kit.image.renditions import checked as checked_renditions
 from aigc_kit.settings import spelled
 from aigc_kit.storage.base import Storage, check_key
 from aigc_kit.storage.spool import Spool
@@ -138,6 +140,7 @@ class ImageClient(Client):
         keep_urls: bool = False,
         allow_private_hosts: bool = False,
         spool_dir: str | os.PathLike[str] | None = None,
+        renditions: Sequence[Rendition] = (),
         **provider_options: Any,
     ) -> None:
         """
@@ -150,6 +153,8 @@ class ImageClient(Client):
             allow_private_hosts: let reference and result pictures come from private addresses (an intranet).
             spool_dir: a directory where paid bytes lie until they have their address; ``resume_spool`` finishes them
                 after a crash. It may be shared by threads and processes of one machine.
+            renditions: copies to store beside each picture, ``[Rendition("thumb", side=512)]``; their addresses and sizes
+                are in ``metadata["renditions"]`` by name. One that cannot be made is a warning.
             provider_options: see the provider's class. With a list, ``gemini={"model": ...}`` is for one of them.
 
         Raises:
@@ -162,7 +167,10 @@ class ImageClient(Client):
             raise ConfigurationError("keep_urls=True stores pictures: pass storage too")
         if spool_dir is not None and storage is None:
             raise ConfigurationError("spool_dir keeps pictures until the storage has them: pass storage too")
+        if renditions and storage is None:
+            raise ConfigurationError("renditions are stored beside their picture: pass storage too")
         self.storage = storage
+        self.renditions = checked_renditions(renditions)
         self.storage_key_prefix = _checked_prefix(storage_key_prefix)
         self.keep_urls = keep_urls
         self._own_provider = isinstance(provider, (str, list, tuple))
@@ -183,7 +191,7 @@ class ImageClient(Client):
         self._references = Downloader(**self._guard)
         self._keeper = Keeper(
             storage, self.storage_key_prefix, keep_urls=keep_urls, spool=None if spool_dir is None else Spool(spool_dir),
-            guard={**self._guard, "trusted": stores | _origins(self.provider.origins)},
+            guard={**self._guard, "trusted": stores | _origins(self.provider.origins)}, renditions=self.renditions,
         )  # fmt: skip
         if self._own_provider:
             self.provider.use_downloader(self._references)
@@ -437,7 +445,7 @@ def _checked_prefix(prefix: Any) -> str:
         raise InvalidInputError(f"storage_key_prefix must be a str, got {type(prefix).__name__}")
     trimmed = prefix.removesuffix("/")
     if trimmed:
-        check_key(f"{trimmed}/{'0' * 64}.webp")
+        check_key(f"{trimmed}/{'0' * 64}.{'n' * 40}.webp")
     return trimmed
 
 

@@ -27,9 +27,12 @@ class ImageFault(Exception):
     """What is wrong with a picture, as the end of a sentence that begins with what it is."""
 
 
-def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS) -> PIL.Image.Image:
+def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | None = None) -> PIL.Image.Image:
     """
     The decoded first frame.
+
+    Args:
+        at_least: pixels of the longer side that are enough; a JPEG is decoded no larger than needed for them.
 
     Raises:
         ImageFault: no picture, cut, broken, or more pixels than ``max_pixels``.
@@ -48,6 +51,8 @@ def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS) -> PIL.Image.Image:
             raise ImageFault(f"has {picture.width}x{picture.height} pixels; {max_pixels} in all are the limit")
         if int(getattr(picture, "n_frames", 1)) > MAX_FRAMES:
             raise ImageFault(f"has more than {MAX_FRAMES} frames")
+        if at_least and max(picture.size) > at_least:
+            picture.draft(None, (at_least, at_least))  # the mode stays
         picture.load()
     except ImageFault:
         raise

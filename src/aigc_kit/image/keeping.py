@@ -19,7 +19,9 @@ from aigc_kit.errors import (
     OutcomeUnknownError,
     StorageError,
 )
+from aigc_kit.image import orders
 from aigc_kit.image.base import ImageGroup, ImageResult
+from aigc_kit.image.renditions import Rendition, render
 from aigc_kit.storage.base import Storage, StoredObject
 from aigc_kit.storage.spool import Order, Spool
 from aigc_kit.transport import sniff
@@ -61,17 +63,20 @@ class Keeper:
     """Gives paid pictures their address, and remembers them until they have it. Shared by threads."""
 
     def __init__(
-        self, storage: Storage | None, prefix: str, *, keep_urls: bool, spool: Spool | None, guard: dict[str, Any]
-    ) -> None:
+        self, storage: Storage | None, prefix: str, *, keep_urls: bool, spool: Spool | None, guard: dict[str, Any],
+        renditions: tuple[Rendition, ...] = (),
+    ) -> None:  # fmt: skip
         """
         Args:
             prefix: of keys, without a trailing slash.
             guard: of downloads, see ``Downloader``.
+            renditions: made of each picture that is stored.
         """
         self.storage = storage
         self.prefix = prefix
         self.keep_urls = keep_urls
         self.spool = spool
+        self.renditions = renditions
         self._guard = guard
         self._downloader = Downloader(**guard)
 
@@ -135,7 +140,7 @@ class Keeper:
             held = order.read()
             done = self._upload(result, look_first=held is None)
             if held is not None:
-                _forget(order, held, result.__dict__.get("_place", 0))
+                orders.forget(order, held, result.__dict__.get("_place", 0))
             return done
 
     def resume(self, *, forget: bool) -> ImageGroup:
@@ -166,7 +171,7 @@ class Keeper:
                         order.remove()
                     continue
                 part = self._finished(
-                    order, ImageGroup(_restored(facts, blobs)), facts.get("size"), facts, look_first=True,
+                    order, ImageGroup(orders.restored(facts, blobs)), facts.get("size"), facts, look_first=True,
                     keyed=bool(facts.get("key")),
                 )  # fmt: skip
                 done.images += part.images
@@ -217,7 +222,7 @@ class Keeper:
         if held is not None and held[0].get("state") != "asked":  # paid, and not all of it uploaded
             old, blobs = held
             kept = self._finished(
-                order, ImageGroup(_restored(old, blobs)), old.get("size"), old, look_first=True, keyed=True
+                order, ImageGroup(orders.restored(old, blobs)), old.get("size"), old, look_first=True, keyed=True
             )
         there = {result.__dict__.get("_place", 0): result for result in kept.images}
         missing = {error.index for error in kept.errors}
@@ -228,6 +233,7 @@ class Keeper:
                 )
                 if stored is not None:
                     there[index] = _from_store(stored, facts)
+                    self._add_renditions(there[index])
         if not there and not kept.errors:
             if held is None or retry_ambiguous:
                 return None
@@ -257,7 +263,7 @@ class Keeper:
         if order is None:
             return
         try:
-            _write(order, results, size, key or "", facts)
+            orders.write(order, results, size, key or "", facts)
         except Exception as error:  # noqa: BLE001 - nothing that fails here may lose what the memory has
             for result in results:
                 _warn(result, "spool", f"the picture is not in the spool: {type(error).__name__}: {str(error)[:200]}")
@@ -300,7 +306,7 @@ class Keeper:
                     failed[place] = error
         if fetched and order is not None:
             with contextlib.suppress(StorageError):  # the order as it was has the addresses
-                _write(order, results, size, facts.get("key", ""), facts)
+                orders.write(order, results, size, facts.get("key", ""), facts)
         return failed
 
     def _keeps(self, result: ImageResult, keep: bool) -> bool:
@@ -315,7 +321,7 @@ class Keeper:
         for result in left:
             result.__dict__["_order"] = order.name
         with contextlib.suppress(StorageError):  # then the order as it was has them, and others
-            _write(order, left, size, facts.get("key", ""), facts)
+            orders.write(order, left, size, facts.get("key", ""), facts)
 
     def _finish(self, result: ImageResult, size: Any, *, look_first: bool, keep: bool) -> ImageResult:
         if not isinstance(result, ImageResult):
@@ -333,6 +339,8 @@ class Keeper:
             return self._upload(result, look_first=look_first)
         if not result.url:
             _warn(result, "storage", "the picture has no address: pass storage= to give it one; its bytes are in .data")
+        elif self.renditions:
+            _warn(result, "renditions", "none was made: the picture is not stored; pass keep_urls=True")
         return result
 
     def _upload(self, result: ImageResult, *, look_first: bool = False) -> ImageResult:
@@ -371,7 +379,48 @@ class Keeper:
             raise _with(failure, result)
         result.url = stored.url
         result.metadata["storage_key"] = stored.key
+        try:
+            self._add_renditions(result)
+        except BaseException as error:
+            with contextlib.suppress(AttributeError):
+                _with(error, result)
+            raise
         return result
+
+    def _add_renditions(self, result: ImageResult) -> None:
+        """
+        Beside the picture in the store; those of a picture without bytes are looked up there.
+
+        What fails is a warning: the picture itself is paid for and has its address.
+        """
+        if not self.renditions:
+            return
+        found: dict[str, Any] = result.metadata.setdefault("renditions", {})
+        key = str(result.metadata["storage_key"])
+        base = key.removesuffix(sniff.extension(result.mime_type))
+        data = result.data if result.has_base64 else b""
+        try:
+            made = render(data, self.renditions) if data else []
+        except AIGCError as error:
+            _warn(result, "renditions", f"none was made: {error}")
+            return
+        sizes = {copy.rendition.name: {"width": copy.width, "height": copy.height} for copy in made}
+        copies = {copy.rendition.name: copy.data for copy in made}
+        for rendition in self.renditions:
+            name, beside = rendition.name, base + rendition.suffix
+            try:
+                stored: Any = StoredObject(result.url, key, len(data), result.mime_type)  # the picture is such a copy
+                if not data:
+                    stored = self._look(beside)
+                elif copies[name] is not data and self.storage is not None:
+                    stored = self.storage.upload_bytes(copies[name], beside, content_type=rendition.mime_type)
+                if not isinstance(stored, StoredObject) or not stored.url:
+                    raise StorageError("it is not in the store" if not data else "the storage gave no address")
+            except Exception as error:  # noqa: BLE001 - an application's own store may raise anything
+                _warn(result, "renditions", f"{name}: {type(error).__name__}: {str(error)[:300]}")
+            else:
+                own = {"url": stored.url, "key": stored.key, "mime_type": rendition.mime_type, "size": stored.size}
+                found[name] = {**own, **sizes.get(name, {})}
 
     def _fetch(self, result: ImageResult) -> None:
         """Bring a vendor's picture here: without the API key, checked to be a whole picture."""
@@ -403,55 +452,6 @@ def _verify(result: ImageResult) -> None:
         result.metadata |= {"width": width, "height": height}
     if not sniff.is_whole(data):
         _warn(result, "picture", "the end of the file is missing; it may not show in full")
-
-
-def _write(order: Order, results: Sequence[ImageResult], size: Any, key: str, facts: dict[str, Any]) -> None:
-    pictures: list[dict[str, Any]] = []
-    blobs: list[bytes] = []
-    for result in results:
-        if not isinstance(result, ImageResult):
-            continue
-        try:
-            data = result.data
-        except InvalidReplyError:  # no base64: what came is kept as it came
-            data = result.base64.encode("utf-8", "replace")
-        pictures.append({
-            "url": result.url, "mime_type": result.mime_type, "provider": result.provider, "metadata": result.metadata,
-            "keyed": result.__dict__.get("_keyed", ""), "place": result.__dict__.get("_place", len(pictures)),
-            "blob": len(blobs) if data else None,
-        })  # fmt: skip
-        blobs += [data] if data else []
-    order.write(
-        {**facts, "state": "paid", "at": time.time(), "size": str(size), "key": key, "pictures": pictures}, blobs
-    )
-
-
-def _forget(order: Order, held: tuple[dict[str, Any], list[bytes]], place: int) -> None:
-    """Take one picture out of an order, which goes with its last."""
-    facts, blobs = held
-    rest = [entry for entry in facts.get("pictures", ()) if entry.get("place", 0) != place]
-    if not rest:
-        order.remove()
-        return
-    kept = [blobs[entry["blob"]] for entry in rest if entry.get("blob") is not None]
-    places = iter(range(len(kept)))
-    pictures = [{**entry, "blob": next(places) if entry.get("blob") is not None else None} for entry in rest]
-    with contextlib.suppress(StorageError):
-        order.write({**facts, "pictures": pictures}, kept)
-
-
-def _restored(facts: dict[str, Any], blobs: list[bytes]) -> list[ImageResult]:
-    results: list[ImageResult] = []
-    for entry in facts.get("pictures", ()):
-        place = entry.get("blob")
-        data = b"" if place is None else blobs[place]
-        result = ImageResult.from_bytes(data, mime_type=entry["mime_type"], metadata=entry["metadata"])
-        result.url, result.provider = entry["url"], entry["provider"]
-        if entry.get("keyed"):
-            result.__dict__["_keyed"] = entry["keyed"]
-        result.__dict__["_place"] = entry.get("place", len(results))
-        results.append(result)
-    return results
 
 
 def _from_store(stored: StoredObject, facts: dict[str, Any]) -> ImageResult:
