@@ -191,7 +191,11 @@ CASES: tuple[Case, ...] = (
         "picture-gemini-stored", "Gemini picture of 8.4 MB to S3 over TLS", "gemini_picture_stored", (0.65, 1.0), (2.0, 1.0)
     ),
     _picture(
-        "picture-ark", "Seedream picture of 8.4 MB fetched to be kept", "ark_picture", (0.60, None), (1.25, None)
+        "picture-ark", "Seedream picture of 8.4 MB fetched", "ark_picture", (0.60, None), (1.25, None)
+    ),
+    _picture(
+        "picture-ark-kept", "Seedream picture of 8.4 MB fetched to be kept under the SHA-256 of its bytes", "ark_picture_kept",
+        (0.60, None), (1.25, None)
     ),
     _renditions("renditions-photo", "picture like a photo", "renditions_photo"),
     _renditions("renditions-noise", "picture of noise", "renditions_noise"),

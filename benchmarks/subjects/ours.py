@@ -125,9 +125,19 @@ def gemini_references(world: World) -> Callable[[], bytes]:
     return lambda: client.image_to_image(PROMPT, reference_images=references).data
 
 
-def ark_picture(world: World) -> Callable[[], bytes]:
-    """Fetched to be kept, in a store that costs nothing."""
+def _ark(world: World, **options: Any) -> Any:
     from aigc_kit import ImageClient
+
+    return ImageClient("volcengine", api_key=KEY, base_url=f"{world.http}/api/v3", model=ARK_MODEL, **options)
+
+
+def ark_picture(world: World) -> Callable[[], bytes]:
+    client = _ark(world)
+    return lambda: client.text_to_image(PROMPT, size="2048x2048").download()
+
+
+def ark_picture_kept(world: World) -> Callable[[], bytes]:
+    """In a store that costs nothing."""
     from aigc_kit.storage import Storage, StoredObject
 
     class Memory(Storage):
@@ -137,9 +147,7 @@ def ark_picture(world: World) -> Callable[[], bytes]:
         def exists(self, key: str) -> StoredObject | None:
             return None
 
-    client = ImageClient(
-        "volcengine", api_key=KEY, base_url=f"{world.http}/api/v3", model=ARK_MODEL, storage=Memory(), keep_urls=True
-    )
+    client = _ark(world, storage=Memory(), keep_urls=True)
     return lambda: client.text_to_image(PROMPT, size="2048x2048").data
 
 

@@ -181,6 +181,20 @@ def ark_picture(world: World) -> Callable[[], bytes]:
     return draw
 
 
+def ark_picture_kept(world: World) -> Callable[[], bytes]:
+    """With a key made of what the picture is."""
+    import hashlib
+
+    draw = ark_picture(world)
+
+    def draw_and_name() -> bytes:
+        data = draw()
+        assert f"aigc/images/{hashlib.sha256(data).hexdigest()}.png"
+        return data
+
+    return draw_and_name
+
+
 def _renditions(data: bytes) -> Callable[[], str]:
     """Pillow as its tutorial shows it: open, ``thumbnail`` (which has a ``reducing_gap`` of its own), save."""
     import io

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +60,17 @@ class StorageContract:
         data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
         assert storage.upload_bytes(data, "size.bin", content_type="application/octet-stream").size == size
         assert read("size.bin") == data
+
+    def test_a_digest_that_is_known(self, storage: Storage, read: Reader) -> None:
+        """The same as an upload that counts it."""
+        data = b"known" * 100
+        digest = hashlib.sha256(data).digest()
+        known = storage.upload_hashed(data, "known/a.png", content_type="image/png", sha256=digest)
+        again = storage.upload_bytes(data, "known/a.png", content_type="image/png")
+        assert replace(known, etag="") == replace(again, etag="")
+        assert read("known/a.png") == data
+        with pytest.raises(InvalidInputError):
+            storage.upload_hashed(data, "/bad", content_type="image/png", sha256=digest)
 
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     def test_any_kind_of_bytes(self, storage: Storage, read: Reader, kind: type) -> None:

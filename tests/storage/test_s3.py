@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 
 from aigc_kit.errors import ConfigurationError, MissingCredentialError, StorageError
-from aigc_kit.storage import R2Storage, S3Storage, Storage
+from aigc_kit.storage import R2Storage, S3Storage, Storage, StoredObject
 from aigc_kit.storage.base import public_base
 from tests.storage.contract import Reader, StorageContract
 from tests.tls import certificate
@@ -129,6 +129,24 @@ def test_what_leaves_on_plain_http(wire: Wire) -> None:
     ):
         assert absent not in sent
     assert stored.etag == "abc"
+
+
+def test_a_known_digest_is_what_leaves(wire: Wire) -> None:
+    """It is not counted again; a subclass with an ``upload_bytes`` of its own is asked there."""
+
+    class Own(S3Storage):
+        def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+            return super().upload_bytes(b"own " + data, key, content_type=content_type)
+
+    wire.script(http(200, b"", headers={"etag": '"x"'}))
+    for kind in (S3Storage, Own):
+        store = kind("b", endpoint_url=wire.url, region="auto", access_key_id="a", secret_access_key="b")
+        store.upload_hashed(b"data", "k", content_type="image/png", sha256=b"\0" * 32)
+        store.close()
+    first, second = wire.requests
+    assert b"x-amz-checksum-sha256: " + base64.b64encode(b"\0" * 32) in first
+    assert base64.b64encode(hashlib.sha256(b"own data").digest()) in second
+    assert second.endswith(b"own data")
 
 
 def test_what_leaves_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from aigc_kit.errors import (
     AIGCError,
@@ -351,17 +351,16 @@ class Keeper:
         data = result.data
         kind = sniff.extension(result.mime_type)
         keyed = result.__dict__.get("_keyed")
-        if keyed:
-            fresh = keyed + (kind if kind in KEYED_TYPES else "")
+        sha256 = None if keyed else hashlib.sha256(data).digest()
+        if sha256 is None:
+            fresh = f"{keyed}{kind if kind in KEYED_TYPES else ''}"
         else:
-            fresh = f"{self.prefix}/{hashlib.sha256(data).hexdigest()}{kind}".lstrip("/")
+            fresh = f"{self.prefix}/{sha256.hex()}{kind}".lstrip("/")
         key = result.metadata.get("storage_key") or fresh
         try:
             stored = self._look(key) if look_first else None
             if stored is None or stored.size != len(data):
-                stored = self.storage.upload_bytes(
-                    data, key, content_type=result.mime_type or "application/octet-stream"
-                )
+                stored = self._put(data, key, result.mime_type or "application/octet-stream", sha256)
         except StorageError as error:
             raise _with(error, result) from error.__cause__
         except InvalidInputError as error:
@@ -386,6 +385,12 @@ class Keeper:
                 _with(error, result)
             raise
         return result
+
+    def _put(self, data: bytes, key: str, content_type: str, sha256: bytes | None) -> Any:
+        hashed = getattr(self.storage, "upload_hashed", None)
+        if sha256 is not None and hashed is not None:
+            return hashed(data, key, content_type=content_type, sha256=sha256)
+        return cast(Storage, self.storage).upload_bytes(data, key, content_type=content_type)
 
     def _add_renditions(self, result: ImageResult) -> None:
         """

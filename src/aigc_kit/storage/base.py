@@ -59,6 +59,16 @@ class Storage(ABC):
             StorageError: the store failed.
         """
 
+    def upload_hashed(self, data: bytes, key: str, *, content_type: str, sha256: bytes) -> StoredObject:
+        """
+        ``upload_bytes`` for who knows the digest of ``data`` already: a store that sends it need not count again.
+
+        Raises:
+            InvalidInputError: the key breaks the rules.
+            StorageError: the store failed.
+        """
+        return self.upload_bytes(data, key, content_type=content_type)
+
     def upload_base64(self, data: str, key: str, *, content_type: str) -> StoredObject:
         """
         Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole ``data:`` URI.

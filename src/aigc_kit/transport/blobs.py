@@ -24,16 +24,22 @@ _ESCAPES = ((rb"\/", b"/"), (rb"\u003d", b"="), (rb"\u003D", b"="), (rb"\u002b",
             (rb"\u002f", b"/"), (rb"\u002F", b"/"), (rb"\n", b""), (rb"\r", b""))  # fmt: skip
 
 
-def read(chunks: Iterable[bytes]) -> tuple[bytes, list[bytes]]:
+def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes]]:
     """
     The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them; of a string that is no
     base64, what stood before the fault.
+
+    Args:
+        length: bytes of the whole JSON; 0 when it is not known. A picture then has its room at once: where memory that
+            grows has to move, it would be there twice.
     """
+    left = length
     skeleton = bytearray()
     blobs: list[bytes] = []
     window = b""  # read, but not yet known to be skeleton
     blob: _Blob | None = None
     for chunk in chunks:
+        left -= len(chunk)
         window = window + chunk if window else chunk
         while True:
             if blob is None:
@@ -45,7 +51,7 @@ def read(chunks: Iterable[bytes]) -> tuple[bytes, list[bytes]]:
                     break
                 skeleton += window[: found.end()]
                 window = window[found.end() :]
-                blob = _Blob()
+                blob = _Blob((max(left, 0) + len(window)) * 3 // 4 if length else 0)
             end = window.find(b'"')
             if end < 0:
                 blob.feed(window)
@@ -77,7 +83,12 @@ def blob_of(value: Any, blobs: list[bytes]) -> bytes | None:
 class _Blob:
     """One string's characters, decoded as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        """
+        Args:
+            room: bytes that it may become.
+        """
+        self._room = room
         self._raw = bytearray()  # characters not yet decoded
         self._out = io.BytesIO()
         self._decode: Callable[[bytes], bytes] | None = None
@@ -89,6 +100,10 @@ class _Blob:
             if len(self._raw) <= _SHORT:
                 return
             self._decode = _decoder()
+            if self._room:
+                self._out.seek(self._room)
+                self._out.write(b"\0")
+                self._out.seek(0)
         self._step(final=False)
 
     def finish(self) -> bytes | None:
@@ -99,6 +114,7 @@ class _Blob:
         return None
 
     def taken(self) -> bytes:
+        self._out.truncate()
         data = self._out.getvalue()  # the buffer itself, not a copy
         self._out = io.BytesIO()
         return data

@@ -176,6 +176,12 @@ class Reply:
         self._stream = stream
         self._source: Iterator[bytes] | None = None
 
+    @property
+    def length(self) -> int:
+        """Bytes of the body as its head says; 0 when it says nothing."""
+        text = self.headers.get("content-length", "")
+        return min(int(text), MAX_REPLY_BYTES) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
     def chunks(self, *, limit: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
         """
         The body as it comes, content coding undone. Set the deadline around each step with ``deadline_of``.

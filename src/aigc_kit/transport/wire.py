@@ -1,0 +1,229 @@
+"""
+urllib3 with one deadline for a whole call: under boto3, and for addresses that a stranger gave.
+
+Timeouts of its own are for each read, which a server that drips bytes outlasts for hours.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3 import exceptions
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from aigc_kit.transport import names
+from aigc_kit.transport.pool import CONNECT_SECONDS, WRITE_BYTES, WireError, count_send, seconds_left
+
+Finder = Callable[[str, int], list[str]]
+"""(host, port) -> the numeric addresses to try."""
+
+FAILURES = (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError)
+"""What urllib3 and the standard library under it raise while they connect and send."""
+
+BAD_ADDRESS = exceptions.LocationValueError
+"""What urllib3 raises over an address that it cannot read."""
+
+PIECE = 65536
+"""Bytes of one read."""
+
+
+class _Reader(io.RawIOBase):
+    """The reading side of a socket; each read ends by the thread's deadline."""
+
+    def __init__(self, sock: Any, raw: Any) -> None:
+        self._socket = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = seconds_left()
+        if left is not None:
+            if left <= 0:
+                raise TimeoutError("the deadline passed")
+            self._socket.settimeout(left)
+        count: int | None = self._raw.readinto(buffer)
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        plain: Any = self.fp
+        self.fp = io.BufferedReader(_Reader(sock, plain.detach()), PIECE)
+
+    def begin(self) -> None:
+        super().begin()
+        while 100 <= self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
+            # http.client passes over 100 alone and would take a 103 for the reply.
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
+
+
+class _Timed:
+    """What both connection classes add."""
+
+    response_class: Any = _Response
+    find: Finder
+
+    def connect(self: Any) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except TimeoutError as error:  # in the middle of the TLS handshake
+            raise exceptions.ConnectTimeoutError(self, "the handshake was not over in time") from error
+
+    def _new_conn(self: Any) -> socket.socket:
+        """What urllib3 opens a connection with; its own tries each address of a name for the whole time."""
+        try:
+            found = self.find(self.host.strip("[]"), self.port or 0)
+        except TimeoutError as error:
+            raise exceptions.ConnectTimeoutError(self, str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise exceptions.NewConnectionError(self, f"the name {self.host!r} cannot be resolved") from error
+        failure: Exception | None = None
+        for address in found:
+            try:
+                made = socket.create_connection((address, self.port), timeout=_connect_seconds())
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return made
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise exceptions.ConnectTimeoutError(self, "the connection was not open in time") from failure
+        raise exceptions.NewConnectionError(self, f"no connection: {failure}") from failure
+
+    def send(self: Any, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            super().send(data)  # type: ignore[misc]
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), WRITE_BYTES):
+            left = seconds_left()
+            if left is not None:
+                if left <= 0:
+                    raise TimeoutError("the deadline passed")
+                self.sock.settimeout(left)
+            self.sock.sendall(view[start : start + WRITE_BYTES])
+
+
+def _connect_seconds() -> float:
+    left = seconds_left()
+    return CONNECT_SECONDS if left is None else max(min(left, CONNECT_SECONDS), 0.001)
+
+
+def _look_up(host: str, port: int) -> list[str]:
+    return names.addresses(host, port, _connect_seconds())
+
+
+_BLOCK = 1 << 20
+"""Bytes that urllib3 hands to ``send`` at once."""
+
+
+def manager(*, find: Finder = _look_up, proxy: str = "", **options: Any) -> Any:
+    """
+    A ``PoolManager`` or ``ProxyManager`` whose connections keep the thread's deadline.
+
+    Args:
+        find: resolves each name, once for each connection; what it raises comes out of the call.
+    """
+    timed = {"find": staticmethod(find)}
+    plain = type("Plain", (_Timed, HTTPConnection), timed)
+    tls = type("Tls", (_Timed, HTTPSConnection), timed)
+    options = {"num_pools": 16, "blocksize": _BLOCK, **options}
+    made: Any = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    made.pool_classes_by_scheme = {
+        "http": type("PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
+    return made
+
+
+def opened(manager: Any, method: str, url: str, *, target: str = "", **options: Any) -> Any:
+    """
+    The reply to one request, its body still on the wire. Never sent twice, never redirected, never decoded.
+
+    Args:
+        target: what stands in the request line; unset: the path and query of ``url``, byte for byte.
+
+    Raises:
+        WireError: the deadline was over before.
+        FAILURES: no reply came.
+    """
+    left = seconds_left()
+    if left is not None and left <= 0:
+        raise WireError("the deadline passed", sent=False, timed_out=True)
+    count_send()
+    return manager.connection_from_url(url).urlopen(
+        method, target or target_of(url), retries=False, redirect=False, assert_same_host=False, preload_content=False,
+        decode_content=False, timeout=urllib3.Timeout(connect=_connect_seconds(), read=left), **options,
+    )  # fmt: skip
+
+
+def body(reply: Any, limit: int) -> bytes:
+    """
+    The whole body, in one piece of memory where its length is known; the connection goes back to the pool.
+
+    Raises:
+        WireError: it is longer than ``limit`` bytes.
+        FAILURES, AttributeError: cut, reset or too slow.
+    """
+    if reply.length_remaining is not None and not reply.chunked:
+        data: bytes = reply.read()
+        return data
+    out = io.BytesIO()
+    for piece in pieces(reply):
+        if out.tell() + len(piece) > limit:
+            raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
+        out.write(piece)
+    reply.release_conn()
+    return out.getvalue()
+
+
+def pieces(reply: Any) -> Iterator[bytes]:
+    """The body as it comes."""
+    if getattr(reply, "chunked", False):
+        chunks: Iterator[bytes] = reply.read_chunked(PIECE, decode_content=False)
+        return chunks
+    # ``read1`` gives what is there; ``read`` would wait for a full buffer while a stream trickles.
+    return iter(partial(getattr(reply, "read1", None) or reply.read, PIECE), b"")
+
+
+def target_of(url: str) -> str:
+    """What stands in the request line."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def wire_error(error: Exception) -> WireError:
+    """
+    Whether the request may have arrived, told from the exception.
+
+    A failed TLS handshake and a refused connection did not carry it; everything later may have.
+    """
+    refused = isinstance(error, exceptions.NewConnectionError)  # for urllib3 a kind of ConnectTimeoutError
+    unsent = (
+        exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.NameResolutionError,
+        exceptions.ProxyError, exceptions.SSLError, exceptions.LocationValueError,
+    )  # fmt: skip
+    timed_out = isinstance(error, (exceptions.TimeoutError, TimeoutError)) or isinstance(
+        error.__cause__ or error.__context__, TimeoutError
+    )
+    left = seconds_left()
+    return WireError(
+        f"{type(error).__name__}: {error}", sent=not isinstance(error, unsent),
+        timed_out=(timed_out and not refused) or (left is not None and left <= 0),
+    )  # fmt: skip
