@@ -439,7 +439,7 @@ def from_reply(body: Mapping[str, Any], assembler: Assembler) -> None:
     _head(body, assembler)
     choice = _first(body.get("choices"))
     message = choice.get("message")
-    if isinstance(message, Mapping):
+    if isinstance(message, dict):
         _take(message, assembler)
     elif choice:
         assembler.oddities.append(f"a choice without a message ({type(message).__name__})")
@@ -448,7 +448,7 @@ def from_reply(body: Mapping[str, Any], assembler: Assembler) -> None:
 
 def _first(choices: Any) -> Mapping[str, Any]:
     first = choices[0] if isinstance(choices, list) and choices else None
-    return first if isinstance(first, Mapping) else {}
+    return first if isinstance(first, dict) else {}
 
 
 def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
@@ -459,11 +459,14 @@ def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
         assembler.reply_model = model
 
 
-def _take(message: Any, assembler: Assembler) -> ChatChunk | None:
+def _take(message: dict[str, Any], assembler: Assembler) -> ChatChunk | None:
     """Read a message or a delta; gives back the chunk it makes, or None when there is nothing in it."""
-    content = message.get("content")
-    assembler.expect(content, (str, list), "content")
-    text = content if isinstance(content, str) else _parts(content)
+    text = message.get("content")
+    if text is None:
+        text = ""
+    elif not isinstance(text, str):
+        assembler.expect(text, list, "content")
+        text = _parts(text)
     reasoning = message.get("reasoning_content")
     if not isinstance(reasoning, str) or not reasoning:
         reasoning = message.get("reasoning")
@@ -477,20 +480,21 @@ def _take(message: Any, assembler: Assembler) -> ChatChunk | None:
         assembler.refusal.append(refusal)
     deltas = []
     calls = message.get("tool_calls")
-    assembler.expect(calls, list, "tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        if isinstance(call, Mapping):
-            function = call.get("function")
-            function = function if isinstance(function, Mapping) else {}
-            extra = call.get("extra_content")
-            deltas.append(
-                assembler.fragment(
-                    index=call.get("index"), id=call.get("id"), name=function.get("name"),
-                    arguments=function.get("arguments"), extra=extra if isinstance(extra, Mapping) else None,
-                )
-            )  # fmt: skip
+    if calls is not None:
+        assembler.expect(calls, list, "tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            if isinstance(call, dict):
+                function = call.get("function")
+                function = function if isinstance(function, dict) else {}
+                extra = call.get("extra_content")
+                deltas.append(
+                    assembler.fragment(
+                        index=call.get("index"), id=call.get("id"), name=function.get("name"),
+                        arguments=function.get("arguments"), extra=extra if isinstance(extra, dict) else None,
+                    )
+                )  # fmt: skip
     legacy = message.get("function_call")
-    if isinstance(legacy, Mapping) and not calls:
+    if isinstance(legacy, dict) and not calls:
         deltas.append(assembler.fragment(index=0, name=legacy.get("name"), arguments=legacy.get("arguments")))
     if text or reasoning or deltas:
         return ChatChunk(text, reasoning, deltas)
@@ -556,8 +560,8 @@ class _Events:
         choices = event.get("choices")
         choice = _first(choices)
         delta = choice.get("delta")
-        if not isinstance(delta, Mapping):
-            delta = choice.get("message") if isinstance(choice.get("message"), Mapping) else None
+        if not isinstance(delta, dict):
+            delta = choice.get("message") if isinstance(choice.get("message"), dict) else None
         chunk = _take(delta, assembler) if delta else None
         if choice.get("finish_reason") or event.get("usage") or choice.get("usage"):
             reason, usage = _tail(event, choice, assembler)

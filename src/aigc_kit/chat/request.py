@@ -24,6 +24,8 @@ from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, requ
 TIMEOUT = 600.0
 """Seconds for one call; reasoning models think for minutes."""
 
+_decode = json.JSONDecoder().decode
+
 _PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed")
 
 
@@ -288,7 +290,7 @@ def sse_chunks(
                 done = True
                 break
             try:
-                event = json.loads(raw)
+                event = _decode(raw.decode("utf-8", "surrogatepass"))  # what ``json.loads`` does after guessing
             except (ValueError, RecursionError):
                 if raw.strip():
                     raise cut_off(assembler, f"an event is no JSON: {raw[:80]!r}") from None

@@ -97,9 +97,10 @@ class Assembler:
             place = int(index) if isinstance(index, str) and re.fullmatch(r"[0-9]{1,6}", index) else None
         mark = id if isinstance(id, str) else ""
         word = name if isinstance(name, str) else ""
-        text = arguments if isinstance(arguments, str) else ""
-        if isinstance(arguments, (Mapping, list)):
-            text = json.dumps(arguments, ensure_ascii=False)
+        if isinstance(arguments, str):
+            text = arguments
+        else:
+            text = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, (dict, list)) else ""
         at = self._route(place, mark, word, text)
         call = self.calls[at]
         if place is not None:
