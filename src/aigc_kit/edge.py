@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, cast
 
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
 from aigc_kit.settings import Secret
-from aigc_kit.transport.pool import sends
+from aigc_kit.transport.deadline import sends
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -199,6 +199,7 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     try:
         parts = urlsplit(address)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and parts.port != 0
+        good = good and not (parts.query or parts.fragment)  # a path is put behind it
     except ValueError:
         good = False
     if not good or any(c.isspace() or ord(c) < 33 for c in address):

@@ -13,7 +13,8 @@ from botocore.session import Session
 from urllib3 import HTTPResponse
 
 from aigc_kit import ChatClient, errors
-from aigc_kit.chat.bedrock import _Events, closed
+from aigc_kit.chat.bedrock import _Events
+from aigc_kit.chat.converse import closed
 from aigc_kit.chat.stream import Assembler
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame

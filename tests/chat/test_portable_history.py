@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_kit import ChatClient
-from aigc_kit.chat import bedrock, gemini, openai_compat
+from aigc_kit.chat import bedrock, converse, gemini, openai_compat
 from aigc_kit.chat.request import Call, CallOptions
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox import bedrock as bedrock_rules
 from aigc_kit.sandbox import gemini_chat as gemini_rules
 from aigc_kit.sandbox import openai_chat as openai_rules
+from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.pool import Deadline
 from tests.test_contract import PROVIDERS, TOOLS
 
 DIALECTS = sorted(PROVIDERS)
@@ -159,7 +159,7 @@ def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], 
         sent: Any = body
     elif name == "bedrock":
         for model in ("global.anthropic.claude-sonnet-4-6", "mistral.mistral-large-3", "us.meta.llama4"):
-            request, _ = bedrock.to_request(call_of(messages, model, name, tools), messages, DOWNLOADER, native=True)
+            request, _ = converse.to_request(call_of(messages, model, name, tools), messages, DOWNLOADER, native=True)
             _valid_for_botocore(request)
             problem = bedrock_rules._problem(bedrock._as_json(request), model)
             assert problem == "", (model, problem)
@@ -266,22 +266,22 @@ def test_claude_gets_its_thoughts_back_first_and_unchanged() -> None:
         {"role": "assistant", "content": "t", "thinking_blocks": blocks},
         {"role": "user", "content": "y"},
     ]
-    _, messages = bedrock.to_converse_messages(history, "anthropic.claude-x", DOWNLOADER, Deadline.after(10))
+    _, messages = converse.to_converse_messages(history, "anthropic.claude-x", DOWNLOADER, Deadline.after(10))
     assert messages[1]["content"] == [
         {"reasoningContent": {"reasoningText": {"text": " spaces kept ", "signature": SIGNATURE}}},
         {"reasoningContent": {"reasoningText": {"text": "", "signature": SIGNATURE}}},
         {"reasoningContent": {"redactedContent": base64.b64decode(SIGNATURE)}},
         {"text": "t"},
     ]
-    _, messages = bedrock.to_converse_messages(history, "amazon.nova-pro", DOWNLOADER, Deadline.after(10))
+    _, messages = converse.to_converse_messages(history, "amazon.nova-pro", DOWNLOADER, Deadline.after(10))
     assert messages[1]["content"] == [{"text": "t"}]
 
 
 def test_ids_are_made_anew_the_same_on_both_sides() -> None:
     """Mistral's nine characters, Bedrock's 64."""
     for model, mark in (("mistral.x", "call_1"), ("anthropic.claude", "é" * 10), ("anthropic.claude", "x" * 65)):
-        made = bedrock.tool_id(mark, model)
+        made = converse.tool_id(mark, model)
         assert made != mark
-        assert made == bedrock.tool_id(mark, model)
+        assert made == converse.tool_id(mark, model)
         assert len(made) <= (9 if "mistral" in model else 64)
-    assert bedrock.tool_id("call_1", "anthropic.claude") == "call_1"
+    assert converse.tool_id("call_1", "anthropic.claude") == "call_1"

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from aigc_kit import errors
 from aigc_kit.settings import Secret
-from aigc_kit.transport import blobs, codes, pool, replies, sse
+from aigc_kit.transport import blobs, codes, exchange, pool, replies, sse
+from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.http import HttpDoor
 from aigc_kit.transport.policy import Policy, to_json
-from aigc_kit.transport.pool import Deadline, Lease, WireError
+from aigc_kit.transport.pool import Lease
 from aigc_kit.transport.replies import Asked, code_and_message, error_from_body, retry_after_of
 from tests.wire import Reset, Wire, http
 
@@ -245,7 +246,7 @@ def test_blobs_that_are_none() -> None:
 # ---- the shared clients
 
 
-def send(wire: Wire, *, timeout: float = 2.0, body: Any = None) -> pool.Reply:
+def send(wire: Wire, *, timeout: float = 2.0, body: Any = None) -> exchange.Reply:
     door = HttpDoor(wire.url, Secret("k"))
     try:
         return door.post("/x", body or {}, asked=ASKED, deadline=Deadline.after(timeout), headers=None)
@@ -300,7 +301,7 @@ def test_leases_share_a_client_and_close_it_last(wire: Wire) -> None:
     assert first.client is second.client is not other.client
     first.close()
     first.close()
-    with pool.capture(Deadline.after(2)) as replies:
+    with exchange.capture(Deadline.after(2)) as replies:
         wire.script(http(200, b"{}"))
         second.client.get(wire.url)
     kept = replies[0]
@@ -319,7 +320,7 @@ def test_closing_waits_for_calls_that_run(wire: Wire) -> None:
     """A paid call is not cut by the close of another thread; its connection goes when it ends."""
     wire.script(http(200, b"12345678", length=8)[:-4], 0.3, b"5678")
     lease = Lease("httpx", reuse=False)
-    with pool.capture(Deadline.after(5)) as replies:
+    with exchange.capture(Deadline.after(5)) as replies:
         lease.client.get(wire.url)
     lease.close()
     assert replies[0].read(Deadline.after(5)) == b"12345678"

@@ -20,7 +20,7 @@ from aigc_kit.errors import (
     ProviderTimeoutError,
     UnknownProviderError,
 )
-from aigc_kit.transport.pool import Deadline
+from aigc_kit.transport.deadline import Deadline
 
 ENTRY_POINTS = "aigc_kit.chat_providers"
 

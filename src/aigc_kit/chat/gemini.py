@@ -24,10 +24,11 @@ from aigc_kit.edge import Remade
 from aigc_kit.errors import ContentFilterError, InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport import codes
+from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, merged
+from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
-from aigc_kit.transport.pool import Deadline, Reply
 from aigc_kit.transport.replies import Asked, body_of, error_from_body, json_of, request_id_of
 
 MODEL = "gemini-3.8-flash"

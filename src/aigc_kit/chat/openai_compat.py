@@ -19,9 +19,10 @@ from aigc_kit.edge import Remade
 from aigc_kit.errors import ConfigurationError, ContentFilterError, InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport import sniff
+from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader, DownloadError
+from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.openai_sdk import OpenAIDoor
-from aigc_kit.transport.pool import Deadline, Reply
 from aigc_kit.transport.replies import Asked, body_of, error_from_body, json_of, request_id_of
 
 _MESSAGE_FIELDS = frozenset({"role", "content", "name", "tool_call_id", "refusal"})

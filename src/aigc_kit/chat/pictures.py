@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.transport import sniff
+from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader, DownloadError
 from aigc_kit.transport.encoding import decode_base64
-from aigc_kit.transport.pool import Deadline
 
 
 def picture_bytes(address: str, downloader: Downloader, deadline: Deadline) -> tuple[bytes, str]:

@@ -17,14 +17,19 @@ from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.settings import spelled
 from aigc_kit.transport import sse
+from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, next_chunk
+from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.pool import DRAIN_SECONDS, Deadline, Reply, WireError, next_chunk
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
 
 TIMEOUT = 600.0
 """Seconds for one call; reasoning models think for minutes."""
 
 _decode = json.JSONDecoder().decode
+
+_OF_A_CALL = (
+    "timeout", "max_retries", "first_chunk_timeout", "chunk_timeout", "structured_mode", "max_repairs",
+)  # fmt: skip
 
 _PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed")
 
@@ -68,16 +73,15 @@ class CallOptions:
 
     def for_call(self, given: dict[str, Any]) -> CallOptions:
         """These options with what one call says; takes it out of ``given``."""
-        named = {
+        named = {name: given.pop(name) for name in _OF_A_CALL if name in given}
+        if not any(value is not None for value in named.values()):
+            return replace(self)
+        before = {
             "timeout": self.policy.timeout, "max_retries": self.policy.max_retries,
             "first_chunk_timeout": self.first_chunk_timeout, "chunk_timeout": self.chunk_timeout,
             "structured_mode": self.structured_mode, "max_repairs": self.max_repairs,
         }  # fmt: skip
-        for name in named:
-            value = given.pop(name, None)
-            if value is not None:
-                named[name] = value
-        return CallOptions.read(**named)
+        return CallOptions.read(**before | {name: value for name, value in named.items() if value is not None})
 
     @property
     def is_timed(self) -> bool:

@@ -24,11 +24,12 @@ from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
 from aigc_kit.settings import Secret
 from aigc_kit.transport import blobs, codes, sniff
+from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, decode_base64, merged
+from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
 from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of, whole_json
 
 MODEL = "gemini-3-pro-image"

@@ -18,11 +18,12 @@ from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes, sse
+from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader, is_plain_name, is_plainly_private
 from aigc_kit.transport.encoding import decode_base64
+from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.http import HttpDoor
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.pool import Deadline, Reply, WireError, deadline_of
 from aigc_kit.transport.replies import (
     Asked,
     body_of,

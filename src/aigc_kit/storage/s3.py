@@ -14,9 +14,9 @@ from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.settings import Secret
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
 from aigc_kit.transport import aws
+from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.pool import Deadline
 from aigc_kit.transport.replies import retry_after_of
 
 # Codes that a second try may cure though their status does not say so.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.settings import Secret, variable
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, deadline_of
 from aigc_kit.transport.handle import Handle, importing
-from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, WireError, deadline_of
 
 INVALID_REPLY = "InvalidReply"
 """``AwsError.code`` of a reply that botocore cannot read."""

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from botocore.awsrequest import AWSResponse
 
 from aigc_kit.transport import wire
-from aigc_kit.transport.pool import MAX_REPLY_BYTES, WireError, inflate
+from aigc_kit.transport.deadline import WireError
+from aigc_kit.transport.exchange import MAX_REPLY_BYTES, inflate
 
 
 class Sender:
@@ -59,7 +60,7 @@ class Sender:
     def _manager(self, proxy: str) -> Any:
         found = self._managers.get(proxy)
         if found is None:
-            found = self._managers.setdefault(proxy, wire.manager(proxy=proxy, **self._options))
+            found = self._managers.setdefault(proxy, wire.manager(proxy, **self._options))
         return found
 
     def _proxy_for(self, url: str) -> str:

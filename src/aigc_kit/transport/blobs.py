@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aigc_kit.transport.exchange import filled, room
+
 PREFIX = "\x00blob:"
 """How a placeholder begins; the number behind it is the place in the list of blobs."""
 
@@ -100,10 +102,7 @@ class _Blob:
             if len(self._raw) <= _SHORT:
                 return
             self._decode = _decoder()
-            if self._room:
-                self._out.seek(self._room)
-                self._out.write(b"\0")
-                self._out.seek(0)
+            self._out = room(self._room)
         self._step(final=False)
 
     def finish(self) -> bytes | None:
@@ -114,8 +113,7 @@ class _Blob:
         return None
 
     def taken(self) -> bytes:
-        self._out.truncate()
-        data = self._out.getvalue()  # the buffer itself, not a copy
+        data = filled(self._out)
         self._out = io.BytesIO()
         return data
 

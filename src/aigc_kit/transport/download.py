@@ -18,9 +18,11 @@ from urllib.parse import urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
 from aigc_kit.transport import names
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, deadline_of, seconds_left
+from aigc_kit.transport.exchange import Backend, Reply, Stream, Transport
 from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.policy import back_off
-from aigc_kit.transport.pool import Deadline, WireError, deadline_of, seconds_left, ssl_context
+from aigc_kit.transport.pool import ssl_context
 
 MAX_REDIRECTS = 4
 MAX_BYTES = 64 * 1024 * 1024
@@ -134,6 +136,31 @@ class _Refused(Exception):
     pass
 
 
+class _Guard(Backend):
+    """Connects only to addresses that were checked."""
+
+    def __init__(self, core: Any, downloader: Downloader) -> None:
+        super().__init__(core)
+        self._downloader = downloader
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> Stream:  # fmt: skip
+        try:
+            answers = self._downloader.resolve(host, port)
+        except TimeoutError as error:
+            raise self._core.ConnectTimeout(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise self._core.ConnectError(f"the name {host!r} cannot be resolved") from error
+        if not self._downloader.trusts(host, port):
+            for answer in answers:
+                why = forbidden(answer, private_allowed=self._downloader.allow_private_hosts)
+                if why:
+                    raise _Refused(f"{host} is {answer}, {why}")
+        return self.connect_any(answers, port, timeout, local_address, socket_options)
+
+
 @dataclass(frozen=True)
 class Fetched:
     data: bytes
@@ -159,7 +186,7 @@ class Downloader:
         self.allow_private_hosts = allow_private_hosts
         self.resolve = resolve
         self._trusted = frozenset(trusted)
-        self._open: Handle[Any] = Handle(self._opened, lambda manager: manager.clear())
+        self._open: Handle[tuple[Any, Transport]] = Handle(self._opened, lambda opened: opened[1].close())
 
     def trusts(self, host: str, port: int) -> bool:
         return (host.lower().rstrip("."), port) in self._trusted
@@ -198,14 +225,11 @@ class Downloader:
     def _fetch(self, url: str, deadline: Deadline, limit: int) -> Fetched:
         address, hops = url, 0
         while True:
-            with deadline_of(deadline):
-                reply = self._get(address)
-                try:
-                    if reply.status not in (301, 302, 303, 307, 308):
-                        return self._body(reply, address, limit)
-                    target = reply.headers.get("location", "")
-                finally:
-                    reply.close()  # what was read to its end has gone back to the pool before
+            reply = self._get(address, deadline)
+            if reply.status not in (301, 302, 303, 307, 308):
+                return self._body(reply, address, deadline, limit)
+            target = reply.headers.get("location", "")
+            reply.close()
             hops += 1
             if hops > MAX_REDIRECTS:
                 raise DownloadError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
@@ -219,70 +243,63 @@ class Downloader:
                 )
             address = following
 
-    def _get(self, url: str) -> Any:
-        check_address(url)
-        manager = self._open.get()
-        from aigc_kit.transport import wire
+    def _get(self, url: str, deadline: Deadline) -> Reply:
+        import httpx
 
+        check_address(url)
+        left = max(deadline.left(), 0.001)
         try:
-            return wire.opened(manager, "GET", url, headers=_HEADERS)
+            client, transport = self._open.get()
+            request = client.build_request(
+                "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
+                timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
+            )  # fmt: skip
+            with deadline_of(deadline):
+                return transport.send(request)
         except _Refused as error:
             raise DownloadError(
                 f"{shown(url)} is refused: {error}. allow_private_hosts=True lets pictures come from an intranet",
                 refused=True,
             ) from None
-        except (wire.BAD_ADDRESS, UnicodeError) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
             raise DownloadError(f"{shown(url)} is no usable address ({error})", refused=True) from error
-        except (WireError, *wire.FAILURES) as error:
-            raise DownloadError(f"{shown(url)} cannot be reached ({_said(error)})", retryable=True) from error
+        except WireError as error:
+            raise DownloadError(f"{shown(url)} cannot be reached ({error})", retryable=True) from error
 
-    def _body(self, reply: Any, url: str, limit: int) -> Fetched:
-        from aigc_kit.transport import wire
-
+    def _body(self, reply: Reply, url: str, deadline: Deadline, limit: int) -> Fetched:
         if reply.status != 200:
+            reply.close()
             raise DownloadError(
                 f"{shown(url)} answered {reply.status}", retryable=reply.status in (408, 429) or reply.status >= 500
             )
-        length = reply.length_remaining
-        if length is not None and length > limit:
-            raise DownloadError(f"{shown(url)} has {length} bytes, the limit is {limit}")
+        length = reply.headers.get("content-length", "")
+        if length.isascii() and length.isdigit() and int(length) > limit:
+            reply.close()
+            raise DownloadError(f"{shown(url)} has {int(length)} bytes, the limit is {limit}")
         if reply.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+            reply.close()
             raise DownloadError(f"{shown(url)} came compressed although that was not asked for")
         try:
-            data = wire.body(reply, limit)
-        except (WireError, *wire.FAILURES, AttributeError) as error:
-            retryable = not (isinstance(error, WireError) and error.too_large)
-            raise DownloadError(
-                f"{shown(url)} could not be read to its end ({_said(error)})", retryable=retryable
-            ) from error
+            data = reply.read(deadline, limit=limit)
+        except WireError as error:
+            retryable = not error.too_large
+            raise DownloadError(f"{shown(url)} could not be read to its end ({error})", retryable=retryable) from error
         return Fetched(data, reply.headers.get("content-type", "").split(";")[0].strip().lower(), url)
 
-    def _opened(self) -> Any:
+    def _opened(self) -> tuple[Any, Transport]:
         with importing():
-            from aigc_kit.transport import wire
+            import httpcore
+            import httpx
 
-        return wire.manager(find=self._find, maxsize=100, ssl_context=ssl_context("httpx"))
-
-    def _find(self, host: str, port: int) -> list[str]:
-        """The answers to connect to, each of them checked."""
-        answers = self.resolve(host, port)
-        if not self.trusts(host, port):
-            for answer in answers:
-                why = forbidden(answer, private_allowed=self.allow_private_hosts)
-                if why:
-                    raise _Refused(f"{host} is {answer}, {why}")
-        return answers
+        pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context("httpx"), max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0,
+            network_backend=_Guard(httpcore, self),
+        )  # fmt: skip
+        transport = Transport(httpx, httpcore, pool)
+        return httpx.Client(transport=transport, trust_env=False), transport
 
     def close(self) -> None:
         self._open.close()
-
-
-_HEADERS = {"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity", "user-agent": "aigc-kit"}
-
-
-def _said(error: Exception) -> str:
-    """What went wrong on the wire, without urllib3's objects."""
-    return str(error) if isinstance(error, WireError) else type(error).__name__
 
 
 def check_address(url: str) -> None:

@@ -19,9 +19,11 @@ from typing import Any
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 from aigc_kit.settings import Secret
+from aigc_kit.transport.deadline import Deadline, WireError
+from aigc_kit.transport.exchange import Reply, capture
 from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.policy import to_json
-from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture, flavor_of
+from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -196,10 +198,10 @@ class GenaiDoor:
             self._sign_in(opened, deadline)
             with capture(deadline) as replies:
                 if stream:
-                    for _ in client.models.generate_content_stream(model=name, contents="-", config=config):
+                    for _ in client.models.generate_content_stream(model=name, contents=opened.nothing, config=config):
                         pass
                 else:
-                    client.models.generate_content(model=name, contents="-", config=config)
+                    client.models.generate_content(model=name, contents=opened.nothing, config=config)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except _SignInError as failed:
@@ -259,7 +261,7 @@ class GenaiDoor:
             "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
             **({"automatic_continuation": False} if "automatic_continuation" in fields else {}),
         }
-        return _Open(self._made(genai, types, lease), lease, config)
+        return _Open(self._made(genai, types, lease), lease, config, types.Content(role="user", parts=[]))
 
     def _made(self, genai: Any, types: Any, lease: Lease) -> Any:
         httpx = import_module(flavor_of("google-genai"))
@@ -287,11 +289,12 @@ class GenaiDoor:
 
 @dataclass(frozen=True)
 class _Open:
-    """The SDK's client and what belongs to it."""
+    """The SDK's client and what belongs to it; ``nothing`` are contents, which ``extra_body`` replaces."""
 
     client: Any
     lease: Lease
     config: dict[str, Any]
+    nothing: Any
     signing_in: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:

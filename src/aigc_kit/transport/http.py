@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc_kit.settings import Secret
+from aigc_kit.transport.deadline import Deadline, WireError
+from aigc_kit.transport.exchange import Reply, capture
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import to_json
-from aigc_kit.transport.pool import Deadline, Lease, Reply, WireError, capture
+from aigc_kit.transport.pool import Lease
 from aigc_kit.transport.replies import Asked, failure_of
 
 
@@ -58,7 +60,7 @@ def timeouts(deadline: Deadline) -> Any:
     """Limits of one step each; the deadline itself is kept at the socket."""
     import httpx
 
-    from aigc_kit.transport.pool import CONNECT_SECONDS
+    from aigc_kit.transport.deadline import CONNECT_SECONDS
 
     left = max(deadline.left(), 0.001)
     return httpx.Timeout(left, connect=min(left, CONNECT_SECONDS))

@@ -13,9 +13,11 @@ from importlib import import_module
 from typing import Any
 
 from aigc_kit.settings import Secret
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError
+from aigc_kit.transport.exchange import HeaderRule, Reply, capture
 from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.policy import to_json
-from aigc_kit.transport.pool import CONNECT_SECONDS, Deadline, HeaderRule, Lease, Reply, WireError, capture, flavor_of
+from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
 
 _PLAIN = frozenset(
@@ -62,7 +64,8 @@ class OpenAIDoor:
         }
         try:
             with capture(deadline, self._rule(headers)) as replies:
-                opened.client.post(path, content=content, cast_to=opened.response, options=options)
+                # A whole address: the SDK would take the base and the path apart and put them together for each call.
+                opened.client.post(self.base_url + path, content=content, cast_to=opened.response, options=options)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except Exception as error:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from aigc_kit import errors
 from aigc_kit.errors import AIGCError, InvalidInputError, ProviderError, StorageError
-from aigc_kit.transport.pool import Deadline
+from aigc_kit.transport.deadline import Deadline
 
 T = TypeVar("T")
 

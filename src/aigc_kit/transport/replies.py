@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from aigc_kit import errors
 from aigc_kit.errors import Billed, ProviderError
 from aigc_kit.settings import Secret
-from aigc_kit.transport.pool import Deadline, Reply, WireError
+from aigc_kit.transport.deadline import Deadline, WireError
+from aigc_kit.transport.exchange import Reply
 
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_MESSAGE = 600

@@ -1,5 +1,5 @@
 """
-urllib3 with one deadline for a whole call: under boto3, and for addresses that a stranger gave.
+urllib3 with one deadline for a whole call.
 
 Timeouts of its own are for each read, which a server that drips bytes outlasts for hours.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,16 +19,11 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from aigc_kit.transport import names
-from aigc_kit.transport.pool import CONNECT_SECONDS, WRITE_BYTES, WireError, count_send, seconds_left
-
-Finder = Callable[[str, int], list[str]]
-"""(host, port) -> the numeric addresses to try."""
+from aigc_kit.transport.deadline import CONNECT_SECONDS, WireError, count_send, seconds_left
+from aigc_kit.transport.exchange import WRITE_BYTES
 
 FAILURES = (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError)
 """What urllib3 and the standard library under it raise while they connect and send."""
-
-BAD_ADDRESS = exceptions.LocationValueError
-"""What urllib3 raises over an address that it cannot read."""
 
 PIECE = 65536
 """Bytes of one read."""
@@ -76,7 +71,6 @@ class _Timed:
     """What both connection classes add."""
 
     response_class: Any = _Response
-    find: Finder
 
     def connect(self: Any) -> None:
         try:
@@ -87,7 +81,7 @@ class _Timed:
     def _new_conn(self: Any) -> socket.socket:
         """What urllib3 opens a connection with; its own tries each address of a name for the whole time."""
         try:
-            found = self.find(self.host.strip("[]"), self.port or 0)
+            found = names.addresses(self.host.strip("[]"), self.port or 0, _connect_seconds())
         except TimeoutError as error:
             raise exceptions.ConnectTimeoutError(self, str(error)) from error
         except (OSError, UnicodeError) as error:
@@ -125,30 +119,31 @@ def _connect_seconds() -> float:
     return CONNECT_SECONDS if left is None else max(min(left, CONNECT_SECONDS), 0.001)
 
 
-def _look_up(host: str, port: int) -> list[str]:
-    return names.addresses(host, port, _connect_seconds())
-
-
 _BLOCK = 1 << 20
 """Bytes that urllib3 hands to ``send`` at once."""
 
 
-def manager(*, find: Finder = _look_up, proxy: str = "", **options: Any) -> Any:
-    """
-    A ``PoolManager`` or ``ProxyManager`` whose connections keep the thread's deadline.
+class _PlainConnection(_Timed, HTTPConnection):
+    pass
 
-    Args:
-        find: resolves each name, once for each connection; what it raises comes out of the call.
-    """
-    timed = {"find": staticmethod(find)}
-    plain = type("Plain", (_Timed, HTTPConnection), timed)
-    tls = type("Tls", (_Timed, HTTPSConnection), timed)
+
+class _TlsConnection(_Timed, HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def manager(proxy: str = "", **options: Any) -> Any:
+    """A ``PoolManager`` or ``ProxyManager`` whose connections keep the thread's deadline."""
     options = {"num_pools": 16, "blocksize": _BLOCK, **options}
     made: Any = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-    made.pool_classes_by_scheme = {
-        "http": type("PlainPool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("TlsPool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": tls}),
-    }
+    made.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
     return made
 
 
@@ -171,26 +166,6 @@ def opened(manager: Any, method: str, url: str, *, target: str = "", **options: 
         method, target or target_of(url), retries=False, redirect=False, assert_same_host=False, preload_content=False,
         decode_content=False, timeout=urllib3.Timeout(connect=_connect_seconds(), read=left), **options,
     )  # fmt: skip
-
-
-def body(reply: Any, limit: int) -> bytes:
-    """
-    The whole body, in one piece of memory where its length is known; the connection goes back to the pool.
-
-    Raises:
-        WireError: it is longer than ``limit`` bytes.
-        FAILURES, AttributeError: cut, reset or too slow.
-    """
-    if reply.length_remaining is not None and not reply.chunked:
-        data: bytes = reply.read()
-        return data
-    out = io.BytesIO()
-    for piece in pieces(reply):
-        if out.tell() + len(piece) > limit:
-            raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
-        out.write(piece)
-    reply.release_conn()
-    return out.getvalue()
 
 
 def pieces(reply: Any) -> Iterator[bytes]:

@@ -1,0 +1,109 @@
+"""The deadline of a call: kept at the socket, for every read, write and handshake of the thread that makes it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+"""Longest wait for one TCP or TLS handshake; the rest of the deadline is for trying again."""
+
+DRAIN_SECONDS = 0.05
+"""Longest wait for the end of a body whose content is complete, so that its connection can be used again."""
+
+
+class WireError(Exception):
+    """
+    The exchange failed below HTTP.
+
+    ``sent``: whether the vendor may have received the request. ``timed_out``: whether the deadline was the cause.
+    ``came``: the bytes of the body that had come.
+    """
+
+    came = b""
+
+    def __init__(self, detail: str, *, sent: bool, timed_out: bool = False, too_large: bool = False) -> None:
+        super().__init__(detail)
+        self.sent = sent
+        self.timed_out = timed_out
+        self.too_large = too_large
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point of time on the monotonic clock."""
+
+    at: float
+    started: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        now = time.monotonic()
+        return cls(now + seconds, now)
+
+    def left(self) -> float:
+        return self.at - time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def sooner(self, seconds: float | None) -> Deadline:
+        """This deadline, or ``seconds`` from now where that is earlier."""
+        if seconds is None:
+            return self
+        return Deadline(min(self.at, time.monotonic() + seconds), self.started)
+
+
+class _Thread(threading.local):
+    deadline: float | None = None
+    sends: int = 0
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def deadline_of(deadline: Deadline) -> Iterator[None]:
+    """Every read, write and handshake of this thread inside ends by ``deadline``."""
+    before = _thread.deadline
+    _thread.deadline = deadline.at
+    try:
+        yield
+    finally:
+        _thread.deadline = before
+
+
+def sends() -> int:
+    """How many requests this thread has begun to send."""
+    return _thread.sends
+
+
+def count_send() -> None:
+    """This thread begins to send a request."""
+    _thread.sends += 1
+
+
+def seconds_left() -> float | None:
+    """Until this thread's deadline; None when it has none."""
+    at = _thread.deadline
+    return None if at is None else at - time.monotonic()
+
+
+def next_chunk(source: Iterator[T], at: float) -> T | None:
+    """
+    The next piece of a reply, or None at its end; like ``deadline_of`` for one step, without its cost.
+
+    Raises:
+        WireError: cut, reset, or not there by ``at`` on the monotonic clock.
+    """
+    _thread.deadline = at
+    try:
+        return next(source, None)
+    finally:
+        _thread.deadline = None

@@ -1,0 +1,367 @@
+"""
+One HTTP exchange under an SDK, for httpx and for httpx2 (the SDKs of 2026 use the second).
+
+What both generations lack is added at the socket: one deadline for a whole call, however slowly bytes drip, and a
+reply handed over raw, so that the SDK above neither decodes nor buffers it. The SDK sees an empty 200.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aigc_kit.transport import names
+from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, count_send, deadline_of, seconds_left
+
+MAX_REPLY_BYTES = 256 * 1024 * 1024
+"""Largest reply that is read: four 4K pictures in base64 with room to spare."""
+
+READ_BYTES = 128 * 1024
+"""Read at once, at most."""
+
+WRITE_BYTES = 128 * 1024
+"""Written at once; a slow peer takes less, and the deadline is looked at between two pieces."""
+
+
+HeaderRule = Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]
+"""The headers that an SDK made -> the headers that leave."""
+
+
+class _Thread(threading.local):
+    """What the transport must know of the call that this thread is making."""
+
+    slot: list[Reply] | None = None
+    headers: HeaderRule | None = None
+
+
+_thread = _Thread()
+
+
+@contextmanager
+def capture(deadline: Deadline, headers: HeaderRule | None = None) -> Iterator[list[Reply]]:
+    """The raw reply to the one request that this thread sends inside lands in the list."""
+    slot: list[Reply] = []
+    _thread.slot, _thread.headers = slot, headers
+    try:
+        with deadline_of(deadline):
+            yield slot
+    except BaseException:
+        for reply in slot:
+            reply.close()
+        raise
+    finally:
+        _thread.slot = _thread.headers = None
+
+
+class Reply:
+    """
+    An HTTP reply whose body is still on the wire.
+
+    ``headers`` has lower-case names; of a repeated header the last value. Exhaust or close it.
+    """
+
+    __slots__ = ("_core", "_ended", "_source", "_stream", "headers", "status")
+
+    def __init__(
+        self, core: Any, status: int, headers: dict[str, str], stream: Any, ended: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Args:
+            ended: called once, when the reply is closed.
+        """
+        self._core = core
+        self._ended: Callable[[], None] | None = ended
+        self.status = status
+        self.headers = headers
+        self._stream = stream
+        self._source: Iterator[bytes] | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body as its head says; 0 when it says nothing."""
+        text = self.headers.get("content-length", "")
+        return min(int(text), MAX_REPLY_BYTES) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+
+    def chunks(self, *, limit: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
+        """
+        The body as it comes, content coding undone. Set the deadline around each step with ``deadline_of``.
+
+        Raises:
+            WireError: cut, reset, too slow, longer than ``limit`` bytes, or in a coding that nobody asked for.
+        """
+        raw = self._raw()
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            source = raw
+        elif coding in ("gzip", "x-gzip", "deflate"):
+            source = inflate(raw, limit)
+        else:
+            raise WireError(f"the reply has content coding {coding!r}, which was not asked for", sent=True)
+        total = 0
+        for chunk in source:
+            total += len(chunk)
+            if total > limit:
+                raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
+            yield chunk
+
+    def read(self, deadline: Deadline, *, limit: int = MAX_REPLY_BYTES) -> bytes:
+        """
+        The whole body; the connection goes back to the pool.
+
+        Raises:
+            WireError: see ``chunks``; ``came`` is what had come.
+        """
+        out = room(self.length if self.length <= limit else 0)
+        try:
+            with deadline_of(deadline):
+                for chunk in self.chunks(limit=limit):
+                    out.write(chunk)
+            return filled(out)
+        except WireError as error:
+            error.came = b"" if error.too_large else filled(out)
+            raise
+        finally:
+            self.close()
+
+    def drain(self) -> None:
+        """Read to the end if it comes at once, which saves the connection; otherwise drop it."""
+        try:
+            with deadline_of(Deadline.after(DRAIN_SECONDS)):
+                spent = 0
+                for chunk in self._raw():
+                    spent += len(chunk)
+                    if spent > WRITE_BYTES:
+                        break
+        except WireError:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back when the body was read to its end, else close it."""
+        try:
+            self._stream.close()
+        except (OSError, RuntimeError):
+            pass
+        except Exception as error:
+            if not isinstance(error, _failures(self._core)):
+                raise
+        finally:
+            ended, self._ended = self._ended, None
+            if ended is not None:
+                ended()
+
+    def _raw(self) -> Iterator[bytes]:
+        if self._source is None:
+            self._source = self._read()
+        return self._source
+
+    def _read(self) -> Iterator[bytes]:
+        stream = iter(self._stream)
+        while True:
+            try:
+                chunk = next(stream)
+            except StopIteration:
+                return
+            except _failures(self._core) as error:
+                raise _wire_error(self._core, error, sent=True) from error
+            yield chunk
+
+
+def room(size: int) -> io.BytesIO:
+    """A buffer of ``size`` bytes: memory that grows while it is filled would be there twice whenever it has to move."""
+    out = io.BytesIO()
+    if size:
+        out.seek(size - 1)
+        out.write(b"\0")
+        out.seek(0)
+    return out
+
+
+def filled(out: io.BytesIO) -> bytes:
+    """What was written into a ``room``: the buffer itself, not a copy."""
+    out.truncate()
+    return out.getvalue()
+
+
+def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    """Undo gzip or zlib in bounded steps; one 64 KiB read of a bomb would otherwise become 67 MB at once."""
+    decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        for chunk in raw:
+            rest = chunk
+            while rest:
+                yield decoder.decompress(rest, 1 << 20)
+                rest = decoder.unconsumed_tail
+        yield decoder.flush()
+    except zlib.error as error:
+        raise WireError(f"the compressed reply is broken: {error}", sent=True) from error
+    if not decoder.eof:
+        raise WireError("the compressed reply was cut", sent=True)
+
+
+def _failures(core: Any) -> tuple[type[Exception], ...]:
+    return (core.TimeoutException, core.NetworkError, core.ProtocolError, core.ProxyError, core.UnsupportedProtocol,
+            OSError, UnicodeError, ValueError)  # fmt: skip
+
+
+def _wire_error(core: Any, error: Exception, *, sent: bool) -> WireError:
+    if isinstance(error, (core.ConnectError, core.ConnectTimeout, core.PoolTimeout, core.UnsupportedProtocol,
+                          core.LocalProtocolError, core.ProxyError)):  # fmt: skip
+        sent = False
+    timed_out = isinstance(error, (core.TimeoutException, TimeoutError))
+    return WireError(f"{type(error).__name__}: {error}".rstrip(": "), sent=sent, timed_out=timed_out)
+
+
+class Backend:
+    """A network backend of httpcore that keeps the thread's deadline."""
+
+    def __init__(self, core: Any) -> None:
+        self._core = core
+        self._sockets = core.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> Stream:  # fmt: skip
+        try:
+            answers = names.addresses(host, port, _within(timeout, self._core.ConnectTimeout))
+        except TimeoutError as error:
+            raise self._core.ConnectTimeout(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise self._core.ConnectError(f"the name {host!r} cannot be resolved") from error
+        return self.connect_any(answers, port, timeout, local_address, socket_options)
+
+    def connect_any(
+        self, answers: list[str], port: int, timeout: float | None, local_address: str | None, socket_options: Any
+    ) -> Stream:
+        """To the first of these numeric addresses that takes the connection."""
+        failure: Exception | None = None
+        for answer in answers:
+            try:
+                within = _within(timeout, self._core.ConnectTimeout)
+                return Stream(
+                    self._core, self._sockets.connect_tcp(answer, port, within, local_address, socket_options)
+                )
+            except (self._core.ConnectError, self._core.ConnectTimeout) as error:
+                failure = error
+        raise failure or self._core.ConnectError("the name has no address")
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> Stream:
+        timeout = _within(timeout, self._core.ConnectTimeout)
+        return Stream(self._core, self._sockets.connect_unix_socket(path, timeout, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class Stream:
+    """A network stream of httpcore that keeps the thread's deadline."""
+
+    def __init__(self, core: Any, inner: Any) -> None:
+        self._core = core
+        self._inner = inner
+        self._size = 0
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        # A body that comes faster than it is read is read in larger pieces: each costs httpcore as much as a small one.
+        size = max(self._size, max_bytes)
+        data: bytes = self._inner.read(size, _within(timeout, self._core.ReadTimeout))
+        self._size = min(2 * size, READ_BYTES) if len(data) >= max_bytes else 0
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # In pieces: one timeout for 50 MB would start again with each packet a slow peer takes.
+        for start in range(0, len(buffer), WRITE_BYTES) if len(buffer) > WRITE_BYTES else (0,):
+            piece = buffer if len(buffer) <= WRITE_BYTES else buffer[start : start + WRITE_BYTES]
+            self._inner.write(piece, _within(timeout, self._core.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Stream:
+        timeout = _within(timeout, self._core.ConnectTimeout)
+        return Stream(self._core, self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _within(timeout: float | None, expired: Callable[[str], Exception]) -> float | None:
+    left = seconds_left()
+    if left is None:
+        return timeout
+    if left <= 0:
+        raise expired("the deadline passed")
+    return left if timeout is None else min(timeout, left)
+
+
+class Transport:
+    """A transport for ``httpx.Client`` or ``httpx2.Client`` that puts the raw reply into the thread's slot."""
+
+    def __init__(self, httpx: Any, core: Any, pool: Any) -> None:
+        self._httpx = httpx
+        self._core = core
+        self._pool = pool
+        self._running = 0
+        self._closing = False
+        self._lock = threading.Lock()
+
+    def handle_request(self, request: Any) -> Any:
+        reply = self.send(request)
+        slot = _thread.slot
+        if slot is None:
+            reply.close()
+            raise WireError("a request outside of a call", sent=True)
+        for earlier in slot:
+            earlier.close()
+        slot[:] = [reply]
+        return self._httpx.Response(200, headers={"content-type": "application/json"}, content=b"")
+
+    def send(self, request: Any) -> Reply:
+        url = request.url
+        core_request = self._core.Request(
+            method=request.method,
+            url=self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=_thread.headers(request.headers.raw) if _thread.headers else request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        count_send()
+        with self._lock:
+            self._running += 1
+        try:
+            response = self._pool.handle_request(core_request)
+        except BaseException as error:
+            self._ended()
+            if isinstance(error, _failures(self._core)):
+                raise _wire_error(self._core, error, sent=True) from error
+            raise
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Reply(self._core, response.status, headers, response.stream, self._ended)
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._running -= 1
+            idle = self._closing and self._running == 0
+        if idle:
+            self._pool.close()
+
+    def close(self) -> None:
+        """Close the connections, or let the last call that runs close them: it may be paid for."""
+        with self._lock:
+            self._closing = True
+            idle = self._running == 0
+        if idle:
+            self._pool.close()
+
+    def __enter__(self) -> Transport:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
