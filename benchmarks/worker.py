@@ -111,6 +111,13 @@ def _threads(operation: Operation, count: int, seconds: float, latency: float) -
     return {"cpu": cpu / max(calls, 1), "share": rate * latency / count, "failed": sum(bad for _, _, bad in done)}
 
 
+def load(operation: Operation, *, count: int, seconds: float) -> Figures:
+    """``count`` threads, each with one call after the other: calls a second, CPU of one, growth of the memory at its highest."""
+    before = _memory("VmRSS")
+    found = _threads(operation, count, seconds, 1.0)
+    return {**found, "rate": found["share"] * count, "growth": _memory("VmHWM") - before}
+
+
 def bursts(operation: Operation, *, count: int, waves: int) -> Figures:
     """``count`` calls at once, ``waves`` times."""
     from concurrent.futures import ThreadPoolExecutor
@@ -158,7 +165,7 @@ def profile(operation: Operation, *, n: int) -> Figures:
 
 
 COMMANDS: dict[str, Callable[..., Figures]] = {
-    "run": run, "first": first, "peak": peak, "threads": threads, "bursts": bursts, "leave": leave,
+    "run": run, "first": first, "peak": peak, "threads": threads, "load": load, "bursts": bursts, "leave": leave,
     "profile": profile,
 }  # fmt: skip
 
