@@ -207,15 +207,16 @@ def test_no_events() -> None:
 # ---- pictures in JSON
 
 
-@given(st.integers(4000, 9000), st.integers(1, 5000))
-def test_blobs_however_they_are_cut(size: int, step: int) -> None:
-    """The JSON without the picture, and the picture, cut at any byte."""
+@given(st.integers(4000, 9000), st.integers(1, 5000), st.sampled_from([0, 10, 5_400, 40_000, "right"]))
+def test_blobs_however_they_are_cut(size: int, step: int, length: int | str) -> None:
+    """The JSON without the picture, and the picture, cut at any byte, whatever length was announced."""
     import base64
     import json
 
     data = bytes(range(256)) * (size // 256)
     raw = json.dumps({"a": [{"data": base64.b64encode(data).decode()}, {"data": "short"}], "datas": "x"}).encode()
-    skeleton, found = blobs.read(raw[at : at + step] for at in range(0, len(raw), step))
+    said = len(raw) if isinstance(length, str) else length
+    skeleton, found = blobs.read((raw[at : at + step] for at in range(0, len(raw), step)), length=said)
     body = json.loads(skeleton)
     value = body["a"][0]["data"]
     assert (blobs.blob_of(value, found) or base64.b64decode(value)) == data
@@ -223,10 +224,10 @@ def test_blobs_however_they_are_cut(size: int, step: int) -> None:
     assert len(skeleton) < 5700
 
 
-def test_two_blobs() -> None:
+def test_two_blobs_share_the_announced_length() -> None:
     """Each has its own bytes and no others."""
     raw = b'[{"data": "' + b"QUJD" * 3000 + b'"}, {"data": "' + b"REVG" * 2500 + b'"}]'
-    assert blobs.read([raw])[1] == [b"ABC" * 3000, b"DEF" * 2500]
+    assert blobs.read([raw], length=len(raw))[1] == [b"ABC" * 3000, b"DEF" * 2500]
 
 
 def test_blobs_that_are_none() -> None:

@@ -205,7 +205,7 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
 
     try:
         with deadline_of(deadline):
-            raw, found = blobs.read(chunks())
+            raw, found = blobs.read(chunks(), length=reply.length)
     finally:
         reply.close()
     if cut and not whole_json(raw):

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aigc_kit.transport.exchange import filled, room
+
 PREFIX = "\x00blob:"
 """How a placeholder begins; the number behind it is the place in the list of blobs."""
 
@@ -24,16 +26,22 @@ _ESCAPES = ((rb"\/", b"/"), (rb"\u003d", b"="), (rb"\u003D", b"="), (rb"\u002b",
             (rb"\u002f", b"/"), (rb"\u002F", b"/"), (rb"\n", b""), (rb"\r", b""))  # fmt: skip
 
 
-def read(chunks: Iterable[bytes]) -> tuple[bytes, list[bytes]]:
+def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes]]:
     """
     The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them; of a string that is no
     base64, what stood before the fault.
+
+    Args:
+        length: bytes of the whole JSON; 0 when it is not known. A picture then has its room at once: where memory that
+            grows has to move, it would be there twice.
     """
+    left = length
     skeleton = bytearray()
     blobs: list[bytes] = []
     window = b""  # read, but not yet known to be skeleton
     blob: _Blob | None = None
     for chunk in chunks:
+        left -= len(chunk)
         window = window + chunk if window else chunk
         while True:
             if blob is None:
@@ -45,7 +53,7 @@ def read(chunks: Iterable[bytes]) -> tuple[bytes, list[bytes]]:
                     break
                 skeleton += window[: found.end()]
                 window = window[found.end() :]
-                blob = _Blob()
+                blob = _Blob((max(left, 0) + len(window)) * 3 // 4 if length else 0)
             end = window.find(b'"')
             if end < 0:
                 blob.feed(window)
@@ -77,9 +85,14 @@ def blob_of(value: Any, blobs: list[bytes]) -> bytes | None:
 class _Blob:
     """One string's characters, decoded as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
+        """
+        Args:
+            room: bytes that it may become.
+        """
+        self._room = room
         self._raw = bytearray()  # characters not yet decoded
-        self._out = io.BytesIO()  # grows where it is; room for all of it at once splinters the heap of a busy process
+        self._out = io.BytesIO()
         self._decode: Callable[[bytes], bytes] | None = None
         self._broken = False
 
@@ -89,6 +102,7 @@ class _Blob:
             if len(self._raw) <= _SHORT:
                 return
             self._decode = _decoder()
+            self._out = room(self._room)
         self._step(final=False)
 
     def finish(self) -> bytes | None:
@@ -99,7 +113,7 @@ class _Blob:
         return None
 
     def taken(self) -> bytes:
-        data = self._out.getvalue()  # the buffer itself, not a copy
+        data = filled(self._out)
         self._out = io.BytesIO()
         return data
 

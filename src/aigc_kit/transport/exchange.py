@@ -21,6 +21,9 @@ from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, coun
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """Largest reply that is read: four 4K pictures in base64 with room to spare."""
 
+_SLACK, _LARGE = 64 * 1024, 128 * 1024
+"""Bytes asked for beyond what is needed, for blocks from this size on (glibc's first threshold of mapping)."""
+
 READ_BYTES = 128 * 1024
 """Read at once, at most."""
 
@@ -174,10 +177,16 @@ class Reply:
 
 
 def room(size: int) -> io.BytesIO:
-    """A buffer of ``size`` bytes: memory that grows while it is filled would be there twice whenever it has to move."""
+    """
+    A buffer for ``size`` bytes at most: memory that grows while it is filled would be there twice whenever it has to move.
+
+    A little more than that is asked for, and given back by ``filled``. glibc takes a block from the heap when one of its size
+    was freed before, where whatever small thing comes to lie behind it keeps the hole from fitting the next picture: a busy
+    process grew to five times its pictures. A block larger than any that was freed is mapped, and goes back whole.
+    """
     out = io.BytesIO()
     if size:
-        out.seek(size - 1)
+        out.seek(size + (_SLACK if size >= _LARGE else 0) - 1)
         out.write(b"\0")
         out.seek(0)
     return out
