@@ -3,7 +3,7 @@ Check the model of ``docs/scale.md`` at small scale: ``uv run benchmarks/scale.p
 
 Pictures of 0.8 MB from a vendor that takes a second, through to S3 over TLS, from one and two processes. The model knows what
 one thread costs, and foretells the rest: ``threads / (T + w)`` pictures a second until the cores are spent, at the same CPU for
-each, with at most a picture and a half in memory for each thread.
+each, a connection to the vendor for each, and the same memory for each thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from measure import Figures, Upstream, Worker, upstream
 
 LATENCY = 1.0
 SIDE = 512
-PICTURE = 3 * SIDE * SIDE
 SECONDS = 6.0
 SHAPES = ((1, 1), (1, 8), (1, 32), (1, 64), (2, 32))
 """(processes, threads in each)."""
@@ -38,7 +37,7 @@ def main() -> int:
             worst = max(worst, abs(found["rate"] / model - 1))
             print(
                 f"| {processes} x {threads} | {model:.1f} | {found['rate']:.1f} | {found['cpu'] * 1e3:.1f} ms |"
-                f" {found['connections']:.2f} | {found['growth'] / threads / PICTURE:.2f} x |",
+                f" {found['connections']:.2f} | {found['growth'] / threads / 1e6:.1f} MB |",
                 flush=True,
             )
         print(f"the model is off by {worst:.0%} at most")

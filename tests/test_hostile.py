@@ -238,7 +238,7 @@ def test_odd_providers_are_refused(kind: Any) -> None:
 BAD_URLS = [
     "", " ", "x", "http://", "https:///v1", "ftp://a", "file:///etc", "http://a b", "http://a\r\nHost: b", "http://a\tb",
     "http://\x00", "http://user:secret@a", "http://a:0", "http://a:99999", "http://a:x", "http://[::1", "http://[zz]",
-    "javascript:1", "//a", "http:a", "http://\ud800", "http://a\u2028b", "http://a/\ud800",
+    "http://:secret@a", "http://a/v1?", "http://a/v1#", "http://a/v1?key=secret", "http://a/v1#secret", "javascript:1", "//a", "http:a", "http://\ud800", "http://a\u2028b", "http://a/\ud800",
 ]  # fmt: skip
 
 

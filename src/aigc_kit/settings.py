@@ -198,20 +198,26 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     address = option(explicit, *names, default=default).strip().rstrip("/")
     try:
         parts = urlsplit(address)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username and parts.port != 0
-        good = good and not (parts.query or parts.fragment)  # a path is put behind it
+        good = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        )
+        good = good and not ("?" in address or "#" in address)  # a path is put behind it
     except ValueError:
         good = False
     if not good or any(c.isspace() or ord(c) < 33 for c in address):
         raise ConfigurationError(
-            f"base_url must be an http(s) address like 'https://api.example.com/v1', got {_without_userinfo(address)!r}"
+            "base_url must be an http(s) address like 'https://api.example.com/v1', without query, fragment or credentials;"
+            f" got {_without_secrets(address)!r}"
         )
     return address
 
 
-def _without_userinfo(address: str) -> str:
+def _without_secrets(address: str) -> str:
+    """Without user, password, query and fragment."""
     head, sep, tail = address.rpartition("@")
-    return f"***@{tail}" if sep and head else address
+    shown = f"***@{tail}" if sep and head else address
+    cut = min((place for place in map(shown.find, "?#") if place >= 0), default=len(shown))
+    return shown[: cut + 1] + ("***" if cut + 1 < len(shown) else "")
 
 
 def reject_unknown(options: Mapping[str, Any], *, known: list[str], what: str) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL.PngImagePlugin import PngInfo
 
 from aigc_kit import ImageClient, errors
-from aigc_kit.image import Rendition, render
+from aigc_kit.image import ImageGroup, ImageProvider, ImageResult, Rendition, render
+from aigc_kit.image.renditions import attempted
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
 from tests.pictures import animated, make
@@ -167,10 +168,66 @@ def test_labels_too_long_for_a_jpeg_are_left_out() -> None:
     assert opened(one.data).size == (24, 16)
 
 
-def test_of_an_animation_the_first_frame() -> None:
-    """Its colour, and one frame."""
-    (one,) = render(animated(), [Rendition("x", side=12)])
-    assert abs(opened(one.data).convert("RGB").getpixel((3, 3))[0] - 10) <= 4  # type: ignore[index,operator]
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_frame(form: str) -> None:
+    """Its colour, and one frame; also where the type would do as it is."""
+    for one in render(animated(form), [Rendition("x", side=12), Rendition("y"), Rendition("z", mime_type="image/png")]):
+        picture = opened(one.data)
+        assert getattr(picture, "n_frames", 1) == 1
+        assert abs(picture.convert("RGB").getpixel((3, 3))[0] - 10) <= 4  # type: ignore[index,operator]
+
+
+def test_one_that_cannot_be_written_is_no_fault_of_the_others() -> None:
+    """WebP holds no side of 16384 pixels; the public function says so, the other way gives what can be made."""
+    wide = make(size=(16384, 20))
+    made, faults = attempted(wide, [Rendition("full"), Rendition("thumb", side=50)])
+    assert [one.rendition.name for one in made] == ["thumb"]
+    assert "WebP holds 16383" in faults["full"]
+    with pytest.raises(errors.InvalidInputError, match="WebP holds 16383"):
+        render(wide, [Rendition("full")])
+
+
+def test_a_small_file_of_many_pixels_is_refused() -> None:
+    """Before it is decoded: nothing that a vendor makes has that many."""
+    big = _saved(PIL.Image.new("1", (12000, 12000)))
+    assert len(big) < 20_000
+    with pytest.raises(errors.InvalidInputError, match="12000x12000 pixels"):
+        render(big, [Rendition("x", side=64)])
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "JPEG"])
+def test_broken_exif_makes_no_broken_picture(form: str) -> None:
+    """It is left out."""
+    (one,) = render(make(form, exif=b"Exif\0\0garbage"), [Rendition("x", side=12)])
+    assert opened(one.data).size == (12, 8)
+
+
+def test_a_turned_picture_is_made_anew_where_its_type_would_do() -> None:
+    """So that all of them stand the same way."""
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    whole, small = render(make("WEBP", (30, 20), exif=exif), [Rendition("x"), Rendition("y", side=15)])
+    assert (opened(whole.data).size, opened(small.data).size) == ((20, 30), (10, 15))
+
+
+def test_profiles_that_do_not_fit_are_left_out() -> None:
+    """One of greys in a coloured picture, and one that no PNG could hold."""
+    grey = bytearray(PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes())
+    large = bytes(grey) + b"x" * 1_000_001
+    grey[16:20] = b"GRAY"
+    for profile in (bytes(grey), large):
+        (one,) = render(make("JPEG", icc_profile=profile), [Rendition("x", side=12, mime_type="image/png")])
+        assert "icc_profile" not in opened(one.data).info
+
+
+def test_a_long_comment_and_sixteen_bits() -> None:
+    """What one format holds and the other does not."""
+    gif = make("GIF", comment=b"c" * 70_000)
+    assert render(gif, [Rendition("x", mime_type="image/jpeg")])
+    tiff = io.BytesIO()
+    PIL.Image.new("I;16B", (20, 20), 30000).save(tiff, "TIFF")
+    (one,) = render(tiff.getvalue(), [Rendition("x", side=10, mime_type="image/png")])
+    assert abs(opened(one.data).convert("L").getpixel((2, 2)) - 117) <= 2  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", make()[:60], make("JPEG", (300, 300))[:400]])
@@ -295,3 +352,98 @@ def test_a_picture_that_is_not_kept_has_none(sandbox: Sandbox, store: Store) -> 
         result = images.text_to_image("a lake", size="2048x2048")
     assert "renditions" not in result.metadata
     assert "keep_urls" in result.metadata["warnings"][-1]["details"]
+
+
+class Painter(ImageProvider):
+    """Gives these bytes, alone or as a group; counts its pictures."""
+
+    name = "painter"
+
+    def __init__(self, *pictures: bytes) -> None:
+        self.pictures = pictures
+        self.paid = 0
+
+    def text_to_image(self, prompt: str, *, size: str = "", **kwargs: Any) -> ImageResult:
+        self.paid += 1
+        return ImageResult.from_bytes(self.pictures[(self.paid - 1) % len(self.pictures)])
+
+    def image_to_image(self, prompt: str, *, reference_images: Any, size: str = "", **kwargs: Any) -> ImageResult:
+        return self.text_to_image(prompt)
+
+    def makes_groups(self, **kwargs: Any) -> bool:
+        return kwargs.get("grouped", False)
+
+    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
+        return ImageGroup([self.text_to_image(prompt) for _ in range(n)])
+
+
+def test_one_that_is_the_picture_itself_is_found_again(store: Store) -> None:
+    """Under the picture's own address, in a repeated call too."""
+    with ImageClient(
+        Painter(make("WEBP")), storage=store, renditions=[Rendition("full"), Rendition("t", side=9)]
+    ) as images:
+        first = images.text_to_image("x", idempotency_key="k")
+        again = images.text_to_image("x", idempotency_key="k")
+    assert first.metadata["renditions"]["full"]["url"] == again.metadata["renditions"]["full"]["url"] == again.url
+    assert again.metadata["renditions"]["t"]["url"] == first.metadata["renditions"]["t"]["url"]
+    assert again.metadata["warnings"] == []
+
+
+def test_one_that_failed_is_made_later(store: Store) -> None:
+    """``store`` of a stored picture completes it, and the warning goes; of a found one after its bytes were fetched."""
+    painter = Painter(make())
+    with ImageClient(painter, storage=store, renditions=[Rendition("t", side=9)]) as images:
+        store.refused = ".t."
+        result = images.text_to_image("x", idempotency_key="k")
+        assert result.metadata["renditions"] == {}
+        assert len(result.metadata["warnings"]) == 1
+        store.refused = "nothing"
+        assert images.store(result) is result
+        assert result.metadata["warnings"] == []
+        assert result.metadata["renditions"]["t"]["width"] == 9
+    assert painter.paid == 1
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("where", [".t.", "picture"])
+def test_ctrl_c_loses_no_picture(store: Store, grouped: bool, where: str) -> None:
+    """All that was paid for comes out with it, stored or not."""
+
+    class Interrupted(Store):
+        seen = 0
+
+        def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+            self.seen += (".t." in key) == (where == ".t.")
+            if self.seen == 2 and (".t." in key) == (where == ".t."):
+                raise KeyboardInterrupt
+            return super().upload_bytes(data, key, content_type=content_type)
+
+    painter = Painter(*(make(size=(20 + place, 16)) for place in range(4)))
+    storage = Interrupted(store.root)
+    with (
+        ImageClient(painter, storage=storage, renditions=[Rendition("t", side=9)]) as images,
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        images.text_to_images("x", n=4, grouped=grouped)
+    left = caught.value.result  # type: ignore[attr-defined]
+    assert len({picture.data for picture in left.images}) == painter.paid == (4 if grouped else 2)
+
+
+def test_odd_stores_and_providers(store: Store) -> None:
+    """A store with keys of its own, and metadata that are not ours."""
+
+    class Own(Store):
+        def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
+            done = super().upload_bytes(data, key, content_type=content_type)
+            return StoredObject(done.url, f"root/{done.key}", done.size, content_type)
+
+    class Odd(Painter):
+        def text_to_image(self, prompt: str, *, size: str = "", **kwargs: Any) -> ImageResult:
+            result = super().text_to_image(prompt)
+            result.metadata |= {"renditions": "mine", "warnings": ["mine"]}
+            return result
+
+    with ImageClient(Odd(make()), storage=Own(store.root), renditions=[Rendition("t", side=9)]) as images:
+        made = images.text_to_image("x").metadata["renditions"]["t"]
+    assert made["key"].count("root/") == 1
+    assert made["url"].endswith(made["key"].removeprefix("root/"))

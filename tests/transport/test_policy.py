@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import time
 import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -241,6 +242,34 @@ def test_blobs_that_are_none() -> None:
     skeleton, _ = blobs.read([b'{"data": "' + b"A" * 5000])
     assert skeleton == b'{"data": "'
     assert blobs._standard(b"-_-_") == b"\xfb\xff\xbf"
+
+
+def test_many_blobs_cost_what_they_are() -> None:
+    """Room is made for what has come, not for all that is announced: twice as many take twice as long."""
+    part = b'{"data": "' + b"QUJD" * 1100 + b'"},'
+    raw = b"[" + part * 4000 + b"{}]"
+    started = time.process_time()
+    _, found = blobs.read((raw[at : at + 65536] for at in range(0, len(raw), 65536)), length=len(raw))
+    assert len(found) == 4000
+    assert time.process_time() - started < 5  # it was half a minute
+
+
+def test_an_announced_length_is_not_believed_before_some_of_it_came(wire: Wire) -> None:
+    """Four bytes and a lie cost no memory."""
+    import tracemalloc
+
+    wire.script(http(200, b"abcd", length=200_000_000), Reset)
+    tracemalloc.start()
+    try:
+        reply = send(wire)
+        assert reply.length == 200_000_000
+        with pytest.raises(WireError) as caught:
+            reply.read(Deadline.after(2))
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.came == b"abcd"
+    assert exchange.Reply(None, 200, {"content-length": str(10**12)}, None).length == 0
 
 
 # ---- the shared clients

@@ -336,7 +336,7 @@ class _Events:
             return self._delta(delta.get("contentBlockIndex"), piece)
         if "contentBlockStart" in event:
             start = event["contentBlockStart"]
-            use = start.get("start", {}).get("toolUse")
+            use = (start.get("start") or {}).get("toolUse")
             if not use:
                 return None
             index = self._call_of[start.get("contentBlockIndex")] = len(self._assembler.calls)

@@ -272,6 +272,13 @@ def only_picture(group: ImageGroup) -> ImageResult:
     return first
 
 
+def warn(result: Any, feature: str, details: str) -> None:
+    """Say so in the result's ``warnings``, once."""
+    entry = {"feature": feature, "details": details}
+    if isinstance(result, ImageResult) and entry not in result.metadata.setdefault("warnings", []):
+        result.metadata["warnings"].append(entry)
+
+
 def as_json(picture: ImageResult) -> dict[str, Any]:
     """A picture as an entry of another one's ``metadata["others"]``."""
     entry: dict[str, Any] = {"url": picture.url, "mime_type": picture.mime_type}

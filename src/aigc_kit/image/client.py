@@ -272,7 +272,8 @@ class ImageClient(Client):
         """
         Finish what a failed upload left: give a paid picture its address. Never asks the vendor for another one.
 
-        A result that already lies in the store comes back as it is.
+        A result that already lies in the store comes back as it is, with the renditions that it lacked where its bytes
+        are here (``result.download()`` brings them).
 
         Raises:
             ConfigurationError: the client has no storage.
@@ -286,6 +287,8 @@ class ImageClient(Client):
         if not result.has_base64 and not result.url:
             raise InvalidInputError("the result has neither bytes nor an address to store")
         if result.metadata.get("storage_key") and result.url and result.url != result.metadata.get("source_url"):
+            if result.has_base64:
+                self._keeper.add_renditions(result)
             return result
         return self._keeper.store(result)
 
@@ -408,6 +411,9 @@ class ImageClient(Client):
                     break
             except BaseException as error:
                 if not isinstance(error, Exception) or not group.images:
+                    current = getattr(error, "result", None)
+                    if isinstance(current, ImageResult):
+                        group.images.append(current)
                     with contextlib.suppress(AttributeError):
                         error.result = group  # type: ignore[attr-defined]  # what was paid for until then
                     raise

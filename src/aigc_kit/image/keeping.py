@@ -19,9 +19,9 @@ from aigc_kit.errors import (
     OutcomeUnknownError,
     StorageError,
 )
-from aigc_kit.image import orders
-from aigc_kit.image.base import ImageGroup, ImageResult
-from aigc_kit.image.renditions import Rendition, render
+from aigc_kit.image import copies, orders
+from aigc_kit.image.base import ImageGroup, ImageResult, warn
+from aigc_kit.image.renditions import Rendition
 from aigc_kit.storage.base import Storage, StoredObject
 from aigc_kit.storage.spool import Order, Spool
 from aigc_kit.transport import sniff
@@ -233,7 +233,10 @@ class Keeper:
                 )
                 if stored is not None:
                     there[index] = _from_store(stored, facts)
-                    self._add_renditions(there[index])
+                    there[index].__dict__["_asked_key"] = self.keyed(
+                        key, place + index, sniff.extension(stored.content_type)
+                    )
+                    self.add_renditions(there[index])
         if not there and not kept.errors:
             if held is None or retry_ambiguous:
                 return None
@@ -266,7 +269,7 @@ class Keeper:
             orders.write(order, results, size, key or "", facts)
         except Exception as error:  # noqa: BLE001 - nothing that fails here may lose what the memory has
             for result in results:
-                _warn(result, "spool", f"the picture is not in the spool: {type(error).__name__}: {str(error)[:200]}")
+                warn(result, "spool", f"the picture is not in the spool: {type(error).__name__}: {str(error)[:200]}")
 
     def _finished(
         self, order: Order | None, group: ImageGroup, size: Any, facts: dict[str, Any], *, look_first: bool = False,
@@ -287,6 +290,11 @@ class Keeper:
                 done.errors.append(error)
                 if isinstance(error, StorageError):
                     left.append(result)
+            except BaseException as error:  # Ctrl-C: the caller can still reach what was paid
+                if len(group.images) > 1:
+                    with contextlib.suppress(AttributeError):
+                        error.result = ImageGroup([*done.images, *group.images[place:]], done.errors)  # type: ignore[attr-defined]
+                raise
         if order is not None:
             self._leave(order, left, size, facts)
         return done
@@ -338,9 +346,9 @@ class Keeper:
         if self._keeps(result, keep):
             return self._upload(result, look_first=look_first)
         if not result.url:
-            _warn(result, "storage", "the picture has no address: pass storage= to give it one; its bytes are in .data")
+            warn(result, "storage", "the picture has no address: pass storage= to give it one; its bytes are in .data")
         elif self.renditions:
-            _warn(result, "renditions", "none was made: the picture is not stored; pass keep_urls=True")
+            warn(result, "renditions", "none was made: the picture is not stored; pass keep_urls=True")
         return result
 
     def _upload(self, result: ImageResult, *, look_first: bool = False) -> ImageResult:
@@ -378,8 +386,9 @@ class Keeper:
             raise _with(failure, result)
         result.url = stored.url
         result.metadata["storage_key"] = stored.key
+        result.__dict__["_asked_key"] = key
         try:
-            self._add_renditions(result)
+            self.add_renditions(result)
         except BaseException as error:
             with contextlib.suppress(AttributeError):
                 _with(error, result)
@@ -387,45 +396,14 @@ class Keeper:
         return result
 
     def _put(self, data: bytes, key: str, content_type: str, sha256: bytes | None) -> Any:
-        hashed = getattr(self.storage, "upload_hashed", None)
-        if sha256 is not None and hashed is not None:
-            return hashed(data, key, content_type=content_type, sha256=sha256)
+        if sha256 is not None and isinstance(self.storage, Storage):
+            return self.storage.upload_hashed(data, key, content_type=content_type, sha256=sha256)
         return cast(Storage, self.storage).upload_bytes(data, key, content_type=content_type)
 
-    def _add_renditions(self, result: ImageResult) -> None:
-        """
-        Beside the picture in the store; those of a picture without bytes are looked up there.
-
-        What fails is a warning: the picture itself is paid for and has its address.
-        """
-        if not self.renditions:
-            return
-        found: dict[str, Any] = result.metadata.setdefault("renditions", {})
-        key = str(result.metadata["storage_key"])
-        base = key.removesuffix(sniff.extension(result.mime_type))
-        data = result.data if result.has_base64 else b""
-        try:
-            made = render(data, self.renditions) if data else []
-        except AIGCError as error:
-            _warn(result, "renditions", f"none was made: {error}")
-            return
-        sizes = {copy.rendition.name: {"width": copy.width, "height": copy.height} for copy in made}
-        copies = {copy.rendition.name: copy.data for copy in made}
-        for rendition in self.renditions:
-            name, beside = rendition.name, base + rendition.suffix
-            try:
-                stored: Any = StoredObject(result.url, key, len(data), result.mime_type)  # the picture is such a copy
-                if not data:
-                    stored = self._look(beside)
-                elif copies[name] is not data and self.storage is not None:
-                    stored = self.storage.upload_bytes(copies[name], beside, content_type=rendition.mime_type)
-                if not isinstance(stored, StoredObject) or not stored.url:
-                    raise StorageError("it is not in the store" if not data else "the storage gave no address")
-            except Exception as error:  # noqa: BLE001 - an application's own store may raise anything
-                _warn(result, "renditions", f"{name}: {type(error).__name__}: {str(error)[:300]}")
-            else:
-                own = {"url": stored.url, "key": stored.key, "mime_type": rendition.mime_type, "size": stored.size}
-                found[name] = {**own, **sizes.get(name, {})}
+    def add_renditions(self, result: ImageResult) -> None:
+        """Those that it lacks, beside the picture in the store."""
+        if self.storage is not None:
+            copies.add(result, self.renditions, self.storage)
 
     def _fetch(self, result: ImageResult) -> None:
         """Bring a vendor's picture here: without the API key, checked to be a whole picture."""
@@ -456,7 +434,7 @@ def _verify(result: ImageResult) -> None:
     if width and height:
         result.metadata |= {"width": width, "height": height}
     if not sniff.is_whole(data):
-        _warn(result, "picture", "the end of the file is missing; it may not show in full")
+        warn(result, "picture", "the end of the file is missing; it may not show in full")
 
 
 def _from_store(stored: StoredObject, facts: dict[str, Any]) -> ImageResult:
@@ -481,12 +459,6 @@ def _unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
         " the vendor's console before you do",
         elapsed=elapsed, provider=str(facts.get("provider") or ""), model=str(facts.get("model") or ""),
     )  # fmt: skip
-
-
-def _warn(result: Any, feature: str, details: str) -> None:
-    entry = {"feature": feature, "details": details}
-    if isinstance(result, ImageResult) and entry not in result.metadata.setdefault("warnings", []):
-        result.metadata["warnings"].append(entry)
 
 
 def _with(error: Any, result: ImageResult) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
-from aigc_kit.image.decoding import FORMATS, ImageFault, decode
+from aigc_kit.image.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
 from aigc_kit.settings import spelled
 from aigc_kit.transport import sniff
 
@@ -33,6 +33,9 @@ _WEBP_SIDE = 16383
 
 
 _EXIF = b"Exif\0\0"
+_ORIENTATION = 0x0112
+_LARGEST_PROFILE = 1_000_000
+"""Bytes of a colour profile; Pillow opens no PNG with a larger one."""
 _JPEG_LABEL = 65_000
 """Bytes of Exif or XMP that one marker of a JPEG can hold, with room for its head."""
 
@@ -114,65 +117,102 @@ def render(data: bytes, renditions: Sequence[Rendition]) -> list[Rendered]:
     JPEG has no transparency: it is laid on white. Of an animation the first frame.
 
     Raises:
-        InvalidInputError: ``data`` is no picture that can be decoded.
+        InvalidInputError: ``data`` is no picture that can be decoded, or one of them cannot be made of it.
         ConfigurationError: ``renditions`` are none.
     """
-    wanted = checked(renditions)
-    kind, size = sniff.mime_type(data), sniff.dimensions(data)
-    made: dict[str, Rendered] = {}
-    for one in wanted:
-        if kind == one.mime_type and max(size) and _fitted(size, one.side) == size:
-            made[one.name] = Rendered(one, data, *size)
-    left = [one for one in wanted if one.name not in made]
-    if left:
-        try:
-            made |= _made(data, left)
-        except ImageFault as error:
-            raise InvalidInputError(f"the picture {error}") from error
-        except Exception as error:  # Pillow's conversions raise what they like
-            raise InvalidInputError(f"the picture cannot be scaled: {type(error).__name__}: {error}") from error
-    return [made[one.name] for one in wanted]
+    made, faults = attempted(data, checked(renditions))
+    for fault in faults.values():
+        raise InvalidInputError(f"the picture {fault}")
+    return made
+
+
+def attempted(data: bytes, renditions: Sequence[Rendition]) -> tuple[list[Rendered], dict[str, str]]:
+    """(those that could be made, by name why the others could not)."""
+    try:
+        made, faults = _made(data, renditions)
+    except ImageFault as error:
+        return [], dict.fromkeys((one.name for one in renditions), str(error))
+    except Exception as error:  # noqa: BLE001 - Pillow's conversions raise what they like
+        said = f"cannot be scaled: {type(error).__name__}: {str(error)[:200]}"
+        return [], dict.fromkeys((one.name for one in renditions), said)
+    return [made[one.name] for one in renditions if one.name in made], faults
 
 
 def _within(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _made(data: bytes, renditions: Sequence[Rendition]) -> dict[str, Rendered]:
+def _made(data: bytes, renditions: Sequence[Rendition]) -> tuple[dict[str, Rendered], dict[str, str]]:
     from PIL import Image
 
-    largest = None if any(one.side is None for one in renditions) else max(one.side or 0 for one in renditions)
-    source = _upright(decode(data, at_least=largest and int(largest * _GAP)))
-    labels = {name: source.info[name] for name in ("exif", "xmp", "icc_profile") if source.info.get(name)}
-    if "exif" in labels and not labels["exif"].startswith(_EXIF):  # WebP has it without, JPEG needs it
-        labels["exif"] = _EXIF + labels["exif"]
-    scaled: list[PIL.Image.Image] = [source]
     made: dict[str, Rendered] = {}
-    for one in sorted(renditions, key=lambda one: -(one.side or _WEBP_SIDE)):
+    faults: dict[str, str] = {}
+    same = _same(data, renditions)
+    for one in same:
+        made[one.name] = Rendered(one, data, *sniff.dimensions(data))
+    left = sorted((one for one in renditions if one not in same), key=lambda one: -(one.side or _WEBP_SIDE))
+    if not left:
+        return made, faults
+    largest = left[0].side
+    source = _upright(decode(data, max_pixels=MAX_PIXELS, at_least=largest and int(largest * _GAP)))
+    labels = _labels(source)
+    source.info.clear()  # some formats would write what is left there
+    scaled: list[PIL.Image.Image] = [source]
+    for one in left:
         size = _fitted(source.size, one.side)
         base = min((big for big in scaled if _covers(big.size, size)), key=lambda big: big.width, default=source)
         picture = base
         if size != base.size:
             picture = base.resize(size, Image.Resampling.LANCZOS, reducing_gap=_GAP)
             scaled.append(picture)
-        made[one.name] = Rendered(one, _encoded(picture, one, labels), *size)
-    return made
+        try:
+            made[one.name] = Rendered(one, _encoded(picture, one, labels), *size)
+        except ImageFault as error:
+            faults[one.name] = str(error)
+    return made, faults
+
+
+def _same(data: bytes, renditions: Sequence[Rendition]) -> list[Rendition]:
+    """Those that the picture itself is: of its type, no smaller, neither turned nor animated."""
+    from PIL import Image
+
+    kind, size = sniff.mime_type(data), sniff.dimensions(data)
+    found = [one for one in renditions if one.mime_type == kind and max(size) and _fitted(size, one.side) == size]
+    if found:
+        with contextlib.suppress(Exception):  # what cannot be opened is for the decoder to tell
+            head = Image.open(io.BytesIO(data), formats=(FORMATS[kind],))
+            if int(getattr(head, "n_frames", 1)) == 1 and head.getexif().get(_ORIENTATION, 1) == 1:
+                return found
+    return []
+
+
+def _labels(picture: PIL.Image.Image) -> dict[str, Any]:
+    labels = {name: picture.info[name] for name in ("exif", "xmp", "icc_profile") if picture.info.get(name)}
+    if "exif" in labels and not labels["exif"].startswith(_EXIF):  # WebP has it without, JPEG needs it
+        labels["exif"] = _EXIF + labels["exif"]
+    profile = labels.get("icc_profile", b"")
+    wanted = b"GRAY" if picture.mode == "L" else b"RGB "
+    if profile and (profile[16:20] != wanted or len(profile) > _LARGEST_PROFILE):
+        del labels["icc_profile"]
+    return labels
 
 
 def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
     """Turned as its Exif says, in a mode that can be scaled and that every type here can hold."""
     from PIL import ImageOps
 
-    picture = ImageOps.exif_transpose(picture)
+    try:
+        picture = ImageOps.exif_transpose(picture)
+    except Exception:  # noqa: BLE001 - broken Exif makes no broken picture
+        picture.info.pop("exif", None)
     if picture.mode in ("RGB", "RGBA", "L"):
         if "transparency" not in picture.info:
             return picture
         return _in_mode(picture, "RGBA")
     if picture.mode.startswith("I;16"):  # Pillow would clip instead of scaling down
-        return picture.point(lambda value: value / 256).convert("L")
+        native = picture if picture.mode == "I;16" else picture.convert("I").convert("I;16")
+        return native.point(lambda value: value / 256).convert("L")
     alpha = "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info
-    if picture.mode == "CMYK":
-        picture.info.pop("icc_profile", None)  # it describes inks
     return _in_mode(picture, "RGBA" if alpha else "RGB")
 
 

@@ -260,6 +260,11 @@ def aws_error(error: Exception) -> AwsError:
     )
 
 
+_EVENTS = frozenset({
+    "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
+})  # fmt: skip
+
+
 def events_of(source: Any) -> Iterator[dict[str, Any]]:
     """
     The events of a ConverseStream reply, each ``{name: value}``; blobs are base64 text.
@@ -280,7 +285,9 @@ def events_of(source: Any) -> Iterator[dict[str, Any]]:
             headers = message.headers
             if headers.get(":message-type") in ("error", "exception"):
                 raise _event_error(headers, message.payload)
-            yield {headers.get(":event-type", ""): json.loads(message.payload)}
+            name = headers.get(":event-type")
+            if name in _EVENTS:  # botocore passes over the others too, whatever is in them
+                yield {name: json.loads(message.payload) if message.payload else {}}
 
 
 def _event_error(headers: Mapping[str, Any], payload: bytes) -> Exception:
@@ -328,7 +335,7 @@ class BedrockDoor:
         """
         _extra_headers.value = headers
         try:
-            self._check(request)
+            self._check(request, stream)
             return self._open.get().call("converse_stream" if stream else "converse", request, deadline)
         except AwsError:
             raise
@@ -339,12 +346,13 @@ class BedrockDoor:
 
     def supports(self, member: str) -> bool:
         """Whether the installed botocore knows this member of a Converse request."""
-        return member in self._shape().members
+        return member in self._shape(stream=False).members
 
-    def _shape(self) -> Any:
-        return self._open.get().client.meta.service_model.operation_model("Converse").input_shape
+    def _shape(self, *, stream: bool) -> Any:
+        model = self._open.get().client.meta.service_model
+        return model.operation_model("ConverseStream" if stream else "Converse").input_shape
 
-    def _check(self, request: dict[str, Any]) -> None:
+    def _check(self, request: dict[str, Any], stream: bool) -> None:
         """
         What botocore would check before it sends, but for what the dialect has made of checked values: in a long history
         that is most of the work of a call.
@@ -355,7 +363,9 @@ class BedrockDoor:
         from botocore.validate import ParamValidator
 
         given = {name: value for name, value in request.items() if name not in _MADE_HERE}
-        found = ParamValidator().validate({"modelId": request["modelId"], "messages": [], **given}, self._shape())
+        found = ParamValidator().validate(
+            {"modelId": request["modelId"], "messages": [], **given}, self._shape(stream=stream)
+        )
         if found.has_errors():
             raise ParamValidationError(report=found.generate_report())
 

@@ -7,13 +7,12 @@ An 8 MB picture is 11 MB of base64; parsing that as JSON text and decoding it af
 from __future__ import annotations
 
 import binascii
-import io
 import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aigc_kit.transport.exchange import filled, room
+from aigc_kit.transport.exchange import Gathered
 
 PREFIX = "\x00blob:"
 """How a placeholder begins; the number behind it is the place in the list of blobs."""
@@ -32,16 +31,15 @@ def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes
     base64, what stood before the fault.
 
     Args:
-        length: bytes of the whole JSON; 0 when it is not known. A picture then has its room at once: where memory that
-            grows has to move, it would be there twice.
+        length: bytes of the whole JSON; 0 when it is not known.
     """
-    left = length
+    left = length or -1
     skeleton = bytearray()
     blobs: list[bytes] = []
     window = b""  # read, but not yet known to be skeleton
     blob: _Blob | None = None
     for chunk in chunks:
-        left -= len(chunk)
+        left = max(left - len(chunk), 0) if left >= 0 else left
         window = window + chunk if window else chunk
         while True:
             if blob is None:
@@ -53,13 +51,13 @@ def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes
                     break
                 skeleton += window[: found.end()]
                 window = window[found.end() :]
-                blob = _Blob((max(left, 0) + len(window)) * 3 // 4 if length else 0)
+                blob = _Blob()
             end = window.find(b'"')
             if end < 0:
-                blob.feed(window)
+                blob.feed(window, left)
                 window = b""
                 break
-            blob.feed(window[:end])
+            blob.feed(window[:end], 0)
             window = window[end:]
             short = blob.finish()
             if short is None:
@@ -85,39 +83,35 @@ def blob_of(value: Any, blobs: list[bytes]) -> bytes | None:
 class _Blob:
     """One string's characters, decoded as they come."""
 
-    def __init__(self, room: int) -> None:
-        """
-        Args:
-            room: bytes that it may become.
-        """
-        self._room = room
+    def __init__(self) -> None:
         self._raw = bytearray()  # characters not yet decoded
-        self._out = io.BytesIO()
+        self._out = Gathered()
         self._decode: Callable[[bytes], bytes] | None = None
         self._broken = False
 
-    def feed(self, text: bytes) -> None:
+    def feed(self, text: bytes, left: int) -> None:
+        """
+        Args:
+            left: characters that may follow; below 0: nobody knows.
+        """
         self._raw += text
         if self._decode is None:
             if len(self._raw) <= _SHORT:
                 return
             self._decode = _decoder()
-            self._out = room(self._room)
-        self._step(final=False)
+        self._step(left)
 
     def finish(self) -> bytes | None:
         """The characters themselves when they are few, else None: ``taken`` has the bytes."""
         if self._decode is None:
             return bytes(self._raw)
-        self._step(final=True)
+        self._step(0, final=True)
         return None
 
     def taken(self) -> bytes:
-        data = filled(self._out)
-        self._out = io.BytesIO()
-        return data
+        return self._out.taken()
 
-    def _step(self, *, final: bool) -> None:
+    def _step(self, left: int, *, final: bool = False) -> None:
         raw, decode = self._raw, self._decode
         held = b""
         if not final and b"\\" in raw[-6:]:  # an escape may be cut
@@ -129,7 +123,7 @@ class _Blob:
         usable = len(raw) if final else len(raw) - len(raw) % 4
         if usable and decode and not self._broken:
             try:
-                self._out.write(decode(bytes(raw[:usable])))
+                self._out.add(decode(bytes(raw[:usable])), left * 3 // 4)
             except ValueError:
                 self._broken = True
         self._raw = bytearray(raw[usable:]) + held

@@ -21,8 +21,7 @@ from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, coun
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """Largest reply that is read: four 4K pictures in base64 with room to spare."""
 
-_SLACK, _LARGE = 64 * 1024, 128 * 1024
-"""Bytes asked for beyond what is needed, for blocks from this size on (glibc's first threshold of mapping)."""
+_SLACK = 64 * 1024
 
 READ_BYTES = 128 * 1024
 """Read at once, at most."""
@@ -86,9 +85,10 @@ class Reply:
 
     @property
     def length(self) -> int:
-        """Bytes of the body as its head says; 0 when it says nothing."""
+        """Bytes of the body as its head says; 0 when it says nothing, or nothing that can be meant."""
         text = self.headers.get("content-length", "")
-        return min(int(text), MAX_REPLY_BYTES) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+        length = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+        return length if length <= MAX_REPLY_BYTES else 0
 
     def chunks(self, *, limit: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
         """
@@ -119,14 +119,15 @@ class Reply:
         Raises:
             WireError: see ``chunks``; ``came`` is what had come.
         """
-        out = room(self.length if self.length <= limit else 0)
+        body, left = Gathered(), self.length or -1
         try:
             with deadline_of(deadline):
                 for chunk in self.chunks(limit=limit):
-                    out.write(chunk)
-            return filled(out)
+                    left = max(left - len(chunk), 0) if left >= 0 else left
+                    body.add(chunk, left)
+            return body.taken()
         except WireError as error:
-            error.came = b"" if error.too_large else filled(out)
+            error.came = b"" if error.too_large else body.taken()
             raise
         finally:
             self.close()
@@ -176,26 +177,52 @@ class Reply:
             yield chunk
 
 
-def room(size: int) -> io.BytesIO:
+class Gathered:
     """
-    A buffer for ``size`` bytes at most: memory that grows while it is filled would be there twice whenever it has to move.
+    A body, or a picture in one, as it comes; in memory once.
 
-    A little more than that is asked for, and given back by ``filled``. glibc takes a block from the heap when one of its size
-    was freed before, where whatever small thing comes to lie behind it keeps the hole from fitting the next picture: a busy
-    process grew to five times its pictures. A block larger than any that was freed is mapped, and goes back whole.
+    Memory that grows while it is filled would be there twice whenever it has to move. So room for all of it is made as soon
+    as a sixteenth is there: an announced length alone is no reason to believe it. A little more than needed is asked for,
+    and given back at the end: glibc takes a block from the heap when one of its size was freed before, where whatever small
+    thing comes to lie behind it keeps the hole from fitting the next picture, and a busy process grew to five times its
+    pictures. A block larger than any that was freed is mapped, and goes back whole.
     """
-    out = io.BytesIO()
-    if size:
-        out.seek(size + (_SLACK if size >= _LARGE else 0) - 1)
-        out.write(b"\0")
-        out.seek(0)
-    return out
 
+    __slots__ = ("_out", "_pieces", "_size")
 
-def filled(out: io.BytesIO) -> bytes:
-    """What was written into a ``room``: the buffer itself, not a copy."""
-    out.truncate()
-    return out.getvalue()
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._out: io.BytesIO | None = None
+
+    def add(self, piece: bytes, left: int) -> None:
+        """
+        Args:
+            left: bytes that are announced to follow; below 0: nobody knows.
+        """
+        if self._out is None:
+            if left < 0:
+                self._out = io.BytesIO()
+            elif left <= _SLACK or left > 16 * self._size:
+                self._pieces.append(piece)
+                self._size += len(piece)
+                return
+            else:
+                self._out = io.BytesIO()
+                self._out.seek(self._size + len(piece) + left + _SLACK)
+                self._out.write(b"\0")
+                self._out.seek(0)
+            for earlier in self._pieces:
+                self._out.write(earlier)
+            self._pieces.clear()
+        self._out.write(piece)
+
+    def taken(self) -> bytes:
+        """All of it; the buffer itself, not a copy."""
+        if self._out is None:
+            return b"".join(self._pieces)
+        self._out.truncate()
+        return self._out.getvalue()
 
 
 def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
