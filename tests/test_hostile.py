@@ -448,6 +448,10 @@ GOOD_HISTORIES: dict[str, list[dict[str, Any]]] = {
     "deep arguments": history(call={**CALL, "function": {"name": "look", "arguments": '{"a": ' + "[" * 5000 + "]" * 5000 + "}"}}),
     "infinite result": history(content='{"a": 1e999, "b": NaN}'),
     "deep result": history(content='{"a": ' + "[" * 950 + "]" * 950 + "}"),
+    **{
+        f"{depth} deep": history(call={**CALL, "function": {"name": "look", "arguments": '{"a": ' + "[" * depth + "]" * depth + "}"}})
+        for depth in (90, 99, 101, 500, 905, 975, 990, 1490, 9980)
+    },
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from aigc_kit import ChatClient, errors
+from aigc_kit.sandbox import Sandbox
 from tests.wire import Reset, Wire, body_of, http
 
 ASK = [{"role": "user", "content": "hi"}]
@@ -241,3 +242,21 @@ def test_arguments_that_come_member_by_member(wire: Wire) -> None:
             answer = chat.chat_stream(ASK)
             list(answer)
         assert answer.result.tool_calls[0].parse() == {"a": {"b": ["xy"]}, "n": 2, "q r": True}
+
+
+def test_the_sandbox_keeps_the_names_of_the_application(sandbox: Sandbox) -> None:
+    """Keys in schemas, arguments and results are no fields of the API."""
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "greet",
+            "parameters": {
+                "type": "object",
+                "properties": {"user_name": {"type": "string"}},
+                "required": ["user_name"],
+            },
+        },
+    }
+    with ChatClient("gemini", **sandbox.chat_options("gemini")) as chat:
+        result = chat.chat([{"role": "user", "content": "hello"}], tools=[tool], tool_choice="required")
+    assert list(result.tool_calls[0].parse()) == ["user_name"]

@@ -9,6 +9,10 @@ from typing import Any
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
 
+DEEPEST = 100
+"""Levels of arguments and results that go out as JSON values; what is deeper goes out as its text. Python's own limit would
+be another in each version, and the request around them has levels too."""
+
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -163,13 +167,27 @@ def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
 
 
 def plain_json(text: str) -> Any:
-    """The value of JSON text, or None when it is none, has infinite numbers, or is too deep to be written again."""
+    """The value of JSON text, or None when it is none, has infinite numbers, or is deeper than ``DEEPEST``."""
     try:
         value = json.loads(text)
         json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
         return None
-    return value
+    return value if _is_flat(value) else None
+
+
+def _is_flat(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for holder in level
+            if isinstance(holder, (dict, list))
+            for inner in (holder.values() if isinstance(holder, dict) else holder)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def image_address(part: Mapping[str, Any]) -> str:

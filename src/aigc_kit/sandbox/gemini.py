@@ -58,7 +58,7 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
                       " to it.")  # fmt: skip
     try:
         body = normal(request.json())
-    except ValueError:
+    except (ValueError, RecursionError):
         return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
     if "image" not in model and "banana" not in model:
         if method not in ("generateContent", "streamGenerateContent"):
@@ -70,10 +70,15 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
     return _picture(body, model)
 
 
+_FREE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema"})
+"""Fields whose value is any JSON: its keys are the application's own."""
+
+
 def normal(value: Any) -> Any:
     """The body with camelCase keys; proto JSON takes both spellings."""
     if isinstance(value, dict):
-        return {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): normal(item) for name, item in value.items()}
+        named = {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
+        return {name: item if name in _FREE else normal(item) for name, item in named.items()}
     if isinstance(value, list):
         return [normal(item) for item in value]
     return value

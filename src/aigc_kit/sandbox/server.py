@@ -226,7 +226,7 @@ def _recorded(request: Request) -> Recorded:
     headers = {name: "***" if name in _SECRET_HEADERS else value for name, value in request.headers.items()}
     try:
         body = request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = request.raw
     return Recorded(request.method, request.path, request.query, headers, body)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.settings import Secret, variable
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, deadline_of
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, deadline_of, sends
 from aigc_kit.transport.handle import Handle, importing
 
 INVALID_REPLY = "InvalidReply"
@@ -188,10 +188,13 @@ class AwsClient:
         Raises:
             AwsError: it failed, or could not be sent.
         """
+        before = sends()
         try:
             with deadline_of(deadline):
                 return getattr(self.client, operation)(**request)
         except failures() as error:
+            if isinstance(error, RecursionError) and sends() == before:
+                raise AwsError("it is too deep", sent=False, usage=True, code="ParamValidationError") from error
             raise aws_error(error) from error
 
     def close(self) -> None:
