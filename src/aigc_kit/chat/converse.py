@@ -98,7 +98,9 @@ def to_request(
         request["additionalModelRequestFields"] = fields
     # botocore would write NaN, and fails in its own way over what is no JSON.
     inputs = [block["toolUse"]["input"] for message in messages for block in message["content"] if "toolUse" in block]
-    to_json({"fields": {name: value for name, value in request.items() if name != "messages"}, "inputs": inputs})
+    given = {name: value for name, value in request.items() if name not in ("modelId", "messages", "system")}
+    if given or inputs:
+        to_json({"fields": given, "inputs": inputs})
     return request, warnings
 
 

@@ -24,7 +24,7 @@ MODES = ("json_schema", "json_object", "prompt")
 _FENCE = re.compile(r"\s*```[a-zA-Z]*\s*\n?(.*?)\n?\s*```\s*", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Format:
     """
     What the answer must be.

@@ -13,7 +13,7 @@ from aigc_kit.transport import codes
 from aigc_kit.transport.replies import Judge
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vendor:
     """
     One back end.

@@ -33,6 +33,7 @@ class Sender:
         self._options: dict[str, Any] = {"maxsize": pool_size, "ca_certs": ca_file}
         self._proxies = proxies
         self._managers: dict[str, Any] = {"": wire.manager(**self._options)}
+        self._pools: dict[tuple[str, str], Any] = {}
 
     def send(self, request: Any) -> AWSResponse:
         """
@@ -45,7 +46,7 @@ class Sender:
         proxy = self._proxy_for(url)
         try:
             reply = wire.opened(
-                self._manager(proxy), request.method, url, target=url if proxy and url.startswith("http:") else "",
+                self._pool(url, proxy), request.method, url, target=url if proxy and url.startswith("http:") else "",
                 body=_at_hand(request.body), headers=dict(request.headers),
                 chunked=request.headers.get("Transfer-Encoding", "").lower() == "chunked",
             )  # fmt: skip
@@ -54,13 +55,20 @@ class Sender:
         return AWSResponse(url, reply.status, reply.headers, _Body(reply))
 
     def close(self) -> None:
+        self._pools.clear()
         for manager in self._managers.values():
             manager.clear()
 
-    def _manager(self, proxy: str) -> Any:
-        found = self._managers.get(proxy)
+    def _pool(self, url: str, proxy: str) -> Any:
+        """The connections to the origin of ``url``; found by its text, as urllib3 takes it apart for each call."""
+        key = (url[: url.find("/", 8)], proxy)
+        found = self._pools.get(key)
         if found is None:
-            found = self._managers.setdefault(proxy, wire.manager(proxy, **self._options))
+            if proxy not in self._managers:
+                self._managers.setdefault(proxy, wire.manager(proxy, **self._options))
+            if len(self._pools) >= wire.POOLS:  # the manager drops the oldest too
+                self._pools.clear()
+            found = self._pools[key] = self._managers[proxy].connection_from_url(url)
         return found
 
     def _proxy_for(self, url: str) -> str:

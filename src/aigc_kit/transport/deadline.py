@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -68,15 +67,20 @@ class _Thread(threading.local):
 _thread = _Thread()
 
 
-@contextmanager
-def deadline_of(deadline: Deadline) -> Iterator[None]:
+class deadline_of:
     """Every read, write and handshake of this thread inside ends by ``deadline``."""
-    before = _thread.deadline
-    _thread.deadline = deadline.at
-    try:
-        yield
-    finally:
-        _thread.deadline = before
+
+    __slots__ = ("_at", "_before")
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._at = deadline.at
+        self._before: float | None = None
+
+    def __enter__(self) -> None:
+        self._before, _thread.deadline = _thread.deadline, self._at
+
+    def __exit__(self, *_: object) -> None:
+        _thread.deadline = self._before
 
 
 def sends() -> int:

@@ -7,6 +7,7 @@ goes to a checked answer. A redirect, a second look-up (rebinding) or a literal 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import socket
@@ -43,24 +44,30 @@ class DownloadError(AIGCError):
 
 # Ranges that ``ipaddress`` of Python 3.11 calls global, and metadata services outside of private ranges.
 # Source: IANA special-purpose registries; Azure's and Alibaba's metadata addresses, read 2026-11-22.
-_FORBIDDEN = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
-        "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
-        "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-        "::/128", "::1/128", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "fc00::/7",
-        "fe80::/10", "fec0::/10", "ff00::/8",
-    )
+_FORBIDDEN = (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
+    "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
+    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    "::/128", "::1/128", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "fc00::/7",
+    "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
-_METADATA = frozenset(
-    ipaddress.ip_address(text)
-    for text in (
-        "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23", "168.63.129.16",
-        "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42",
-    )
+_METADATA = (
+    "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23", "168.63.129.16",
+    "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42",
 )  # fmt: skip
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64 = "64:ff9b::/96"
+
+
+@functools.cache
+def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """Read at the first use: most calls fetch nothing."""
+    return tuple(map(ipaddress.ip_network, texts))
+
+
+def _in_one_of(address: Address, texts: tuple[str, ...]) -> bool:
+    return any(address in network for network in _networks(texts) if network.version == address.version)
+
+
 _LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa", ".intranet")
 
 
@@ -76,7 +83,7 @@ def embedded(address: Address) -> list[Address]:
         found.append(address.sixtofour)
     if address.teredo:
         found.extend(address.teredo)
-    if address in _NAT64 or packed[:12] == bytes(12):
+    if _in_one_of(address, (_NAT64,)) or packed[:12] == bytes(12):
         found.append(ipaddress.IPv4Address(packed[12:]))
     if packed[:8] == bytes(8) and packed[8:12] == b"\xff\xff\x00\x00":  # ::ffff:0:a.b.c.d, RFC 2765
         found.append(ipaddress.IPv4Address(packed[12:]))
@@ -92,11 +99,11 @@ def forbidden(text: str, *, private_allowed: bool = False) -> str:
     except ValueError:
         return "no IP address"
     for inner in embedded(address):
-        if inner in _METADATA:
+        if _in_one_of(inner, _METADATA):
             return "a cloud metadata service"
         if private_allowed:
             continue
-        if any(inner in network for network in _FORBIDDEN if network.version == inner.version):
+        if _in_one_of(inner, _FORBIDDEN):
             return "a private, loopback or reserved address"
         if not inner.is_global and not (inner is address and len(embedded(address)) > 1):
             return "a private, loopback or reserved address"
@@ -161,7 +168,7 @@ class _Guard(Backend):
         return self.connect_any(answers, port, timeout, local_address, socket_options)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fetched:
     data: bytes
     content_type: str

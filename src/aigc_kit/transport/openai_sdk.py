@@ -93,10 +93,10 @@ class OpenAIDoor:
         return rule
 
     def _opened(self) -> _Open:
-        flavor = flavor_of("openai")
         with importing():
             import openai
 
+            flavor = _flavor_under(openai)
             httpx = import_module(flavor)
         lease = Lease(flavor)
         client = openai.OpenAI(
@@ -106,7 +106,7 @@ class OpenAIDoor:
         return _Open(client, lease, httpx.Response, httpx.Timeout)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Open:
     """The SDK's client, and the classes of the HTTP library under it."""
 
@@ -117,6 +117,13 @@ class _Open:
 
     def close(self) -> None:
         self.lease.close()
+
+
+def _flavor_under(openai: Any) -> str:
+    """``"httpx2"`` or ``"httpx"``: what the SDK's own client is made from; asking the installed package costs more."""
+    bases = getattr(getattr(openai, "DefaultHttpxClient", None), "__mro__", ())
+    found = {base.__module__.partition(".")[0] for base in bases} & {"httpx", "httpx2"}
+    return found.pop() if len(found) == 1 else flavor_of("openai")
 
 
 def _wire_below(error: BaseException) -> WireError | None:

@@ -20,7 +20,7 @@ LONGEST_WAIT = 8.0
 """Seconds of the exponential back-off, minus up to a quarter of jitter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Policy:
     """
     How long, how often, and what may be repeated.

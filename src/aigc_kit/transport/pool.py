@@ -7,7 +7,7 @@ import os
 import threading
 import urllib.request
 from dataclasses import dataclass
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 from aigc_kit.errors import ConfigurationError
@@ -17,11 +17,13 @@ from aigc_kit.transport.handle import importing
 
 def flavor_of(distribution: str) -> str:
     """``"httpx2"`` or ``"httpx"``: what the installed release of this SDK is built on."""
+    from importlib import metadata
+
     requirements = metadata.requires(distribution) or []
     return "httpx2" if any(line.split(";")[0].strip().startswith("httpx2") for line in requirements) else "httpx"
 
 
-@dataclass
+@dataclass(eq=False)
 class _Shared:
     client: Any
     transports: list[Transport]

@@ -45,7 +45,7 @@ Judge = Callable[[int, str, str], Verdict | None]
 """(status, code, message) -> what it means, or None: what the status says."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """Who is asked, for the errors' sake. ``secrets`` never appear in one."""
 

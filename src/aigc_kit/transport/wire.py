@@ -25,6 +25,9 @@ from aigc_kit.transport.exchange import WRITE_BYTES
 FAILURES = (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError)
 """What urllib3 and the standard library under it raise while they connect and send."""
 
+POOLS = 16
+"""Origins whose connections are kept."""
+
 PIECE = 65536
 """Bytes of one read."""
 
@@ -141,17 +144,18 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 def manager(proxy: str = "", **options: Any) -> Any:
     """A ``PoolManager`` or ``ProxyManager`` whose connections keep the thread's deadline."""
-    options = {"num_pools": 16, "blocksize": _BLOCK, **options}
+    options = {"num_pools": POOLS, "blocksize": _BLOCK, **options}
     made: Any = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     made.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
     return made
 
 
-def opened(manager: Any, method: str, url: str, *, target: str = "", **options: Any) -> Any:
+def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any) -> Any:
     """
     The reply to one request, its body still on the wire. Never sent twice, never redirected, never decoded.
 
     Args:
+        pool: of a ``manager``, for the origin of ``url``.
         target: what stands in the request line; unset: the path and query of ``url``, byte for byte.
 
     Raises:
@@ -162,7 +166,7 @@ def opened(manager: Any, method: str, url: str, *, target: str = "", **options: 
     if left is not None and left <= 0:
         raise WireError("the deadline passed", sent=False, timed_out=True)
     count_send()
-    return manager.connection_from_url(url).urlopen(
+    return pool.urlopen(
         method, target or target_of(url), retries=False, redirect=False, assert_same_host=False, preload_content=False,
         decode_content=False, timeout=urllib3.Timeout(connect=_connect_seconds(), read=left), **options,
     )  # fmt: skip
