@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, get_args
 
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
@@ -255,16 +255,17 @@ class GenaiDoor:
             from google import genai
             from google.genai import types
 
-        lease = Lease(flavor_of("google-genai"), reuse=self._reuse)
+        flavor = _flavor_of(types)
+        lease = Lease(flavor, reuse=self._reuse)
         fields = types.GenerateContentConfig.model_fields
         config = {
             "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
             **({"automatic_continuation": False} if "automatic_continuation" in fields else {}),
         }
-        return _Open(self._made(genai, types, lease), lease, config, types.Content(role="user", parts=[]))
+        return _Open(self._made(genai, types, lease, flavor), lease, config, types.Content(role="user", parts=[]))
 
-    def _made(self, genai: Any, types: Any, lease: Lease) -> Any:
-        httpx = import_module(flavor_of("google-genai"))
+    def _made(self, genai: Any, types: Any, lease: Lease, flavor: str) -> Any:
+        httpx = import_module(flavor)
         options: dict[str, Any] = {
             "httpx_client": lease.client,
             # Never used; without it the SDK builds an asynchronous client and two TLS contexts of its own.
@@ -285,6 +286,15 @@ class GenaiDoor:
             return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
         key = found.api_key.reveal() if found.api_key else ""
         return genai.Client(vertexai=False, api_key=key, http_options=types.HttpOptions(**options))
+
+
+def _flavor_of(types: Any) -> str:
+    """``"httpx2"`` or ``"httpx"``: what the SDK takes as its client; asking the installed package costs more."""
+    field = types.HttpOptions.model_fields.get("httpx_client")
+    taken = {kind.__module__.partition(".")[0] for kind in get_args(field.annotation)} if field else set()
+    if "httpx2" in taken:
+        return "httpx2"
+    return "httpx" if "httpx" in taken else flavor_of("google-genai")
 
 
 @dataclass(frozen=True)
