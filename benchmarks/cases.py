@@ -218,10 +218,10 @@ GROWTHS: tuple[Growth, ...] = (
         growth
         for vendor in VENDORS
         for growth in (
-            Growth(f"messages, {VENDORS[vendor]}", "messages", (2, 20, 100, 500, 2000), f"{vendor}_call"),
-            Growth(f"tools, {VENDORS[vendor]}", "tools", (1, 5, 25, 125, 500), f"{vendor}_call"),
+            Growth(f"messages, {VENDORS[vendor]}", "messages", (2, 20, 100, 500, 1000, 2000), f"{vendor}_call"),
+            Growth(f"tools, {VENDORS[vendor]}", "tools", (1, 5, 25, 125, 250, 500), f"{vendor}_call"),
             Growth(f"chunks, {VENDORS[vendor]}", "chunks", (10, 100, 1000, 10000, 100000), f"{vendor}_stream", "peak"),
         )
     ),
-    Growth("references of 270 kB, Gemini", "references", (1, 2, 4, 14), "gemini_references"),
+    Growth("references of 270 kB, Gemini", "references", (1, 2, 4, 8, 14), "gemini_references"),
 )

@@ -244,9 +244,15 @@ def grown(growth: Growth, there: Upstream, *, rounds: int) -> list[Figures]:
             worker = Worker(OURS, there, growth.operation, scenario, {} if chunks else {growth.varies: size})
             stack.callback(worker.close)
             workers.append((size, worker))
+        repeats: dict[int, int] = {}
         for _ in range(rounds):
             for size, worker in workers:
-                command = {"do": "peak"} if growth.command == "peak" else {"do": "run", "n": 5}
+                if growth.command == "peak":
+                    command = {"do": "peak"}
+                else:
+                    if size not in repeats:  # as long for the small ones, or they would be noise
+                        repeats[size] = max(5, round(BATCH / worker.ask(do="run", n=2)["cpu"]))
+                    command = {"do": "run", "n": repeats[size]}
                 found.append({"n": size, **worker.ask(**command)})
     return [
         {

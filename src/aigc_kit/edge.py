@@ -153,6 +153,13 @@ def public(method: F) -> F:
     return cast(F, called)
 
 
+def published(group: str) -> dict[str, str]:
+    """What installed packages offer under this entry point: name in lower case -> ``module:attribute``. Loads none of them."""
+    from importlib.metadata import entry_points
+
+    return {point.name.lower(): point.value for point in entry_points(group=group)}
+
+
 class Client(Remade):
     """Closing, pickling and naming, the same for pictures and chat."""
 

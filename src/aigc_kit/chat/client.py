@@ -12,7 +12,7 @@ from aigc_kit.chat import messages as history
 from aigc_kit.chat import tools as loop
 from aigc_kit.chat.base import ChatProvider, ChatResult, Message
 from aigc_kit.chat.stream import Assembler, ChatStream
-from aigc_kit.edge import Client, public
+from aigc_kit.edge import Client, public, published
 from aigc_kit.errors import (
     ConfigurationError,
     InvalidInputError,
@@ -63,11 +63,8 @@ def _known(name: str) -> ProviderFactory | str | None:
     """What the name stands for; installed packages are searched for names that nobody here has."""
     _ensure_registered()
     if name not in _registry:
-        from importlib.metadata import entry_points
-
         with _registry_lock:
-            for point in entry_points(group=ENTRY_POINTS):
-                _registry.setdefault(point.name.lower(), point.value)
+            _registry.update({**published(ENTRY_POINTS), **_registry})
     return _registry.get(name)
 
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from aigc_kit import settings
-from aigc_kit.edge import Client, public
+from aigc_kit.edge import Client, public, published
 from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
@@ -72,11 +72,8 @@ def _known(name: str) -> ProviderFactory | str | None:
     """What the name stands for; installed packages are searched for names that nobody here has."""
     _ensure_registered()
     if name not in _registry:
-        from importlib.metadata import entry_points
-
         with _registry_lock:
-            for point in entry_points(group=ENTRY_POINTS):
-                _registry.setdefault(point.name.lower(), point.value)
+            _registry.update({**published(ENTRY_POINTS), **_registry})
     return _registry.get(name)
 
 
