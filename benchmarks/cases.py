@@ -29,6 +29,18 @@ class Row:
     unit_name: str = "ms"
 
 
+WHY = {
+    "cold process to the first answer": "nine tenths are the SDK's own imports, the same on both sides; the rest lies within the"
+    " noise of one run and another (0.96 to 1.02 in five of them)",
+    "Seedream picture of 8.4 MB fetched": "httpcore copies a body four times on its way through h11, and new memory for the picture"
+    " is 3 of the 8 ms; a body read below h11 would cost half of a plain fetch, and its connection",
+    "Seedream picture of 8.4 MB fetched to be kept": "as above, and the SHA-256 of the key is 4 ms on both sides",
+    "stream, per chunk of 200, one every 2 ms": "the kernel's wake-ups are most of it, and they vary: quartiles from 0.39 to 0.73"
+    " of the best peer in three runs of one tree",
+}
+"""Why a target is missed, by how the row begins; the longest fits."""
+
+
 @dataclass(frozen=True)
 class Case:
     """

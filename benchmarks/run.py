@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cases import CASES, GROWTHS, Case
+from cases import CASES, GROWTHS, WHY, Case
 from environments import DAY, HERE, OURS, PEERS, RAW, EnvironmentFailed, Subject, harness
 from measure import Figures, Outcome, Upstream, Worker, grown, measured, upstream
 from report import LINEAR, Exponent, Verdict, table, verdict
@@ -149,7 +149,7 @@ def _document(facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[s
         "",
         *(table(verdicts)),
         "",
-        f"Missed: {'; '.join(missed) or 'none'}.",
+        *(["Missed, and why:", "", *(f"- {work}: {_why(work)}." for work in missed)] if missed else ["Missed: none."]),
         "",
         "![Ratios](plots/ratios.png)",
         "",
@@ -179,6 +179,11 @@ def _document(facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[s
         lines += ["", "## What could not be measured", ""]
         lines += [f"- {name}: {why}" for name, why in facts["failures"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _why(work: str) -> str:
+    fitting = [start for start in WHY if work.startswith(start)]
+    return WHY[max(fitting, key=len)] if fitting else "not known"
 
 
 def _escaped(text: str) -> str:
