@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from subjects.world import BEDROCK_MODEL, GEMINI_MODEL, KEY, OPENAI_MODEL, REGION, World
+from subjects.world import BEDROCK_MODEL, GEMINI_MODEL, KEY, OPENAI_MODEL, REGION, World, for_each_vendor
 
 _MODELS = {"openai": OPENAI_MODEL, "gemini": GEMINI_MODEL, "bedrock": BEDROCK_MODEL}
 
@@ -52,25 +52,5 @@ def _stream(vendor: str, world: World) -> Callable[[], Iterator[str]]:
     return stream
 
 
-def openai_call(world: World) -> Callable[[], str]:
-    return _call("openai", world)
-
-
-def gemini_call(world: World) -> Callable[[], str]:
-    return _call("gemini", world)
-
-
-def bedrock_call(world: World) -> Callable[[], str]:
-    return _call("bedrock", world)
-
-
-def openai_stream(world: World) -> Callable[[], Iterator[str]]:
-    return _stream("openai", world)
-
-
-def gemini_stream(world: World) -> Callable[[], Iterator[str]]:
-    return _stream("gemini", world)
-
-
-def bedrock_stream(world: World) -> Callable[[], Iterator[str]]:
-    return _stream("bedrock", world)
+openai_call, gemini_call, bedrock_call = for_each_vendor(_call)
+openai_stream, gemini_stream, bedrock_stream = for_each_vendor(_stream)

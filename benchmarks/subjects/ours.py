@@ -16,6 +16,7 @@ from subjects.world import (
     REGION,
     SIDES,
     World,
+    for_each_vendor,
     photo,
 )
 
@@ -63,28 +64,8 @@ def _stream(vendor: str, world: World) -> Callable[[], Iterator[str]]:
     return stream
 
 
-def openai_call(world: World) -> Callable[[], str]:
-    return _call("openai", world)
-
-
-def gemini_call(world: World) -> Callable[[], str]:
-    return _call("gemini", world)
-
-
-def bedrock_call(world: World) -> Callable[[], str]:
-    return _call("bedrock", world)
-
-
-def openai_stream(world: World) -> Callable[[], Iterator[str]]:
-    return _stream("openai", world)
-
-
-def gemini_stream(world: World) -> Callable[[], Iterator[str]]:
-    return _stream("gemini", world)
-
-
-def bedrock_stream(world: World) -> Callable[[], Iterator[str]]:
-    return _stream("bedrock", world)
+openai_call, gemini_call, bedrock_call = for_each_vendor(_call)
+openai_stream, gemini_stream, bedrock_stream = for_each_vendor(_stream)
 
 
 def gemini_picture(world: World) -> Callable[[], bytes]:

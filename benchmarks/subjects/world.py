@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 KEY = "benchmark-key"
 OPENAI_MODEL = "gpt-6-luna"
@@ -16,6 +18,7 @@ BUCKET = "pictures"
 REGION = "us-east-1"
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 SIDES = (1024, 512, 256)
 """Of the thumbnails, in pixels."""
@@ -38,6 +41,11 @@ def photo() -> bytes:
 
 
 _TEXT = "The quick brown fox jumps over the lazy dog, and the dog considers an answer. " * 3
+
+
+def for_each_vendor(work: Callable[[str, World], T]) -> tuple[Callable[[World], T], ...]:
+    """The same work for OpenAI, Gemini and Bedrock."""
+    return tuple(functools.partial(work, vendor) for vendor in ("openai", "gemini", "bedrock"))
 
 
 @dataclass(frozen=True)
