@@ -70,11 +70,11 @@ def serve() -> None:
 
 
 def held() -> dict[str, int]:
-    """What this process holds: file descriptors, threads, resident memory in KiB."""
-    status = Path("/proc/self/status").read_text()
-    rss = re.search(r"VmRSS:\s+(\d+)", status)
+    """What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system does not tell."""
+    status, fds = Path("/proc/self/status"), Path("/dev/fd")
+    rss = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
     return {
-        "fds": len(os.listdir("/proc/self/fd")),
+        "fds": len(os.listdir(fds)) if fds.exists() else 0,
         "threads": threading.active_count(),
         "rss": int(rss[1]) if rss else 0,
     }

@@ -165,14 +165,15 @@ def test_pictures_of_every_kind_go_through(
             assert Image.MIME[str(Image.open(io.BytesIO(sent)).format)] == part["inlineData"]["mimeType"]
 
 
-@pytest.mark.parametrize("kind", BAD_PICTURES)
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    ("vendor", "kind"),
+    # Gemini has no rule for ratios.
+    [(vendor, kind) for vendor in VENDORS for kind in BAD_PICTURES if (vendor, kind) != ("gemini", "flat line")],
+)
 def test_bad_pictures_are_refused(server: Sandbox, clients: dict[str, ImageClient], vendor: str, kind: str) -> None:
     """As bytes and as ``data:`` URI that says it is a picture."""
     data = BAD_PICTURES[kind]()
     uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    if (vendor, kind) == ("gemini", "flat line"):
-        pytest.skip("Gemini has no rule for ratios")
     assert outcome(server, ask(clients, vendor, data)) == "ReferenceImageError"
     assert outcome(server, ask(clients, vendor, [make(), uri])) == "ReferenceImageError"
 

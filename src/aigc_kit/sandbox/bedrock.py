@@ -202,9 +202,9 @@ def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
     yield frame("metadata", {"usage": _usage(body, said), "metrics": {"latencyMs": 1}})
 
 
-def frame(event: str, payload: dict[str, Any], *, kind: str = "event") -> bytes:
+def frame(event: str, payload: dict[str, Any] | bytes, *, kind: str = "event") -> bytes:
     """One message of ``vnd.amazon.eventstream``: lengths, headers, payload, and a CRC-32 after each half."""
-    body = json.dumps(payload).encode()
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     names = {f":{kind}-type": event, ":content-type": "application/json", ":message-type": kind}
     head = b"".join(
         bytes([len(name)]) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()

@@ -201,21 +201,20 @@ class Gathered:
             left: bytes that are announced to follow; below 0: nobody knows.
         """
         if self._out is None:
-            if left < 0:
-                self._out = io.BytesIO()
-            elif left <= _SLACK or left > 16 * self._size:
-                self._pieces.append(piece)
-                self._size += len(piece)
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if left >= 0 and (left <= _SLACK or left > 16 * self._size):
                 return
-            else:
-                self._out = io.BytesIO()
-                self._out.seek(self._size + len(piece) + left + _SLACK)
+            self._out = io.BytesIO()
+            if left > 0:
+                self._out.seek(self._size + left + _SLACK)
                 self._out.write(b"\0")
                 self._out.seek(0)
             for earlier in self._pieces:
                 self._out.write(earlier)
             self._pieces.clear()
-        self._out.write(piece)
+        else:
+            self._out.write(piece)
 
     def taken(self) -> bytes:
         """All of it; the buffer itself, not a copy."""
