@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_kit import ChatClient
-from aigc_kit.chat import bedrock, converse, gemini, openai_compat
+from aigc_kit.chat import bedrock, converse
+from aigc_kit.chat.completions import to_body as to_openai_body
+from aigc_kit.chat.contents import SKIP_SIGNATURE, to_contents
+from aigc_kit.chat.contents import to_body as to_gemini_body
 from aigc_kit.chat.request import Call, CallOptions
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.sandbox import Sandbox
@@ -153,7 +156,7 @@ def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], 
     before = copy.deepcopy(messages)
     tools = TOOLS if with_tools else None
     if name == "gemini":
-        body, _ = gemini.to_body(call_of(messages, "gemini-3.8-flash", name, tools), messages, DOWNLOADER)
+        body, _ = to_gemini_body(call_of(messages, "gemini-3.8-flash", name, tools), messages, DOWNLOADER)
         problem = gemini_rules.problem_of(body, "gemini-3.8-flash")
         _valid_for_google(body)
         sent: Any = body
@@ -166,7 +169,7 @@ def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], 
         sent = request
     else:
         vendor = VENDORS[name]
-        made = openai_compat.to_body(call_of(messages, "gpt-5" if name == "openai" else "m", name, tools), messages, vendor, stream=False, fetch=lambda url: url)  # fmt: skip
+        made = to_openai_body(call_of(messages, "gpt-5" if name == "openai" else "m", name, tools), messages, vendor, stream=False, fetch=lambda url: url)  # fmt: skip
         problem = openai_rules._problem(made.body, name, openai_rules._VENDORS[name])
         sent = made.body
     assert problem == ""
@@ -206,7 +209,7 @@ def _valid_for_google(body: dict[str, Any]) -> None:
 
 
 def _signed(part: dict[str, Any]) -> dict[str, Any]:
-    skip = part.get("thoughtSignature") == gemini.SKIP_SIGNATURE
+    skip = part.get("thoughtSignature") == SKIP_SIGNATURE
     return {name: value for name, value in part.items() if not (skip and name == "thoughtSignature")}
 
 
@@ -228,7 +231,7 @@ def test_gemini_gets_its_signatures_back_on_their_parts() -> None:
         {"role": "user", "content": "x"}, message,
         {"role": "tool", "tool_call_id": "call_1", "content": "two"}, {"role": "tool", "tool_call_id": "srv-1", "content": '{"one": 1}'},
     ]  # fmt: skip
-    _, contents = gemini.to_contents(history, "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
+    _, contents = to_contents(history, "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
     assert contents[1]["parts"] == [
         {"text": "ab"}, {"text": "", "thoughtSignature": SIGNATURE},
         {"functionCall": {"id": "srv-1", "name": "f", "args": {"a": 1}}, "thoughtSignature": SIGNATURE},
@@ -244,12 +247,12 @@ def test_strangers_calls_get_the_skip_signature_only_where_it_is_demanded() -> N
     """In the current turn of Gemini 3; older turns and older models are left alone."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     old = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]  # fmt: skip
-    _, contents = gemini.to_contents([*old, *old], "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
+    _, contents = to_contents([*old, *old], "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
     signatures = [
         part.get("thoughtSignature") for content in contents for part in content["parts"] if "functionCall" in part
     ]
-    assert signatures == [None, gemini.SKIP_SIGNATURE]
-    _, contents = gemini.to_contents(old, "gemini-2.5-pro", DOWNLOADER, Deadline.after(10))
+    assert signatures == [None, SKIP_SIGNATURE]
+    _, contents = to_contents(old, "gemini-2.5-pro", DOWNLOADER, Deadline.after(10))
     assert "thoughtSignature" not in contents[1]["parts"][0]
 
 

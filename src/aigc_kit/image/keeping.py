@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
@@ -22,6 +19,7 @@ from aigc_kit.errors import (
 from aigc_kit.image import copies, orders
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
 from aigc_kit.image.renditions import Rendition
+from aigc_kit.image.turns import LONGEST, turn
 from aigc_kit.storage.base import Storage, StoredObject
 from aigc_kit.storage.spool import Order, Spool
 from aigc_kit.transport import sniff
@@ -32,31 +30,6 @@ FETCH_SECONDS = 120.0
 
 KEYED_TYPES = (".jpg", ".png", ".webp", "")
 """How keys made from an idempotency key end; the picture's type is not known before it is paid for."""
-
-
-class _Turn:
-    """A lock with a weak reference."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-
-
-LONGEST = 1e6
-"""Seconds that anybody waits for a turn."""
-
-_turns: weakref.WeakValueDictionary[str, _Turn] = weakref.WeakValueDictionary()
-_turns_lock = threading.Lock()
-
-
-def _in_child() -> None:
-    """After a fork: the parent's threads, which held turns, are not here."""
-    global _turns_lock
-    _turns_lock = threading.Lock()
-    _turns.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
 
 
 class Keeper:
@@ -189,22 +162,19 @@ class Keeper:
         if self.storage is None:
             raise ConfigurationError("idempotency_key finds a picture in the storage: pass storage to the client")
         name = self.keyed(key, place)
-        with _turns_lock:
-            turn = _turns.setdefault(name, _Turn())
-        wait = min(wait, LONGEST)
         busy = StorageError(f"somebody else has been buying with this idempotency_key for {wait:.0f} s", key=name, retryable=True)  # fmt: skip
-        if not turn.lock.acquire(timeout=wait):
-            raise busy
-        try:
+        with turn(name, wait) as mine:
+            if not mine:
+                raise busy
             order = None
             if self.spool is not None:
-                order = self.spool.take("key-" + hashlib.sha256(name.encode()).hexdigest()[:32], wait=wait)
+                order = self.spool.take(
+                    "key-" + hashlib.sha256(name.encode()).hexdigest()[:32], wait=min(wait, LONGEST)
+                )
                 if order is None:
                     raise busy
             with order or contextlib.nullcontext():
                 yield order
-        finally:
-            turn.lock.release()
 
     def keyed(self, key: str, index: int, extension: str = "") -> str:
         """The storage key of the picture that is bought with this idempotency key."""
