@@ -29,15 +29,15 @@ _GAP = 2.0
 """How much larger than the result the picture is that Lanczos works on; more looks no better and costs more."""
 
 _WEBP_SIDE = 16383
-"""Pixels of one side that WebP can hold."""
+"""Pixels of one side that WebP can hold: libwebp 1.6.0 refuses one more, tried on 2026-11-25."""
 
 
 _EXIF = b"Exif\0\0"
 _ORIENTATION = 0x0112
 _LARGEST_PROFILE = 1_000_000
-"""Bytes of a colour profile; Pillow opens no PNG with a larger one."""
+"""Bytes of a colour profile: Pillow opens no PNG with one above ``PngImagePlugin.MAX_TEXT_CHUNK``, a mebibyte."""
 _JPEG_LABEL = 65_000
-"""Bytes of Exif or XMP that one marker of a JPEG can hold, with room for its head."""
+"""Bytes of Exif or XMP: one marker of a JPEG holds 65,533 (ITU T.81), its head included."""
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,7 @@ def aws_error(error: Exception) -> AwsError:
 _EVENTS = frozenset({
     "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
 })  # fmt: skip
+"""The members of ``ConverseStreamOutput`` that are no errors. Source: botocore's service model, 1.44.8, 2026-11-25."""
 
 
 def events_of(source: Any) -> Iterator[dict[str, Any]]:
