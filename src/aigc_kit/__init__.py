@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from aigc_kit.chat.client import ChatClient
     from aigc_kit.chat.stream import ChatStream
     from aigc_kit.errors import AIGCError
-    from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult
+    from aigc_kit.image.base import ImageGroup, ImageProvider
     from aigc_kit.image.client import ImageClient
+    from aigc_kit.media.result import ImageResult
 
 __version__ = "0.1.0"
 
@@ -30,7 +31,7 @@ _HOMES = {
     "ImageClient": "image.client",
     "ImageGroup": "image.base",
     "ImageProvider": "image.base",
-    "ImageResult": "image.base",
+    "ImageResult": "media.result",
     "ToolCall": "chat.base",
     "Usage": "chat.base",
 }

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from aigc_kit import ImageClient, ImageResult, errors
-from aigc_kit.image import decoding
 from aigc_kit.image.references import Limits, resolve
+from aigc_kit.media import decoding
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from aigc_kit.transport import sniff

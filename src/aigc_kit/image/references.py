@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, ReferenceImageError
 from aigc_kit.image.base import ImageResult
-from aigc_kit.image.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
+from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
 from aigc_kit.transport import sniff
 from aigc_kit.transport.encoding import decode_base64
 

@@ -1,0 +1,1 @@
+"""Image bytes: results, decoding. Used by both wings."""

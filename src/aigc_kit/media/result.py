@@ -1,0 +1,184 @@
+"""One image as a result: what both wings hand to applications."""
+
+from __future__ import annotations
+
+import base64 as b64
+import os
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigc_kit.errors import InvalidReplyError, NoImageError
+from aigc_kit.transport import sniff
+from aigc_kit.transport.encoding import decode_base64
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+
+class _Base64:
+    """The field ``base64``: text when somebody set text, otherwise encoded from the bytes when it is read."""
+
+    def __get__(self, result: ImageResult | None, owner: type[ImageResult]) -> str:
+        if result is None:
+            return ""  # the dataclass default
+        text: str = result.__dict__.get("_text") or ""
+        if text:
+            return text
+        data: bytes | None = result.__dict__.get("_data")
+        return b64.b64encode(data).decode("ascii") if data else ""
+
+    def __set__(self, result: ImageResult, value: str) -> None:
+        result.__dict__["_text"] = value
+        result.__dict__["_data"] = None
+
+
+@dataclass(repr=False)
+class ImageResult:
+    """
+    One picture.
+
+    ``url``: its address, ``""`` when it has none yet. ``base64``: its bytes as standard base64, encoded when read;
+    ``""`` when only an address is there. ``mime_type``: told from the bytes where they are there. ``provider``: the
+    registry's name. ``metadata``: JSON; ``model, requested_size, sent_size, width, height, request_id, usage,
+    warnings, attempts`` and, where they apply, ``text, source_url, expires_at, storage_key``.
+    """
+
+    url: str = ""
+    base64: str = _Base64()  # type: ignore[assignment]  # a descriptor: the bytes are held once, as bytes
+    mime_type: str = ""
+    provider: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, *, mime_type: str = "", provider: str = "", metadata: dict[str, Any] | None = None
+    ) -> ImageResult:
+        """A result that holds ``data`` itself; no base64 is made until somebody reads it."""
+        result = cls(mime_type=mime_type or sniff.mime_type(data), provider=provider, metadata=metadata or {})
+        result.__dict__["_data"] = data
+        return result
+
+    @property
+    def has_url(self) -> bool:
+        return bool(self.url)
+
+    @property
+    def has_base64(self) -> bool:
+        return bool(self.__dict__.get("_text") or self.__dict__.get("_data"))
+
+    @property
+    def data(self) -> bytes:
+        """
+        The picture's bytes, or ``b""`` when only an address is there.
+
+        Raises:
+            InvalidReplyError: ``base64`` is no base64.
+        """
+        data = self.__dict__.get("_data")
+        if data is None:
+            try:
+                data = decode_base64(self.__dict__.get("_text") or "")
+            except (ValueError, TypeError) as error:
+                raise InvalidReplyError(
+                    f"the picture's base64 cannot be decoded: {error}", provider=self.provider, billed="unknown"
+                ) from None
+            self.__dict__["_data"] = data
+        return data
+
+    @property
+    def width(self) -> int:
+        """Pixels; 0 when unknown. Asks no network."""
+        return self._side("width", 0)
+
+    @property
+    def height(self) -> int:
+        """Pixels; 0 when unknown. Asks no network."""
+        return self._side("height", 1)
+
+    def _side(self, name: str, place: int) -> int:
+        known = self.metadata.get(name)
+        if isinstance(known, int) and known > 0:
+            return known
+        return sniff.dimensions(self.data)[place] if self.has_base64 else 0
+
+    def download(self, *, timeout: float = 120.0) -> bytes:
+        """
+        The picture's bytes; fetched from ``url`` when they are not here, and kept.
+
+        The address is guarded like any other: private hosts are refused unless the client that made this result
+        allows them.
+
+        Raises:
+            NoImageError: there is neither an address nor bytes, or the address does not give a picture.
+        """
+        if self.has_base64:
+            return self.data
+        if not self.url:
+            raise NoImageError("the result has neither an address nor bytes", provider=self.provider)
+        data = self._fetch(timeout)
+        if not sniff.mime_type(data):
+            raise NoImageError(
+                f"{len(data)} bytes came from the address, and they are no picture", provider=self.provider
+            )
+        self.__dict__["_data"] = data
+        self.mime_type = sniff.mime_type(data)
+        return data
+
+    def _fetch(self, timeout: float) -> bytes:
+        from aigc_kit.transport.download import Downloader, DownloadError
+
+        downloader = Downloader(**self.__dict__.get("_guard", {}))
+        try:
+            return downloader.fetch(self.url, timeout=timeout).data
+        except DownloadError as error:
+            raise NoImageError(str(error), provider=self.provider, retryable=error.retryable) from error
+        finally:
+            downloader.close()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """
+        Write the picture to ``path``; a path without suffix gets the one of its type. Returns the path written.
+
+        Raises:
+            NoImageError: see ``download``.
+            OSError: the file cannot be written.
+        """
+        data = self.download()
+        target = Path(path)
+        if not target.suffix:
+            target = target.with_suffix(sniff.extension(self.mime_type or sniff.mime_type(data)))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        return target
+
+    def to_pil(self) -> PIL.Image.Image:
+        """
+        The decoded picture.
+
+        Raises:
+            NoImageError: see ``download``.
+            InvalidReplyError: the bytes cannot be decoded.
+        """
+        from aigc_kit.media.decoding import ImageFault, decode
+
+        try:
+            return decode(self.download())
+        except ImageFault as error:
+            raise InvalidReplyError(f"the picture {error}", provider=self.provider, billed="yes") from error
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        source = self.url if self.url.startswith(("http://", "https://")) else ""
+        if not source and self.has_base64:
+            source = f"data:{self.mime_type or 'image/png'};base64,{self.base64}"
+        size = f"{self.width}x{self.height}" if self.width else ""
+        return f'<img src="{escape(source, quote=True)}" alt="{escape(self.provider)}" title="{size}" width="320"/>'
+
+    def __repr__(self) -> str:
+        known = self.__dict__.get("_data")
+        size = f"{self.width}x{self.height}" if known or self.metadata.get("width") else "?"
+        held = f"{len(known)} bytes" if known else "base64" if self.has_base64 else "no bytes"
+        url = self.url.split("?")[0]
+        return f"ImageResult(url={url!r}, {held}, {self.mime_type or '?'}, {size}, provider={self.provider!r})"
