@@ -8,7 +8,6 @@ place.
 from __future__ import annotations
 
 import io
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from botocore.awsrequest import AWSResponse
 from aigc_kit.transport import wire
 from aigc_kit.transport.deadline import WireError
 from aigc_kit.transport.exchange import MAX_REPLY_BYTES, inflate
+from aigc_kit.transport.proxies import Proxies
 
 
 class Sender:
@@ -72,14 +72,10 @@ class Sender:
         return found
 
     def _proxy_for(self, url: str) -> str:
-        parts = urlsplit(url)
-        found = self._proxies
-        if found is None:
-            found = urllib.request.getproxies()
-            if found and urllib.request.proxy_bypass(parts.hostname or ""):
-                return ""
-        proxy = found.get(parts.scheme) or found.get("all") or ""
-        return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+        if self._proxies is None:
+            return Proxies.read().proxy_for_url(url)
+        found = self._proxies.get(urlsplit(url).scheme) or self._proxies.get("all") or ""
+        return found if not found or "://" in found else f"http://{found}"
 
 
 def _at_hand(body: Any) -> Any:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
-import urllib.request
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.transport.exchange import Backend, Transport
 from aigc_kit.transport.handle import importing
+from aigc_kit.transport.proxies import Proxies, variable_of
 
 
 def flavor_of(distribution: str) -> str:
@@ -26,7 +25,7 @@ def flavor_of(distribution: str) -> str:
 @dataclass(eq=False)
 class _Shared:
     client: Any
-    transports: list[Transport]
+    routes: _Routes
     users: int = 0
 
 
@@ -76,11 +75,10 @@ class Lease:
             shared.users -= 1
             if shared.users == 0:
                 del _shared[self._key]
-                for transport in shared.transports:
-                    transport.close()
+                shared.routes.close()
 
 
-def _make_client(flavor: str, reuse: bool) -> tuple[Any, list[Transport]]:
+def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
     """A client that is never closed itself, for SDKs close what they are given, and the transports under it."""
     with importing():
         httpx = import_module(flavor)
@@ -93,21 +91,52 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, list[Transport]]:
         "keepalive_expiry": 5.0,
         "network_backend": Backend(core),
     }
-    mounts = {
-        pattern: proxy and Transport(httpx, core, _proxy_pool(httpx, core, proxy, limits))
-        for pattern, proxy in proxies().items()
-    }
     kept = type("Client", (httpx.Client,), {"close": lambda self: None})
-    direct = Transport(httpx, core, core.ConnectionPool(**limits))
+    routes = _Routes(httpx, core, limits)
     client = kept(
-        transport=direct,
-        mounts=mounts,
+        transport=routes,
         timeout=None,
         follow_redirects=False,
         headers={"accept-encoding": "identity"},
         trust_env=False,
     )
-    return client, [direct, *(mount for mount in mounts.values() if isinstance(mount, Transport))]
+    return client, routes
+
+
+class _Routes:
+    """A transport of httpx: directly, or over the proxy that the machine's settings name. Each is made at first use."""
+
+    def __init__(self, httpx: Any, core: Any, limits: dict[str, Any]) -> None:
+        self._httpx = httpx
+        self._core = core
+        self._limits = limits
+        self._proxies = Proxies.read()
+        self._direct = Transport(httpx, core, core.ConnectionPool(**limits))
+        self._over: dict[str, Transport] = {}
+        self._lock = threading.Lock()
+
+    def handle_request(self, request: Any) -> Any:
+        return self._transport(request.url).handle_request(request)
+
+    def _transport(self, url: Any) -> Transport:
+        proxy = self._proxies.proxy_for(url.scheme, url.host, url.port)
+        if not proxy:
+            return self._direct
+        with self._lock:
+            if proxy not in self._over:
+                pool = _proxy_pool(self._httpx, self._core, proxy, self._limits, variable_of(url.scheme, proxy))
+                self._over[proxy] = Transport(self._httpx, self._core, pool)
+            return self._over[proxy]
+
+    def close(self) -> None:
+        for transport in (self._direct, *self._over.values()):
+            transport.close()
+
+    def __enter__(self) -> _Routes:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 def ssl_context(flavor: str) -> Any:
@@ -118,37 +147,11 @@ def ssl_context(flavor: str) -> Any:
     return _contexts[key]
 
 
-def proxies() -> dict[str, str | None]:
-    """
-    The machine's proxy settings as httpx mount patterns; None means direct.
-
-    Source: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, or the system's own settings.
-    """
-    found = urllib.request.getproxies()
-    patterns: dict[str, str | None] = {}
-    for scheme in ("http", "https", "all"):
-        if found.get(scheme):
-            patterns[f"{scheme}://"] = found[scheme] if "://" in found[scheme] else f"http://{found[scheme]}"
-    for host in (part.strip() for part in found.get("no", "").split(",")):
-        if host == "*":
-            return {}
-        if host:
-            patterns[_no_proxy_pattern(host)] = None
-    return patterns if any(patterns.values()) else {}
-
-
-def _no_proxy_pattern(host: str) -> str:
-    if "://" in host:
-        return host
+def _proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any], variable: str) -> Any:
     try:
-        address = ipaddress.ip_address(host.split("/")[0])
-    except ValueError:
-        return "all://localhost" if host.lower() == "localhost" else f"all://*{host}"
-    return f"all://[{address}]" if address.version == 6 else f"all://{address}"
-
-
-def _proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any]) -> Any:
-    settings = httpx.Proxy(proxy)
+        settings = httpx.Proxy(proxy)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ConfigurationError(f"{variable} is not the URL of a proxy: {error}") from None
     url = settings.url
     address = core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
     if url.scheme in ("http", "https"):
@@ -157,5 +160,5 @@ def _proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any]) -> An
         return core.SOCKSProxy(proxy_url=address, proxy_auth=settings.raw_auth, **limits)
     except (ImportError, RuntimeError) as error:
         raise ConfigurationError(
-            f"the proxy setting asks for {url.scheme!r}, which needs one more package: install 'httpx[socks]'"
+            f"{variable} asks for a {url.scheme} proxy, which needs one more package: install 'httpx[socks]'"
         ) from error
