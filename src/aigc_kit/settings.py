@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
@@ -29,6 +29,10 @@ class Secret:
     def reveal(self) -> str:
         return self._value
 
+    def shown(self) -> tuple[str, ...]:
+        """Every value that may stand in a text, to be masked there."""
+        return (self._value,)
+
     def __repr__(self) -> str:
         return f"Secret(from {self.variable})" if self.variable else "Secret('***')"
 
@@ -44,8 +48,57 @@ class Secret:
         return Secret, (self._value,)
 
 
+class RotatingSecret(Secret):
+    """A credential that a function of the application returns anew for each request; shared by threads."""
+
+    __slots__ = ("_function", "_recent", "_what")
+
+    def __init__(self, function: Callable[[], Any], what: str) -> None:
+        super().__init__("")
+        self._function = function
+        self._what = what
+        self._recent: tuple[str, ...] = ()
+
+    def reveal(self) -> str:
+        try:
+            value = self._function()
+        except Exception as error:
+            raise MissingCredentialError(
+                f"{self._what} is a function that raised {type(error).__name__}; expected one that returns the key"
+            ) from error
+        if hasattr(value, "get_secret_value"):
+            value = value.get_secret_value()
+        if not isinstance(value, str) or not value.strip():
+            raise MissingCredentialError(
+                f"{self._what} is a function that returned {type(value).__name__}; expected text that is not blank"
+            )
+        key = _bare_key(value)
+        _header_safe(Secret(key), self._what)
+        if key not in self._recent:
+            self._recent = (key, *self._recent[:3])
+        return key
+
+    def shown(self) -> tuple[str, ...]:
+        return self._recent
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __reduce__(self) -> Any:
+        return RotatingSecret, (self._function, self._what)
+
+
 def _from_variable(variable: str) -> Secret:
     return Secret(os.environ.get(variable, "").strip(), variable)
+
+
+def _bare_key(value: str) -> str:
+    """The key without the ``Bearer`` that people paste with it."""
+    plain = value.strip()
+    return plain[7:].strip() if plain[:7].lower() == "bearer " else plain
 
 
 def load_dotenv(path: str | os.PathLike[str] | None = None) -> bool:
@@ -97,7 +150,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?|")
 
 
-def headers(value: Any) -> dict[str, str] | None:
+def headers(value: Any, what: str = "extra_headers") -> dict[str, str] | None:
     """
     Raises:
         InvalidInputError: a name or a value that HTTP cannot carry.
@@ -105,18 +158,18 @@ def headers(value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise InvalidInputError(f"extra_headers must map names to texts, got {type(value).__name__}")
+        raise InvalidInputError(f"{what} must map names to str, got {type(value).__name__}")
     for name, content in value.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise InvalidInputError(f"extra_headers has the name {spelled(name)}, which no header can have")
+            raise InvalidInputError(f"{what} has the name {spelled(name)}, which no header can have")
         if name.lower() in _FRAMING:
-            raise InvalidInputError(f"extra_headers has {name!r}, which the HTTP library itself sets")
+            raise InvalidInputError(f"{what} has {name!r}, which the HTTP library itself sets")
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
-            raise InvalidInputError(f"extra_headers has a value for {name!r} that no header can carry")
+            raise InvalidInputError(f"{what} has a value for {name!r} that no header can carry")
     return dict(value) or None
 
 
-def credential(explicit: str | Secret | None, *names: str, what: str) -> Secret:
+def credential(explicit: Any, *names: str, what: str) -> Secret:
     """
     A credential as given, else from the first variable that is set.
 
@@ -129,22 +182,34 @@ def credential(explicit: str | Secret | None, *names: str, what: str) -> Secret:
     return found
 
 
-def optional_credential(explicit: str | Secret | None, *names: str, what: str) -> Secret | None:
+def optional_credential(explicit: Any, *names: str, what: str) -> Secret | None:
     """Like ``credential``, with None where there is none."""
     if explicit is not None:
-        given = explicit if isinstance(explicit, Secret) else Secret(explicit)
-        del explicit  # no local of a frame shows a key
-        # The type first: vendors answer a key of the wrong type with a type error deep inside an SDK.
-        if not isinstance(given.reveal(), str) or not given.reveal().strip():
-            raise MissingCredentialError(
-                f"{what} must be a text that is not blank, got {type(given.reveal()).__name__}"
-                + (f"; leave it out to use {' or '.join(names)}" if names else "")
-            )
-        return _header_safe(Secret(given.reveal().strip(), given.variable), what)
+        return _explicit(explicit, names, what)
     for name in names:
         if variable(name):
-            return _header_safe(Secret(variable(name), name), f"{what} from {name}")
+            return _header_safe(Secret(_bare_key(variable(name)), name), f"{what} from {name}")
     return None
+
+
+def _explicit(explicit: Any, names: tuple[str, ...], what: str) -> Secret:
+    given = explicit
+    if hasattr(given, "get_secret_value"):  # pydantic's SecretStr
+        given = given.get_secret_value()
+    if isinstance(given, RotatingSecret):
+        return given
+    if callable(given) and not isinstance(given, (str, Secret, type)):
+        return RotatingSecret(given, what)
+    if not isinstance(given, Secret):
+        given = Secret(given)
+    del explicit  # no local of a frame shows a key
+    # The type first: vendors answer a key of the wrong type with a type error deep inside an SDK.
+    if not isinstance(given.reveal(), str) or not given.reveal().strip():
+        raise MissingCredentialError(
+            f"{what} must be text that is not blank, pydantic's SecretStr, or a function that returns it; got"
+            f" {type(given.reveal()).__name__}" + (f"; leave it out to use {' or '.join(names)}" if names else "")
+        )
+    return _header_safe(Secret(_bare_key(given.reveal()), given.variable), what)
 
 
 def _header_safe(secret: Secret, what: str) -> Secret:
@@ -220,6 +285,14 @@ def _without_secrets(address: str) -> str:
     return shown[: cut + 1] + ("***" if cut + 1 < len(shown) else "")
 
 
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` where one of the known names is close, else ``""``."""
+    import difflib
+
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
 def reject_unknown(options: Mapping[str, Any], *, known: list[str], what: str) -> None:
     """
     Refuse options that nobody would read.
@@ -229,4 +302,7 @@ def reject_unknown(options: Mapping[str, Any], *, known: list[str], what: str) -
     """
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ConfigurationError(f"{what} has no option {', '.join(map(repr, unknown))}; it has: {', '.join(known)}")
+        raise ConfigurationError(
+            f"{what} has no option {', '.join(map(repr, unknown))}; it has: {', '.join(known)}"
+            f"{suggestion(unknown[0], known)}"
+        )
