@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc_kit import errors
+from aigc_kit import ChatClient, errors
 from aigc_kit.settings import Secret
-from aigc_kit.transport import blobs, codes, exchange, pool, replies, sse
+from aigc_kit.transport import blobs, codes, exchange, replies, sse
 from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.http import HttpDoor
 from aigc_kit.transport.policy import Policy, to_json
@@ -376,19 +376,6 @@ def test_closing_waits_for_calls_that_run(wire: Wire) -> None:
     assert replies[0].read(Deadline.after(5)) == b"12345678"
 
 
-def test_proxies_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In httpx's patterns, with what NO_PROXY takes out."""
-    assert pool.proxies() == {}
-    monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
-    monkeypatch.setenv("NO_PROXY", "localhost, 10.0.0.1,::1, .corp.example,https://x.example")
-    assert pool.proxies() == {
-        "https://": "http://proxy.example:3128", "all://localhost": None, "all://10.0.0.1": None, "all://[::1]": None,
-        "all://*.corp.example": None, "https://x.example": None,
-    }  # fmt: skip
-    monkeypatch.setenv("NO_PROXY", "*")
-    assert pool.proxies() == {}
-
-
 def test_requests_go_through_the_proxy(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """An API is reached through the machine's proxy."""
     monkeypatch.setenv("HTTP_PROXY", wire.url)
@@ -401,10 +388,17 @@ def test_requests_go_through_the_proxy(wire: Wire, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_socks_proxy_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error names what to install."""
+    """The error names the variable and what to install, for our own requests and under the SDK."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    with pytest.raises(errors.ConfigurationError, match=r"httpx\[socks\]"):
-        Lease("httpx")
+    door = HttpDoor("http://api.example.com/v1", Secret("k"))
+    with pytest.raises(errors.ConfigurationError, match=r"ALL_PROXY .* 'httpx\[socks\]'"):
+        door.post("/x", {}, asked=ASKED, deadline=Deadline.after(2), headers=None)
+    door.close()
+    with (
+        ChatClient("openai_compat", base_url="http://api.example.com/v1", model="m") as chat,
+        pytest.raises(errors.ConfigurationError, match="ALL_PROXY"),
+    ):
+        chat.chat([{"role": "user", "content": "hi"}])
 
 
 def test_interim_bodies_of_errors_are_bounded(wire: Wire) -> None:

@@ -40,9 +40,12 @@ def ark(status: int, code: str, message: str) -> Verdict | None:
         return Verdict(errors.RateLimitError, retryable=True)
     if stem == "OperationDenied":
         return Verdict(errors.PermissionDeniedError)
+    by_words = _by_words(status, message)
+    if by_words is not None and by_words.kind is errors.ContextLengthExceededError:
+        return by_words
     if stem.startswith(("Invalid", "Missing")) and status < 400:
         return Verdict(errors.BadRequestError)
-    return None
+    return by_words
 
 
 # google.rpc.Status words; https://cloud.google.com/apis/design/errors, read 2026-11-22.
@@ -93,30 +96,109 @@ def glm(status: int, code: str, message: str) -> Verdict | None:
         return Verdict(errors.ContextLengthExceededError)
     if code == "1211":
         return Verdict(errors.NotFoundError)
-    return Verdict(errors.BadRequestError) if re.fullmatch(r"12\d\d", code) else openai(status, code, message)
+    if re.fullmatch(r"12\d\d", code):
+        return _by_words(status, message) or Verdict(errors.BadRequestError)
+    return openai(status, code, message)
 
 
+# Words of back ends in use, hosted, relayed or on one's own machine, where neither status nor code tells. Sources: the vendors'
+# error pages as below, llama.cpp, SGLang, vLLM, LM Studio and new-api; MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615,
+# langgenius/dify#2406, read 2026-11-26.
 _TOO_LONG = re.compile(
-    r"maximum context length|context_length|prompt is too long|exceeds? the (model's )?max", re.IGNORECASE
+    r"maximum context length|context_length|context length|context window|context size|(prompt|input|message)s? (is|are) too"
+    r" long|exceeds? the (model's )?max|exceed(s|ed)? (the )?(model )?(token|context|input length) limit|model token limit"
+    r"|range of input length|input length .{0,60}exceed|exceed.{0,40}(context|max_model_len|n_ctx|prompt length)"
+    r"|longer than the (model's )?context|too many (input )?tokens|max length of current question|token count .{0,40}exceeds"
+    r"|上下文(长度|窗口)|(输入|提示).{0,10}(过长|超长|超过)|超出.{0,12}(长度|上下文|token)",
+    re.IGNORECASE,
 )
+_NO_MONEY = re.compile(
+    r"insufficient (account )?(balance|quota|credit|funds)|exceeded your current quota|(free (tier|quota|trial)|quota|credit"
+    r"|balance).{0,40}(exhausted|used up|depleted|run out)|account (is )?(in arrears|overdue|suspended)|account has been"
+    r" suspended|out of credits|not enough (balance|credit)|payment required|billing (hard )?limit|overdue balance|recharge"
+    r"|余额不足|欠费|额度(已|不足|用尽|已用完)|配额(不足|已用)|账户.{0,6}(欠费|余额)|资源包",
+    re.IGNORECASE,
+)
+_MODERATED = re.compile(
+    r"content exists risk|(inappropriate|sensitive|unsafe|prohibited|high[- ]risk) content|considered high risk|content"
+    r" (management )?policy|content[ _]filter|content moderation|moderation (failed|blocked|rejected)|risk control|flagged (by|for)"
+    r"|violat\w+ .{0,40}(usage|content) polic|data_?inspection|safety (system|policy|filter)|censor"
+    r"|敏感(内容|信息|词)|内容(安全|违规|审核)|违规内容|不安全|风控",
+    re.IGNORECASE,
+)
+_QUOTA_CODES = frozenset({
+    "insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota_error", "arrearage", "insufficient_balance",
+    "insufficient_user_quota", "quota_exceeded", "allocationquota.freetieronly", "freetieronly", "prepaidbilloverdue",
+    "postpaidbilloverdue", "commoditynotpurchased", "pre_consume_token_quota_failed", "account_deactivated",
+})  # fmt: skip
+_FILTER_CODES = frozenset({
+    "content_filter", "content_policy_violation", "data_inspection_failed", "datainspectionfailed", "sensitive_words_detected",
+    "censorship_blocked", "content_moderation", "prompt_blocked", "moderation_blocked", "responsibleaipolicyviolation",
+    "content_blocked", "safety",
+})  # fmt: skip
+_LONG_CODES = frozenset({
+    "context_length_exceeded", "exceed_context_size_error", "string_above_max_length", "max_tokens_exceeded",
+    "context_window_exceeded", "request_too_large",
+})  # fmt: skip
+
+# MiniMax's base_resp, Qianfan's and SiliconFlow's numbers. Sources: litellm minimax, cnblogs liuscraft 21705488,
+# docs.siliconflow.cn, cloud.baidu.com WENXINWORKSHOP; unverified where the vendor's page was not reachable, 2026-11-25.
+_NUMBERS: dict[str, Verdict] = {
+    "1002": Verdict(errors.RateLimitError, retryable=True),
+    "1004": Verdict(errors.AuthenticationError),
+    "1008": Verdict(errors.QuotaExceededError),
+    "1026": Verdict(errors.ContentFilterError),
+    "1027": Verdict(errors.ContentFilterError),
+    "1039": Verdict(errors.RateLimitError, retryable=True),
+    "2013": Verdict(errors.BadRequestError),
+    "2049": Verdict(errors.AuthenticationError),
+    "20012": Verdict(errors.NotFoundError),
+    "20015": Verdict(errors.BadRequestError),
+    "30001": Verdict(errors.QuotaExceededError),
+    "30011": Verdict(errors.QuotaExceededError),
+    "50505": Verdict(errors.ServerError, retryable=True),
+    "336003": Verdict(errors.BadRequestError),
+    "336007": Verdict(errors.ContextLengthExceededError),
+    "336100": Verdict(errors.ServerError, retryable=True),
+}
 
 
 def openai(status: int, code: str, message: str) -> Verdict | None:
     """
-    OpenAI and those who kept its codes: DeepSeek, Kimi, Qwen and most local servers.
+    OpenAI and those who kept its codes: DeepSeek, Kimi, Qwen, gateways and most local servers.
 
     Source: https://platform.openai.com/docs/guides/error-codes, https://api-docs.deepseek.com/quick_start/error_codes and
     https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-22.
     """
     word = code.lower()
-    if word in ("insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota_error", "arrearage"):
+    if word in _QUOTA_CODES:
         return Verdict(errors.QuotaExceededError)
-    if word in ("content_filter", "content_policy_violation", "data_inspection_failed", "datainspectionfailed"):
+    if word in _FILTER_CODES:
         return Verdict(errors.ContentFilterError)
-    if word == "context_length_exceeded" or (status == 400 and _TOO_LONG.search(message)):
+    if word in _LONG_CODES:
         return Verdict(errors.ContextLengthExceededError)
-    if word in ("model_not_found", "modelnotfound"):
+    if word in ("model_not_found", "modelnotfound", "model_not_exist", "model_not_supported"):
         return Verdict(errors.NotFoundError)
-    if word in ("invalid_api_key", "invalidapikey"):
+    if word in (
+        "invalid_api_key",
+        "invalidapikey",
+        "incorrect_api_key",
+        "unauthorized",
+        "invalid_authentication_error",
+    ):
         return Verdict(errors.AuthenticationError)
+    return _NUMBERS.get(word) or _by_words(status, message)
+
+
+def _by_words(status: int, message: str) -> Verdict | None:
+    """What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for money."""
+    refused = status in (200, 400, 403, 413, 422)
+    if refused and _TOO_LONG.search(message):
+        return Verdict(errors.ContextLengthExceededError)
+    if (refused or status == 429) and _NO_MONEY.search(message):
+        return Verdict(errors.QuotaExceededError)
+    if (refused or status == 451) and _MODERATED.search(message):
+        return Verdict(errors.ContentFilterError)
+    if status == 200 and re.search(r"overload|try again later|too busy|繁忙|稍后", message, re.IGNORECASE):
+        return Verdict(errors.ServerError, retryable=True)
     return None

@@ -14,6 +14,7 @@ from aigc_kit.errors import Billed, ProviderError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.rate_limits import wait_in
 
 MAX_ERROR_BYTES = 1024 * 1024
 MAX_MESSAGE = 600
@@ -57,8 +58,9 @@ class Asked:
 
     def redact(self, text: str) -> str:
         for secret in self.secrets:
-            if len(secret.reveal()) >= 6:  # shorter ones are placeholders, and parts of words
-                text = text.replace(secret.reveal(), "***")
+            for value in secret.shown():
+                if len(value) >= 6:  # shorter ones are placeholders, and parts of words
+                    text = text.replace(value, "***")
         return _LONG_BLOB.sub(lambda found: f"<{len(found.group())} characters>", text)
 
     def without_secrets(self, error: BaseException) -> BaseException | None:
@@ -105,9 +107,13 @@ def error_of(asked: Asked, status: int, headers: Mapping[str, str], raw: bytes) 
 def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[str, str]) -> ProviderError:
     """The typed error for a decoded error body; ``status`` 200 where the vendor hid it in a success."""
     code, message = code_and_message(body)
-    inner = _inner_status(body)
+    inner = _inner_status(body, code)
     effective = inner if status < 400 and inner else status
     effective = effective if effective >= 400 else _TYPES.get(_type_of(body), effective)
+    if 300 <= status < 400 and headers.get("location"):
+        message = (
+            f"a redirect to {asked.redact(headers['location'])[:300]}, which is not followed; is that the base_url?"
+        )
     verdict = (asked.judge and asked.judge(effective, code, message)) or verdict_of(effective)
     if asked.paid and effective >= 500:  # whatever its code says, it may have run
         verdict = verdict_of(effective)
@@ -121,7 +127,7 @@ def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[st
         "code": code,
         "body": body,
         "retryable": verdict.retryable,
-        "retry_after": retry_after_of(headers, body),
+        "retry_after": retry_after_of(headers, body, message),
         "billed": _billed(verdict.kind, effective),
     }
     if issubclass(verdict.kind, errors.ContentFilterError):
@@ -143,27 +149,131 @@ def _billed(kind: type[ProviderError], status: int) -> Billed:
     return "no"
 
 
+_HOLDERS = ("error", "Error", "errors", "fault", "header", "base_resp", "ResponseMetadata", "Response")
+"""Members that hold the error itself, in the order in which they are believed."""
+_CODES = ("code", "Code", "error_code", "status_code", "errorCode", "err_code", "errcode", "type", "__type")
+_MESSAGES = (
+    "message", "Message", "msg", "error_msg", "status_msg", "errorMessage", "error_message", "errmsg", "err_msg",
+    "detail", "description", "error_description", "title", "reason", "faultstring", "error", "failed_generation",
+)  # fmt: skip
+
+
 def code_and_message(body: Any) -> tuple[str, str]:
     """
     The vendor's code and words from any of the shapes in use.
 
     ``{"error": {"code", "message"}}``, ``[{"error": ...}]``, ``{"error": "text"}``, ``{"code", "message" | "msg"}``,
-    ``{"message"}``, or plain text. Google's ``status`` word is preferred over its numeric code.
+    ``{"detail": ...}`` (FastAPI), ``{"errors": [...]}`` (Cloudflare), ``{"base_resp": ...}`` (MiniMax), ``{"error_code",
+    "error_msg"}`` (Qianfan), ``choices[].error`` and ``metadata.raw`` (OpenRouter), Tencent's and Volcengine's
+    ``Response`` and ``ResponseMetadata``, or plain text. Google's ``status`` word is preferred over its numeric code.
     """
     if isinstance(body, list) and body:
         body = body[0]
     if not isinstance(body, dict):
         return "", _plain(body)
-    error = body.get("error", body)
+    error = _error_within(body)
     if not isinstance(error, dict):
-        return _word(body.get("code")), _plain(error) or _plain(body.get("message"))
-    reason = next(
-        (d["reason"] for d in _dicts(error.get("details")) if isinstance(d.get("reason"), str) and d["reason"]), ""
-    )
+        return _first_word(body, _CODES), _plain(error) or _plain(body.get("message"))
+    code, message = _google_word(error) or _first_word(error, _CODES), _first_text(error)
+    if not code and error is not body:
+        code = _first_word(body, _CODES)
+    raw = _raw_of(error)
+    if raw is not None:  # a gateway repeats what its own vendor said
+        inner_code, inner_message = code_and_message(raw)
+        if inner_message and inner_message not in message:
+            message = f"{message}: {inner_message}" if message else inner_message
+            code = inner_code or code
+    return code, message
+
+
+def _error_within(body: dict[str, Any]) -> Any:
+    """What of the body is about the error: a member of it, or the body itself."""
+    for choice in _dicts(body.get("choices")):
+        if choice.get("error"):
+            return choice["error"]
+    for name in _HOLDERS:
+        inner = body.get(name)
+        if isinstance(inner, list) and inner:
+            inner = inner[0]
+        if isinstance(inner, dict) and inner:
+            nested = inner.get("Error")
+            return nested if isinstance(nested, dict) else inner
+        if isinstance(inner, str) and inner.strip():
+            return inner if not isinstance(body.get("message"), str) else body
+    return body
+
+
+def _google_word(error: dict[str, Any]) -> str:
+    for detail in _dicts(error.get("details")):
+        if isinstance(detail.get("reason"), str) and detail["reason"]:
+            return _word(detail["reason"])
     status = error.get("status")
-    code = _word(reason or (status if isinstance(status, str) else None) or error.get("code") or error.get("type")
-                 or error.get("__type"))  # fmt: skip
-    return code, _plain(error.get("message") or error.get("msg") or error.get("Message") or "")
+    return _word(status) if isinstance(status, str) else ""
+
+
+def _first_word(holder: dict[str, Any], names: Iterable[str]) -> str:
+    return next((word for word in (_word(holder.get(name)) for name in names) if word), "")
+
+
+def _first_text(error: dict[str, Any]) -> str:
+    for name in _MESSAGES:
+        value = error.get(name)
+        if isinstance(value, list):
+            value = "; ".join(_one_of_many(item) for item in value[:5])
+        if isinstance(value, dict):
+            value = _first_text(value) or _plain(value)
+        text = _plain(value)
+        if text:
+            return text
+    return ""
+
+
+def _one_of_many(item: Any) -> str:
+    """An entry of a list of violations, with the place it speaks of."""
+    if not isinstance(item, dict):
+        return _plain(item)
+    place = item.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    text = _first_text(item) or _plain(item)
+    return f"{where}: {text}" if where else text
+
+
+def _raw_of(error: dict[str, Any]) -> Any:
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, str) and raw.lstrip().startswith(("{", "[")):
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            return raw
+    return raw
+
+
+def is_error(body: Any) -> bool:
+    """
+    Whether a body that came with a 200 says that the request failed, in any vendor's shape.
+
+    MiniMax's ``base_resp`` stands beside every answer; only a status that is not 0 is an error.
+    """
+    if isinstance(body, list):
+        return bool(body) and isinstance(body[0], dict) and bool(body[0].get("error"))
+    if not isinstance(body, dict):
+        return False
+    if body.get("error") or body.get("error_code") or body.get("error_msg"):
+        return True
+    if any(choice.get("error") for choice in _dicts(body.get("choices"))):
+        return True
+    if any(body.get(name) for name in ("choices", "candidates", "output", "data", "images")):
+        return False
+    inner = body.get("base_resp")
+    if isinstance(inner, dict) and inner.get("status_code"):
+        return True
+    if body.get("success") is False or body.get("object") == "error" or body.get("type") == "error":
+        return True
+    if body.get("errors") or body.get("detail") or body.get("fault"):
+        return True
+    has_code = _word(body.get("code")) not in ("", "0", "200")
+    return has_code and any(isinstance(body.get(name), str) for name in ("message", "msg", "Message"))
 
 
 def _dicts(value: Any) -> Iterable[dict[str, Any]]:
@@ -171,7 +281,7 @@ def _dicts(value: Any) -> Iterable[dict[str, Any]]:
 
 
 def _type_of(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
+    error = _error_within(body) if isinstance(body, dict) else None
     word = error.get("type") if isinstance(error, dict) else None
     return word if isinstance(word, str) else ""
 
@@ -182,18 +292,27 @@ def _word(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    if re.match(r"\s*<(!doctype|html|\?xml)", text, re.IGNORECASE):
+    if is_html(text):
         title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE)
         return f"an HTML page{f' ({title.group(1).strip()})' if title else ''} instead of JSON"
     return " ".join(text.split())
 
 
-def _inner_status(body: Any) -> int:
-    """The HTTP status that some vendors repeat as ``error.code``."""
+def is_html(text: str) -> bool:
+    return bool(re.match(r"\s*<(!doctype|html|head|body|\?xml)", text, re.IGNORECASE))
+
+
+def _inner_status(body: Any, code: str) -> int:
+    """The HTTP status that some vendors repeat as the error's code or status."""
+    if re.fullmatch(r"[45]\d\d", code):
+        return int(code)
     error = body[0] if isinstance(body, list) and body else body
-    error = error.get("error") if isinstance(error, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 0
+    error = _error_within(error) if isinstance(error, dict) else None
+    for name in ("code", "status", "status_code", "http_code"):
+        value = error.get(name) if isinstance(error, dict) else None
+        if isinstance(value, int) and not isinstance(value, bool) and 400 <= value < 600:
+            return value
+    return 0
 
 
 def request_id_of(headers: Mapping[str, str], message: str = "", body: Any = None) -> str:
@@ -210,12 +329,12 @@ def request_id_of(headers: Mapping[str, str], message: str = "", body: Any = Non
     return told.group(1) if told else ""
 
 
-def retry_after_of(headers: Mapping[str, str], body: Any = None) -> float | None:
+def retry_after_of(headers: Mapping[str, str], body: Any = None, message: str = "") -> float | None:
     """
     Seconds that the vendor asks to wait, 0 or more.
 
-    Read from ``retry-after-ms``, ``Retry-After`` in seconds or as a date, ``x-amz-retry-after`` (ms), or Google's
-    ``RetryInfo.retryDelay`` (``"7.5s"``).
+    Read from ``retry-after-ms``, ``Retry-After`` in seconds or as a date, ``x-amz-retry-after`` (ms), Google's
+    ``RetryInfo.retryDelay`` (``"7.5s"``), or the message ("Please try again in 2.5s").
     """
     for name in ("retry-after-ms", "x-amz-retry-after"):
         milliseconds = _number(headers.get(name))
@@ -239,7 +358,7 @@ def retry_after_of(headers: Mapping[str, str], body: Any = None) -> float | None
         delay = detail.get("retryDelay")
         if isinstance(delay, str) and delay.endswith("s"):
             return _number(delay[:-1])
-    return None
+    return wait_in(message) if message else None
 
 
 def _number(text: str | None) -> float | None:
@@ -312,13 +431,37 @@ def json_of(asked: Asked, raw: bytes, headers: Mapping[str, str], *, paid_in: st
     """
     body = _decoded(raw)
     if body is _BROKEN:
-        said = _plain(asked.redact(raw[:2000].decode("utf-8", "replace")))[:200]
-        raise errors.InvalidReplyError(
-            f"{asked.provider} answered 200 with {len(raw)} bytes that are no JSON: {said!r}",
-            provider=asked.provider, model=asked.model, request_id=request_id_of(headers), status_code=200,
-            billed="unknown",
-        )  # fmt: skip
+        raise not_json(asked, raw, request_id=request_id_of(headers))
     return checked_object(asked, body, headers, paid_in=paid_in)
+
+
+def not_json(asked: Asked, raw: bytes, *, request_id: str = "") -> errors.InvalidReplyError:
+    """The error of a 200 whose body is not JSON."""
+    text = raw[:2000].decode("utf-8", "replace")
+    said = _plain(asked.redact(text))[:200]
+    hint = "; is base_url missing /v1?" if is_html(text) else ""
+    return errors.InvalidReplyError(
+        f"{asked.provider} answered 200 with {len(raw)} bytes that are not JSON: {said!r}{hint}",
+        provider=asked.provider,
+        model=asked.model,
+        request_id=request_id,
+        status_code=200,
+        billed="unknown",
+    )
+
+
+def decoded(raw: bytes) -> Any:
+    """The JSON value of a body, also with an end mark of a stream behind it; None when there is none."""
+    body = _decoded(raw)
+    if body is not _BROKEN:
+        return body
+    try:
+        text = raw.decode("utf-8")
+        value, end = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
+    except (ValueError, RecursionError):
+        return None
+    rest = text[end:].strip()
+    return value if rest in ("data: [DONE]", "data:[DONE]", "[DONE]") else None
 
 
 _BROKEN = object()
@@ -353,10 +496,8 @@ def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_
     """
     if paid_in and isinstance(body, dict) and body.get(paid_in):
         return body
-    if isinstance(body, list) and body and isinstance(body[0], dict) and body[0].get("error"):
-        body = body[0]
-    if isinstance(body, dict) and body.get("error"):
-        raise error_from_body(asked, _redacted(asked, body), status=200, headers=headers)
+    if is_error(body):
+        raise vendor_error(asked, body, headers)
     if not isinstance(body, dict):
         raise errors.InvalidReplyError(
             f"{asked.provider} answered 200 with JSON that is no object but {type(body).__name__}",
@@ -364,3 +505,9 @@ def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_
             billed="unknown",
         )  # fmt: skip
     return body
+
+
+def vendor_error(asked: Asked, body: Any, headers: Mapping[str, str]) -> ProviderError:
+    """The typed error of a body that came with a 200 and ``is_error``."""
+    inner = body[0] if isinstance(body, list) else body
+    return error_from_body(asked, _redacted(asked, inner), status=200, headers=headers)
