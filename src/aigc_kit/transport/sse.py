@@ -1,29 +1,95 @@
-"""Server-sent events from bytes that are cut anywhere. Source: https://html.spec.whatwg.org/#event-stream-interpretation"""
+"""
+Streams of JSON from bytes that are cut anywhere: server-sent events, and the JSON that back ends send in their place.
+
+Source: https://html.spec.whatwg.org/#event-stream-interpretation
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+
+_NOT_FIELDS = (b"error", b"message", b"detail", b"http", b"https")
+"""What a line of words may begin with; every other word with a colon behind it is a field, known or not."""
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """
-    The data of each event.
+    The data of each event, and every JSON value that stands on lines of its own.
 
     Reads what vendors really send: any line ending, comments, a byte order mark, no space after the colon, no blank
-    line after the last event. An event without data is none.
+    line after the last event. An event without data is not one. The data of an event that is named ``error`` is put
+    into ``{"error": ...}``. Lines that are not fields (an error that Google sends as bare JSON, NDJSON, a whole response
+    or a web page in place of a stream) are gathered until they are JSON; what never becomes JSON comes last.
     """
     data: list[bytes] = []
+    bare: list[bytes] = []
+    failed = False
     for line in lines(chunks):
         if not line:
             if data:
-                yield data[0] if len(data) == 1 else b"\n".join(data)
-                data = []
+                yield _event(data, failed)
+                data, failed = [], False
         elif line.startswith(b"data:"):
+            if bare:  # no JSON value holds such a line
+                yield b"\n".join(bare)
+                bare = []
             data.append(line[6:] if line.startswith(b"data: ") else line[5:])
+        elif bare or not _is_field(line):
+            if data:  # no blank line before it
+                yield _event(data, failed)
+                data, failed = [], False
+            bare.append(line)
+            whole = _whole_json(bare, line)
+            if whole:
+                yield whole
+                bare = []
         elif line == b"data":
             data.append(b"")
+        elif line.startswith(b"event:"):
+            failed = line[6:].strip() == b"error"
     if data:
-        yield b"\n".join(data)
+        yield _event(data, failed)
+    rest = b"\n".join(bare).strip()
+    if rest:
+        yield rest
+
+
+def _event(data: list[bytes], failed: bool) -> bytes:
+    whole = data[0] if len(data) == 1 else b"\n".join(data)
+    if not failed:
+        return whole
+    text = whole.strip()
+    if text.startswith(b"{") and b'"error"' in text:
+        return whole
+    if not text.startswith((b"{", b'"')):
+        text = json.dumps(text.decode("utf-8", "replace")).encode()
+    return b'{"error":' + text + b"}"
+
+
+def _is_field(line: bytes) -> bool:
+    name, colon, _ = line.partition(b":")
+    if line == b"data" or (colon and not name):
+        return True
+    return bool(colon) and name.replace(b"-", b"").isalnum() and name.lower() not in _NOT_FIELDS
+
+
+def _whole_json(bare: list[bytes], line: bytes) -> bytes:
+    """
+    The gathered lines when they are a JSON value, else nothing.
+
+    Looked at only where one can end: at a line that is a whole value itself, or at an unindented bracket.
+    """
+    if line[-1:] not in (b"}", b"]"):
+        return b""
+    if len(bare) > 1 and line[:1] not in (b"}", b"]"):
+        return b""
+    text = b"\n".join(bare).strip().strip(b",")
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return b""
+    return text
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
