@@ -34,12 +34,14 @@ class AwsError(Exception):
     What botocore or urllib3 raised.
 
     ``status`` is 0 when there was no reply; then ``sent`` tells whether the request may have arrived, and
-    ``timed_out`` whether time ran out. ``code`` is AWS's word, ``usage`` marks a call that botocore refused to send.
+    ``timed_out`` whether time ran out. ``code`` is AWS's word, ``usage`` marks a call that botocore refused to send,
+    ``sign_in`` one for which this machine's credentials could not be had, ``is_frame`` an error inside of an event stream.
     """
 
     def __init__(
         self, message: str, *, status: int = 0, code: str = "", request_id: str = "",
         headers: Mapping[str, str] | None = None, sent: bool = True, timed_out: bool = False, usage: bool = False,
+        sign_in: bool = False, is_frame: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.status = status
@@ -49,6 +51,8 @@ class AwsError(Exception):
         self.sent = sent
         self.timed_out = timed_out
         self.usage = usage
+        self.sign_in = sign_in
+        self.is_frame = is_frame
 
     @property
     def missing(self) -> bool:
@@ -61,7 +65,7 @@ class AwsSettings:
     """
     What makes one client. Without explicit keys the machine's own chain is used: variables, profiles, roles.
 
-    With explicit keys nothing of the machine leaks in: no profile, no config file, no proxy of the environment.
+    With explicit keys no profile and no config file of the machine leaks in; its proxies are used all the same.
     """
 
     region: str
@@ -152,6 +156,8 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
             "credentials_file": (None, None, os.devnull, None),
         }
         session = botocore.session.Session(session_vars=closed if explicit else None, profile=settings.profile)
+        signs = isinstance(extra.get("signature_version", ""), str)  # not UNSIGNED
+        credentials = _credentials(session) if signs and not explicit else None
         client: Any = session.create_client(
             service,
             region_name=settings.region or None,
@@ -162,9 +168,7 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
             config=config,
         )
         trusted = session.get_config_variable("ca_bundle") or variable("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") or True
-    proxies: dict[str, str] | None = {} if explicit else None
-    if settings.proxies is not None:
-        proxies = dict(settings.proxies)
+    proxies = None if settings.proxies is None else dict(settings.proxies)
     sender = Sender(pool_size=settings.pool_size, ca_file=get_cert_path(trusted), proxies=proxies)
     endpoint: Any = getattr(client, "_endpoint", None)
     if hasattr(endpoint, "http_session"):
@@ -172,14 +176,71 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
         # has answered already. Without this attribute botocore's own sender does it, with a timeout for each read.
         endpoint.http_session.close()
         endpoint.http_session = sender
-    return AwsClient(client)
+    return AwsClient(client, credentials)
+
+
+def region_of(profile: str | None) -> str:
+    """The region of the profile (unset: ``AWS_PROFILE``, then the default one), ``""`` when it names none."""
+    _ready()
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
+
+    with _sessions_lock:
+        try:
+            return str(botocore.session.Session(profile=profile).get_config_variable("region") or "")
+        except BotoCoreError:  # no such profile, a broken file: told when the client is made
+            return "" if profile is None else "us-east-1"
+
+
+def _credentials(session: Any) -> Any:
+    """
+    The machine's credentials, or None where it has none.
+
+    Raises:
+        AwsError: they cannot be had.
+    """
+    try:
+        return session.get_credentials()
+    except Exception as error:
+        # The chain runs programs, reads files and asks servers; each fails in its own way.
+        raise sign_in_error(error) from error
+
+
+def sign_in_error(error: Exception) -> AwsError:
+    """What went wrong while this machine's credentials were fetched: nothing of the request had left."""
+    from botocore import exceptions
+
+    known = aws_error(error)
+    if known.usage or isinstance(error, (exceptions.HTTPClientError, WireError)):
+        known.sent = False
+        return known
+    code = known.code if isinstance(error, exceptions.ClientError) else type(error).__name__
+    return AwsError(f"{type(error).__name__}: {error}", code=code, sent=False, sign_in=True)
+
+
+_ADVICE = (
+    ("SSO", "run 'aws sso login', with --profile where one is used"),
+    ("Token", "run 'aws sso login', with --profile where one is used"),
+    ("Login", "run 'aws login'"),
+    ("FileNotFound", "does the file that the profile or AWS_WEB_IDENTITY_TOKEN_FILE names exist?"),
+    ("CredentialRetrieval", "does the profile's credential_process run in a shell?"),
+)
+
+
+def advice_for(code: str) -> str:
+    """What to do about a failed sign-in."""
+    found = next(
+        (advice for word, advice in _ADVICE if word in code), "check the profile with 'aws sts get-caller-identity'"
+    )
+    return f"{found}; or pass keys"
 
 
 @dataclass(frozen=True)
 class AwsClient:
-    """A boto3 client, called within a deadline."""
+    """A boto3 client, called within a deadline. ``credentials``: of the machine's chain, None for explicit keys."""
 
     client: Any
+    credentials: Any = None
 
     def call(self, operation: str, request: dict[str, Any], deadline: Deadline) -> Any:
         """
@@ -188,6 +249,7 @@ class AwsClient:
         Raises:
             AwsError: it failed, or could not be sent.
         """
+        self._sign_in(deadline)
         before = sends()
         try:
             with deadline_of(deadline):
@@ -196,6 +258,16 @@ class AwsClient:
             if isinstance(error, RecursionError) and sends() == before:
                 raise AwsError("it is too deep", sent=False, usage=True, code="ParamValidationError") from error
             raise aws_error(error) from error
+
+    def _sign_in(self, deadline: Deadline) -> None:
+        """Fetch or refresh the machine's credentials, so that their faults are told from the request's."""
+        if self.credentials is None:
+            return
+        try:
+            with deadline_of(deadline):
+                self.credentials.get_frozen_credentials()
+        except Exception as error:
+            raise sign_in_error(error) from error
 
     def close(self) -> None:
         self.client.close()
@@ -244,6 +316,7 @@ def aws_error(error: Exception) -> AwsError:
             code=str(inner.get("Code") or ""),
             request_id=str(meta.get("RequestId") or ""),
             headers=meta.get("HTTPHeaders"),
+            is_frame=isinstance(error, exceptions.EventStreamError),
         )
     detail = f"{type(error).__name__}: {error}"
     usage = (
@@ -337,7 +410,8 @@ class BedrockDoor:
         Raises:
             AwsError: it failed, or could not be sent.
         """
-        _extra_headers.value = headers
+        signed = {"Authorization": f"Bearer {self._bearer.reveal()}"} if self._bearer is not None else {}
+        _extra_headers.value = {**signed, **(headers or {})}
         try:
             self._check(request, stream)
             return self._open.get().call("converse_stream" if stream else "converse", request, deadline)
@@ -384,11 +458,8 @@ class BedrockDoor:
         version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
         extra = {"signature_version": version} if version is not None else {}
         made = _client("bedrock-runtime", self._settings, parameter_validation=False, **extra)
-        bearer = self._bearer
 
         def add(request: Any, **_: Any) -> None:
-            if bearer is not None:
-                request.headers["Authorization"] = f"Bearer {bearer.reveal()}"
             for name, value in (_extra_headers.value or {}).items():
                 request.headers[name] = value
 
