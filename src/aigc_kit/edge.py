@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError, ProviderError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.deadline import sends
 
@@ -23,6 +23,9 @@ _HELD = frozenset({
     "requests", "http", "json", "pydantic", "tenacity",
 })  # fmt: skip
 """Packages whose frames hold keys, headers and bodies while a call runs."""
+
+
+_SDKS = _HELD - {"aigc_kit", "http", "json", "pydantic"}
 
 
 def masked(value: Any, name: str = "", depth: int = 0) -> Any:
@@ -128,6 +131,23 @@ def _said(error: BaseException) -> str:
         return type(error).__name__
 
 
+def _is_ours(error: BaseException) -> bool:
+    """
+    Whether the exception was raised by this library's own code, or by an object of the application in its hands.
+
+    A fault inside of an SDK is never the caller's input.
+    """
+    trace, is_ours = error.__traceback__, True
+    while trace is not None:
+        package = str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        if package == "aigc_kit":
+            is_ours = True
+        elif package in _SDKS:
+            is_ours = False
+        trace = trace.tb_next
+    return is_ours
+
+
 def public(method: F) -> F:
     """A client's method: its errors say who was asked, and take no secrets along."""
 
@@ -147,7 +167,9 @@ def public(method: F) -> F:
                 raise
             failure: AIGCError = InvalidInputError(f"the call cannot be made of this: {_said(error)}")
             if sends() > before:
-                failure = InvalidReplyError(f"the reply cannot be read: {_said(error)}", billed="unknown")
+                failure = InvalidReplyError(f"the response cannot be read: {_said(error)}", billed="unknown")
+            elif not _is_ours(error):
+                failure = ProviderError(f"a library under this one failed before anything was sent: {_said(error)}")
             raise self.completed(failure) from error
 
     return cast(F, called)

@@ -33,9 +33,12 @@ def camel(name: str) -> str:
 
 
 def merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """``extra`` laid over ``base``, objects inside of objects too; neither is changed."""
+    """``extra`` laid over ``base``, objects inside of objects too; None takes a field away. Neither is changed."""
     result = dict(base)
     for name, value in extra.items():
+        if value is None:
+            result.pop(name, None)
+            continue
         inner = result.get(name)
         result[name] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
     return result

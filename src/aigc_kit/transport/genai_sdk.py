@@ -13,15 +13,16 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from typing import Any, get_args
 
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
-from aigc_kit.settings import Secret
+from aigc_kit.settings import RotatingSecret, Secret
 from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.exchange import Reply, capture
-from aigc_kit.transport.handle import Handle, importing
+from aigc_kit.transport.handle import Handle, importing, through_imports
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -52,6 +53,7 @@ class GenaiSettings:
     api_key: Secret | None = None
     credentials: Any = None
     base_url: str = ""
+    api_version: str = ""
 
     @classmethod
     def found(
@@ -63,6 +65,7 @@ class GenaiSettings:
         api_key: str | Secret | None = None,
         base_url: str | None = None,
         vertexai: bool | None = None,
+        api_version: str | None = None,
     ) -> GenaiSettings:
         """
         What was given, completed from the environment.
@@ -74,13 +77,17 @@ class GenaiSettings:
             MissingCredentialError: neither a key nor a way into Vertex AI.
             ConfigurationError: options that contradict each other.
         """
-        if credentials is not None and api_key is not None:
-            raise ConfigurationError("credentials and api_key exclude each other: pass one of them")
+        for name, value in (("credentials", credentials), ("project", project)):
+            if value is not None and api_key is not None:
+                raise ConfigurationError(
+                    f"{name} and api_key exclude each other: a key brings its own project; pass one of them"
+                )
         key = settings.optional_credential(api_key, what="Gemini's api_key")
         on_vertex = _on_vertex(vertexai, key, project or location or credentials)
         names = ("GOOGLE_VERTEX_BASE_URL",) if on_vertex else ("GOOGLE_GEMINI_BASE_URL",)
         url = settings.option(base_url, *names)
         address = settings.base_url(url) if url or base_url is not None else ""
+        address, version = _version_of(address, settings.text(api_version, "api_version"))
         if not on_vertex:
             if project or location or credentials:
                 raise ConfigurationError(
@@ -89,9 +96,9 @@ class GenaiSettings:
             key = key or settings.optional_credential(None, "GOOGLE_API_KEY", "GEMINI_API_KEY", what="Gemini's api_key")
             if key is None:
                 raise MissingCredentialError(f"Gemini's api_key is missing: pass it or set {_VARIABLES}")
-            return cls(False, api_key=key, base_url=address)
-        if key is not None and not project:
-            return cls(True, api_key=key, base_url=address)
+            return cls(False, api_key=key, base_url=address, api_version=version)
+        if key is not None:
+            return cls(True, api_key=key, base_url=address, api_version=version)
         held, own_project = _credentials(credentials)
         where = settings.option(project, "GOOGLE_CLOUD_PROJECT") or own_project
         if not where:
@@ -100,7 +107,27 @@ class GenaiSettings:
         for name, value in (("project", where), ("location", region)):
             if not isinstance(value, str) or not _PLACE.fullmatch(value):
                 raise ConfigurationError(f"{name} {settings.spelled(value)} is no {name}'s name")
-        return cls(True, where, region, None, held, address)
+        return cls(True, where, region, None, held, address, version)
+
+
+_VERSION = re.compile(r"(.*?)/(v\d+(?:(?:alpha|beta)\d*)?)(?:/(?:models|publishers/.*))?/?")
+
+
+def _version_of(base_url: str, version: str | None) -> tuple[str, str]:
+    """
+    (the URL without the API's version, the version): relays print it as part of their URL.
+
+    Raises:
+        ConfigurationError: the option and the URL say different versions.
+    """
+    found = _VERSION.fullmatch(base_url)
+    if found is None:
+        return base_url, version or ""
+    if version and version != found.group(2):
+        raise ConfigurationError(
+            f"api_version={version!r} and base_url {base_url!r} say different versions; leave one of them out"
+        )
+    return found.group(1), found.group(2)
 
 
 def _on_vertex(vertexai: bool | None, key: Secret | None, vertex_options: Any) -> bool:
@@ -125,18 +152,18 @@ def _credentials(given: Any) -> tuple[Any, str]:
         import google.auth
         from google.auth import exceptions
         from google.auth.credentials import with_scopes_if_required
-        from google.oauth2 import service_account
 
     try:
         if path is not None:
-            held = service_account.Credentials.from_service_account_file(os.fspath(path), scopes=[_SCOPE])
-            project = held.project_id
+            held, project = google.auth.load_credentials_from_file(os.fspath(path), scopes=[_SCOPE])
+        elif isinstance(given, Mapping):
+            held, project = google.auth.load_credentials_from_dict(dict(given), scopes=[_SCOPE])
         elif given is None:
             held, project = google.auth.default(scopes=[_SCOPE])
         else:
             if not hasattr(given, "refresh") or not hasattr(given, "token"):
                 raise ConfigurationError(
-                    "credentials must be a google.auth object or the path of a service account file, got"
+                    "credentials must be a google.auth object, the path of a credentials file, or its content as a dict; got"
                     f" {type(given).__name__}"
                 )
             held, project = with_scopes_if_required(given, [_SCOPE]), getattr(given, "project_id", "")
@@ -188,7 +215,11 @@ class GenaiDoor:
         seconds = max(deadline.left(), 0.001)
         options = types.HttpOptions(
             timeout=math.ceil(seconds * 1000),
-            headers={**(headers or {}), "X-Server-Timeout": str(max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds)))},
+            headers={
+                **self._fresh_key(),
+                **(headers or {}),
+                "X-Server-Timeout": str(max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds))),
+            },
             extra_body=body,
         )
         whole = {} if stream else {"should_return_http_response": True}  # which spares the SDK the decoding
@@ -197,11 +228,8 @@ class GenaiDoor:
         try:
             self._sign_in(opened, deadline)
             with capture(deadline) as replies:
-                if stream:
-                    for _ in client.models.generate_content_stream(model=name, contents=opened.nothing, config=config):
-                        pass
-                else:
-                    client.models.generate_content(model=name, contents=opened.nothing, config=config)
+                send = partial(_generate, client, stream, model=name, contents=opened.nothing, config=config)
+                through_imports(send, replies)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except _SignInError as failed:
@@ -214,6 +242,11 @@ class GenaiDoor:
                 f"{asked.provider}: signing in to Vertex AI failed ({said})", provider=asked.provider, model=asked.model
             ) from cause
         return replies[0]
+
+    def _fresh_key(self) -> dict[str, str]:
+        """The key of the moment, where a function of the application gives it."""
+        key = self._settings.api_key
+        return {"x-goog-api-key": key.reveal()} if isinstance(key, RotatingSecret) else {}
 
     def checked_model(self, model: str) -> str:
         """
@@ -277,6 +310,8 @@ class GenaiDoor:
         found = self._settings
         if found.base_url:
             options["base_url"] = found.base_url
+        if found.api_version:
+            options["api_version"] = found.api_version
         if found.vertexai:
             access = (
                 {"api_key": found.api_key.reveal()}
@@ -286,6 +321,14 @@ class GenaiDoor:
             return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
         key = found.api_key.reveal() if found.api_key else ""
         return genai.Client(vertexai=False, api_key=key, http_options=types.HttpOptions(**options))
+
+
+def _generate(client: Any, stream: bool, **request: Any) -> None:
+    if not stream:
+        client.models.generate_content(**request)
+        return
+    for _ in client.models.generate_content_stream(**request):
+        pass
 
 
 def _flavor_of(types: Any) -> str:
@@ -346,6 +389,9 @@ class _Token(Secret):
     def reveal(self) -> str:
         token = getattr(self._held, "token", None)
         return token if isinstance(token, str) else ""
+
+    def shown(self) -> tuple[str, ...]:
+        return (self.reveal(),)
 
 
 class _SignIn:

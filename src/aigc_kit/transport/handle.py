@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Generic, TypeVar
+from importlib import import_module
+from typing import Any, Generic, TypeVar
+
+from aigc_kit.transport.deadline import sends
 
 T = TypeVar("T")
 
@@ -20,6 +24,37 @@ def importing() -> AbstractContextManager[bool]:
     Two threads that enter botocore by different modules meet in its import circles: one of them sees half a module.
     """
     return _imports
+
+
+_WATCHED = ("httpx", "requests")
+"""Modules that the SDKs look for in ``sys.modules``, where a half-loaded one stands while another thread imports it."""
+
+
+def through_imports(send: Callable[[], object], replies: list[Any]) -> None:
+    """
+    Call ``send``, whatever another thread is importing meanwhile.
+
+    openai and google-genai ask a module in ``sys.modules`` for its classes; of one that is still being loaded they get an
+    AttributeError. Where the response had come by then it is in ``replies``, and nothing is lost; where nothing was sent,
+    the module is waited for and the request is sent.
+    """
+    before = sends()
+    try:
+        send()
+    except AttributeError:
+        if replies:
+            return
+        if sends() > before or not _was_loading():
+            raise
+        send()
+
+
+def _was_loading() -> bool:
+    """Wait for the watched modules that are loaded or being loaded; whether there is one."""
+    found = [name for name in _WATCHED if name in sys.modules]
+    for name in found:
+        import_module(name)  # blocks while another thread executes it
+    return bool(found)
 
 
 def _in_child() -> None:

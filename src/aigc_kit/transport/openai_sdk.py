@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from aigc_kit.settings import Secret
+from aigc_kit.errors import AIGCError
+from aigc_kit.settings import RotatingSecret, Secret
 from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError
 from aigc_kit.transport.exchange import HeaderRule, Reply, capture
-from aigc_kit.transport.handle import Handle, importing
+from aigc_kit.transport.handle import Handle, importing, through_imports
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -33,7 +34,7 @@ class OpenAIDoor:
         """
         Args:
             key: None sends no Authorization header at all (local servers).
-            is_openai: OpenAI itself, which may see ``OPENAI_ORG_ID`` and kin.
+            is_openai: the host is OpenAI's own, which may see ``OPENAI_ORG_ID`` and kin.
         """
         self.base_url = base_url
         self._key = key
@@ -62,29 +63,37 @@ class OpenAIDoor:
             "headers": {**(headers or {}), "Content-Type": "application/json"},
             "timeout": opened.timeout(left, connect=min(left, CONNECT_SECONDS)),
         }
+
+        def send() -> None:
+            # A whole URL: the SDK would take the base and the path apart and put them together for each call.
+            opened.client.post(self.base_url + path, content=content, cast_to=opened.response, options=options)
+
         try:
             with capture(deadline, self._rule(headers)) as replies:
-                # A whole address: the SDK would take the base and the path apart and put them together for each call.
-                opened.client.post(self.base_url + path, content=content, cast_to=opened.response, options=options)
+                through_imports(send, replies)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except Exception as error:
-            wire = _wire_below(error)
-            if wire is None:
+            below = _ours_below(error)
+            if below is None:
                 raise
-            raise failure_of(asked, wire, deadline) from error
+            if isinstance(below, WireError):
+                raise failure_of(asked, below, deadline) from error
+            raise below from None
         return replies[0]
 
     def close(self) -> None:
         self._open.close()
 
     def _rule(self, extra: Mapping[str, str] | None) -> HeaderRule | None:
-        if self._is_openai:
+        if self._is_openai and not isinstance(self._key, RotatingSecret):
             return None
         own = [(name.lower().encode(), value.encode()) for name, value in (extra or {}).items()]
         if self._key is not None and not any(name == b"authorization" for name, _ in own):
             own.append((b"authorization", b"Bearer " + self._key.reveal().encode()))
         mine = {name for name, _ in own}
+        if self._is_openai:
+            return lambda made: [*((name, value) for name, value in made if name.lower() not in mine), *own]
 
         def rule(made: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
             kept = [(name, value) for name, value in made if name.lower() in _PLAIN and name.lower() not in mine]
@@ -100,10 +109,15 @@ class OpenAIDoor:
             httpx = import_module(flavor)
         lease = Lease(flavor)
         client = openai.OpenAI(
-            api_key=self._key.reveal() if self._key else "none", base_url=self.base_url, max_retries=0,
+            api_key=_first_key(self._key), base_url=self.base_url, max_retries=0,
             http_client=lease.client,
         )  # fmt: skip
         return _Open(client, lease, httpx.Response, httpx.Timeout)
+
+
+def _first_key(key: Secret | None) -> str:
+    """What the SDK is made with; a rotating key, or none, is set in each request instead."""
+    return "none" if key is None or isinstance(key, RotatingSecret) else key.reveal()
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,11 +140,11 @@ def _flavor_under(openai: Any) -> str:
     return found.pop() if len(found) == 1 else flavor_of("openai")
 
 
-def _wire_below(error: BaseException) -> WireError | None:
-    """The failure of the wire that the SDK wrapped."""
+def _ours_below(error: BaseException) -> WireError | AIGCError | None:
+    """The failure of the wire, or the error of ours, that the SDK wrapped."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, WireError):
+        if isinstance(seen, (WireError, AIGCError)):
             return seen
         seen = seen.__cause__ or seen.__context__
     return None
