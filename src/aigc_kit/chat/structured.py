@@ -6,22 +6,35 @@ The word "JSON" is in the prompt because OpenAI, DeepSeek and Qwen refuse ``json
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import json
 import re
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from aigc_kit.chat import json_text, schemas
 from aigc_kit.chat.base import ChatResult
-from aigc_kit.chat.messages import text_of
+from aigc_kit.chat.parts import text_of
 from aigc_kit.errors import InvalidInputError, OutputTruncatedError, StructuredOutputError
 from aigc_kit.settings import spelled
 
 MODES = ("json_schema", "json_object", "prompt")
 """Native schema; native JSON with the schema in the system prompt; the system prompt alone."""
 
-_FENCE = re.compile(r"\s*```[a-zA-Z]*\s*\n?(.*?)\n?\s*```\s*", re.DOTALL)
+WRAPPER = "value"
+"""The property that holds an answer whose schema is not an object: OpenAI and others take only objects at the root."""
+
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class Answer(NamedTuple):
+    """An answer that was read. ``text``: its JSON alone. With ``violations`` the value means nothing."""
+
+    value: Any
+    text: str
+    violations: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,34 +42,29 @@ class Format:
     """
     What the answer must be.
 
-    ``schema``: a JSON schema, or None for any JSON object. ``build``: makes ``parsed`` from the decoded value.
+    ``plain``: the schema as the caller means it, None for any JSON object. ``schema``: the same with an object at the
+    root. ``build``: (JSON text, decoded value) -> ``parsed``.
     """
 
     name: str
-    schema: dict[str, Any] | None
+    plain: schemas.Checked | None
     description: str = ""
     strict: bool | None = None
-    build: Callable[[Any], Any] | None = field(default=None, compare=False)
+    build: Callable[[str, Any], Any] | None = field(default=None, compare=False)
 
     @classmethod
     def read(cls, given: Any) -> Format | None:
         """
-        From OpenAI's dict (``json_schema``, ``json_object``, ``text``) or a pydantic class; None for free text.
+        From OpenAI's dict (``json_schema``, ``json_object``, ``text``), a pydantic model class, or any type that pydantic
+        describes (``list[Model]``, a dataclass); None for free text.
 
         Raises:
-            InvalidInputError: it is none of them, or the schema is no JSON schema.
+            InvalidInputError: it is none of them, or the schema is not a JSON schema.
         """
         if given is None:
             return None
-        if isinstance(given, type) and hasattr(given, "model_json_schema") and hasattr(given, "model_validate"):
-            kind: Any = given
-            try:
-                schema = kind.model_json_schema()
-            except Exception as error:
-                raise InvalidInputError(
-                    f"response_format is a class without a JSON schema: {str(error)[:200]}"
-                ) from error
-            return cls(kind.__name__, _checked(schema), build=kind.model_validate)
+        if isinstance(given, type) or typing.get_origin(given) is not None:
+            return _of_type(cls, given)
         kind = given.get("type") if isinstance(given, Mapping) else None
         if kind == "text":
             return None
@@ -66,13 +74,31 @@ class Format:
         if kind == "json_schema" and isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping):
             strict = inner.get("strict")
             return cls(
-                _text_of(inner, "name") or "answer", _checked(inner["schema"]), _text_of(inner, "description"),
+                legal_name(_text(inner, "name") or "answer"),
+                schemas.checked(inner["schema"]),
+                _text(inner, "description"),
                 strict if isinstance(strict, bool) else None,
-            )  # fmt: skip
+            )
         raise InvalidInputError(
             "response_format must be {'type': 'json_schema', 'json_schema': {'name': ..., 'schema': {...}}},"
             f" {{'type': 'json_object'}}, {{'type': 'text'}} or a pydantic model class, got {spelled(given)[:120]}"
         )
+
+    @property
+    def is_wrapped(self) -> bool:
+        return self.plain is not None and not _is_object(self.plain.schema)
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        if self.plain is None:
+            return None
+        schema = self.plain.schema
+        if not self.is_wrapped:
+            return _without_root_reference(schema)
+        inner = {name: value for name, value in schema.items() if name not in ("$defs", "definitions", "$schema")}
+        kept = {name: value for name, value in schema.items() if name in ("$defs", "definitions", "$schema")}
+        wrapped = {"type": "object", "properties": {WRAPPER: inner}, "required": [WRAPPER]}
+        return {**wrapped, "additionalProperties": False, **kept}
 
     def instruction(self) -> str:
         """What goes into the system prompt where the vendor has no schema."""
@@ -84,96 +110,104 @@ class Format:
             f" ({self.name}{': ' + self.description if self.description else ''}):\n{schema}"
         )
 
-    def read_answer(self, text: str) -> tuple[Any, list[str]]:
-        """(the value, violations) of an answer; with violations the value is None."""
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            return None, [f"it is no JSON: {error}"]
-        if self.schema is None:
-            if not isinstance(value, dict):
-                return None, [f"it is no JSON object but {type(value).__name__}"]
-            return value, []
-        violations = _violations(value, self.schema)
-        if violations:
-            return None, violations
+    def read_answer(self, text: str) -> Answer:
+        """The one JSON value in the answer that fits, whatever stands around it."""
+        found = [self._checked(source, value) for source, value in json_text.values_in(text)]
+        if not found:
+            return Answer(None, text, [f"it is not JSON: {_why_not(text)}"])
+        fitting = {json_text.canonical(answer.value): answer for answer in found if not answer.violations}
+        if not fitting:
+            return found[-1]
+        if len(fitting) > 1:
+            return Answer(None, text, [f"it has {len(fitting)} different JSON values that fit"])
+        answer = next(iter(fitting.values()))
         if self.build is None:
-            return value, []
+            return answer
         try:
-            return self.build(value), []
+            return answer._replace(value=self.build(answer.text, answer.value))
         except Exception as error:
             if type(error).__name__ != "ValidationError" and not isinstance(error, ValueError):
                 raise
-            return None, [" ".join(str(error).split())[:500]]
+            return Answer(None, text, [" ".join(str(error).split())[:500]])
+
+    def _checked(self, source: str, value: Any) -> Answer:
+        if self.plain is None:
+            wrong = [] if isinstance(value, dict) else [f"it is not a JSON object but {type(value).__name__}"]
+            return Answer(value, source, wrong)
+        if self.is_wrapped and isinstance(value, dict) and set(value) == {WRAPPER}:
+            value = value[WRAPPER]
+            source = json.dumps(value, ensure_ascii=False)
+        return Answer(value, source, self.plain.violations(value))
 
 
-def _text_of(inner: Mapping[str, Any], name: str) -> str:
+def _of_type(cls: type[Format], given: Any) -> Format:
+    name = getattr(given, "__name__", "") or "answer"
+    own_schema = hasattr(given, "model_json_schema") and hasattr(given, "model_validate")
+    try:
+        if own_schema:
+            schema, from_text = given.model_json_schema(), getattr(given, "model_validate_json", None)
+        else:
+            from pydantic import TypeAdapter
+
+            adapter: Any = TypeAdapter(given)
+            schema, from_text = adapter.json_schema(), adapter.validate_json
+    except Exception as error:
+        raise InvalidInputError(
+            f"response_format is a {spelled(given)[:60]} without a JSON schema: {str(error)[:200]}"
+        ) from error
+
+    def build(text: str, value: Any) -> Any:
+        # As JSON: a strict model takes text for a date there, and refuses it from Python.
+        return from_text(text) if from_text else given.model_validate(value)
+
+    return cls(legal_name(name), schemas.checked(schema), build=build)
+
+
+def legal_name(name: str) -> str:
+    """
+    The name in the letters that vendors take: 1 to 64 of ``a-z A-Z 0-9 _ -``.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs, read 2026-11-22.
+    """
+    if _NAME.fullmatch(name):
+        return name
+    plain = re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    if not plain:
+        return f"answer_{mark}"
+    return plain if len(plain) <= 64 else f"{plain[:55]}_{mark}"
+
+
+def _is_object(schema: Mapping[str, Any]) -> bool:
+    root = _without_root_reference(schema)
+    kind = root.get("type")
+    if kind is not None:
+        return bool(kind == "object")
+    return "properties" in root or not ({"anyOf", "oneOf", "enum", "const", "items", "prefixItems"} & set(root))
+
+
+def _without_root_reference(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with its root's ``$ref`` resolved: vendors want ``"type": "object"`` there."""
+    target = schemas.pointed(schema, schema["$ref"]) if isinstance(schema.get("$ref"), str) else None
+    if not isinstance(target, Mapping):
+        return dict(schema)
+    rest = {name: value for name, value in schema.items() if name != "$ref"}
+    return {**target, **rest}
+
+
+def _why_not(text: str) -> str:
+    try:
+        json_text.loads(text)
+    except (ValueError, RecursionError) as error:
+        return str(error)[:200]
+    return "nothing in it"
+
+
+def _text(inner: Mapping[str, Any], name: str) -> str:
     value = inner.get(name)
     if value is not None and not isinstance(value, str):
-        raise InvalidInputError(f"response_format has a {name} of type {type(value).__name__}; expected a text")
+        raise InvalidInputError(f"response_format has a {name} of type {type(value).__name__}; expected text")
     return value or ""
-
-
-def _checked(schema: Mapping[str, Any]) -> dict[str, Any]:
-    import jsonschema
-
-    try:
-        plain = copy.deepcopy(dict(schema))
-        json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
-        jsonschema.Draft202012Validator.check_schema(plain)
-        _check_references(plain)
-    except (jsonschema.SchemaError, TypeError, ValueError, RecursionError) as error:
-        reason = getattr(error, "message", str(error))
-        raise InvalidInputError(f"response_format has a schema that is no JSON schema: {str(reason)[:200]}") from None
-    return plain
-
-
-def _check_references(schema: dict[str, Any]) -> None:
-    """Every ``$ref`` leads to a place inside of the schema, and not in a circle."""
-    from referencing.exceptions import Unresolvable
-
-    resolver = _registry(schema).resolver(_HERE)
-    pending: list[Any] = [schema]
-    while pending:
-        part = pending.pop()
-        pending += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-        seen: list[str] = []
-        while isinstance(part, dict) and isinstance(part.get("$ref"), str):
-            if part["$ref"] in seen:
-                raise ValueError(f"$ref {part['$ref']!r} leads in a circle")
-            seen.append(part["$ref"])
-            try:
-                part = resolver.lookup(part["$ref"]).contents
-            except Unresolvable:
-                raise ValueError(f"$ref {part['$ref']!r} leads nowhere inside of the schema") from None
-
-
-_HERE = "urn:schema"
-
-
-def _registry(schema: dict[str, Any]) -> Any:
-    """Knows this schema alone; jsonschema's own would fetch what it does not know."""
-    from referencing import Registry
-    from referencing.jsonschema import DRAFT202012
-
-    return (
-        Registry()
-        .with_resource(_HERE, DRAFT202012.create_resource(schema))
-        .with_resource("", DRAFT202012.create_resource(schema))
-    )
-
-
-def _violations(value: Any, schema: dict[str, Any]) -> list[str]:
-    import jsonschema
-
-    try:
-        found = sorted(
-            jsonschema.Draft202012Validator(schema, registry=_registry(schema)).iter_errors(value),
-            key=lambda error: list(map(str, error.path)),
-        )
-    except Exception as error:  # noqa: BLE001 - a reference inside of the schema that leads nowhere
-        raise InvalidInputError(f"response_format has a schema that cannot be applied: {str(error)[:200]}") from None
-    return [f"at {error.json_path}: {error.message[:200]}" for error in found[:10]]
 
 
 def with_instruction(messages: list[dict[str, Any]], wanted: Format, *, mode: str) -> list[dict[str, Any]]:
@@ -198,15 +232,9 @@ def with_instruction(messages: list[dict[str, Any]], wanted: Format, *, mode: st
     return [{"role": "system", "content": text}, *messages]
 
 
-def stripped(text: str) -> str:
-    """The answer without a code fence around it."""
-    found = _FENCE.fullmatch(text)
-    return found.group(1) if found else text
-
-
 def parse(result: ChatResult, wanted: Format) -> list[str]:
     """
-    Fill ``result.parsed``; gives back the violations, none when all is well.
+    Fill ``result.parsed``; returns the violations, none when all is well.
 
     Raises:
         OutputTruncatedError: the model ran out of tokens.
@@ -221,12 +249,17 @@ def parse(result: ChatResult, wanted: Format) -> list[str]:
         )  # fmt: skip
         error.result = result
         raise error
-    clean = stripped(result.content)
-    result.parsed, violations = wanted.read_answer(clean)
-    if not violations and clean != result.content:
-        result.content = clean
-        result.message = {**result.message, "content": clean}
-    return violations
+    answer = wanted.read_answer(result.content)
+    if answer.violations:
+        result.parsed = None
+        return answer.violations
+    result.parsed = answer.value
+    if answer.text != result.content:
+        result.content = answer.text
+        result.message = {**result.message, "content": answer.text}
+    for note in wanted.plain.notes if wanted.plain else ():
+        result.warnings.append({"feature": "response_format", "details": note})
+    return []
 
 
 def repair_turns(result: ChatResult, violations: list[str]) -> list[dict[str, Any]]:

@@ -1,0 +1,86 @@
+"""``<think>...</think>`` at the head of an answer: back ends without a reasoning parser put reasoning into the content."""
+
+from __future__ import annotations
+
+_TAGS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("[THINK]", "[/THINK]"),
+)
+"""Qwen, DeepSeek and MiniMax; Claude's prompts; Gemini's compatible endpoint; Magistral. Source: langchain-ai/langchain#35530
+and the vendors' model cards, read 2026-11-26."""
+
+
+class ThoughtSplitter:
+    """Content in pieces -> what is reasoning and what is the answer. A tag anywhere but at the head is text."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._end = ""  # the tag that ends the reasoning; "" outside of it
+        self._after = False  # behind the reasoning, before the answer's first letter
+        self.is_done = False
+        """Whether everything from here on is the answer."""
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a tag was found."""
+        return bool(self._end) or self._after
+
+    def feed(self, piece: str) -> tuple[str, str]:
+        """(answer, reasoning) that are certain by now."""
+        self._held += piece
+        if not self._end and not self._after and not self._opened():
+            return self._plain()
+        if self._end:
+            return "", self._reasoning()
+        return self._answer(), ""
+
+    def rest(self) -> tuple[str, str]:
+        """(answer, reasoning) that was held back, at the end of the content."""
+        held, self._held = self._held, ""
+        self.is_done = True
+        if self._end:
+            return "", held
+        return ("" if self._after else held), ""
+
+    def pieces(self, piece: str) -> tuple[str, str]:
+        """Like ``feed``, also when one piece holds the end of the reasoning and the beginning of the answer."""
+        answer, reasoning = self.feed(piece)
+        if self._after and not self.is_done:
+            answer = self._answer()
+        return answer, reasoning
+
+    def _opened(self) -> bool:
+        """Whether a tag stands at the head; it is taken away."""
+        head = self._held.lstrip()
+        for start, end in _TAGS:
+            if head.startswith(start):
+                self._held = head[len(start) :]
+                self._end = end
+                return True
+        return False
+
+    def _plain(self) -> tuple[str, str]:
+        head = self._held.lstrip()
+        if any(start.startswith(head) for start, _ in _TAGS):
+            return "", ""  # it may still become a tag
+        held, self._held = self._held, ""
+        self.is_done = True
+        return held, ""
+
+    def _reasoning(self) -> str:
+        before, found, behind = self._held.partition(self._end)
+        if found:
+            self._held, self._end, self._after = behind, "", True
+            return before
+        keep = next((size for size in range(len(self._end) - 1, 0, -1) if self._held.endswith(self._end[:size])), 0)
+        cut = len(self._held) - keep
+        ready, self._held = self._held[:cut], self._held[cut:]
+        return ready
+
+    def _answer(self) -> str:
+        answer = self._held.lstrip()
+        self._held = ""
+        self.is_done = bool(answer)
+        return answer
