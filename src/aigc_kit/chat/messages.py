@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from aigc_kit.chat.ids import paired
+from aigc_kit.chat.parts import as_content, check_text
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
 
@@ -18,10 +20,12 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 def checked(messages: Any) -> list[dict[str, Any]]:
     """
-    The messages as plain dicts of their own (shallow copies).
+    The messages as plain dicts of their own (shallow copies), with ids that are unique over the conversation.
+
+    Messages may be dicts, objects of an SDK (anything with ``model_dump``) or a ``ChatResult``.
 
     Raises:
-        InvalidInputError: they are no OpenAI chat history; says which message and why.
+        InvalidInputError: they are not an OpenAI chat history; says which message and why.
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidInputError(
@@ -30,57 +34,52 @@ def checked(messages: Any) -> list[dict[str, Any]]:
     found = [_checked(message, place) for place, message in enumerate(messages)]
     if not found:
         raise InvalidInputError("messages is empty: there must be at least one")
-    _check_calls(found)
-    return found
+    return paired(found)
 
 
 def _checked(message: Any, place: int) -> dict[str, Any]:
     where = f"message {place}"
+    message = _plain(message)
     if not isinstance(message, Mapping):
         raise InvalidInputError(f"{where} must be a dict with 'role' and 'content', got {type(message).__name__}")
-    role, content = message.get("role"), message.get("content")
+    role = message.get("role")
     if role not in ROLES:
         raise InvalidInputError(f"{where} has role {spelled(role)}; expected one of {', '.join(ROLES)}")
-    if isinstance(content, (list, tuple)):
-        for part in content:
-            _check_part(part, where)
-    elif content is not None and not isinstance(content, str):
-        raise InvalidInputError(
-            f"{where} has content of type {type(content).__name__}; expected a text or a list of parts"
-        )
+    content = as_content(message.get("content"), where)
     if content is None and role != "assistant":
         raise InvalidInputError(f"{where} ({role}) has no content")
     if isinstance(content, str):
         check_text(content, where)
-    calls = message.get("tool_calls")
-    if calls is not None:
-        if role != "assistant" or not isinstance(calls, (list, tuple)):
-            raise InvalidInputError(f"{where} ({role}) has tool_calls; only assistant messages have a list of them")
-        for call in calls:
-            _check_call(call, where)
-    if role == "tool" and not (isinstance(message.get("tool_call_id"), str) and message["tool_call_id"]):
-        raise InvalidInputError(f"{where} (tool) needs tool_call_id, the id of the call it answers")
     for name in ("name", "tool_call_id"):
         if isinstance(message.get(name), str):
             check_text(message[name], where)
-    return dict(message)
+    made = dict(message)
+    if "content" in made:
+        made["content"] = content
+    if message.get("tool_calls") is not None:
+        made["tool_calls"] = _calls(message["tool_calls"], role, where)
+    if role == "tool" and not isinstance(message.get("tool_call_id", ""), (str, type(None))):
+        raise InvalidInputError(f"{where} (tool) needs tool_call_id, the id of the call it answers")
+    return made
 
 
-def _check_part(part: Any, where: str) -> None:
-    kind = part.get("type") if isinstance(part, Mapping) else None
-    if not isinstance(kind, str):
-        raise InvalidInputError(f"{where} has a part that is no dict with 'type': {spelled(part)[:60]}")
-    if kind in ("text", "refusal"):
-        if not isinstance(part.get(kind), str):
-            raise InvalidInputError(f"{where} has a {kind} part without a text")
-        check_text(part[kind], where)
-    elif kind == "image_url":
-        image = part.get("image_url")
-        url = image.get("url") if isinstance(image, Mapping) else image
-        if not isinstance(url, str) or url.partition(":")[0].lower() not in ("https", "http", "data", "gs", "s3", "ms"):
-            raise InvalidInputError(
-                f"{where} has an image_url part without an address; expected {{'url': 'https://...'}} or a data: address"
-            )
+def _plain(message: Any) -> Any:
+    """A message object of an SDK, or a result, as a dict."""
+    own = getattr(message, "message", None)
+    if isinstance(own, dict) and "role" in own and not isinstance(message, Mapping):
+        return own
+    if hasattr(message, "model_dump") and not isinstance(message, (type, Mapping)):
+        return message.model_dump(mode="json", exclude_none=True)
+    return message
+
+
+def _calls(calls: Any, role: str, where: str) -> list[dict[str, Any]]:
+    if role != "assistant" or not isinstance(calls, (list, tuple)):
+        raise InvalidInputError(f"{where} ({role}) has tool_calls; only assistant messages have a list of them")
+    plain = [_plain(call) for call in calls]
+    for call in plain:
+        _check_call(call, where)
+    return [dict(call) for call in plain]
 
 
 def _check_call(call: Any, where: str) -> None:
@@ -90,57 +89,15 @@ def _check_call(call: Any, where: str) -> None:
         or not isinstance(function.get("name"), str)
         or not function["name"]
         or not isinstance(function.get("arguments", ""), (str, Mapping))
-        or not isinstance(call.get("id"), str)
+        or not isinstance(call.get("id", ""), (str, type(None)))
     ):
         raise InvalidInputError(
             f"{where} has a tool call that is not"
             " {'id': ..., 'type': 'function', 'function': {'name': ..., 'arguments': '<JSON>'}}"
         )
     arguments = function.get("arguments", "")
-    for text in (call["id"], function["name"], arguments if isinstance(arguments, str) else ""):
+    for text in (call.get("id") or "", function["name"], arguments if isinstance(arguments, str) else ""):
         check_text(text, where)
-
-
-def check_text(text: str, where: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(f"{where} is no valid Unicode: a lone surrogate {text[error.start]!r}") from None
-
-
-def _check_calls(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Every result answers a call of the turn before it, and every call is answered before the next turn."""
-    open_calls: dict[str, str] = {}
-    for place, message in enumerate(messages):
-        if message["role"] == "tool":
-            if message["tool_call_id"] not in open_calls:
-                raise InvalidInputError(
-                    f"message {place} (tool) answers call {message['tool_call_id']!r}, which the assistant's turn before it"
-                    " did not make"
-                )
-            open_calls[message["tool_call_id"]] = ""
-            continue
-        missing = [name for name in open_calls.values() if name]
-        if missing:
-            raise InvalidInputError(
-                f"message {place} ({message['role']}) comes before the results of {', '.join(map(repr, missing))}: each"
-                " tool call needs a message {'role': 'tool', 'tool_call_id': ..., 'content': ...}"
-            )
-        open_calls = {call["id"]: call["function"]["name"] for call in message.get("tool_calls") or ()}
-    missing = [name for name in open_calls.values() if name]
-    if missing:
-        raise InvalidInputError(f"the history ends before the results of {', '.join(map(repr, missing))}")
-
-
-def text_of(content: Any) -> str:
-    """The text of a message's content: the text itself, or its text parts joined with nothing between."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, (list, tuple)):
-        return "".join(
-            part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)
-        )
-    return ""
 
 
 def has_tool_turns(messages: Sequence[Mapping[str, Any]]) -> bool:
@@ -154,7 +111,7 @@ def arguments_text(value: Any) -> str:
     try:
         return json.dumps(dict(value) if value is not None else {}, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"the arguments of a tool call are no JSON: {str(error)[:200]}") from None
+        raise InvalidInputError(f"the arguments of a tool call are not JSON: {str(error)[:200]}") from None
 
 
 def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
@@ -188,11 +145,6 @@ def _is_flat(value: Any) -> bool:
         if not level:
             return True
     return False
-
-
-def image_address(part: Mapping[str, Any]) -> str:
-    image = part["image_url"]
-    return str(image.get("url") if isinstance(image, Mapping) else image)
 
 
 def checked_tools(tools: Any) -> list[dict[str, Any]] | None:
