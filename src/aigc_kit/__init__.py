@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aigc_kit import chat, errors, image, sandbox, storage
     from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, ToolCall, Usage
     from aigc_kit.chat.client import ChatClient
-    from aigc_kit.chat.stream import ChatStream
+    from aigc_kit.chat.streaming import ChatStream
     from aigc_kit.errors import AIGCError
     from aigc_kit.image.base import ImageGroup, ImageProvider
     from aigc_kit.image.client import ImageClient
@@ -27,7 +27,7 @@ _HOMES = {
     "ChatClient": "chat.client",
     "ChatProvider": "chat.base",
     "ChatResult": "chat.base",
-    "ChatStream": "chat.stream",
+    "ChatStream": "chat.streaming",
     "ImageClient": "image.client",
     "ImageGroup": "image.base",
     "ImageProvider": "image.base",

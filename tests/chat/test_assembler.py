@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aigc_kit.chat.stream import Assembler, mended, reason_of
+from aigc_kit.chat.assembler import Assembler, reason_of
+from aigc_kit.chat.json_text import mended
 
 Piece = dict[str, Any]
 

@@ -13,12 +13,13 @@ from botocore.session import Session
 from urllib3 import HTTPResponse
 
 from aigc_kit import ChatClient, errors
-from aigc_kit.chat.bedrock import _Events
-from aigc_kit.chat.converse import closed
-from aigc_kit.chat.stream import Assembler
+from aigc_kit.chat.assembler import Assembler
+from aigc_kit.chat.bedrock.response import ConverseReader
+from aigc_kit.chat.bedrock.schema import narrowed
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
 from aigc_kit.transport import aws
+from aigc_kit.transport.replies import Asked
 from tests.wire import Reset, Wire, body_of, http
 
 ASK = [{"role": "user", "content": "hi"}]
@@ -47,7 +48,7 @@ def test_the_request(wire: Wire) -> None:
     assert body == {
         "messages": [{"role": "user", "content": [{"text": "hi"}]}], "system": [{"text": "a"}, {"text": "b"}],
         "inferenceConfig": {"maxTokens": 5, "temperature": 0.5, "stopSequences": ["x"]},
-        "additionalModelRequestFields": {"top_k": 3},
+        "additionalModelRequestFields": {"inferenceConfig": {"topK": 3}},
     }  # fmt: skip
     assert warnings == []
 
@@ -60,7 +61,8 @@ def test_the_request(wire: Wire) -> None:
         ("global.anthropic.claude-opus-4-8", {"temperature": 0.5}, {}, ["temperature"]),
         (CLAUDE, {"seed": 1}, {}, ["seed"]),
         (CLAUDE, {"thinking": {"type": "enabled", "budget_tokens": 20000}},
-         {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}}, ["thinking"]),
+         {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+          "inferenceConfig": {"maxTokens": 24096}}, ["thinking"]),
         ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", {"thinking": {"type": "enabled", "budget_tokens": 2000}, "temperature": 0.5},
          {"inferenceConfig": {"maxTokens": 6096}, "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 2000}}},
          ["max_tokens", "temperature"]),
@@ -89,7 +91,7 @@ def test_parameters_are_what_each_family_reads(
     [
         ("global.anthropic.claude-opus-5-5", {"tools": [TOOL], "tool_choice": "required"}, "forced tool_choice"),
         ("global.anthropic.claude-opus-5-5", {"thinking": {"type": "disabled"}}, "always thinks"),
-        (CLAUDE, {"tools": [{"type": "function", "function": {"name": "a.b"}}]}, "letters, digits"),
+        (CLAUDE, {"tools": [{"type": "web_search"}]}, "takes function tools"),
         (CLAUDE, {"tool_choice": "required"}, "needs tools"),
         (CLAUDE, {"thinking": 5}, "thinking must be"),
     ],
@@ -196,7 +198,7 @@ def test_events_read_as_botocore_reads_them() -> None:
         raw = HTTPResponse(io.BytesIO(b"".join(frame(*event) for event in EVENTS)), preload_content=False)
         stream = EventStream(raw, shape.members["stream"], EventStreamJSONParser(), "ConverseStream")
         assembler = Assembler(provider="bedrock", model="m")
-        reader = _Events(assembler)
+        reader = ConverseReader(assembler, Asked("bedrock", "m"))
         # A plain iterator is what a botocore without its stream of bytes would be.
         chunks = [reader.event(event) for event in aws.events_of(stream if ours else iter(stream))]
         reader.end()
@@ -237,7 +239,7 @@ def test_a_member_of_streams_alone(wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [{"guardrail_config": {"guardrailVersion": 1}}, {"service_tier": "fast"}, {"request_metadata": {"a": 1}}],
+    [{"guardrail_config": {"guardrailVersion": 1}}, {"service_tier": ["fast"]}, {"request_metadata": {"a": 1}}],
     ids=str,
 )
 def test_fields_passed_through_are_checked_before(wire: Wire, option: dict[str, Any]) -> None:
@@ -297,7 +299,7 @@ def test_structured_output_natively(wire: Wire) -> None:
         "type": "object", "title": "T", "properties": {"title": {"type": "string"}, "n": {"type": "integer", "minimum": 3}},
         "$defs": {"x": {"type": "object", "properties": {}}},
     }  # fmt: skip
-    assert closed(schema) == {
+    assert narrowed(schema) == {
         "type": "object", "properties": {"title": {"type": "string"}, "n": {"type": "integer"}}, "additionalProperties": False,
         "$defs": {"x": {"type": "object", "properties": {}, "additionalProperties": False}},
     }  # fmt: skip
@@ -306,7 +308,7 @@ def test_structured_output_natively(wire: Wire) -> None:
     with client(wire, max_repairs=0) as chat, pytest.raises(errors.StructuredOutputError, match="minimum"):
         chat.chat(ASK, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
     config = body_of(wire.requests[0])["outputConfig"]["textFormat"]
-    assert json.loads(config["structure"]["jsonSchema"]["schema"]) == closed(schema)
+    assert json.loads(config["structure"]["jsonSchema"]["schema"]) == narrowed(schema)
 
 
 def test_ways_to_sign_in(wire: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
@@ -364,6 +366,6 @@ def test_pictures_that_bedrock_cannot_take(wire: Wire) -> None:
         import base64
 
         url = "data:image/png;base64," + base64.b64encode(data).decode()
-        with client(wire) as chat, pytest.raises(errors.InvalidInputError, match="picture"):
+        with client(wire) as chat, pytest.raises(errors.InvalidInputError, match="image"):
             chat.chat([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}])
     assert wire.requests == []

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_kit import ChatClient
-from aigc_kit.chat import bedrock, converse
-from aigc_kit.chat.completions import to_body as to_openai_body
-from aigc_kit.chat.contents import SKIP_SIGNATURE, to_contents
-from aigc_kit.chat.contents import to_body as to_gemini_body
-from aigc_kit.chat.request import Call, CallOptions
+from aigc_kit.chat.bedrock.request import to_request, tool_id
+from aigc_kit.chat.bedrock.response import as_json
+from aigc_kit.chat.call import Call, CallOptions
+from aigc_kit.chat.gemini.request import SKIP_SIGNATURE
+from aigc_kit.chat.gemini.request import to_body as to_gemini_body
+from aigc_kit.chat.openai_compat.request import to_body as to_openai_body
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox import bedrock as bedrock_rules
 from aigc_kit.sandbox import gemini_chat as gemini_rules
 from aigc_kit.sandbox import openai_chat as openai_rules
-from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
 from tests.test_contract import PROVIDERS, TOOLS
 
@@ -135,9 +135,21 @@ def call_of(messages: list[dict[str, Any]], model: str, name: str, tools: Any) -
     return Call.read(messages, {"tools": tools} if tools else {}, OPTIONS, model, name)
 
 
+def contents_of(history: list[dict[str, Any]], model: str) -> list[dict[str, Any]]:
+    call = call_of(history, model, "gemini", None)
+    contents: list[dict[str, Any]] = to_gemini_body(call, call.messages, DOWNLOADER).body["contents"]
+    return contents
+
+
+def converse_messages_of(history: list[dict[str, Any]], model: str) -> list[dict[str, Any]]:
+    call = call_of(history, model, "bedrock", None)
+    messages: list[dict[str, Any]] = to_request(call, call.messages, DOWNLOADER, native=True).body["messages"]
+    return messages
+
+
 def visible(value: Any) -> str:
     """Every text in a request, for looking whether something was lost."""
-    return json.dumps(bedrock._as_json(value), ensure_ascii=False)
+    return json.dumps(as_json(value), ensure_ascii=False)
 
 
 def spoken(messages: list[dict[str, Any]]) -> list[str]:
@@ -156,20 +168,23 @@ def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], 
     before = copy.deepcopy(messages)
     tools = TOOLS if with_tools else None
     if name == "gemini":
-        body, _ = to_gemini_body(call_of(messages, "gemini-3.8-flash", name, tools), messages, DOWNLOADER)
+        call = call_of(messages, "gemini-3.8-flash", name, tools)
+        body = to_gemini_body(call, call.messages, DOWNLOADER).body
         problem = gemini_rules.problem_of(body, "gemini-3.8-flash")
         _valid_for_google(body)
         sent: Any = body
     elif name == "bedrock":
         for model in ("global.anthropic.claude-sonnet-4-6", "mistral.mistral-large-3", "us.meta.llama4"):
-            request, _ = converse.to_request(call_of(messages, model, name, tools), messages, DOWNLOADER, native=True)
+            call = call_of(messages, model, name, tools)
+            request = to_request(call, call.messages, DOWNLOADER, native=True).body
             _valid_for_botocore(request)
-            problem = bedrock_rules._problem(bedrock._as_json(request), model)
+            problem = bedrock_rules._problem(as_json(request), model)
             assert problem == "", (model, problem)
         sent = request
     else:
         vendor = VENDORS[name]
-        made = to_openai_body(call_of(messages, "gpt-5" if name == "openai" else "m", name, tools), messages, vendor, stream=False, fetch=lambda url: url)  # fmt: skip
+        call = call_of(messages, "gpt-5" if name == "openai" else "m", name, tools)
+        made = to_openai_body(call, call.messages, vendor, stream=False, fetch=lambda url: url)
         problem = openai_rules._problem(made.body, name, openai_rules._VENDORS[name])
         sent = made.body
     assert problem == ""
@@ -231,7 +246,7 @@ def test_gemini_gets_its_signatures_back_on_their_parts() -> None:
         {"role": "user", "content": "x"}, message,
         {"role": "tool", "tool_call_id": "call_1", "content": "two"}, {"role": "tool", "tool_call_id": "srv-1", "content": '{"one": 1}'},
     ]  # fmt: skip
-    _, contents = to_contents(history, "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
+    contents = contents_of(history, "gemini-3.8-flash")
     assert contents[1]["parts"] == [
         {"text": "ab"}, {"text": "", "thoughtSignature": SIGNATURE},
         {"functionCall": {"id": "srv-1", "name": "f", "args": {"a": 1}}, "thoughtSignature": SIGNATURE},
@@ -247,12 +262,12 @@ def test_strangers_calls_get_the_skip_signature_only_where_it_is_demanded() -> N
     """In the current turn of Gemini 3; older turns and older models are left alone."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     old = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]  # fmt: skip
-    _, contents = to_contents([*old, *old], "gemini-3.8-flash", DOWNLOADER, Deadline.after(10))
+    contents = contents_of([*old, *old], "gemini-3.8-flash")
     signatures = [
         part.get("thoughtSignature") for content in contents for part in content["parts"] if "functionCall" in part
     ]
     assert signatures == [None, SKIP_SIGNATURE]
-    _, contents = to_contents(old, "gemini-2.5-pro", DOWNLOADER, Deadline.after(10))
+    contents = contents_of(old, "gemini-2.5-pro")
     assert "thoughtSignature" not in contents[1]["parts"][0]
 
 
@@ -269,22 +284,22 @@ def test_claude_gets_its_thoughts_back_first_and_unchanged() -> None:
         {"role": "assistant", "content": "t", "thinking_blocks": blocks},
         {"role": "user", "content": "y"},
     ]
-    _, messages = converse.to_converse_messages(history, "anthropic.claude-x", DOWNLOADER, Deadline.after(10))
+    messages = converse_messages_of(history, "anthropic.claude-x")
     assert messages[1]["content"] == [
         {"reasoningContent": {"reasoningText": {"text": " spaces kept ", "signature": SIGNATURE}}},
         {"reasoningContent": {"reasoningText": {"text": "", "signature": SIGNATURE}}},
         {"reasoningContent": {"redactedContent": base64.b64decode(SIGNATURE)}},
         {"text": "t"},
     ]
-    _, messages = converse.to_converse_messages(history, "amazon.nova-pro", DOWNLOADER, Deadline.after(10))
+    messages = converse_messages_of(history, "amazon.nova-pro")
     assert messages[1]["content"] == [{"text": "t"}]
 
 
 def test_ids_are_made_anew_the_same_on_both_sides() -> None:
     """Mistral's nine characters, Bedrock's 64."""
     for model, mark in (("mistral.x", "call_1"), ("anthropic.claude", "é" * 10), ("anthropic.claude", "x" * 65)):
-        made = converse.tool_id(mark, model)
+        made = tool_id(mark, model)
         assert made != mark
-        assert made == converse.tool_id(mark, model)
+        assert made == tool_id(mark, model)
         assert len(made) <= (9 if "mistral" in model else 64)
-    assert converse.tool_id("call_1", "anthropic.claude") == "call_1"
+    assert tool_id("call_1", "anthropic.claude") == "call_1"

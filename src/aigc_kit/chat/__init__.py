@@ -9,12 +9,12 @@ from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, ToolCall, To
 if TYPE_CHECKING:
     from aigc_kit.chat.client import ChatClient, register_provider
     from aigc_kit.chat.openai_compat import OpenAICompatProvider
-    from aigc_kit.chat.stream import ChatStream
+    from aigc_kit.chat.streaming import ChatStream
 
 _HOMES = {
     "ChatClient": "client",
     "register_provider": "client",
-    "ChatStream": "stream",
+    "ChatStream": "streaming",
     "OpenAICompatProvider": "openai_compat",
 }
 

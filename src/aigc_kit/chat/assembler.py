@@ -1,22 +1,25 @@
 """
-Pieces -> a whole answer: one assembler for all dialects, and the iterator that applications hold.
+Pieces -> a whole answer: one assembler for all dialects, plain and streamed.
 
 Vendors number, name and cut tool calls in many ways: indexes that are missing, constant or collide, ids that come late,
 again or never, two fragments in one chunk, whole calls, arguments as objects. A fragment is routed by its id first, then
-by its index, then to the call before it.
+by its index, then to the call before it. A call that comes a second time is dropped, wherever it comes from.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from types import TracebackType
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from aigc_kit.chat import json_text
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCall, ToolCallDelta, Usage
-from aigc_kit.edge import forget_locals
+from aigc_kit.chat.ids import fresh
+from aigc_kit.chat.thoughts import ThoughtSplitter
 from aigc_kit.errors import AIGCError, InvalidReplyError, ServerError, StreamInterruptedError
+from aigc_kit.media.result import ImageResult
+from aigc_kit.transport.encoding import decode_base64
 
 _REASONS = {
     "end_turn": "stop", "stop_sequence": "stop", "eos": "stop", "tool_use": "tool_calls", "function_call": "tool_calls",
@@ -24,6 +27,11 @@ _REASONS = {
     "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
 }  # fmt: skip
 _FAILURES = frozenset({"network_error", "insufficient_system_resource", "error"})
+_BROKEN_OFF = frozenset({
+    "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature", "language", "other", "escalation",
+    "pup_limited_disabled", "image_other", "no_image", "finish_reason_unspecified",
+})  # fmt: skip
+"""Gemini's reasons that are not an end. Source: https://ai.google.dev/api/generate-content (FinishReason), 2026-11-22."""
 
 
 def reason_of(word: str) -> str:
@@ -33,70 +41,169 @@ def reason_of(word: str) -> str:
 
 
 class _Call:
-    __slots__ = ("arguments", "extra", "id", "name")
+    __slots__ = (
+        "arguments", "extra", "id", "index", "is_dropped", "is_empty_object", "name", "original", "repeats", "size",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.id = ""
+        self.original = ""  # the vendor's id, which another call may have too
         self.name = ""
         self.arguments: list[str] = []
+        self.size = 0  # characters in them
         self.extra: dict[str, Any] = {}
+        self.index = -1  # in the deltas; -1 while it is not certain that this is a call of its own
+        self.is_empty_object = False  # "{}" came, and nothing else yet
+        self.repeats: _Call | None = None  # the finished call with the same id
+        self.is_dropped = False
 
     def text(self) -> str:
         if len(self.arguments) > 1:
             self.arguments = ["".join(self.arguments)]
         return self.arguments[0] if self.arguments else ""
 
-    def is_complete(self) -> bool:
+    def value(self) -> Any:
+        """The arguments as an object, None while they are not one."""
         try:
-            return isinstance(json.loads(self.text()), dict)
+            value = json.loads(self.text())
         except (ValueError, RecursionError):
-            return False
+            return None
+        return value if isinstance(value, dict) else None
+
+    def is_complete(self) -> bool:
+        return self.value() is not None
 
 
 class Assembler:
     """
     Gathers what a dialect reads.
 
-    Dialects call ``text``, ``reasoning``, ``fragment`` and set the other fields; ``result`` makes the answer.
+    Dialects call ``text``, ``fragment`` and ``image`` and set the other fields; ``result`` makes the answer.
     """
 
-    def __init__(self, *, provider: str, model: str, schemas: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        provider: str,
+        model: str,
+        schemas: Mapping[str, Any] | None = None,
+        names: Mapping[str, str] | None = None,
+        taken: Collection[str] = (),
+        splits_thoughts: bool = False,
+    ) -> None:
         """
         Args:
             schemas: tool name -> its parameters' JSON schema; arguments that a vendor encoded twice are mended by it.
+            names: tool names as sent -> the application's own.
+            taken: ids of the calls in the history.
+            splits_thoughts: ``<think>`` at the head of the content is reasoning.
         """
         self.provider = provider
         self.model = model
         self.schemas = schemas or {}
+        self._names = names or {}
+        self._taken = taken
+        self._splits_thoughts = splits_thoughts
+        self.keeps_reasoning = True
+        self.warnings: list[dict[str, str]] = []
+        self.request_id = ""
+        self.headers: dict[str, str] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what came: the request is sent again."""
         self.content: list[str] = []
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
+        self.images: list[ImageResult] = []
         self.calls: list[_Call] = []
         self.finish_reason = ""
         self.finish_message = ""
         self.usage: Usage | None = None
         self.id = ""
-        self.request_id = ""
         self.reply_model = ""
         self.message_extra: dict[str, Any] = {}
-        self.keeps_reasoning = True
-        self.warnings: list[dict[str, str]] = []
         self.raw: dict[str, Any] = {}
         self.oddities: list[str] = []
+        self.has_more = False
+        """Whether something came that has no field of its own (audio, executed code)."""
+        self.is_whole = False
+        """Whether a whole response came where a stream was asked for."""
         self._by_id: dict[str, int] = {}
         self._by_index: dict[int, int] = {}
+        self._seen_images: set[Any] = set()
+        self._used = set(self._taken)
+        self._shown = 0
+        self._splitter = ThoughtSplitter() if self._splits_thoughts else None
+
+    def text(self, piece: str) -> tuple[str, str]:
+        """Add a piece of the content; returns (answer, reasoning) that it gives."""
+        splitter = self._splitter
+        if splitter is None:
+            self.content.append(piece)
+            return piece, ""
+        if self.reasoning and not splitter.is_reading:
+            self._splitter = None  # the vendor separates them itself
+            return self.text(splitter.rest()[0] + piece)
+        return self._kept(splitter.pieces(piece))
+
+    def _kept(self, split: tuple[str, str]) -> tuple[str, str]:
+        answer, reasoning = split
+        if self._splitter is not None and self._splitter.is_done:
+            self._splitter = None
+        if answer:
+            self.content.append(answer)
+        if reasoning:
+            self.reasoning.append(reasoning)
+        return split
+
+    def image(self, *, url: str = "", data: bytes = b"", mime_type: str = "") -> ImageResult | None:
+        """Add an image by its bytes, ``data:`` URI or URL; None for one that is there already or cannot be read."""
+        if url.startswith("data:"):
+            try:
+                data = decode_base64(url)
+            except ValueError:
+                return self._unreadable_image(url)
+            url, mime_type = "", url[5:].partition(";")[0]
+        key = url or (len(data), hash(data))
+        if key in self._seen_images:
+            return None
+        self._seen_images.add(key)
+        metadata = {"model": self.reply_model or self.model}
+        if data:
+            made = ImageResult.from_bytes(data, mime_type=mime_type, provider=self.provider, metadata=metadata)
+        else:
+            made = ImageResult(url=url, mime_type=mime_type, provider=self.provider, metadata=metadata)
+        self.images.append(made)
+        return made
+
+    def _unreadable_image(self, url: str) -> ImageResult | None:
+        """Whatever stands in a ``data:`` URI was paid for: it is kept as it came."""
+        head, _, text = url.partition(",")
+        made = ImageResult(base64=text, mime_type=head[5:].partition(";")[0], provider=self.provider)
+        self.images.append(made)
+        return made
 
     def fragment(
-        self, *, index: Any = None, id: Any = None, name: Any = None, arguments: Any = None,
+        self,
+        *,
+        index: Any = None,
+        id: Any = None,
+        name: Any = None,
+        arguments: Any = None,
         extra: Mapping[str, Any] | None = None,
-    ) -> ToolCallDelta:  # fmt: skip
-        """Add a piece of a call; gives it back with the index, id and name that are sure."""
-        if type(index) is int and 0 <= index < 1_000_000:
-            place: int | None = index
-        else:
-            place = int(index) if isinstance(index, str) and re.fullmatch(r"[0-9]{1,6}", index) else None
+        whole: bool = False,
+    ) -> ToolCallDelta | None:
+        """
+        Add a piece of a call; returns what of it is certain, None when nothing is.
+
+        Args:
+            whole: the arguments are complete; else ``{}`` may stand before the real ones.
+        """
+        place = _place(index)
         mark = id if isinstance(id, str) else ""
         word = name if isinstance(name, str) else ""
+        word = self._names.get(word, word)
         if isinstance(arguments, str):
             text = arguments
         else:
@@ -105,25 +212,60 @@ class Assembler:
         call = self.calls[at]
         if place is not None:
             self._by_index[place] = at
-        delta = ToolCallDelta(at, "", "", text)
-        if mark and not call.id:
-            call.id = delta.id = mark
-            self._by_id[mark] = at
-        if word and not call.name:
-            call.name = delta.name = word
-        if text:
-            call.arguments.append(text)
+        if mark and not call.original:
+            self._named(call, at, mark)
         if extra:
             call.extra.update(extra)
-        return delta
+        named = word if word and not call.name else ""
+        call.name = call.name or word
+        return self._added(call, text, mark, named, whole=whole)
+
+    def _added(self, call: _Call, text: str, mark: str, named: str, *, whole: bool) -> ToolCallDelta | None:
+        if text and not whole and not call.arguments and text.strip() == "{}":
+            call.is_empty_object = True
+            text = ""
+        if text and call.arguments and _may_repeat(call, text) and _same(call.value(), text):
+            text = ""  # the finished arguments once more
+        if text:
+            call.arguments.append(text)
+            call.size += len(text)
+        if call.repeats is not None:
+            return self._judged(call)
+        if call.index < 0:
+            return self._released(call) if call.name else None
+        late_id = call.id if mark and call.original == mark and named else ""
+        if text or named or late_id:
+            return ToolCallDelta(call.index, late_id, named, text)
+        return None
+
+    def _judged(self, call: _Call) -> ToolCallDelta | None:
+        """A call with the id of a finished one, once its arguments are complete: the same again, or another call."""
+        first = call.repeats
+        value = call.value()
+        if first is None or value is None:
+            return None
+        if call.name == first.name and json_text.canonical(value) == json_text.canonical(first.value()):
+            call.is_dropped = True
+            return None
+        return self._released(call)
+
+    def _released(self, call: _Call) -> ToolCallDelta:
+        call.repeats = None
+        call.index, self._shown = self._shown, self._shown + 1
+        return ToolCallDelta(call.index, call.id, call.name, call.text())
+
+    def _named(self, call: _Call, at: int, mark: str) -> None:
+        call.original = mark
+        self._by_id[mark] = at
+        call.id = mark if mark not in self._used else fresh(mark, self._used)
+        self._used.add(call.id)
 
     def _route(self, place: int | None, mark: str, word: str, text: str) -> int:
         if mark and mark in self._by_id:
             at = self._by_id[mark]
-            # The same id for two whole calls: told apart by name and by arguments that begin again.
-            if not (word and self._begins_again(at, word, text)):
-                return at
-            return self._new()
+            if word and self._begins_again(at, word, text):
+                return self._repeated(at)
+            return at
         known = self._by_index.get(place) if place is not None else None
         if known is None and self.calls and (place is None or not (mark or word)):
             known = len(self.calls) - 1
@@ -131,7 +273,7 @@ class Assembler:
             return self._new()
         call = self.calls[known]
         if mark:
-            late = not call.id and (
+            late = not call.original and (
                 not word or not call.name or (word == call.name and not self._begins_again(known, word, text))
             )
             return known if late else self._new()
@@ -141,32 +283,74 @@ class Assembler:
 
     def _begins_again(self, at: int, word: str, text: str) -> bool:
         call = self.calls[at]
-        return bool(call.name) and (word != call.name or (text.lstrip().startswith("{") and call.is_complete()))
+        if not call.name or word != call.name:
+            return bool(call.name)
+        if call.is_empty_object and not call.arguments:
+            return False  # "{}" before the real arguments
+        return (not text or text.lstrip().startswith("{")) and call.is_complete()
+
+    def _repeated(self, at: int) -> int:
+        first = self.calls[at]
+        new = self._new()
+        self.calls[new].repeats = first if self.calls[new] is not first else None
+        return new
 
     def _new(self) -> int:
         self.calls.append(_Call())
         return len(self.calls) - 1
 
     def expect(self, value: Any, kinds: type | tuple[type, ...], what: str) -> None:
-        """Note what is there and of the wrong type: an answer that is empty for that reason is no success."""
+        """Note what is there and of the wrong type: an answer that is empty for that reason is not a success."""
         if value is not None and not isinstance(value, kinds):
             self.oddities.append(f"{what} of type {type(value).__name__}")
 
-    def is_complete(self) -> bool:
-        """Whether reason and usage are there: no vendor sends anything after both."""
-        return self.usage is not None and bool(self.finish_reason)
-
     def is_empty(self) -> bool:
-        return not (self.content or self.reasoning or self.refusal or self.calls)
+        named = any(call.name for call in self.calls)
+        return not (self.content or self.reasoning or self.refusal or self.images or self.has_more or named)
+
+    def has_answer(self) -> bool:
+        """Whether something of the answer itself is there, beside reasoning."""
+        return bool(self.content or self.images or self.has_more or any(call.name for call in self.calls))
+
+    def flush(self) -> ChatChunk | None:
+        """At the end of the answer: the chunk of everything that was held back, None when nothing was."""
+        answer, reasoning = "", ""
+        if self._splitter is not None:
+            answer, reasoning = self._kept(self._splitter.rest())
+        deltas = [delta for delta in map(self._finished, self.calls) if delta is not None]
+        if answer or reasoning or deltas:
+            return ChatChunk(answer, reasoning, deltas)
+        return None
+
+    def _finished(self, call: _Call) -> ToolCallDelta | None:
+        if call.repeats is not None and not call.is_dropped:
+            if call.text().strip():
+                return self._released(call)
+            call.is_dropped = True
+        if call.is_dropped or not call.name:
+            return None
+        minted = ""
+        if not call.id:
+            minted = call.id = self.minted(call.index)
+            self._used.add(minted)
+        text = "{}" if call.is_empty_object and not call.arguments else ""
+        return ToolCallDelta(call.index, minted, "", text) if minted or text else None
+
+    def minted(self, number: int) -> str:
+        """An id for a call that came without one, unique in the conversation."""
+        made = f"call_{number}"
+        return made if made not in self._used else fresh("call", self._used)
 
     def result(self, *, complete: bool = True) -> ChatResult:
         """The answer so far. ``complete``: it ended with a finish reason."""
+        self.flush()
         reason = reason_of(self.finish_reason)
-        calls = [
-            self._whole(call, number, cut=reason == "length" or not complete) for number, call in enumerate(self.calls)
-        ]
+        kept = [call for call in self.calls if call.name and not call.is_dropped]
+        calls = [self._whole(call, cut=reason == "length" or not complete) for call in kept]
         if calls and complete and reason not in ("length", "content_filter") and not is_failure(reason):
             reason = "tool_calls"
+        elif reason == "tool_calls" and not calls:
+            reason = "stop"
         result = ChatResult(
             content=valid("".join(self.content)),
             reasoning_content=valid("".join(self.reasoning)),
@@ -180,22 +364,19 @@ class Assembler:
             warnings=self.warnings,
             request_id=self.request_id,
             raw=self.raw,
+            images=list(self.images),
+            headers=self.headers,
         )
-        result.message = self._message(result)
+        result.message = self._message(result, kept)
         return result
 
-    def _whole(self, call: _Call, number: int, *, cut: bool) -> ToolCall:
-        if not call.id:
-            taken = {other.id for other in self.calls}
-            call.id = next(
-                mark for mark in (f"call_{n}" for n in range(number, number + len(taken) + 1)) if mark not in taken
-            )
-        text = call.text()
+    def _whole(self, call: _Call, *, cut: bool) -> ToolCall:
+        text = json_text.one_object(call.text())
         if not text.strip() and not cut:
             text = "{}"
-        return ToolCall(valid(call.id), valid(call.name), mended(valid(text), self.schemas.get(call.name)))
+        return ToolCall(valid(call.id), valid(call.name), json_text.mended(valid(text), self.schemas.get(call.name)))
 
-    def _message(self, result: ChatResult) -> dict[str, Any]:
+    def _message(self, result: ChatResult, kept: list[_Call]) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": result.content}
         if result.refusal:
             message["refusal"] = result.refusal
@@ -207,11 +388,38 @@ class Assembler:
                     "id": call.id,
                     "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
-                    **({"extra_content": kept.extra} if kept.extra else {}),
+                    **({"extra_content": source.extra} if source.extra else {}),
                 }
-                for call, kept in zip(result.tool_calls, self.calls, strict=True)
+                for call, source in zip(result.tool_calls, kept, strict=True)
             ]
+        if result.images:
+            message["images"] = [_image_part(image) for image in result.images]
         return {**message, **self.message_extra}
+
+
+def _place(index: Any) -> int | None:
+    if type(index) is int and 0 <= index < 1_000_000:
+        return index
+    return int(index) if isinstance(index, str) and re.fullmatch(r"[0-9]{1,6}", index) else None
+
+
+def _may_repeat(call: _Call, text: str) -> bool:
+    """Whether the text can be all of the call's arguments again; cheap, for it is asked of every piece."""
+    return text[:1] in "{ \n" and text.rstrip()[-1:] == "}" and 2 * len(text) >= call.size
+
+
+def _same(value: Any, text: str) -> bool:
+    if value is None:
+        return False
+    try:
+        return json_text.canonical(json.loads(text)) == json_text.canonical(value)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _image_part(image: ImageResult) -> dict[str, Any]:
+    url = image.url or f"data:{image.mime_type or 'image/png'};base64,{image.base64}"
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def valid(text: str) -> str:
@@ -228,191 +436,78 @@ def is_failure(reason: str) -> bool:
 
 def settled(assembler: Assembler) -> ChatResult:
     """
-    The answer of a plain (not streamed) reply.
+    The whole answer, checked.
 
     Raises:
         ServerError: the finish reason says that the vendor failed; ``error.result`` is what came.
         InvalidReplyError: there is nothing in it.
     """
     result = assembler.result()
-    context: dict[str, Any] = {
-        "provider": assembler.provider, "model": assembler.model, "request_id": assembler.request_id, "status_code": 200,
-    }  # fmt: skip
-    if is_failure(result.finish_reason):
-        detail = f": {assembler.finish_message}" if assembler.finish_message else ""
-        error: AIGCError = ServerError(
-            f"{assembler.provider} failed in the middle of the answer: {result.finish_reason}{detail}",
-            code=result.finish_reason, retryable=not result.finish_reason.startswith("malformed_"), billed="unknown", **context,
-        )  # fmt: skip
-        error.result = result
-        raise error
-    odd = ", ".join(dict.fromkeys(assembler.oddities))
-    if assembler.is_empty() and (odd or not result.finish_reason):
+    reason, empty = result.finish_reason, assembler.is_empty()
+    if is_failure(reason) or (empty and reason in _BROKEN_OFF):
+        raise _failed(assembler, result)
+    odd = ", ".join(dict.fromkeys([*assembler.oddities, *_nameless(assembler)]))
+    if empty and (odd or not reason):
         raise InvalidReplyError(
-                f"{assembler.provider} answered 200 with {odd or 'nothing in it'}", billed="unknown",
-                body=assembler.raw, **context,
-            )  # fmt: skip
-    if result.finish_reason == "stop" and not (result.content or result.refusal):
-        result.warnings.append({"feature": "content", "details": "the answer is empty"})
-    if not result.finish_reason:
-        result.finish_reason = "unknown"
-        result.warnings.append(
-            {"feature": "finish_reason", "details": "the vendor gave no reason for the answer's end"}
+            f"{assembler.provider} answered 200 with {odd or 'nothing in it'}",
+            billed="unknown",
+            body=assembler.raw,
+            **_context(assembler),
         )
+    warn = result.warnings.append
+    if reason in _BROKEN_OFF and not empty:
+        warn({"feature": "finish_reason", "details": f"{reason}: {assembler.finish_message or 'no message'}"})
+    if reason == "stop" and not (result.content or result.refusal or result.images or assembler.has_more):
+        warn({"feature": "content", "details": "the answer is empty"})
+    if not assembler.finish_reason:
+        result.finish_reason = reason or "unknown"
+        warn({"feature": "finish_reason", "details": "the vendor gave no reason for the answer's end"})
     if odd:
-        result.warnings.append({"feature": "reply", "details": f"the vendor sent {odd}; it was left out"})
+        warn({"feature": "response", "details": f"the vendor sent {odd}; it was left out"})
     return result
 
 
-def mended(text: str, schema: Any) -> str:
-    """
-    Arguments without the second encoding that some models give them, where the schema asks for an object or array.
-
-    ``'"{\\\\"a\\\\": 1}"'`` becomes ``'{"a": 1}'``; a member whose schema is an object and whose value is its JSON text
-    becomes that object. Everything else stays as it was, to the letter.
-    """
-    if '\\"' not in text and not text.startswith('"'):
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    changed = False
-    if isinstance(value, str):
-        inner = _decoded(value, ("object",))
-        if inner is None:
-            return text
-        value, changed = inner, True
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if isinstance(value, dict) and isinstance(properties, Mapping):
-        for name, member in value.items():
-            wanted = _types(properties.get(name), schema)
-            if isinstance(member, str) and wanted and "string" not in wanted:
-                inner = _decoded(member, wanted)
-                if inner is not None:
-                    value[name], changed = inner, True
-    return json.dumps(value, ensure_ascii=False) if changed else text
+def _nameless(assembler: Assembler) -> list[str]:
+    lost = any(not call.name and call.text().strip() not in ("", "{}") for call in assembler.calls)
+    return ["a tool call without a name"] if lost else []
 
 
-def _types(schema: Any, root: Any) -> tuple[str, ...]:
-    if isinstance(schema, Mapping) and isinstance(schema.get("$ref"), str):
-        for step in schema["$ref"].lstrip("#/").split("/"):
-            root = root.get(step) if isinstance(root, Mapping) else None
-        schema = root
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    return (kind,) if isinstance(kind, str) else tuple(kind) if isinstance(kind, list) else ()
+def _context(assembler: Assembler) -> dict[str, Any]:
+    return {
+        "provider": assembler.provider,
+        "model": assembler.model,
+        "request_id": assembler.request_id,
+        "status_code": 200,
+    }
 
 
-def _decoded(text: str, wanted: tuple[str, ...]) -> Any:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    right = ("object" in wanted and isinstance(value, dict)) or ("array" in wanted and isinstance(value, list))
-    return value if right else None
+def _failed(assembler: Assembler, result: ChatResult) -> AIGCError:
+    reason = result.finish_reason
+    detail = f": {assembler.finish_message}" if assembler.finish_message else ""
+    again = not reason.startswith("malformed_") and reason not in _BROKEN_OFF
+    error = ServerError(
+        f"{assembler.provider} failed in the middle of the answer: {reason}{detail}",
+        code=reason,
+        retryable=again,
+        billed="unknown",
+        **_context(assembler),
+    )
+    error.result = result
+    return error
 
 
-class ChatStream(Iterator[ChatChunk]):
-    """
-    An answer as it comes: iterate it, then read ``result``. Close it, or use it as a context manager, to leave early.
-
-    Raises, while iterating:
-        StreamInterruptedError: it ended before its finish reason; ``partial`` is what came.
-    """
-
-    def __init__(
-        self, source: Iterator[ChatChunk], assembler: Assembler, *,
-        finish: Callable[[ChatResult], ChatResult] | None = None, feeds: bool = False,
-    ) -> None:  # fmt: skip
-        """
-        Args:
-            finish: the last step on the whole answer (validation).
-            feeds: the source's chunks are all there is; gather the answer from them.
-        """
-        self._source = source
-        self._assembler = assembler
-        self._finish = finish
-        self._feeds = feeds
-        self._result: ChatResult | None = None
-        self._closed = False
-
-    def __iter__(self) -> ChatStream:
-        return self
-
-    def __next__(self) -> ChatChunk:
-        if self._closed or self._result is not None:
-            raise StopIteration
-        try:
-            chunk = next(self._source)
-        except StopIteration:
-            self._end()
-            raise
-        except BaseException as error:
-            self.close()
-            forget_locals(error)
-            if isinstance(error, AIGCError) or not isinstance(error, Exception) or self._feeds:
-                raise
-            raise cut_off(self._assembler, f"it cannot be read: {type(error).__name__}") from error
-        if self._feeds:
-            _take(self._assembler, chunk)
-        return chunk
-
-    @property
-    def result(self) -> ChatResult:
-        """
-        The whole answer, after the last chunk.
-
-        Raises:
-            StreamInterruptedError: the stream has not ended, or was closed early; ``partial`` is what came.
-        """
-        if self._result is None:
-            raise StreamInterruptedError(
-                "the stream has not ended yet: iterate it to its end first", partial=self._assembler.result(complete=False),
-                provider=self._assembler.provider, model=self._assembler.model,
-            )  # fmt: skip
-        return self._result
-
-    def _end(self) -> None:
-        assembler = self._assembler
-        if self._feeds and not assembler.finish_reason:
-            self.close()
-            raise cut_off(assembler, "the provider's stream ended without a finish reason")
-        result = settled(assembler)
-        self._result = self._finish(result) if self._finish else result
-
-    def close(self) -> None:
-        """Give the connection back, or drop it when the answer is not at its end."""
-        if not self._closed:
-            self._closed = True
-            close = getattr(self._source, "close", None)
-            if close:
-                close()
-
-    def __enter__(self) -> ChatStream:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def _take(assembler: Assembler, chunk: ChatChunk) -> None:
-    if chunk.delta_content:
-        assembler.content.append(chunk.delta_content)
-    if chunk.delta_reasoning:
-        assembler.reasoning.append(chunk.delta_reasoning)
-    for call in chunk.tool_calls:
-        assembler.fragment(index=call.index, id=call.id, name=call.name, arguments=call.arguments)
-    if chunk.finish_reason:
-        assembler.finish_reason = chunk.finish_reason
-    if chunk.usage:
-        assembler.usage = chunk.usage
-
-
-def cut_off(assembler: Assembler, why: str) -> StreamInterruptedError:
+def cut_off(assembler: Assembler, why: str, cause: AIGCError | None = None) -> StreamInterruptedError:
     """The error of a stream that failed after its head, with everything that had come."""
+    details = {
+        name: getattr(cause, name)
+        for name in ("status_code", "code", "body", "retryable", "retry_after")
+        if cause is not None and hasattr(cause, name)
+    }
     return StreamInterruptedError(
-        f"{assembler.provider}'s stream was interrupted: {why}", partial=assembler.result(complete=False),
-        provider=assembler.provider, model=assembler.model, request_id=assembler.request_id,
-    )  # fmt: skip
+        f"{assembler.provider}'s stream was interrupted: {why}",
+        partial=assembler.result(complete=False),
+        provider=assembler.provider,
+        model=assembler.model,
+        request_id=assembler.request_id or getattr(cause, "request_id", ""),
+        **details,
+    )

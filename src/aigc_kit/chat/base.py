@@ -1,4 +1,4 @@
-"""What a chat provider is, and what it answers."""
+"""What a chat provider is, and what it returns."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from aigc_kit.errors import StructuredOutputError
+from aigc_kit.media.result import ImageResult
+from aigc_kit.transport.rate_limits import rate_limits
 
 Message = Mapping[str, Any]
 
@@ -42,18 +44,18 @@ class ToolCall:
         The arguments as a dict.
 
         Raises:
-            StructuredOutputError: they are no JSON object.
+            StructuredOutputError: they are not a JSON object.
         """
         try:
             value = json.loads(self.arguments)
         except (ValueError, RecursionError) as error:
             raise StructuredOutputError(
-                f"the arguments of {self.name!r} are no JSON: {error}", content=self.arguments, violations=[str(error)]
+                f"the arguments of {self.name!r} are not JSON: {error}", content=self.arguments, violations=[str(error)]
             ) from None
         if not isinstance(value, dict):
             found = f"a JSON object was expected, got {type(value).__name__}"
             raise StructuredOutputError(
-                f"the arguments of {self.name!r} are no JSON object: {found}",
+                f"the arguments of {self.name!r} are not a JSON object: {found}",
                 content=self.arguments,
                 violations=[found],
             )
@@ -71,14 +73,37 @@ class ToolCallDelta:
 
 
 @dataclass(slots=True)
+class ToolEvent:
+    """
+    A tool that ``chat_with_tools_stream`` runs.
+
+    ``kind``: ``"start"`` before the tool runs, ``"result"`` after it. ``output``: the text that the model is given.
+    ``error``: what went wrong, ``""`` when nothing did.
+    """
+
+    kind: Literal["start", "result"]
+    call: ToolCall
+    output: str = ""
+    error: str = ""
+
+
+@dataclass(slots=True)
 class ChatChunk:
-    """A piece of an answer as it comes."""
+    """
+    A piece of an answer as it comes.
+
+    ``images``: whole images, each once. ``extra``: fields of this piece that have no name here (audio, citations,
+    annotations), under the vendor's own names. ``tool``: set only by ``chat_with_tools_stream``.
+    """
 
     delta_content: str = ""
     delta_reasoning: str = ""
     tool_calls: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])
     finish_reason: str | None = None
     usage: Usage | None = None
+    images: list[ImageResult] = field(default_factory=list[ImageResult])
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    tool: ToolEvent | None = None
 
 
 @dataclass
@@ -88,7 +113,9 @@ class ChatResult:
 
     ``message``: append it to the messages; plain JSON with everything the vendor needs back. ``finish_reason``:
     ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word in lower case. ``parsed``: what
-    ``response_format`` asked for. ``messages``: the whole history (``chat_with_tools``). ``raw``: the vendor's reply.
+    ``response_format`` asked for. ``messages``: the whole history (``chat_with_tools``). ``raw``: the vendor's
+    response; for a stream, its pieces put together in the shape of a plain response. ``images``: images in the answer.
+    ``headers``: of the response, lower-case names.
     """
 
     content: str = ""
@@ -106,10 +133,22 @@ class ChatResult:
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     request_id: str = ""
     raw: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    images: list[ImageResult] = field(default_factory=list[ImageResult])
+    headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
     def has_tool_calls(self) -> bool:
         return bool(self.tool_calls)
+
+    @property
+    def rate_limits(self) -> dict[str, float]:
+        """
+        What the response's ``x-ratelimit-*`` headers say, e.g. ``{"remaining_requests": 59, "reset_requests": 1.5}``.
+
+        Names: ``limit``, ``remaining`` or ``reset``, and the header's own unit (``requests``, ``tokens``). Resets are
+        seconds. Empty when the vendor sends none.
+        """
+        return rate_limits(self.headers)
 
 
 class ChatProvider(ABC):

@@ -2,60 +2,83 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from aigc_kit import settings
+from aigc_kit.chat import functions, structured
 from aigc_kit.chat import messages as history
-from aigc_kit.chat import structured
-from aigc_kit.chat.base import ChatChunk, ChatResult, warning
-from aigc_kit.chat.stream import Assembler, cut_off
+from aigc_kit.chat.base import ChatResult, warning
+from aigc_kit.chat.ids import ids_of
+from aigc_kit.chat.options import refuse_several_answers
+from aigc_kit.chat.parts import check_text
 from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.settings import spelled
-from aigc_kit.transport import sse
-from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, next_chunk
-from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of
 
 TIMEOUT = 600.0
 """Seconds for one call; reasoning models think for minutes."""
 
-_decode = json.JSONDecoder().decode
-
 _OF_A_CALL = (
-    "timeout", "max_retries", "first_chunk_timeout", "chunk_timeout", "structured_mode", "max_repairs",
-)  # fmt: skip
+    "timeout",
+    "max_retries",
+    "first_chunk_timeout",
+    "chunk_timeout",
+    "structured_mode",
+    "max_repairs",
+    "family",
+)
 
 _PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed")
 
 
 @dataclass
 class CallOptions:
-    """How long, how often, and how structured answers are got."""
+    """
+    How long, how often, and how structured answers are got.
+
+    ``headers``: sent with every request. ``family``: the model's name for the rules that go by it, where the real name
+    does not tell (a deployment, an ARN). ``split_think_tags``: ``<think>`` at the head of the content is reasoning.
+    """
 
     policy: Policy
     first_chunk_timeout: float | None = None
     chunk_timeout: float | None = None
     structured_mode: str | None = None
     max_repairs: int = 1
+    family: str = ""
+    headers: dict[str, str] | None = None
+    split_think_tags: bool = True
     limit: float = 0.0  # the monotonic time by which the next piece must be there
 
     NAMES: ClassVar[list[str]] = [
         "api_key", "model", "base_url", "timeout", "max_retries", "first_chunk_timeout", "chunk_timeout",
-        "structured_mode", "max_repairs", "allow_private_hosts",
+        "structured_mode", "max_repairs", "allow_private_hosts", "default_headers", "family", "split_think_tags",
     ]  # fmt: skip
 
     @classmethod
     def read(
-        cls, *, timeout: Any = None, max_retries: Any = 2, first_chunk_timeout: Any = None, chunk_timeout: Any = None,
-        structured_mode: Any = None, max_repairs: Any = 1,
-    ) -> CallOptions:  # fmt: skip
+        cls,
+        *,
+        timeout: Any = None,
+        max_retries: Any = 2,
+        first_chunk_timeout: Any = None,
+        chunk_timeout: Any = None,
+        structured_mode: Any = None,
+        max_repairs: Any = 1,
+        family: Any = None,
+        default_headers: Any = None,
+        split_think_tags: bool = True,
+        variables: Sequence[str] = (),
+    ) -> CallOptions:
         """
+        Args:
+            variables: of the timeout, where none is given.
+
         Raises:
             ConfigurationError: one of them makes no sense.
         """
@@ -64,11 +87,17 @@ class CallOptions:
                 f"structured_mode must be one of {', '.join(map(repr, structured.MODES))}, got {spelled(structured_mode)}"
             )
         return cls(
-            Policy(settings.seconds(timeout, default=TIMEOUT), settings.whole_number(max_retries, name="max_retries")),
+            Policy(
+                settings.seconds(timeout, *variables, default=TIMEOUT),
+                settings.whole_number(max_retries, name="max_retries"),
+            ),
             None if first_chunk_timeout is None else settings.seconds(first_chunk_timeout, default=0),
             None if chunk_timeout is None else settings.seconds(chunk_timeout, default=0),
             structured_mode,
             settings.whole_number(max_repairs, name="max_repairs"),
+            settings.text(family, "family") or "",
+            settings.headers(default_headers, "default_headers"),
+            bool(split_think_tags),
         )
 
     def for_call(self, given: dict[str, Any]) -> CallOptions:
@@ -79,7 +108,8 @@ class CallOptions:
         before = {
             "timeout": self.policy.timeout, "max_retries": self.policy.max_retries,
             "first_chunk_timeout": self.first_chunk_timeout, "chunk_timeout": self.chunk_timeout,
-            "structured_mode": self.structured_mode, "max_repairs": self.max_repairs,
+            "structured_mode": self.structured_mode, "max_repairs": self.max_repairs, "family": self.family,
+            "default_headers": self.headers, "split_think_tags": self.split_think_tags,
         }  # fmt: skip
         return CallOptions.read(**before | {name: value for name, value in named.items() if value is not None})
 
@@ -98,7 +128,12 @@ class CallOptions:
 
 @dataclass(repr=False)
 class Call:
-    """A checked call. ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes last."""
+    """
+    A checked call.
+
+    ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes last. ``rules``: the
+    model's name for the rules that go by it.
+    """
 
     messages: list[dict[str, Any]]
     model: str
@@ -122,22 +157,29 @@ class Call:
             InvalidInputError, ConfigurationError: something in it cannot be meant.
         """
         given = dict(given)
+        given.pop("stream", None)
         own = options.for_call(given)
         extra_body, headers = given.pop("extra_body", None), given.pop("extra_headers", None)
         if extra_body is not None and not isinstance(extra_body, Mapping):
             raise InvalidInputError(f"extra_body must be a dict, got {type(extra_body).__name__}")
         if isinstance(extra_body, Mapping) and not all(isinstance(key, str) for key in extra_body):
-            raise InvalidInputError("extra_body must have texts as keys")
-        headers = settings.headers(headers)
+            raise InvalidInputError("extra_body must have str keys")
         name = given.pop("model", None) or model
         if not isinstance(name, str):
             raise InvalidInputError(f"model must be a str, got {type(name).__name__}")
-        history.check_text(name, "model")
+        check_text(name, "model")
+        tools, _ = functions.split(given.pop("tools", None))
         call = cls(
-            history.checked(messages), name, provider, own, history.checked_tools(given.pop("tools", None)),
-            given.pop("tool_choice", None), Format.read(given.pop("response_format", None)),
-            extra_body=dict(extra_body or {}), headers=headers or None,
-        )  # fmt: skip
+            history.checked(messages),
+            name,
+            provider,
+            own,
+            history.checked_tools(tools),
+            given.pop("tool_choice", None),
+            Format.read(given.pop("response_format", None)),
+            extra_body=dict(extra_body or {}),
+            headers={**(own.headers or {}), **(settings.headers(headers) or {})} or None,
+        )
         history.chosen_tool(call.tool_choice)
         for parameter in _PARAMETERS:
             value = given.pop(parameter, None)
@@ -145,7 +187,17 @@ class Call:
                 call.parameters[parameter] = _number(parameter, value)
         call.deadline = Deadline.after(own.policy.timeout)
         call.extra = {field: value for field, value in given.items() if value is not None}
+        refuse_several_answers(call.extra, call.extra_body)
         return call
+
+    @property
+    def rules(self) -> str:
+        return self.options.family or self.model
+
+    @property
+    def taken(self) -> set[str]:
+        """The ids of the calls in the history."""
+        return ids_of(self.messages)
 
     @property
     def schemas(self) -> dict[str, Any]:
@@ -213,101 +265,3 @@ def _number(name: str, value: Any) -> Any:
     if (name == "max_tokens" and value < 1) or (not whole and not 0 <= value <= 2):
         raise InvalidInputError(f"{name} must be {'1 or more' if whole else 'from 0 to 2'}, got {spelled(value)}")
     return value
-
-
-def retried(call: Call, asked: Asked, send: Callable[[Deadline], Reply]) -> tuple[Reply, Deadline]:
-    """
-    The reply to a stream request whose head said 200; tried again like a plain call until then.
-
-    Raises:
-        ProviderError: the error of a plain call.
-    """
-
-    def attempt(deadline: Deadline) -> tuple[Reply, Deadline]:
-        reply = send(deadline.sooner(call.options.first_chunk_timeout))
-        if reply.status != 200:
-            body_of(asked, reply, deadline)
-        return reply, deadline
-
-    (reply, deadline), _ = call.options.policy.run(attempt)
-    first = call.options.first_chunk_timeout
-    call.options.limit = deadline.sooner(first).at
-    return reply, deadline
-
-
-def reading(
-    reply: Reply, deadline: Deadline, options: CallOptions, asked: Asked, assembler: Assembler
-) -> Iterator[bytes]:
-    """
-    The bytes of a stream, each within its deadline.
-
-    Raises:
-        StreamInterruptedError: cut, reset or silent.
-    """
-    source = reply.chunks()
-    try:
-        while True:
-            ends = time.monotonic() + DRAIN_SECONDS if assembler.is_complete() else deadline.at
-            chunk = next_chunk(source, min(ends, deadline.at, options.limit))
-            if chunk is None:
-                return
-            yield chunk
-    except WireError as error:
-        if assembler.is_complete():  # nothing is missing but the end of the connection
-            return
-        raise cut_off(assembler, asked.redact(str(error))) from failure_of(asked, error, deadline, reply.headers)
-
-
-class Events(Protocol):
-    """A dialect's way to read a stream into its assembler."""
-
-    def event(self, event: Any) -> ChatChunk | None:
-        """One decoded event; the chunk it makes, or None."""
-
-    def whole(self, body: dict[str, Any]) -> Iterator[ChatChunk]:
-        """A whole reply where a stream was asked for."""
-
-    def end(self) -> None:
-        """After the last event; may raise."""
-
-
-def sse_chunks(
-    call: Call, asked: Asked, assembler: Assembler, send: Callable[[Deadline], Reply], events: Events
-) -> Iterator[ChatChunk]:
-    """
-    The chunks of one answer streamed as server-sent events: opened with retries, closed or drained at its end.
-
-    Raises:
-        StreamInterruptedError: it failed after its head.
-        ProviderError: the error of a plain call, before.
-    """
-    reply, deadline = retried(call, asked, send)
-    assembler.request_id = request_id_of(reply.headers)
-    if "json" in reply.headers.get("content-type", ""):
-        body = json_of(asked, body_of(asked, reply, deadline), reply.headers)
-        yield from events.whole(body)
-        return
-    done = False
-    try:
-        for raw in sse.events(reading(reply, deadline, call.options, asked, assembler)):
-            if raw == b"[DONE]":
-                done = True
-                break
-            try:
-                event = _decode(raw.decode("utf-8", "surrogatepass"))  # what ``json.loads`` does after guessing
-            except (ValueError, RecursionError):
-                if raw.strip():
-                    raise cut_off(assembler, f"an event is no JSON: {raw[:80]!r}") from None
-                continue
-            chunk = events.event(event)
-            if chunk is not None:
-                yield chunk
-            call.options.heard()
-    finally:
-        if done or assembler.finish_reason:
-            reply.drain()
-        else:
-            reply.close()
-    events.end()
-    if not assembler.finish_reason:
-        raise cut_off(assembler, "it ended without a finish reason")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
 from aigc_kit import settings
-from aigc_kit.chat import messages as history
+from aigc_kit.chat import options as names
 from aigc_kit.chat import tools as loop
-from aigc_kit.chat.base import ChatProvider, ChatResult, Message
-from aigc_kit.chat.stream import Assembler, ChatStream
+from aigc_kit.chat.assembler import Assembler
+from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
+from aigc_kit.chat.streaming import ChatStream
+from aigc_kit.chat.vendors import ALIASES, VENDORS
 from aigc_kit.edge import Client, public, published
 from aigc_kit.errors import (
     ConfigurationError,
-    InvalidInputError,
     InvalidReplyError,
     ProviderTimeoutError,
     UnknownProviderError,
@@ -24,11 +25,10 @@ from aigc_kit.transport.deadline import Deadline
 
 ENTRY_POINTS = "aigc_kit.chat_providers"
 
-compat_providers = {
-    "openai", "deepseek", "glm", "zhipu", "zai", "volcengine", "doubao", "ark", "moonshot", "kimi", "dashscope", "qwen",
-    "openai_compat",
-}  # fmt: skip
-"""Names that ``OpenAICompatProvider`` serves; each is a row, or an alias of one, in ``aigc_kit.chat.vendors``."""
+compat_providers = {*VENDORS, *ALIASES}
+"""Names that ``OpenAICompatProvider`` serves. Add a name, and ``ChatClient(name, base_url=...)`` is a relay of that name."""
+
+_COMPAT = "aigc_kit.chat.openai_compat:OpenAICompatProvider"
 
 ProviderFactory = Callable[..., ChatProvider]
 
@@ -54,7 +54,7 @@ def _ensure_registered() -> None:
     with _registry_lock:
         if _registry:
             return
-        _registry.update(dict.fromkeys(compat_providers, "aigc_kit.chat.openai_compat:OpenAICompatProvider"))
+        _registry.update(dict.fromkeys(_compat_names(), _COMPAT))
         _registry.update(dict.fromkeys(("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"))
         _registry["bedrock"] = "aigc_kit.chat.bedrock:BedrockProvider"
 
@@ -62,25 +62,35 @@ def _ensure_registered() -> None:
 def _known(name: str) -> ProviderFactory | str | None:
     """What the name stands for; installed packages are searched for names that nobody here has."""
     _ensure_registered()
-    if name not in _registry:
-        with _registry_lock:
-            _registry.update({**published(ENTRY_POINTS), **_registry})
+    if name in _registry:
+        return _registry[name]
+    if name in _compat_names():
+        return _COMPAT
+    with _registry_lock:
+        _registry.update({**published(ENTRY_POINTS), **_registry})
     return _registry.get(name)
+
+
+def _compat_names() -> set[str]:
+    return {name.lower() for name in compat_providers}
 
 
 def _made(name: str, options: dict[str, Any]) -> ChatProvider:
     key = name.strip().lower()
     found = _known(key)
     if found is None:
-        raise UnknownProviderError(f"no chat provider {name!r}; there are: {', '.join(sorted(_registry))}")
+        known = sorted({*_registry, *_compat_names()})
+        raise UnknownProviderError(
+            f"no chat provider {name!r}; there are: {', '.join(known)}{settings.suggestion(key, known)}"
+        )
+    if found == _COMPAT:
+        options = {"vendor": key, **options}
     if isinstance(found, str):
         module, _, attribute = found.partition(":")
         try:
             found = getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise ConfigurationError(f"chat provider {name!r} cannot be loaded from {found!r}: {error}") from error
-    if key in compat_providers and getattr(found, "__name__", "") == "OpenAICompatProvider":
-        options = {"vendor": key, **options}
     provider: ChatProvider = found(**options)
     return provider
 
@@ -108,13 +118,19 @@ class ChatClient(Client):
         """
         Args:
             provider: a name, ``"name:model"``, or an instance.
-            api_key: unset: the vendor's variables.
-            base_url: where the vendor's API is; unset: the vendor's variable, then its own address.
-            timeout: seconds for one call, tries, waits and the whole stream included (default 600).
+            api_key: text, pydantic's ``SecretStr``, or a function that returns the key of the moment (called for each
+                request); unset: the vendor's variables.
+            base_url: where the vendor's API is; unset: the vendor's variable, then its own URL.
+            timeout: seconds for one call, tries, waits and the whole stream included; unset: the vendor's
+                ``<VENDOR>_TIMEOUT_SECS`` variable, then 600.
             max_retries: how often a call is sent again after connection failures, 408, 409, 429 and 5xx.
             provider_options: the dialect's own; all dialects know ``first_chunk_timeout`` and ``chunk_timeout`` (seconds),
                 ``max_repairs`` (rounds for an answer that breaks ``response_format``) and ``structured_mode``
-                (``"json_schema"``, ``"json_object"`` or ``"prompt"``; unset: what the model is known to take).
+                (``"json_schema"``, ``"json_object"`` or ``"prompt"``; unset: what the model is known to take),
+                ``default_headers`` (sent with every request) and ``family`` (the model's name for the rules that go by it,
+                where its real name does not tell: a deployment, an ARN). OpenAI-compatible back ends know ``profile``
+                (a dict of the facts in ``aigc_kit.chat.vendors.Vendor``, or the name of another row) and
+                ``split_think_tags=True`` (``<think>`` at the head of the content becomes ``reasoning_content``).
 
         Raises:
             ConfigurationError: an unknown provider, a missing credential or an option that makes no sense.
@@ -156,9 +172,11 @@ class ChatClient(Client):
         A whole answer.
 
         Args:
-            messages: OpenAI chat messages; never changed.
-            tools: OpenAI tools; ``tool_choice``: ``"auto"``, ``"none"``, ``"required"`` or a named function.
-            response_format: OpenAI's dict or a pydantic class; the value is in ``result.parsed``.
+            messages: OpenAI chat messages; never changed. They may hold SDK objects and results too; content may have bytes, paths, PIL images and ``ImageResult``.
+            tools: OpenAI tools, Python functions, or pydantic models; ``tool_choice``: ``"auto"``, ``"none"``,
+                ``"required"`` or a named function.
+            response_format: OpenAI's dict, a pydantic class, or a type like ``list[Model]``; the value is in
+                ``result.parsed``.
             max_tokens: tokens of the answer at most, under the name that the vendor reads.
             timeout: seconds for this call.
             kwargs: the vendor's own fields; ``thinking={"type": "enabled" | "disabled", "budget_tokens": n}`` is
@@ -174,9 +192,17 @@ class ChatClient(Client):
             top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
             extra_headers=extra_headers, **kwargs,
         )  # fmt: skip
+        names.refuse_stream(given, "chat_stream")
+        return self._whole(messages, given)
+
+    def _whole(self, messages: Sequence[Message], given: dict[str, Any]) -> ChatResult:
+        names.refuse_misspelt(given)
+        given.pop("stream", None)
         result = self.provider.chat(messages, **given)
         if not isinstance(result, ChatResult):
-            raise InvalidReplyError(f"provider {self.provider.name!r} returned {type(result).__name__}, no ChatResult")
+            raise InvalidReplyError(
+                f"provider {self.provider.name!r} returned {type(result).__name__}, not a ChatResult"
+            )
         return result
 
     @public
@@ -198,6 +224,12 @@ class ChatClient(Client):
             top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
             extra_headers=extra_headers, **kwargs,
         )  # fmt: skip
+        return self._stream(messages, given)
+
+    def _stream(self, messages: Sequence[Message], given: dict[str, Any]) -> ChatStream:
+        names.refuse_misspelt(given)
+        given.pop("stream", None)
+        model = given.get("model")
         stream = self.provider.chat_stream(messages, **given)
         if isinstance(stream, ChatStream):
             return stream
@@ -208,14 +240,22 @@ class ChatClient(Client):
 
     @public
     def chat_with_tools(
-        self, messages: Sequence[Message], tools: Any, *, tool_executor: loop.ToolExecutor, max_iterations: int = 10,
-        on_tool_error: str = "tell", **options: Any,
-    ) -> ChatResult:  # fmt: skip
+        self,
+        messages: Sequence[Message],
+        tools: Any,
+        *,
+        tool_executor: loop.ToolExecutor | None = None,
+        max_iterations: int = 10,
+        on_tool_error: str = "tell",
+        **options: Any,
+    ) -> ChatResult:
         """
         The answer after all the tools that the model wanted were run.
 
         Args:
-            tool_executor: ``(name, args_json) -> Any``; a text goes back to the model as it is, anything else as JSON.
+            tools: OpenAI tools, or Python functions, which run themselves.
+            tool_executor: ``(name, args_json) -> Any``; text goes back to the model as it is, images as images, anything
+                else as JSON. Needed for tools that are not functions.
             max_iterations: calls of the model at most.
             on_tool_error: ``"tell"``: a tool's exception goes back to the model as ``{"error": ...}`` and into
                 ``warnings``; ``"raise"``: it comes out.
@@ -226,28 +266,69 @@ class ChatClient(Client):
             OutputTruncatedError: an answer was cut in the middle of its calls.
             AIGCError: see ``chat``.
         """
-        listed = history.checked_tools(tools)
-        if not listed:
-            raise InvalidInputError("chat_with_tools needs at least one tool")
-        first_choice = options.pop("tool_choice", None)
-        timeout = options.pop("timeout", None)
-        deadline = None if timeout is None else Deadline.after(settings.seconds(timeout, default=0))
+        names.refuse_stream(options, "chat_with_tools_stream")
+        names.refuse_misspelt(options, names.OURS + names.OF_THE_LOOP)
+        checked = loop.Loop.checked(tools, tool_executor, max_iterations, on_tool_error)
+        turn = _LoopTurn(self, checked.tools, options)
+        return loop.run(turn.plain, messages, checked)
 
-        def ask(turns: list[dict[str, Any]]) -> ChatResult:
-            # A forced choice is for the first turn: forced again, the model could never answer.
-            nonlocal first_choice
-            choice, first_choice = first_choice, None if first_choice not in ("auto", "none") else first_choice
-            left: dict[str, Any] = {}
-            if deadline is not None:
-                if deadline.left() <= 0:
-                    raise ProviderTimeoutError(f"the tool loop was not over after {timeout} s", retryable=True)
-                left = {"timeout": deadline.left()}
-            return self.chat(turns, tools=listed, tool_choice=choice, **left, **options)
+    @public
+    def chat_with_tools_stream(
+        self,
+        messages: Sequence[Message],
+        tools: Any,
+        *,
+        tool_executor: loop.ToolExecutor | None = None,
+        max_iterations: int = 10,
+        on_tool_error: str = "tell",
+        **options: Any,
+    ) -> loop.ToolLoopStream:
+        """
+        ``chat_with_tools`` in pieces: the chunks of all turns; ``chunk.tool`` tells when a tool starts and what it returned.
 
-        return loop.run(
-            ask, messages, tools=listed, tool_executor=tool_executor, max_iterations=max_iterations,
-            on_tool_error=on_tool_error,
-        )  # fmt: skip
+        Nothing is sent before the first piece is asked for. ``.result`` is the final answer, after the last piece.
+
+        Raises, while iterating:
+            StreamInterruptedError: a turn failed after its head.
+            AIGCError: see ``chat_with_tools``.
+        """
+        names.refuse_misspelt(options, names.OURS + names.OF_THE_LOOP)
+        checked = loop.Loop.checked(tools, tool_executor, max_iterations, on_tool_error)
+        turn = _LoopTurn(self, checked.tools, options)
+        return loop.ToolLoopStream(loop.turns_of(turn.streamed, messages, checked))
+
+
+class _LoopTurn:
+    """Asks the model once for each turn of a tool loop, within one deadline."""
+
+    def __init__(self, client: ChatClient, tools: list[dict[str, Any]], options: dict[str, Any]) -> None:
+        self._client = client
+        self._options = {name: value for name, value in options.items() if name not in ("timeout", "tool_choice")}
+        self._tools = tools
+        self._choice = options.get("tool_choice")
+        self._timeout = options.get("timeout")
+        self._deadline: Deadline | None = None
+        if self._timeout is not None:
+            self._deadline = Deadline.after(settings.seconds(self._timeout, default=0))
+
+    def plain(self, turns: loop.Turns) -> Generator[ChatChunk, None, ChatResult]:
+        yield from ()
+        return self._client._whole(turns, self._given())
+
+    def streamed(self, turns: loop.Turns) -> Generator[ChatChunk, None, ChatResult]:
+        with self._client._stream(turns, self._given()) as stream:
+            yield from stream
+            return stream.result
+
+    def _given(self) -> dict[str, Any]:
+        given = _given(**self._options, tools=self._tools, tool_choice=self._choice)
+        if self._choice not in ("auto", "none"):
+            self._choice = None  # a forced choice is for the first turn: forced again, the model could never answer
+        if self._deadline is not None:
+            if self._deadline.left() <= 0:
+                raise ProviderTimeoutError(f"the tool loop was not over after {self._timeout} s", retryable=True)
+            given["timeout"] = self._deadline.left()
+        return given
 
 
 def _given(**options: Any) -> dict[str, Any]:

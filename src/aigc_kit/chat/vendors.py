@@ -1,14 +1,21 @@
 """
-Facts about vendors that speak ``chat/completions``: a table, no code that talks.
+Facts about back ends that speak ``chat/completions``: tables, no code that talks.
 
-Each row has its source. Patterns are matched against the whole model id, case-insensitively; unknown models pass through.
+Each row has its source. Patterns are matched against the bare model name (``models.bare``), case-insensitively; unknown
+models pass through. ``facts`` puts together what the row, the host, the model and the caller's profile say, in this order.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from urllib.parse import urlsplit
 
+from aigc_kit.chat import models
+from aigc_kit.errors import ConfigurationError
+from aigc_kit.settings import spelled, suggestion
 from aigc_kit.transport import codes
 from aigc_kit.transport.replies import Judge
 
@@ -18,10 +25,22 @@ class Vendor:
     """
     One back end.
 
-    ``variables``: of the key, in order. ``international``: the twin outside of China. ``json_schema``: models with native
-    JSON schema; the others get ``json_object`` and the schema in the system prompt. ``echo_reasoning``: models that want
-    ``reasoning_content`` on every assistant turn once tools are in the request; ``reasoning_pad`` where there is none.
-    ``refused``: (models, parameters) that the vendor refuses or ignores; they are left out, with a warning.
+    ``variables``: of the key, in order. ``prefixes``: of the other variables (``<PREFIX>_MODEL``,
+    ``<PREFIX>_TIMEOUT_SECS``). ``international``: the twin outside of China.
+
+    ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema in the system prompt.
+    ``json_while_thinking``: whether either may go with thinking. ``schema_dialect``: ``"mfjs"`` for Moonshot's.
+    ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools are in the request;
+    ``reasoning_pad`` where there is none. ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget),
+    ``"effort"``, ``"enable_thinking"``. ``always_thinks``, ``thinks_by_default``, ``thinks_streaming_only``: models.
+    ``forced_choice``: ``"passed"``, ``"auto only"``, ``"not while thinking"``; ``no_forced_choice``: models that refuse it.
+    ``refused``: (models, parameters) that are left out with a warning; ``refused_while_reasoning``: likewise, unless the
+    effort is none; ``one_sampling``: models that take temperature or top_p.
+    ``efforts``: (models, ``reasoning_effort`` lowest first). ``no_tools``, ``tools_without_effort``: models.
+    ``message_fields``: fields of a message that are the vendor's own; ``passes_fields``: any field is sent (relays).
+    ``cache_control``: whether marks on text parts are understood. ``tool_name``, ``call_id``: patterns of what is taken.
+    ``no_prefill``: models that refuse a history that ends with the assistant.
+    ``stream_usage``: whether ``stream_options`` are sent.
     """
 
     name: str
@@ -29,34 +48,57 @@ class Vendor:
     variables: tuple[str, ...]
     model: str
     base_url_variables: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
     international: str = ""
     max_tokens: str = "max_tokens"
     both_max_tokens: bool = False
     json_schema: str = ".*"
+    json_while_thinking: bool = True
+    schema_dialect: str = ""
     echo_reasoning: str = ""
     reasoning_pad: str = ""
     empty_tool_result: str = ""
     thinking: str = "passed"
     always_thinks: str = ""
+    thinks_by_default: str = ""
+    thinks_streaming_only: str = ""
     forced_choice: str = "passed"
+    no_forced_choice: str = ""
+    efforts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    no_tools: str = ""
+    tools_without_effort: str = ""
     refused: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    refused_while_reasoning: str = ""
+    one_sampling: str = ""
     ignored_while_thinking: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
     image_addresses: bool = True
     bare_base64: bool = False
     keeps_developer: bool = False
+    message_fields: tuple[str, ...] = ()
+    passes_fields: bool = False
+    cache_control: bool = False
+    tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
+    call_id: str = ""
+    no_prefill: str = ""
+    stream_usage: bool = True
     judge: Judge = codes.openai
 
     def matches(self, pattern: str, model: str) -> bool:
-        return bool(pattern) and re.fullmatch(pattern, model, re.IGNORECASE) is not None
+        return models.matches(pattern, model)
 
 
 SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
-OPENAI_REASONING = r"(gpt-[56]|o\d).*"
-OPENAI_NO_TOOLS = r"gpt-(6-astra|6\.1-sol|6\.2-(astra|sol)).*"
-"""Tools only through the Responses API. Source: OpenAI's "Using GPT-6.2" guide, quoted 2026-11-18."""
-OPENAI_TOOLS_WITHOUT_EFFORT = r"gpt-(5\.[67]|6-|6\.1-terra).*"
-"""Tools on chat completions only with ``reasoning_effort: "none"``. Source: BerriAI/litellm#34569 and others."""
+
+_OPENAI_MODEL: dict[str, Any] = {
+    "max_tokens": "max_completion_tokens",
+    "thinking": "effort",
+    "efforts": models.OPENAI_EFFORTS,
+    "no_tools": models.OPENAI_NO_TOOLS,
+    "tools_without_effort": models.OPENAI_TOOLS_WITHOUT_EFFORT,
+    "refused_while_reasoning": models.OPENAI_REASONING,
+    "keeps_developer": True,
+}
 
 VENDORS = {
     vendor.name: vendor
@@ -64,15 +106,15 @@ VENDORS = {
         # https://platform.openai.com/docs/api-reference/chat and the deprecations page, read 2026-11-22.
         Vendor(
             "openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "gpt-6-luna",
-            base_url_variables=("OPENAI_BASE_URL",), max_tokens="max_completion_tokens", thinking="effort",
-            keeps_developer=True,
+            base_url_variables=("OPENAI_BASE_URL",), message_fields=("audio",), **_OPENAI_MODEL,
         ),
         # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22. json_schema answers 400,
         # max_completion_tokens is ignored, reasoning_content is demanded back in every conversation with tools.
         Vendor(
             "deepseek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "deepseek-flash",
             base_url_variables=("DEEPSEEK_BASE_URL",), json_schema="", echo_reasoning=".*", empty_tool_result="(empty)",
-            forced_choice="not while thinking", ignored_while_thinking=SAMPLING[:4],
+            forced_choice="not while thinking", thinks_by_default=".*", ignored_while_thinking=SAMPLING[:4],
+            message_fields=("prefix",),
         ),
         # https://docs.bigmodel.cn and https://docs.z.ai, read 2026-11-22. Documents of json_schema contradict each other.
         Vendor(
@@ -81,35 +123,149 @@ VENDORS = {
             base_url_variables=("ZAI_BASE_URL", "ZHIPUAI_BASE_URL"), international="https://api.z.ai/api/paas/v4",
             json_schema="", echo_reasoning=".*", always_thinks=r"glm-5\.3.*", forced_choice="auto only",
             ranges={"temperature": (0.01, 0.99), "top_p": (0.01, 0.99)}, bare_base64=True, judge=codes.glm,
+            prefixes=("ZAI", "ZHIPUAI", "ZHIPU", "BIGMODEL"),
         ),
         # https://www.volcengine.com/docs/82379/1494384, read 2026-11-22.
         Vendor(
             "volcengine", "https://ark.cn-beijing.volces.com/api/v3", ("VOLCENGINE_API_KEY", "ARK_API_KEY"),
             "doubao-seed-2-1-lite-260915", base_url_variables=("VOLCENGINE_BASE_URL", "ARK_BASE_URL"),
             international="https://ark.ap-southeast.bytepluses.com/api/v3", both_max_tokens=True,
-            json_schema=r"(?!doubao-seed-1-6-lite-251015$).*", thinking="type", judge=codes.ark,
+            json_schema=r"(?!doubao-seed-1-6-lite-251015$).*", thinking="type", judge=codes.ark, prefixes=("ARK",),
         ),
         # https://platform.moonshot.cn/docs, read 2026-11-22. Sampling parameters are fixed.
         Vendor(
             "moonshot", "https://api.moonshot.cn/v1", ("MOONSHOT_API_KEY", "KIMI_API_KEY"), "kimi-k3",
             base_url_variables=("MOONSHOT_BASE_URL",), international="https://api.moonshot.ai/v1",
-            max_tokens="max_completion_tokens", echo_reasoning=".*", reasoning_pad=" ", always_thinks=r"kimi-k(3|2\.7-code).*",
-            forced_choice="not on kimi-k2.6 and kimi-k2.7", image_addresses=False,
-            refused=((r"kimi-.*", SAMPLING[:4]),),
+            max_tokens="max_completion_tokens", echo_reasoning=".*", reasoning_pad=" ",
+            always_thinks=r"kimi-k(3|2\.7-code).*", no_forced_choice=r"kimi-k2\.[67].*", image_addresses=False,
+            refused=((r"kimi-.*", SAMPLING[:4]),), message_fields=("partial",), schema_dialect="mfjs",
+            tool_name=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
         ),
-        # https://help.aliyun.com/zh/model-studio, read 2026-11-22.
+        # https://help.aliyun.com/zh/model-studio, cloudwego/eino#994, agentscope-ai/agentscope#1608, read 2026-11-22.
+        # While a model thinks, JSON output and a forced tool_choice are refused; open-source Qwen3 thinks in streams only.
         Vendor(
             "dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",), "qwen3.8-flash",
             base_url_variables=("DASHSCOPE_BASE_URL",),
             international="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
             json_schema=r"qwen3\.(7-(plus|flash|max)|8-(max|flash)).*", thinking="enable_thinking",
-            refused=((r".*", ("frequency_penalty",)),), ranges={"temperature": (0.0, 1.99)},
+            json_while_thinking=False, forced_choice="not while thinking", always_thinks=r"(qwq|qvq|.*-thinking).*",
+            thinks_by_default=r"qwen3\.[5-9].*|qwen3-\d+(\.\d+)?b(-a\d+b)?", cache_control=True,
+            thinks_streaming_only=r"qwen3-\d+(\.\d+)?b(-a\d+b)?|(qwq|qvq).*",
+            refused=((r".*", ("frequency_penalty",)),), ranges={"temperature": (0.0, 1.99)}, message_fields=("partial",),
         ),
         Vendor("openai_compat", "", ("OPENAI_COMPAT_API_KEY",), "", base_url_variables=("OPENAI_COMPAT_BASE_URL",),
-               both_max_tokens=True),
+               both_max_tokens=True, passes_fields=True, cache_control=True),
     )
 }  # fmt: skip
 
 ALIASES = {
     "zhipu": "glm", "zai": "glm", "doubao": "volcengine", "ark": "volcengine", "kimi": "moonshot", "qwen": "dashscope",
 }  # fmt: skip
+
+_DEEPSEEK = {"echo_reasoning": ".*", "empty_tool_result": "(empty)", "keeps_developer": False}
+_MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
+    # "The reasoning_content in the thinking mode must be passed back": danny-avila/LibreChat#13366, earendil-works/pi#4047.
+    (r".*deepseek.*", _DEEPSEEK),
+    (r".*kimi.*", {
+        "echo_reasoning": ".*", "reasoning_pad": " ", "schema_dialect": "mfjs", "keeps_developer": False,
+    }),
+    (r".*glm-[45].*", {"echo_reasoning": ".*", "keeps_developer": False}),
+    (models.CLAUDE, {
+        "refused": ((models.CLAUDE_NO_SAMPLING, SAMPLING[:4]),), "one_sampling": models.CLAUDE_ONE_SAMPLING,
+        "no_prefill": models.CLAUDE_NO_PREFILL, "no_forced_choice": models.CLAUDE_NO_FORCED_TOOL, "keeps_developer": False,
+    }),
+    # Ids of nine letters and digits: https://docs.mistral.ai, vercel/ai convert-to-mistral-chat-messages, read 2026-11-25.
+    (models.MISTRAL, {"call_id": r"[a-zA-Z0-9]{9}", "message_fields": ("prefix",)}),
+)  # fmt: skip
+"""What a model needs wherever it is served, in the words of ``Vendor``."""
+
+_HOSTS: tuple[tuple[str, dict[str, Any]], ...] = (
+    # OpenRouter reads max_tokens alone, whatever the model. Source: pydantic-ai openrouter.py, read 2026-11-25.
+    (r"openrouter\.ai", {"max_tokens": "max_tokens", "both_max_tokens": False}),
+    # Unknown fields are 422, and usage comes unasked. Source: litellm's mistral transformation, read 2026-11-25.
+    (
+        r"api\.mistral\.ai",
+        {"max_tokens": "max_tokens", "both_max_tokens": False, "stream_usage": False, "passes_fields": False},
+    ),
+)
+
+_OPENAI_HOST = re.compile(r"(.+\.)?openai\.com|.+\.openai\.azure\.com|.+\.services\.ai\.azure\.com", re.IGNORECASE)
+
+
+def is_openai_host(base_url: str) -> bool:
+    """Whether the URL is OpenAI's own: the only host that may see an organisation or a project."""
+    host = urlsplit(base_url).hostname or ""
+    return bool(re.fullmatch(r"(.+\.)?openai\.com", host, re.IGNORECASE))
+
+
+def row_of(name: str) -> Vendor:
+    """The row of a vendor's name or alias; a name without a row is a relay of that name."""
+    found = VENDORS.get(ALIASES.get(name, name))
+    if found is not None:
+        return found
+    stem = re.sub(r"[^A-Z0-9]+", "_", name.upper())
+    return replace(
+        VENDORS["openai_compat"],
+        name=name,
+        variables=(f"{stem}_API_KEY",),
+        base_url_variables=(f"{stem}_BASE_URL",),
+    )
+
+
+def facts(row: Vendor, *, base_url: str, model: str, profile: Mapping[str, Any] | str | None = None) -> Vendor:
+    """
+    What this model needs at this back end.
+
+    Args:
+        profile: fields of ``Vendor`` that the caller knows better, or the name of another row.
+    """
+    host = urlsplit(base_url).hostname or ""
+    found = row
+    if row.name == "openai" and not _OPENAI_HOST.fullmatch(host):
+        found = replace(VENDORS["openai_compat"], name=row.name, variables=row.variables, keeps_developer=True)
+    if found.passes_fields and models.matches(models.OPENAI, model):
+        changes = dict(_OPENAI_MODEL)
+        if not models.matches(models.OPENAI_REASONING, model):
+            del changes["max_tokens"]
+        found = replace(found, **changes)
+    if row.name in _ANY_MODEL or found.passes_fields:
+        for pattern, changes in _MODELS:
+            if models.matches(pattern, model):
+                found = replace(found, **changes)
+    for pattern, changes in _HOSTS:
+        if re.fullmatch(pattern, host, re.IGNORECASE):
+            found = replace(found, **changes)
+    return replace(found, **checked_profile(profile)) if profile else found
+
+
+_ANY_MODEL = frozenset({"volcengine", "dashscope"})
+"""Vendors that serve other vendors' models too."""
+
+_IDENTITY = frozenset({"name", "base_url", "variables", "model", "base_url_variables", "prefixes", "international"})
+
+
+def checked_profile(profile: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """
+    Fields of ``Vendor`` from a dict of them, or from another row.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if not profile:
+        return {}
+    known = {each.name: each for each in fields(Vendor) if each.name not in _IDENTITY}
+    if isinstance(profile, str):
+        name = ALIASES.get(profile, profile)
+        if name not in VENDORS:
+            raise ConfigurationError(
+                f"profile {profile!r} is not a row; there are: {', '.join(sorted(VENDORS))}{suggestion(profile, VENDORS)}"
+            )
+        return {each: getattr(VENDORS[name], each) for each in known}
+    if not isinstance(profile, Mapping):
+        raise ConfigurationError(f"profile must be a dict or the name of a row, got {spelled(profile)}")
+    for name in profile:
+        if name not in known:
+            raise ConfigurationError(
+                f"profile has no fact {name!r}; there are: {', '.join(known)}{suggestion(str(name), known)}"
+            )
+    return dict(profile)

@@ -1,0 +1,456 @@
+"""``chat.completion`` and its chunks, of any vendor, read into the assembler. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aigc_kit.chat.assembler import Assembler, reason_of
+from aigc_kit.chat.base import ChatChunk, ToolCallDelta, Usage, count
+from aigc_kit.chat.openai_compat import origin
+from aigc_kit.errors import ContentFilterError, InvalidReplyError
+from aigc_kit.media.result import ImageResult
+from aigc_kit.transport.replies import Asked, is_error, vendor_error
+
+_READ = frozenset({
+    "role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "name",
+})  # fmt: skip
+"""Fields of a message that have a place of their own."""
+
+_FRAME = frozenset({
+    "id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "request_id", "obfuscation",
+    "provider",
+})  # fmt: skip
+"""Fields of a chunk that say nothing of the answer."""
+
+_RETURNED = ("reasoning_details", "audio")
+"""Fields that the vendor wants back. Source: OpenRouter's, MiniMax's and OpenAI's documentation, 2026-11-25."""
+
+
+class CompletionReader:
+    """
+    Reads a whole completion, or one chunk after the other.
+
+    Fields without a place of their own are kept in ``raw``, and those that the vendor wants back in ``message``.
+    """
+
+    def __init__(
+        self, assembler: Assembler, asked: Asked, own_origin: str = "", *, marks_reasoning: bool = True
+    ) -> None:
+        """
+        Args:
+            own_origin: the back end's mark on what it wants back.
+            marks_reasoning: off for models whose reasoning is sent back wherever it came from.
+        """
+        self._assembler = assembler
+        self._asked = asked
+        self._origin = own_origin
+        self._marks_reasoning = marks_reasoning
+        self._has_deltas = False
+        self._choice = _ChoiceFollower()
+        self._reasoning_field = ""
+        self._message: dict[str, Any] = {}
+        self._choice_extra: dict[str, Any] = {}
+        self._body_extra: dict[str, Any] = {}
+        self._usage: Any = None
+
+    def whole(self, body: Mapping[str, Any]) -> None:
+        """A whole response; ``raw`` is the response itself."""
+        assembler = self._assembler
+        _head(body, assembler)
+        choices = body.get("choices")
+        choice = self._choice.of(choices)
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            message = choice.get("delta") if isinstance(choice.get("delta"), dict) else None
+        if message is not None:
+            self._take(message, whole=True)
+        elif choice:
+            assembler.oddities.append(f"a choice without a message ({type(choice.get('message')).__name__})")
+        if isinstance(choices, list) and len(choices) > 1:
+            assembler.warnings.append(
+                {"feature": "choices", "details": f"{len(choices)} answers came; the others are in raw"}
+            )
+        self._tail(body, choice)
+        self.end()
+        assembler.raw = dict(body)
+
+    def event(self, event: dict[str, Any]) -> ChatChunk | None:
+        """
+        One chunk of a stream, or a whole response where a stream was asked for.
+
+        Raises:
+            ProviderError: it is the vendor's error.
+        """
+        assembler = self._assembler
+        choices = event.get("choices")
+        if not choices and is_error(event):
+            raise vendor_error(self._asked, event, {})
+        if not assembler.id:
+            _head(event, assembler)
+        choice = self._choice.of(choices)
+        if choice.get("error") or event.get("error"):
+            raise vendor_error(self._asked, event, {})
+        delta = choice.get("delta")
+        chunk = None
+        if delta and isinstance(delta, dict):
+            self._has_deltas = True
+            chunk = self._take(delta, reason=choice.get("finish_reason"))
+        message = choice.get("message")
+        if message and isinstance(message, dict):
+            chunk = self._snapshot(message, chunk, event)
+        extra = self._extras(event, choice)
+        reason, usage = self._tail(event, choice)
+        if extra or reason or usage:
+            chunk = chunk or ChatChunk()
+            chunk.extra.update(extra)
+            chunk.usage = usage
+            chunk.finish_reason = reason_of(reason) if reason else None
+        return chunk
+
+    def end(self) -> None:
+        """
+        After the last event.
+
+        Raises:
+            ContentFilterError: the answer was blocked, and there is nothing of it.
+        """
+        assembler = self._assembler
+        returned = {name: self._message[name] for name in _RETURNED if self._message.get(name)}
+        if "audio" in returned:
+            returned["audio"] = _reference(returned["audio"])
+        reasoning = ""
+        if assembler.reasoning and self._marks_reasoning:
+            reasoning = self._reasoning_field or "<think>"
+        assembler.message_extra = origin.marked(self._origin, fields=returned, reasoning=reasoning)
+        assembler.has_more = bool(self._message.get("audio")) or assembler.has_more
+        assembler.raw = assembler.raw or self._gathered()
+        self._refuse_blocked()
+
+    def _gathered(self) -> dict[str, Any]:
+        """The pieces of a stream in the shape of a whole response."""
+        assembler = self._assembler
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(assembler.content), **self._message}
+        choice = {
+            "index": 0,
+            "message": message,
+            "finish_reason": assembler.finish_reason or None,
+            **self._choice_extra,
+        }
+        body: dict[str, Any] = {"id": assembler.id, "object": "chat.completion", "model": assembler.reply_model}
+        body |= {"choices": [choice], **self._body_extra}
+        if self._usage is not None:
+            body["usage"] = self._usage
+        return body
+
+    def _refuse_blocked(self) -> None:
+        assembler, asked = self._assembler, self._asked
+        if assembler.finish_reason not in ("content_filter", "sensitive") or assembler.has_answer():
+            return
+        raise ContentFilterError(
+            f"{asked.provider} blocked the answer: {assembler.finish_reason}",
+            reason=assembler.finish_reason,
+            code=assembler.finish_reason,
+            provider=asked.provider,
+            model=asked.model,
+            request_id=assembler.request_id,
+            status_code=200,
+            billed="unknown",
+            body=assembler.raw,
+        )
+
+    def _take(self, message: dict[str, Any], *, whole: bool = False, reason: Any = None) -> ChatChunk | None:
+        """Read a message or a delta; returns the chunk that it makes, or None when there is nothing in it."""
+        assembler = self._assembler
+        text = message.get("content")
+        images: list[ImageResult] = []
+        thought = ""
+        if text is None:
+            text = ""
+        elif not isinstance(text, str):
+            text, thought, images = self._parts(text)
+        reasoning = self._reasoning(message) or thought
+        if reasoning:
+            assembler.reasoning.append(reasoning)
+        if text and not (reason and self._is_summary(text)):
+            text, split = assembler.text(text)
+            reasoning += split
+        else:
+            text = ""
+        refusal = message.get("refusal")
+        if isinstance(refusal, str) and refusal:
+            assembler.refusal.append(refusal)
+        if message.keys() - _READ:
+            images += self._more(message)
+        deltas = self._calls(message, whole=whole)
+        if text or reasoning or deltas or images:
+            return ChatChunk(text, reasoning, deltas, images=images)
+        return None
+
+    def _is_summary(self, text: str) -> bool:
+        """Whether the last piece is all the text once more. Source: agno-agi/agno#2336, vercel/ai#3953."""
+        content = self._assembler.content
+        return len(text) >= 16 and len(content) > 1 and text == "".join(content)
+
+    def _reasoning(self, message: dict[str, Any]) -> str:
+        for name in origin.REASONING_FIELDS:
+            value = message.get(name)
+            if isinstance(value, str) and value:
+                self._reasoning_field = self._reasoning_field or name
+                return value
+        return ""
+
+    def _parts(self, content: Any) -> tuple[str, str, list[ImageResult]]:
+        """(text, reasoning, images) of a content that is a list of parts, or JSON where text should be."""
+        assembler = self._assembler
+        if isinstance(content, dict):
+            return _as_json(content), "", []
+        assembler.expect(content, list, "content")
+        if not isinstance(content, list):
+            return "", "", []
+        texts, thoughts, images = [], [], list[ImageResult]()
+        for part in content:
+            if isinstance(part, str):
+                texts.append(part)
+            elif isinstance(part, dict) and part.get("type") == "thinking":
+                thoughts.append(_thinking_text(part))
+                self._reasoning_field = "thinking"
+            elif isinstance(part, dict) and isinstance(part.get("text"), str):
+                texts.append(part["text"])
+            elif isinstance(part, dict):
+                images += self._image_of(part)
+        return "".join(texts), "".join(thoughts), images
+
+    def _image_of(self, part: Mapping[str, Any]) -> list[ImageResult]:
+        url = _image_url(part)
+        made = self._assembler.image(url=url) if url else None
+        return [made] if made is not None else []
+
+    def _more(self, message: Mapping[str, Any]) -> list[ImageResult]:
+        """Fields without a place: kept, and the images among them read."""
+        images: list[ImageResult] = []
+        for name, value in message.items():
+            if name in _READ or value is None:
+                continue
+            self._message[name] = _joined(self._message.get(name), value)
+            if name == "images" and isinstance(value, list):
+                for part in value:
+                    images += self._image_of(part) if isinstance(part, Mapping) else []
+        return images
+
+    def _calls(self, message: dict[str, Any], *, whole: bool) -> list[ToolCallDelta]:
+        calls = message.get("tool_calls")
+        legacy = message.get("function_call")
+        if calls is None and legacy is None:
+            return []
+        assembler = self._assembler
+        assembler.expect(calls, list, "tool_calls")
+        listed = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        if not listed and isinstance(legacy, dict):
+            listed = [{"index": 0, "function": legacy}]
+        deltas = []
+        for number, call in enumerate(listed):
+            function = call.get("function")
+            function = function if isinstance(function, dict) else {}
+            extra = call.get("extra_content")
+            index = call.get("index")
+            deltas.append(
+                assembler.fragment(
+                    index=number if whole and index is None else index,
+                    id=call.get("id"),
+                    name=function.get("name"),
+                    arguments=function.get("arguments"),
+                    extra=extra if isinstance(extra, dict) else None,
+                    whole=whole,
+                )
+            )
+        return [delta for delta in deltas if delta is not None]
+
+    def _snapshot(self, message: dict[str, Any], chunk: ChatChunk | None, event: Mapping[str, Any]) -> ChatChunk | None:
+        """
+        A ``message`` inside of a stream: all of the answer (so far), of which only what is new is taken.
+
+        Some back ends stream with ``message`` in place of ``delta``, whole or piece by piece.
+        """
+        assembler = self._assembler
+        assembler.is_whole = assembler.is_whole or event.get("object") == "chat.completion"
+        fresh = dict(message)
+        for name, have in (("content", assembler.content), ("reasoning_content", assembler.reasoning)):
+            value, came = message.get(name), "".join(have)
+            if isinstance(value, str) and value.startswith(came):
+                fresh[name] = value[len(came) :]
+            elif self._has_deltas:
+                fresh.pop(name, None)
+        if assembler.calls and self._has_deltas:
+            fresh.pop("tool_calls", None)
+            fresh.pop("function_call", None)
+        made = self._take(fresh, whole=True)
+        if chunk is None or made is None:
+            return chunk or made
+        return ChatChunk(
+            chunk.delta_content + made.delta_content,
+            chunk.delta_reasoning + made.delta_reasoning,
+            [*chunk.tool_calls, *made.tool_calls],
+            images=[*chunk.images, *made.images],
+        )
+
+    def _extras(self, event: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any]:
+        """What a chunk has that has no field of its own."""
+        found: dict[str, Any] = {}
+        if event.keys() - _FRAME:
+            body = {name: value for name, value in event.items() if name not in _FRAME and value is not None}
+            for name, value in body.items():
+                self._body_extra[name] = _joined(self._body_extra.get(name), value)
+            found |= body
+        for name, value in choice.items():
+            if name not in ("index", "delta", "message", "finish_reason", "usage", "logprobs") and value is not None:
+                self._choice_extra[name] = value
+                found[name] = value
+            elif name == "logprobs" and value:
+                self._choice_extra[name] = _joined(self._choice_extra.get(name), value)
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and delta.keys() - _READ:
+            found |= {name: value for name, value in delta.items() if name not in _READ and value is not None}
+            found.pop("images", None)
+        return found
+
+    def _tail(self, body: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[str | None, Usage | None]:
+        reason = choice.get("finish_reason")
+        reason = reason if isinstance(reason, str) and reason else None
+        if reason:
+            self._assembler.finish_reason = reason
+        raw = body.get("usage") or choice.get("usage")
+        usage = usage_of(raw) if raw else None
+        if usage:
+            self._usage = raw
+            self._assembler.usage = usage
+        return reason, usage
+
+
+class _ChoiceFollower:
+    """
+    Which of several choices is the answer: the one whose index came first.
+
+    A server that counts its tokens in ``index`` (huggingface/text-generation-inference#1648) sends one choice a chunk and
+    never the same index twice; there, every chunk belongs to the answer.
+    """
+
+    def __init__(self) -> None:
+        self._first: Any = None
+        self._last: Any = None
+        self._repeated = False
+        self._counted = False
+
+    def of(self, choices: Any) -> Mapping[str, Any]:
+        listed = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+        if not listed:
+            return {}
+        if len(listed) > 1:
+            self._repeated = True
+        index = listed[0].get("index", 0)
+        if self._first is None:
+            self._first = self._last = index
+            return listed[0]
+        own = next((choice for choice in listed if choice.get("index", 0) == self._first), None)
+        if own is not None:
+            if self._counted:
+                raise InvalidReplyError("several answers came mixed, though one was asked for", billed="unknown")
+            self._repeated = True
+            return own
+        if not self._repeated and isinstance(index, int) and isinstance(self._last, int) and index > self._last:
+            self._counted, self._last = True, index
+            return listed[0]
+        return {}
+
+
+def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
+    mark, model = body.get("id"), body.get("model")
+    if not assembler.id and isinstance(mark, str):
+        assembler.id = mark
+    if not assembler.reply_model and isinstance(model, str):
+        assembler.reply_model = model
+
+
+def _as_json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _thinking_text(part: Mapping[str, Any]) -> str:
+    """Mistral's reasoning: a part that holds text, or parts. Source: https://docs.mistral.ai, 2026-11-25."""
+    inner = part.get("thinking")
+    if isinstance(inner, str):
+        return inner
+    items = inner if isinstance(inner, list) else []
+    return "".join(item["text"] for item in items if isinstance(item, dict) and isinstance(item.get("text"), str))
+
+
+def _image_url(part: Mapping[str, Any]) -> str:
+    """Where an image part of a gateway has its URL or its bytes."""
+    holder = part.get("image_url") or part.get("url") or part.get("image")
+    if isinstance(holder, Mapping):
+        holder = holder.get("url") or holder.get("data")
+    if isinstance(holder, str) and holder:
+        return holder
+    data = part.get("b64_json") or part.get("data")
+    inline = part.get("inline_data") or part.get("inlineData")
+    kind = part.get("mime_type") or part.get("media_type")
+    if isinstance(inline, Mapping):
+        data, kind = inline.get("data"), inline.get("mime_type") or inline.get("mimeType")
+    return f"data:{kind or 'image/png'};base64,{data}" if isinstance(data, str) and data else ""
+
+
+def _reference(audio: Any) -> Any:
+    """Of an answer in sound, what the history keeps."""
+    if not isinstance(audio, Mapping):
+        return audio
+    return {name: audio[name] for name in ("id", "transcript") if audio.get(name)}
+
+
+_LABELS = frozenset({"id", "type", "format", "object", "index", "signature", "role", "mime_type", "language", "name"})
+"""Members that come again as they were, in contrast to text that grows."""
+
+
+def _joined(before: Any, value: Any) -> Any:
+    """Pieces of an unknown field put together: text and lists grow, objects are merged, anything else is the last."""
+    if isinstance(before, str) and isinstance(value, str):
+        return before + value
+    if isinstance(before, list) and isinstance(value, list):
+        return _joined_lists(before, value)
+    if isinstance(before, dict) and isinstance(value, dict):
+        return _merged(before, value)
+    return value
+
+
+def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
+    inner = {name: item if name in _LABELS else _joined(before.get(name), item) for name, item in value.items()}
+    return {**before, **inner}
+
+
+def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
+    """Items that go on with the last one (``reasoning_details`` in pieces: same type and index) are one with it."""
+    made = list(before)
+    for item in value:
+        last = made[-1] if made else None
+        if isinstance(item, dict) and isinstance(last, dict) and _goes_on(last, item):
+            made[-1] = _merged(last, item)
+        else:
+            made.append(item)
+    return made
+
+
+def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
+    if not isinstance(item.get("type"), str) or not item["type"].startswith("reasoning."):
+        return False
+    return last.get("type") == item["type"] and last.get("index") == item.get("index")
+
+
+def usage_of(value: Any) -> Usage | None:
+    """Tokens from OpenAI's shape and its neighbours', or None."""
+    if not isinstance(value, Mapping):
+        return None
+    prompt, completion = count(value, "prompt_tokens"), count(value, "completion_tokens")
+    details, more = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
+    cached = count(details, "cached_tokens") or count(value, "prompt_cache_hit_tokens") or count(value, "cached_tokens")
+    return Usage(prompt, completion, prompt + completion, cached, count(more, "reasoning_tokens"))

@@ -1,0 +1,317 @@
+"""Streams: opening one with retries, reading it to its true end, and the iterator that applications hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+from aigc_kit.chat.assembler import Assembler, cut_off, settled
+from aigc_kit.chat.base import ChatChunk, ChatResult
+from aigc_kit.chat.call import Call
+from aigc_kit.edge import forget_locals
+from aigc_kit.errors import AIGCError, ProviderError, StreamInterruptedError
+from aigc_kit.transport import sse
+from aigc_kit.transport.deadline import Deadline, WireError, next_chunk
+from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.replies import (
+    Asked,
+    body_of,
+    checked_object,
+    decoded,
+    failure_of,
+    is_error,
+    not_json,
+    request_id_of,
+)
+
+_decode = json.JSONDecoder().decode
+
+_END = b"[DONE]"
+_KEEP_ALIVE = frozenset(
+    {"", "ping", "[ping]", "keep-alive", "keepalive", "heartbeat", "processing", "openrouter processing"}
+)
+"""Data of events that say only that the connection lives. Source: OpenRouter's and new-api's documentation, 2026-11."""
+
+
+class Reader(Protocol):
+    """A dialect's way to read events into its assembler."""
+
+    def event(self, event: dict[str, Any]) -> ChatChunk | None:
+        """
+        One decoded event; the chunk that it makes, or None.
+
+        Raises:
+            ProviderError: the event is the vendor's error.
+        """
+
+    def end(self) -> None:
+        """After the last event; may raise."""
+
+
+def open_stream(
+    call: Call,
+    asked: Asked,
+    assembler: Assembler,
+    send: Callable[[Deadline], Reply],
+    reader: Callable[[], Reader],
+) -> Iterator[ChatChunk]:
+    """
+    The chunks of one answer.
+
+    Until the first content has come, an error is the plain call's error and is retried like one.
+
+    Raises:
+        StreamInterruptedError: it failed after that.
+        ProviderError: the error of a plain call.
+    """
+
+    def attempt(deadline: Deadline) -> tuple[Iterator[ChatChunk], list[ChatChunk]]:
+        assembler.clear()
+        reply = send(deadline.sooner(call.options.first_chunk_timeout))
+        if reply.status != 200:
+            body_of(asked, reply, deadline)
+        call.options.limit = deadline.sooner(call.options.first_chunk_timeout).at
+        chunks = _chunks(reply, deadline, call, asked, assembler, reader())
+        return chunks, until_content(chunks)
+
+    (chunks, head), _ = call.options.policy.run(attempt)
+    yield from head
+    yield from after_content(chunks, assembler)
+
+
+def until_content(chunks: Iterator[ChatChunk]) -> list[ChatChunk]:
+    """The chunks up to the first that has content, or all."""
+    head: list[ChatChunk] = []
+    for chunk in chunks:
+        head.append(chunk)
+        if chunk.delta_content or chunk.delta_reasoning or chunk.tool_calls or chunk.images:
+            break
+    return head
+
+
+def after_content(chunks: Iterator[ChatChunk], assembler: Assembler) -> Iterator[ChatChunk]:
+    """The rest of the chunks; a vendor's error among them is an interruption."""
+    try:
+        yield from chunks
+    except StreamInterruptedError:
+        raise
+    except ProviderError as cause:
+        raise cut_off(assembler, str(cause), cause) from cause
+
+
+def _chunks(
+    reply: Reply, deadline: Deadline, call: Call, asked: Asked, assembler: Assembler, reader: Reader
+) -> Iterator[ChatChunk]:
+    """The chunks of an open response, read to ``[DONE]`` or to the end of its body."""
+    assembler.request_id = request_id_of(reply.headers)
+    assembler.headers = reply.headers
+    ended = False
+    try:
+        for raw in sse.events(_bytes(reply, deadline, call, asked, assembler)):
+            if raw == _END or raw.strip() == _END:
+                ended = True
+                break
+            event = _event(raw, asked, assembler)
+            if event is None:
+                continue
+            for part in event if isinstance(event, list) else (event,):
+                if not isinstance(part, dict):
+                    raise cut_off(assembler, f"an event is not an object but {type(part).__name__}")
+                chunk = reader.event(part)
+                if chunk is not None:
+                    yield chunk
+            call.options.heard()
+    finally:
+        if ended:
+            reply.drain()
+        else:
+            reply.close()
+    last = assembler.flush()
+    if last is not None:
+        yield last
+    reader.end()
+    if not (ended or assembler.is_whole or assembler.finish_reason):
+        raise cut_off(assembler, "it ended without a finish reason")
+
+
+def _bytes(reply: Reply, deadline: Deadline, call: Call, asked: Asked, assembler: Assembler) -> Iterator[bytes]:
+    """
+    The bytes of a stream, each within its deadline.
+
+    Raises:
+        StreamInterruptedError: cut, reset or silent, whatever came before.
+    """
+    source = reply.chunks()
+    try:
+        while True:
+            chunk = next_chunk(source, min(deadline.at, call.options.limit))
+            if chunk is None:
+                return
+            yield chunk
+    except WireError as error:
+        cause = failure_of(asked, error, deadline, reply.headers)
+        raise cut_off(assembler, asked.redact(str(error)), cause) from cause
+
+
+def _event(raw: bytes, asked: Asked, assembler: Assembler) -> Any:
+    """The decoded event; None for one that says nothing."""
+    try:
+        return _decode(raw.decode("utf-8", "surrogatepass"))  # what ``json.loads`` does after guessing
+    except (ValueError, RecursionError):
+        pass
+    text = raw.strip()
+    if text.decode("utf-8", "replace").lower().strip(": ") in _KEEP_ALIVE:
+        return None
+    if text.startswith((b"{", b"[")):
+        raise cut_off(assembler, f"an event is not JSON: {raw[:80]!r}")
+    raise not_json(asked, raw, request_id=assembler.request_id)
+
+
+def read_body(asked: Asked, raw: bytes, headers: Mapping[str, str], reader: Reader) -> dict[str, Any] | None:
+    """
+    A whole body: the JSON object, or None when it was a stream, which ``reader`` has read.
+
+    The body decides, not its content type. Source: openclaw/openclaw#97454, unslothai/unsloth#6570.
+
+    Raises:
+        InvalidReplyError: it is neither.
+        ProviderError: it is an error in a 200.
+    """
+    body = decoded(raw)
+    if isinstance(body, list) and body and not is_error(body) and all(isinstance(item, dict) for item in body):
+        _read_all(body, reader)
+        return None
+    if body is not None:
+        return checked_object(asked, body, headers)
+    found = _events_in(raw)
+    if not found:
+        raise not_json(asked, raw, request_id=request_id_of(headers))
+    _read_all(found, reader)
+    return None
+
+
+def _read_all(found: list[dict[str, Any]], reader: Reader) -> None:
+    for event in found:
+        reader.event(event)
+    reader.end()
+
+
+def _events_in(raw: bytes) -> list[dict[str, Any]]:
+    """The events of a body that is a stream although none was asked for; empty when it has none."""
+    found: list[dict[str, Any]] = []
+    for data in sse.events([raw]):
+        if data.strip() == _END:
+            break
+        try:
+            event = json.loads(data)
+        except (ValueError, RecursionError):
+            continue
+        found += [part for part in (event if isinstance(event, list) else [event]) if isinstance(part, dict)]
+    return found
+
+
+class ChatStream(Iterator[ChatChunk]):
+    """
+    An answer as it comes: iterate it, then read ``result``. Close it, or use it as a context manager, to leave early.
+
+    Raises, while iterating:
+        StreamInterruptedError: it ended before its end; ``partial`` is what came.
+    """
+
+    def __init__(
+        self,
+        source: Iterator[ChatChunk],
+        assembler: Assembler,
+        *,
+        finish: Callable[[ChatResult], ChatResult] | None = None,
+        feeds: bool = False,
+    ) -> None:
+        """
+        Args:
+            finish: the last step on the whole answer (validation).
+            feeds: the source's chunks are all there is; gather the answer from them.
+        """
+        self._source = source
+        self._assembler = assembler
+        self._finish = finish
+        self._feeds = feeds
+        self._result: ChatResult | None = None
+        self._closed = False
+
+    def __iter__(self) -> ChatStream:
+        return self
+
+    def __next__(self) -> ChatChunk:
+        if self._closed or self._result is not None:
+            raise StopIteration
+        try:
+            chunk = next(self._source)
+        except StopIteration:
+            self._end()
+            raise
+        except BaseException as error:
+            self.close()
+            forget_locals(error)
+            if isinstance(error, AIGCError) or not isinstance(error, Exception) or self._feeds:
+                raise
+            raise cut_off(self._assembler, f"it cannot be read: {type(error).__name__}") from error
+        if self._feeds:
+            _take(self._assembler, chunk)
+        return chunk
+
+    @property
+    def result(self) -> ChatResult:
+        """
+        The whole answer, after the last chunk.
+
+        Raises:
+            StreamInterruptedError: the stream has not ended, or was closed early; ``partial`` is what came.
+        """
+        if self._result is None:
+            raise StreamInterruptedError(
+                "the stream has not ended yet: iterate it to its end first",
+                partial=self._assembler.result(complete=False),
+                provider=self._assembler.provider,
+                model=self._assembler.model,
+            )
+        return self._result
+
+    def _end(self) -> None:
+        assembler = self._assembler
+        if self._feeds and not assembler.finish_reason:
+            self.close()
+            raise cut_off(assembler, "the provider's stream ended without a finish reason")
+        result = settled(assembler)
+        self._result = self._finish(result) if self._finish else result
+
+    def close(self) -> None:
+        """Return the connection, or drop it when the answer is not at its end."""
+        if not self._closed:
+            self._closed = True
+            close = getattr(self._source, "close", None)
+            if close:
+                close()
+
+    def __enter__(self) -> ChatStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _take(assembler: Assembler, chunk: ChatChunk) -> None:
+    if chunk.delta_content:
+        assembler.content.append(chunk.delta_content)
+    if chunk.delta_reasoning:
+        assembler.reasoning.append(chunk.delta_reasoning)
+    for call in chunk.tool_calls:
+        assembler.fragment(index=call.index, id=call.id, name=call.name, arguments=call.arguments)
+    assembler.images += chunk.images
+    if chunk.finish_reason:
+        assembler.finish_reason = chunk.finish_reason
+    if chunk.usage:
+        assembler.usage = chunk.usage
