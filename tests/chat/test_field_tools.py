@@ -15,13 +15,20 @@ from tests.vendor import (
     TOOLS,
     Response,
     Vendor,
+    assistant_call,
     calling,
     completion,
+    converse_response,
     error,
+    function_call,
+    gemini_response,
     refused,
     sent_calls,
+    sent_parts,
     tool,
     tool_call,
+    tool_result,
+    tool_use,
     unless_refused,
 )
 
@@ -105,6 +112,60 @@ def test_dots_in_a_tools_name_are_mapped_there_and_back_or_refused(names: list[s
             lambda: chat.chat_with_tools(ASK, [tool(name) for name in names], tool_executor=execute)
         )
     assert refused(result, vendor) or (result.content, ran) == ("done", ["calendar.read"])
+
+
+def test_a_foreign_name_in_a_history_is_one_that_gemini_takes() -> None:
+    """The call and its result have the same. Source: https://github.com/RooCodeInc/Roo-Code/pull/10152"""
+    history = [*ASK, assistant_call(name="1c_reload"), tool_result(), *ASK]
+    with Vendor(gemini_response("ok")) as vendor:
+        vendor.client("gemini").chat(history)
+    kinds = ("functionCall", "functionResponse")
+    names = [part[kind]["name"] for part in sent_parts(vendor.body) for kind in kinds if kind in part]
+    assert len(names) == 2
+    assert len(set(names)) == 1
+    assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", names[0])
+
+
+def test_dots_in_a_tools_name_are_mapped_there_and_back_on_bedrock() -> None:
+    """Source: https://github.com/kagent-dev/kagent/issues/1473"""
+    ran: list[str] = []
+
+    def execute(name: str, arguments: str) -> str:
+        ran.append(name)
+        return "ok"
+
+    def script(body: Any, number: int) -> Response:
+        name = body["toolConfig"]["tools"][0]["toolSpec"]["name"]
+        return converse_response("done") if number else converse_response(tool_use({}, name=name), stop="tool_use")
+
+    with Vendor(script) as vendor:
+        result = vendor.client("bedrock").chat_with_tools(ASK, [tool("docs.find")], tool_executor=execute)
+    assert (result.content, ran) == ("done", ["docs.find"])
+
+
+# ---- arguments
+
+COUNTED = tool("get_weather", {"type": "object", "properties": {"n": {"type": "integer"}, "x": {"type": "number"}}})
+FLOATS = {"n": 120000.0, "x": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("provider", "response"),
+    [
+        ("gemini", gemini_response(function_call(FLOATS, signature="S"))),
+        ("bedrock", converse_response(tool_use(FLOATS), stop="tool_use")),
+    ],
+    ids=["gemini", "bedrock"],
+)
+def test_a_whole_number_written_as_a_float_is_an_integer_where_the_schema_says_so(
+    provider: str, response: Response
+) -> None:
+    """Source: https://github.com/langchain-ai/langchain-google/pull/1110"""
+    with Vendor(response) as vendor:
+        result = vendor.client(provider).chat(ASK, tools=[COUNTED])
+    arguments = result.tool_calls[0].parse()
+    assert arguments == FLOATS
+    assert isinstance(arguments["n"], int)
 
 
 # ---- what an executor returns
