@@ -127,7 +127,7 @@ def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
 
 
 def test_reasoning_returns_in_the_one_field_it_came_in() -> None:
-    """New vLLM says ``reasoning``; two fields are never sent. Source: pydantic-ai 2.68.0, ``openai_chat_send_back_thinking_parts``."""
+    """New vLLM says ``reasoning``; two fields are never sent. Source: pydantic-ai-slim 2.68.0, read 2026-11-25"""
     with Vendor(calling(content="", reasoning="think"), completion("done")) as vendor:
         run_tools(vendor, model="deepseek-ai/DeepSeek-V4-Pro")
     turn = turns_of(vendor.body)[0]
@@ -308,7 +308,7 @@ def test_another_vendors_mark_is_mapped_warned_of_or_refused(provider: str, give
 
 
 def test_the_name_beside_kimis_partial_is_sent() -> None:
-    """It begins the answer in the voice of a character. Source: https://platform.moonshot.cn/docs/guide/use-partial-mode"""
+    """It begins the answer in the voice of a character. Source: https://github.com/northes/go-moonshot/issues/14"""
     turn = {"role": "assistant", "content": "", "name": "Kelsier", "partial": True}
     with Vendor(completion("ok")) as vendor:
         vendor.client("kimi").chat([*ASK, turn])
@@ -363,6 +363,32 @@ def test_every_way_to_make_qwen_think_knows_its_rules(options: dict[str, Any], s
         chat = vendor.client("qwen", model="qwen-plus")
         result = unless_refused(lambda: ask(chat, stream=stream, messages=messages, **options))
     assert refused(result, vendor) or result.warnings
+
+
+def streaming_only_while_it_thinks(body: Any, number: int) -> Response:
+    """Qwen3's open weights think unless told not to, and think in streams alone."""
+    if body.get("stream"):
+        return events(delta("stop", content="ok"))
+    if body.get("enable_thinking") is False:
+        return completion("ok")
+    return error(400, "parameter.enable_thinking must be set to false for non-streaming calls")
+
+
+@pytest.mark.parametrize("options", [{}, {"thinking": {"type": "enabled"}}], ids=["by default", "by request"])
+def test_a_plain_call_of_qwens_open_weights_does_not_think_or_is_refused(options: dict[str, Any]) -> None:
+    """Source: https://github.com/coze-dev/coze-studio/issues/324 and https://github.com/langchain4j/langchain4j/issues/3974"""
+    with Vendor(streaming_only_while_it_thinks) as vendor:
+        chat = vendor.client("qwen", model="qwen3-32b")
+        result = unless_refused(lambda: chat.chat(ASK, **options))
+    assert refused(result, vendor) or (result.content == "ok" and result.warnings)
+
+
+def test_a_stream_of_qwens_open_weights_may_think() -> None:
+    """Source: https://github.com/coze-dev/coze-studio/issues/324"""
+    with Vendor(streaming_only_while_it_thinks) as vendor:
+        chat = vendor.client("qwen", model="qwen3-32b")
+        result = read(chat.chat_stream(ASK, thinking={"type": "enabled"}))
+    assert (vendor.body.get("enable_thinking"), result.warnings) == (True, [])
 
 
 def test_a_forced_tool_of_qwen_is_sent_when_thinking_is_off() -> None:
