@@ -13,6 +13,9 @@ import sys
 
 import pytest
 
+from aigc_kit import errors
+from tests.vendor import ASK, Vendor, completion, outcome
+
 CHATTING = '''
 import collections, json, sys, threading
 from aigc_kit import ChatClient, ImageClient
@@ -51,7 +54,25 @@ def application(sandbox):
     import httpx
 
 
-with Sandbox() as sandbox, ChatClient("openai", **sandbox.chat_options("openai")) as chat:
+def draw_with_gemini(sandbox):
+    with ImageClient("gemini", **sandbox.image_options("gemini")) as images:
+        images.text_to_image("a cat")
+
+
+def ask_bedrock(sandbox):
+    with ChatClient("bedrock", **sandbox.chat_options("bedrock")) as other:
+        other.chat(ASK)
+
+
+def store(sandbox):
+    from aigc_kit.storage import R2Storage
+
+    with R2Storage(**sandbox.storage_options()) as storage:
+        storage.upload_bytes(b"x", "a/b.bin", content_type="application/octet-stream")
+
+
+talker = sys.argv[2]
+with Sandbox() as sandbox, ChatClient(talker, **sandbox.chat_options(talker)) as chat:
     chat.chat(ASK)
     threads = [threading.Thread(target=talk, args=(chat,)) for _ in range(6)]
     for thread in threads:
@@ -75,8 +96,45 @@ def test_chats_are_answered_while_another_thread_loads_a_library(other: str) -> 
     imports httpx itself. A library that is half loaded in one thread is not seen by an SDK in another.
     """
     for _ in range(2):  # a race needs luck
-        done = subprocess.run([sys.executable, "-c", CHATTING, other], capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr[-500:]
-        seen = json.loads(done.stdout)
-        assert seen.pop("answered", 0) > 0
-        assert seen == {}
+        check("openai", other)
+
+
+def check(talker: str, other: str) -> None:
+    """Threads chat with one vendor while another thread does the first thing of its kind: there are only answers."""
+    code = [sys.executable, "-c", CHATTING, other, talker]
+    done = subprocess.run(code, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-500:]
+    seen = json.loads(done.stdout)
+    assert seen.pop("answered", 0) > 0
+    assert seen == {}
+
+
+# ---- siblings: other vendors chat, other libraries are loaded
+
+
+@pytest.mark.parametrize(
+    ("talker", "other"),
+    [
+        ("openai", "draw_with_gemini"),
+        ("openai", "ask_bedrock"),
+        ("openai", "store"),
+        ("gemini", "application"),
+        ("gemini", "draw"),
+        ("bedrock", "draw"),
+    ],
+)
+def test_chats_of_every_dialect_are_answered_while_another_library_is_loaded(talker: str, other: str) -> None:
+    check(talker, other)
+
+
+def _broken(*args: object, **options: object) -> None:
+    raise AttributeError("partially initialized module 'httpx' has no attribute 'Response'")
+
+
+def test_an_attribute_error_inside_an_sdk_is_not_the_callers_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    import openai
+
+    monkeypatch.setattr(openai.OpenAI, "post", _broken)
+    with Vendor(completion("ok")) as vendor:
+        result = outcome(lambda: vendor.client().chat(ASK))
+    assert not isinstance(result, errors.InvalidInputError)
