@@ -96,9 +96,12 @@ def _from_variable(variable: str) -> Secret:
 
 
 def _bare_key(value: str) -> str:
-    """The key without the ``Bearer`` that people paste with it."""
-    plain = value.strip()
-    return plain[7:].strip() if plain[:7].lower() == "bearer " else plain
+    """The key without what people paste with it: quotes, ``Bearer``, the whole header."""
+    plain = value.strip().strip("'\"").strip()
+    for prefix in ("authorization:", "bearer "):
+        if plain.lower().startswith(prefix):
+            plain = plain[len(prefix) :].strip()
+    return plain
 
 
 def load_dotenv(path: str | os.PathLike[str] | None = None) -> bool:

@@ -63,12 +63,8 @@ class _Call:
         return self.arguments[0] if self.arguments else ""
 
     def value(self) -> Any:
-        """The arguments as an object, None while they are not one."""
-        try:
-            value = json.loads(self.text())
-        except (ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
+        """The arguments as an object, also when they are encoded twice; None while they are not one."""
+        return _object_in(self.text())
 
     def is_complete(self) -> bool:
         return self.value() is not None
@@ -157,8 +153,13 @@ class Assembler:
             self.reasoning.append(reasoning)
         return split
 
-    def image(self, *, url: str = "", data: bytes = b"", mime_type: str = "") -> ImageResult | None:
-        """Add an image by its bytes, ``data:`` URI or URL; None for one that is there already or cannot be read."""
+    def image(self, *, url: str = "", data: bytes = b"", mime_type: str = "", once: bool = False) -> ImageResult | None:
+        """
+        Add an image by its bytes, ``data:`` URI or URL.
+
+        Args:
+            once: None for one that is there already: gateways give the same image in several fields.
+        """
         if url.startswith("data:"):
             try:
                 data = decode_base64(url)
@@ -166,7 +167,7 @@ class Assembler:
                 return self._unreadable_image(url)
             url, mime_type = "", url[5:].partition(";")[0]
         key = url or (len(data), hash(data))
-        if key in self._seen_images:
+        if once and key in self._seen_images:
             return None
         self._seen_images.add(key)
         metadata = {"model": self.reply_model or self.model}
@@ -177,7 +178,7 @@ class Assembler:
         self.images.append(made)
         return made
 
-    def _unreadable_image(self, url: str) -> ImageResult | None:
+    def _unreadable_image(self, url: str) -> ImageResult:
         """Whatever stands in a ``data:`` URI was paid for: it is kept as it came."""
         head, _, text = url.partition(",")
         made = ImageResult(base64=text, mime_type=head[5:].partition(";")[0], provider=self.provider)
@@ -202,7 +203,7 @@ class Assembler:
         """
         place = _place(index)
         mark = id if isinstance(id, str) else ""
-        word = name if isinstance(name, str) else ""
+        word = name.strip() if isinstance(name, str) else ""
         word = self._names.get(word, word)
         if isinstance(arguments, str):
             text = arguments
@@ -287,7 +288,7 @@ class Assembler:
             return bool(call.name)
         if call.is_empty_object and not call.arguments:
             return False  # "{}" before the real arguments
-        return (not text or text.lstrip().startswith("{")) and call.is_complete()
+        return (not text or text.lstrip().startswith(("{", '"'))) and call.is_complete()
 
     def _repeated(self, at: int) -> int:
         first = self.calls[at]
@@ -405,16 +406,25 @@ def _place(index: Any) -> int | None:
 
 def _may_repeat(call: _Call, text: str) -> bool:
     """Whether the text can be all of the call's arguments again; cheap, for it is asked of every piece."""
-    return text[:1] in "{ \n" and text.rstrip()[-1:] == "}" and 2 * len(text) >= call.size
+    return text[:1] in '{ "\n' and text.rstrip()[-1:] in ("}", '"') and 2 * len(text) >= call.size
 
 
 def _same(value: Any, text: str) -> bool:
-    if value is None:
-        return False
-    try:
-        return json_text.canonical(json.loads(text)) == json_text.canonical(value)
-    except (ValueError, RecursionError):
-        return False
+    other = _object_in(text)
+    return value is not None and other is not None and json_text.canonical(other) == json_text.canonical(value)
+
+
+def _object_in(text: str) -> Any:
+    """The object that arguments stand for, None when they stand for none."""
+    value: Any = text
+    for _ in range(2):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, str):
+            break
+    return value if isinstance(value, dict) else None
 
 
 def _image_part(image: ImageResult) -> dict[str, Any]:
@@ -444,7 +454,7 @@ def settled(assembler: Assembler) -> ChatResult:
     """
     result = assembler.result()
     reason, empty = result.finish_reason, assembler.is_empty()
-    if is_failure(reason) or (empty and reason in _BROKEN_OFF):
+    if is_failure(reason) or (empty and (reason in _BROKEN_OFF or assembler.finish_message)):
         raise _failed(assembler, result)
     odd = ", ".join(dict.fromkeys([*assembler.oddities, *_nameless(assembler)]))
     if empty and (odd or not reason):
@@ -484,7 +494,7 @@ def _context(assembler: Assembler) -> dict[str, Any]:
 def _failed(assembler: Assembler, result: ChatResult) -> AIGCError:
     reason = result.finish_reason
     detail = f": {assembler.finish_message}" if assembler.finish_message else ""
-    again = not reason.startswith("malformed_") and reason not in _BROKEN_OFF
+    again = reason in _FAILURES
     error = ServerError(
         f"{assembler.provider} failed in the middle of the answer: {reason}{detail}",
         code=reason,

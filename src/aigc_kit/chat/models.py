@@ -46,7 +46,7 @@ GEMINI_BUDGET = r"gemini-(1|2)\..*"
 """Models with a thinking budget, without validated signatures, and without JSON output beside tools."""
 GEMINI_NO_PREFILL = r"gemini-(3\.[6-9]|[4-9]|\d\d).*"
 """Requests that end with a model turn are refused. Source: ai.google.dev, "What's new in Gemini 3.6"."""
-NO_SYSTEM_TEXT = r".*(mistral-7b|titan-text|gemma).*"
+NO_SYSTEM_TEXT = r".*(mistral-7b|mixtral-8x7b|titan-text|gemma).*"
 """Source: danny-avila/LibreChat#6456, 567-labs/instructor#1753."""
 
 NOVA = r".*nova.*"

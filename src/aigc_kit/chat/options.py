@@ -18,7 +18,7 @@ OF_THE_LOOP = ("tool_executor", "max_iterations", "on_tool_error")
 
 _VENDORS = frozenset({
     "top_k", "top_a", "min_p", "min_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens",
-    "stop_sequences", "tool_config", "stream_options", "reasoning_effort", "frequency_penalty", "presence_penalty",
+    "stop_sequences", "tool_config", "stream_options", "temperature_last", "reasoning_effort", "frequency_penalty", "presence_penalty",
 })  # fmt: skip
 """Fields of vendors that look like options of ours and are not."""
 
@@ -49,7 +49,7 @@ def _plain(name: str) -> str:
 
 
 def _close(name: str, known: tuple[str, ...]) -> str:
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.88) if len(name) > 4 else []
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) > 4 else []
     return found[0] if found else ""
 
 

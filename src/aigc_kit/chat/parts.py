@@ -205,7 +205,7 @@ def _bytes_part(data: bytes, where: str, name: str) -> dict[str, Any]:
     if kind.startswith("audio/"):
         audio = {"data": base64.b64encode(data).decode("ascii"), "format": _audio_format(kind)}
         return {"type": "input_audio", "input_audio": audio}
-    kind = kind or mimetypes.guess_type(name)[0] or ""
+    kind = kind or _document_type(name)
     if not kind:
         raise InvalidInputError(
             f"{where} has {len(data)} bytes that are not an image, a PDF or audio; they begin with {data[:8]!r}"
@@ -273,11 +273,26 @@ def file_of(part: Mapping[str, Any], downloader: Downloader, deadline: Deadline)
         raise InvalidInputError("a file part with file_id belongs to the vendor that issued it; pass file_data")
     data = _bytes_behind(source, "file", downloader, deadline)
     named = str(file.get("filename") or "")
-    told = source[5:].partition(";")[0] if source.startswith("data:") else ""
-    kind = mime_of(data) or told or mimetypes.guess_type(named)[0] or ""
+    told = source[5:].partition(",")[0].partition(";")[0] if source.startswith("data:") else ""
+    told = "" if told in ("application/octet-stream", "binary/octet-stream") else told
+    kind = told or _document_type(named) or mime_of(data)
     if not kind:
         raise InvalidInputError("the type of a file part is unknown; pass file_data='data:application/pdf;base64,...'")
     return Media(data, kind, named)
+
+
+_DOCUMENT_TYPES = {
+    "md": "text/markdown", "csv": "text/csv", "txt": "text/plain", "html": "text/html", "htm": "text/html",
+    "pdf": "application/pdf", "doc": "application/msword", "xls": "application/vnd.ms-excel",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}  # fmt: skip
+"""By the name's ending; the machine's own table would differ from machine to machine."""
+
+
+def _document_type(name: str) -> str:
+    ending = name.rpartition(".")[2].lower()
+    return _DOCUMENT_TYPES.get(ending) or mimetypes.guess_type(name)[0] or ""
 
 
 def audio_of(part: Mapping[str, Any]) -> Media:

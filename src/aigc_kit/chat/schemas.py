@@ -257,18 +257,32 @@ def pointed(root: Any, reference: str) -> Any:
     return found
 
 
+def _reference_alone(part: dict[str, Any], root: dict[str, Any], *, inline: bool) -> None:
+    """What stands beside a ``$ref`` is laid over a copy of its target, or left out where the schema refers to itself."""
+    siblings = set(part) - {"$ref", "$defs", "definitions"}
+    if not isinstance(part.get("$ref"), str) or not siblings:
+        return
+    target = pointed(root, part["$ref"])
+    if inline and isinstance(target, dict):
+        del part["$ref"]
+        for name, value in copy.deepcopy(target).items():
+            part.setdefault(name, value)
+        return
+    for name in siblings:
+        del part[name]
+
+
 def mfjs(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
-    The schema in Moonshot's dialect: no keyword beside ``$ref`` but a description, ``type`` inside of ``anyOf``'s
+    The schema in Moonshot's dialect: no keyword beside ``$ref``, ``type`` inside of ``anyOf``'s
     members, tuples as ``prefixItems``, no ``$schema``.
 
     Source: MoonshotAI/walle docs/mfjs-spec.md, vercel/ai#18921, lidge-jun/opencodex#2673, read 2026-11-26.
     """
     made = copy.deepcopy({name: value for name, value in schema.items() if name != "$schema"})
+    recursive = is_recursive(made)
     for part in walk(made):
-        if isinstance(part.get("$ref"), str):
-            for name in set(part) - {"$ref", "description", "$defs", "definitions"}:
-                del part[name]
+        _reference_alone(part, made, inline=not recursive)
         kind = part.get("type")
         if kind is not None and isinstance(part.get("anyOf"), list):
             del part["type"]

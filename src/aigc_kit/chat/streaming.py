@@ -24,6 +24,7 @@ from aigc_kit.transport.replies import (
     is_error,
     not_json,
     request_id_of,
+    vendor_error,
 )
 
 _decode = json.JSONDecoder().decode
@@ -45,6 +46,9 @@ class Reader(Protocol):
         Raises:
             ProviderError: the event is the vendor's error.
         """
+
+    def salvaged(self, body: dict[str, Any]) -> ChatResult | None:
+        """What of an answer stands in a body that is the vendor's error."""
 
     def end(self) -> None:
         """After the last event; may raise."""
@@ -183,6 +187,10 @@ def read_body(asked: Asked, raw: bytes, headers: Mapping[str, str], reader: Read
     if isinstance(body, list) and body and not is_error(body) and all(isinstance(item, dict) for item in body):
         _read_all(body, reader)
         return None
+    if isinstance(body, dict) and is_error(body):
+        error = vendor_error(asked, body, headers)
+        error.result = reader.salvaged(body)
+        raise error
     if body is not None:
         return checked_object(asked, body, headers)
     found = _events_in(raw)

@@ -274,7 +274,17 @@ def _jsonable(value: Any, images: list[dict[str, Any]]) -> Any:
         return value
     from pydantic_core import to_jsonable_python
 
-    return _finite(to_jsonable_python(value, bytes_mode="base64", fallback=str))
+    return _finite(to_jsonable_python(value, bytes_mode="base64", fallback=_described))
+
+
+def _described(value: Any) -> Any:
+    """An object that pydantic does not know: its public attributes, or its own text; never its memory address."""
+    attributes = {name: inner for name, inner in getattr(value, "__dict__", {}).items() if not name.startswith("_")}
+    if attributes:
+        return attributes
+    if any("__str__" in vars(kind) for kind in type(value).__mro__[:-1]):
+        return str(value)
+    raise TypeError(f"the tool returned a {type(value).__name__}, which is not JSON; return text, a dict or a list")
 
 
 def _of_bytes(value: bytes) -> Any:

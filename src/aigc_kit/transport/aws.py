@@ -336,6 +336,13 @@ def aws_error(error: Exception) -> AwsError:
     )
 
 
+def is_no_event_stream(error: Exception) -> bool:
+    """Whether the bytes of a stream are not frames at all."""
+    from botocore.eventstream import ParserError
+
+    return isinstance(error, ParserError)
+
+
 _EVENTS = frozenset({
     "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
 })  # fmt: skip

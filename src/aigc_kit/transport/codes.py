@@ -27,13 +27,17 @@ _ARK: dict[str, Verdict] = {
 }
 
 
+def _ark_code(code: str) -> Verdict | None:
+    if "SensitiveContentDetected" in code or "RiskDetection" in code:
+        return Verdict(errors.ContentFilterError)
+    return _ARK.get(code) or _ARK.get(code.split(".")[0])
+
+
 def ark(status: int, code: str, message: str) -> Verdict | None:
     """Volcengine Ark and BytePlus ModelArk."""
     stem = code.split(".")[0]
-    if found := _ARK.get(code) or _ARK.get(stem):
+    if found := _ark_code(code):
         return found
-    if "SensitiveContentDetected" in code or "RiskDetection" in code:
-        return Verdict(errors.ContentFilterError)
     if stem == "InvalidEndpointOrModel":
         return Verdict(errors.NotFoundError)
     if stem.endswith("RateLimitExceeded") or stem == "RateLimitExceeded":
@@ -108,7 +112,7 @@ _TOO_LONG = re.compile(
     r"maximum context length|context_length|context length|context window|context size|(prompt|input|message)s? (is|are) too"
     r" long|exceeds? the (model's )?max|exceed(s|ed)? (the )?(model )?(token|context|input length) limit|model token limit"
     r"|range of input length|input length .{0,60}exceed|exceed.{0,40}(context|max_model_len|n_ctx|prompt length)"
-    r"|longer than the (model's )?context|too many (input )?tokens|max length of current question|token count .{0,40}exceeds"
+    r"|n_ctx|max_seq_len|maximum prompt length|longer than the (model's )?context|too many (input )?tokens|max length of current question|token count .{0,40}exceeds"
     r"|上下文(长度|窗口)|(输入|提示).{0,10}(过长|超长|超过)|超出.{0,12}(长度|上下文|token)",
     re.IGNORECASE,
 )
@@ -121,7 +125,7 @@ _NO_MONEY = re.compile(
 )
 _MODERATED = re.compile(
     r"content exists risk|(inappropriate|sensitive|unsafe|prohibited|high[- ]risk) content|considered high risk|content"
-    r" (management )?policy|content[ _]filter|content moderation|moderation (failed|blocked|rejected)|risk control|flagged (by|for)"
+    r" (management )?policy|content[ _]filter|content moderation|moderation (failed|blocked|rejected)|risk control|was flagged|flagged (by|for)"
     r"|violat\w+ .{0,40}(usage|content) polic|data_?inspection|safety (system|policy|filter)|censor"
     r"|敏感(内容|信息|词)|内容(安全|违规|审核)|违规内容|不安全|风控",
     re.IGNORECASE,
@@ -187,13 +191,13 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
         "invalid_authentication_error",
     ):
         return Verdict(errors.AuthenticationError)
-    return _NUMBERS.get(word) or _by_words(status, message)
+    return _by_words(status, message) or _NUMBERS.get(word) or _ark_code(code)
 
 
 def _by_words(status: int, message: str) -> Verdict | None:
     """What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for money."""
     refused = status in (200, 400, 403, 413, 422)
-    if refused and _TOO_LONG.search(message):
+    if (refused or status == 500) and _TOO_LONG.search(message):
         return Verdict(errors.ContextLengthExceededError)
     if (refused or status == 429) and _NO_MONEY.search(message):
         return Verdict(errors.QuotaExceededError)

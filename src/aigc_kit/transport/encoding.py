@@ -32,6 +32,11 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in rest)
 
 
+def snake(name: str) -> str:
+    """``camelCase`` as ``snake_case``."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
 def merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     """``extra`` laid over ``base``, objects inside of objects too; None takes a field away. Neither is changed."""
     result = dict(base)

@@ -7,6 +7,7 @@ raw reply over, so that nothing is turned into models and back. Both are public.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -110,7 +111,7 @@ class GenaiSettings:
         return cls(True, where, region, None, held, address, version)
 
 
-_VERSION = re.compile(r"(.*?)/(v\d+(?:(?:alpha|beta)\d*)?)(?:/(?:models|publishers/.*))?/?")
+_VERSION = re.compile(r"(.*?)/(v\d+(?:(?:alpha|beta)\d*)?)(?:/(?:models|publishers|projects)(?:/.*)?)?/?")
 
 
 def _version_of(base_url: str, version: str | None) -> tuple[str, str]:
@@ -155,9 +156,10 @@ def _credentials(given: Any) -> tuple[Any, str]:
 
     try:
         if path is not None:
-            held, project = google.auth.load_credentials_from_file(os.fspath(path), scopes=[_SCOPE])
+            with open(path, encoding="utf-8") as file:
+                held, project = _from_info(json.load(file))
         elif isinstance(given, Mapping):
-            held, project = google.auth.load_credentials_from_dict(dict(given), scopes=[_SCOPE])
+            held, project = _from_info(dict(given))
         elif given is None:
             held, project = google.auth.default(scopes=[_SCOPE])
         else:
@@ -179,6 +181,47 @@ def _credentials(given: Any) -> tuple[Any, str]:
             f" or set {_VARIABLES}"
         ) from error
     return held, project or ""
+
+
+def _from_info(info: Any) -> tuple[Any, str]:
+    """
+    (credentials, project) from the content of a credentials file of any kind.
+
+    By google.auth's loader of each kind: its general one is deprecated. Source:
+    https://cloud.google.com/docs/authentication/external/externally-sourced-credentials, read 2026-11-26.
+    """
+    from google.oauth2 import credentials, service_account
+
+    kind = info.get("type") if isinstance(info, dict) else None
+    if kind == "service_account":
+        held = service_account.Credentials.from_service_account_info(info, scopes=[_SCOPE])
+        return held, str(held.project_id or "")
+    if kind == "authorized_user":
+        held = credentials.Credentials.from_authorized_user_info(info, scopes=[_SCOPE])
+        return held, str(info.get("quota_project_id") or "")
+    if kind == "impersonated_service_account":
+        from google.auth import impersonated_credentials
+
+        return impersonated_credentials.Credentials.from_impersonated_service_account_info(info, scopes=[_SCOPE]), ""
+    if kind == "external_account_authorized_user":
+        from google.auth import external_account_authorized_user
+
+        return external_account_authorized_user.Credentials.from_info(info), ""
+    if kind == "external_account":
+        return _external_account(info), ""
+    raise ValueError(f"type {settings.spelled(kind)} is not a kind of Google credentials")
+
+
+def _external_account(info: dict[str, Any]) -> Any:
+    """Workload identity federation: of AWS, of a program, or of a file or URL."""
+    from google.auth import aws, identity_pool, pluggable
+
+    source = info.get("credential_source")
+    if info.get("subject_token_type") == "urn:ietf:params:aws:token-type:aws4_request":
+        return aws.Credentials.from_info(info, scopes=[_SCOPE])
+    if isinstance(source, dict) and "executable" in source:
+        return pluggable.Credentials.from_info(info, scopes=[_SCOPE])
+    return identity_pool.Credentials.from_info(info, scopes=[_SCOPE])
 
 
 class GenaiDoor:
@@ -259,7 +302,9 @@ class GenaiDoor:
             raise InvalidInputError(
                 f"model {settings.spelled(model)} is no model's name; expected one like 'gemini-3-pro-image'"
             )
-        return model.removeprefix("models/") if self._settings.vertexai else model
+        if self._settings.vertexai:
+            return model.removeprefix("models/")
+        return model.removeprefix("publishers/").removeprefix("google/").removeprefix("models/")
 
     def close(self) -> None:
         self._open.close()

@@ -14,12 +14,12 @@ from typing import Any
 
 from aigc_kit.errors import AIGCError
 from aigc_kit.settings import RotatingSecret, Secret
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, sends
 from aigc_kit.transport.exchange import HeaderRule, Reply, capture
 from aigc_kit.transport.handle import Handle, importing, through_imports
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease, flavor_of
-from aigc_kit.transport.replies import Asked, failure_of
+from aigc_kit.transport.replies import Asked, failure_of, sdk_fault
 
 _PLAIN = frozenset(
     {b"host", b"connection", b"content-type", b"content-length", b"transfer-encoding", b"accept", b"accept-encoding",
@@ -68,6 +68,7 @@ class OpenAIDoor:
             # A whole URL: the SDK would take the base and the path apart and put them together for each call.
             opened.client.post(self.base_url + path, content=content, cast_to=opened.response, options=options)
 
+        before = sends()
         try:
             with capture(deadline, self._rule(headers)) as replies:
                 through_imports(send, replies)
@@ -76,7 +77,7 @@ class OpenAIDoor:
         except Exception as error:
             below = _ours_below(error)
             if below is None:
-                raise
+                raise sdk_fault(asked, error, sent=sends() > before) from error
             if isinstance(below, WireError):
                 raise failure_of(asked, below, deadline) from error
             raise below from None

@@ -154,7 +154,7 @@ _HOLDERS = ("error", "Error", "errors", "fault", "header", "base_resp", "Respons
 _CODES = ("code", "Code", "error_code", "status_code", "errorCode", "err_code", "errcode", "type", "__type")
 _MESSAGES = (
     "message", "Message", "msg", "error_msg", "status_msg", "errorMessage", "error_message", "errmsg", "err_msg",
-    "detail", "description", "error_description", "title", "reason", "faultstring", "error", "failed_generation",
+    "error_description", "detail", "description", "title", "reason", "faultstring", "error", "failed_generation",
 )  # fmt: skip
 
 
@@ -199,7 +199,8 @@ def _error_within(body: dict[str, Any]) -> Any:
             nested = inner.get("Error")
             return nested if isinstance(nested, dict) else inner
         if isinstance(inner, str) and inner.strip():
-            return inner if not isinstance(body.get("message"), str) else body
+            described = any(isinstance(body.get(other), str) for other in _MESSAGES if other != name)
+            return body if described else inner
     return body
 
 
@@ -395,6 +396,18 @@ def failure_of(
         )
     what = "broke the connection" if error.sent else "could not be reached"
     return errors.ConnectionFailedError(f"{asked.provider} {what} ({detail})", retryable=True, billed=billed, **context)
+
+
+def sdk_fault(asked: Asked, error: Exception, *, sent: bool) -> ProviderError:
+    """The error of a call that failed inside of the vendor's SDK: never the caller's input."""
+    said = asked.redact(f"{type(error).__name__}: {str(error)[:200]}")
+    when = "after the request was sent" if sent else "before anything was sent"
+    return ProviderError(
+        f"{asked.provider}: the SDK failed {when} ({said})",
+        provider=asked.provider,
+        model=asked.model,
+        billed="unknown" if sent else "no",
+    )
 
 
 def whole_json(raw: bytes) -> bool:

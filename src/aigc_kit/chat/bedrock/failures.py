@@ -78,7 +78,8 @@ def translated(
             model=asked.model,
         )
     if error.usage:
-        kind = MissingCredentialError if "Credentials" in error.code else ConfigurationError
+        lacking = "Credentials" in error.code or error.code == "ProfileNotFound"
+        kind = MissingCredentialError if lacking else ConfigurationError
         return kind(f"bedrock: {error}; {_WAYS_TO_SIGN_IN}", provider="bedrock", model=asked.model)
     if error.code == aws.INVALID_REPLY:
         return InvalidReplyError(

@@ -204,6 +204,19 @@ def _head(reply: Mapping[str, Any], assembler: Assembler) -> None:
     assembler.headers = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
 
 
+def _no_events(assembler: Assembler) -> InvalidReplyError:
+    kind = assembler.headers.get("content-type", "something")
+    what = "HTML" if "html" in kind else kind
+    return InvalidReplyError(
+        f"bedrock answered a stream request with {what} in place of an event stream; is base_url right?",
+        provider="bedrock",
+        model=assembler.model,
+        request_id=assembler.request_id,
+        status_code=200,
+        billed="unknown",
+    )
+
+
 def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: Assembler) -> Iterator[ChatChunk]:
     """
     The chunks of an open event stream, read to messageStop and metadata, or to the end of its body.
@@ -214,6 +227,7 @@ def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: 
     """
     reader, events, options = ConverseReader(assembler, asked), aws.events_of(source), call.options
     until = min(deadline.at, options.limit)
+    heard = False
     try:
         while True:
             if reader.has_ended:
@@ -227,9 +241,12 @@ def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: 
                 cause = translated(failed, asked, deadline)
                 if failed.is_frame:  # the vendor's own error
                     raise cause from asked.without_secrets(error)
+                if not heard and aws.is_no_event_stream(error):
+                    raise _no_events(assembler) from error
                 raise cut_off(assembler, str(cause), cause) from cause
             if event is None:
                 break
+            heard = True
             try:
                 chunk = reader.event(event)
             except (TypeError, AttributeError, KeyError, ValueError) as error:

@@ -18,7 +18,6 @@ from aigc_kit.chat import models
 from aigc_kit.chat.base import warning
 from aigc_kit.chat.bedrock.schema import narrowed, unsayable
 from aigc_kit.chat.call import Call
-from aigc_kit.chat.ids import fresh
 from aigc_kit.chat.messages import arguments_object, chosen_tool, has_tool_turns
 from aigc_kit.chat.parts import audio_of, file_of, hoisted, image_of, image_url, text_of
 from aigc_kit.chat.structured import with_instruction
@@ -32,6 +31,8 @@ from aigc_kit.transport.policy import to_json
 
 MAX_IMAGE_BYTES = 3_932_160
 """3.75 MB of one image. Source: the Message type of the service model."""
+MAX_CACHE_POINTS = 4
+"""Cache points of one request."""
 MAX_DOCUMENT_BYTES = 4_718_592
 """4.5 MB of one document; five in a request. Source: as above."""
 
@@ -60,6 +61,10 @@ _NATIVE = (
 """Models with ``outputConfig.textFormat``. Source: AWS's structured output page and live notes, 2026-11-22."""
 _EFFORT_FIELD = r".*(gpt-oss|deepseek|glm).*"
 """Models that read OpenAI's ``reasoning_effort`` itself."""
+_HEARS = r".*(nova.*(omni|sonic)|voxtral).*"
+"""Models that take audio. Source: AWS's model cards; unverified for the others, 2026-11-22."""
+_OPAQUE = r"arn:.*:(application-inference-profile|provisioned-model|custom-model.*|imported-model|prompt.*|default-prompt-router)/.*"
+"""ARNs that do not tell the model's family."""
 _CACHES = r".*(claude|anthropic|nova).*"
 """Models with prompt caching. Source: AWS's prompt caching page, 2026-11-22."""
 
@@ -155,6 +160,8 @@ def to_request(call: Call, turns: list[dict[str, Any]], downloader: Downloader, 
 
 def _finish(request: Request) -> None:
     body = request.body
+    _without_novas_limits(request)
+    _without_old_cache_points(request)
     if request.inference:
         body["inferenceConfig"] = {**request.inference, **body.get("inferenceConfig", {})}
     if request.fields:
@@ -164,6 +171,19 @@ def _finish(request: Request) -> None:
     given = {name: value for name, value in body.items() if name not in ("modelId", "messages", "system")}
     if given or inputs:
         to_json({"fields": given, "inputs": inputs})
+
+
+def _without_old_cache_points(request: Request) -> None:
+    """Claude takes four; the last ones cover the longest prefixes. Source: AWS's prompt caching page, 2026-11-22."""
+    places = [request.body.get("toolConfig", {}).get("tools", []), request.body.get("system", [])]
+    places += [turn["content"] for turn in request.body["messages"]]
+    found = [(blocks, block) for blocks in places for block in blocks if "cachePoint" in block]
+    surplus = found[: max(len(found) - MAX_CACHE_POINTS, 0)]
+    for blocks, block in surplus:
+        place = next(at for at, other in enumerate(blocks) if other is block)
+        del blocks[place]
+    if surplus:
+        request.warn("cache_control", f"{len(found)} marks; the last {MAX_CACHE_POINTS} were sent, which is the limit")
 
 
 def _place(request: Request, name: str, value: Any) -> None:
@@ -211,12 +231,15 @@ def _top_k(request: Request, extra: dict[str, Any]) -> None:
     if extra.get("top_k") is None:
         return
     value = extra.pop("top_k")
+    thinks = request.fields.get("thinking", {}).get("type", "disabled") != "disabled"
     if request.fits(models.NOVA):
         request.fields["inferenceConfig"] = {"topK": value}
-    elif request.fits(models.CLAUDE_NO_SAMPLING) or "thinking" in request.fields:
-        request.warn("top_k", f"{spelled(value)} was left out: {request.call.model} refuses it")
-    else:
+    elif request.fits(models.CLAUDE) and not thinks and not request.fits(models.CLAUDE_NO_SAMPLING):
         request.fields["top_k"] = value
+    else:
+        request.warn(
+            "top_k", f"{spelled(value)} was left out: {request.call.model} refuses it, or is not known to take it"
+        )
 
 
 def _response_format(request: Request, turns: list[dict[str, Any]], *, native: bool) -> list[dict[str, Any]]:
@@ -270,13 +293,15 @@ def to_converse_messages(
     messages: list[dict[str, Any]] = []
     for turn in turns:
         if turn["role"] in ("system", "developer"):
-            system += _system_blocks(request, turn["content"])
+            blocks = _system_blocks(request, turn["content"])
+            system += [*blocks, *(_cache_point(request, turn) if blocks else ())]
         elif turn["role"] == "tool":
-            _add(request, messages, "user", [_tool_result(request, turn)])
+            _add(request, messages, "user", [_tool_result(request, turn), *_cache_points_of_result(request, turn)])
         elif turn["role"] == "assistant":
-            _add(request, messages, "assistant", _assistant_blocks(request, turn) or [{"text": "."}])
+            blocks = _assistant_blocks(request, turn) or [{"text": "."}]
+            _add(request, messages, "assistant", [*blocks, *_cache_point(request, turn)])
         else:
-            _add(request, messages, "user", _user_blocks(request, turn["content"]))
+            _add(request, messages, "user", [*_user_blocks(request, turn["content"]), *_cache_point(request, turn)])
     return _finished(request, system, messages)
 
 
@@ -350,6 +375,12 @@ def _cache_point(request: Request, holder: Mapping[str, Any]) -> list[dict[str, 
     return [{"cachePoint": point}]
 
 
+def _cache_points_of_result(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A mark on a result, or on a part of it, stands behind the result: there is no cache point inside of one."""
+    holders = [turn, *(turn["content"] if isinstance(turn["content"], (list, tuple)) else ())]
+    return next((point for holder in holders if (point := _cache_point(request, holder))), [])
+
+
 def _tool_result(request: Request, turn: Mapping[str, Any]) -> dict[str, Any]:
     text = text_of(turn["content"])
     content: list[dict[str, Any]] = [{"text": text}] if text.strip() else []
@@ -384,8 +415,7 @@ def _thoughts(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]
     profile) too. Source: anthropics/claude-code#51711.
     """
     thoughts = turn.get("thinking_blocks")
-    opaque = "application-inference-profile" in request.call.rules
-    if not isinstance(thoughts, list) or not (request.fits(models.CLAUDE) or opaque):
+    if not isinstance(thoughts, list) or not (request.fits(models.CLAUDE) or request.fits(_OPAQUE)):
         return []
     blocks: list[dict[str, Any]] = []
     for thought in thoughts:
@@ -425,6 +455,8 @@ def _media_block(request: Request, part: Mapping[str, Any]) -> list[dict[str, An
     if kind == "file":
         return [_document_block(request, part)]
     if kind == "input_audio":
+        if not request.fits(_HEARS):
+            raise request.unsupported(f"{request.call.model} takes no audio on Bedrock; use Gemini or gpt-audio")
         audio = audio_of(part)
         if audio.mime_type not in _AUDIO:
             raise InvalidInputError(f"the audio of a message is {audio.mime_type}; Bedrock takes {', '.join(_AUDIO)}")
@@ -476,10 +508,10 @@ def _document_name(request: Request, name: str) -> str:
     """Letters, digits, single spaces, hyphens, parentheses and brackets; unique in the request."""
     stem = name.rpartition(".")[0] or name or "document"
     plain = re.sub(r"\s+", " ", re.sub(r"[^a-zA-Z0-9\s\-()\[\]]", " ", stem)).strip()[:190] or "document"
-    if plain in request.documents:
-        plain = fresh(plain, request.documents).replace("_", " ")
-    request.documents.add(plain)
-    return plain
+    numbered = (plain, *(f"{plain} {number}" for number in range(2, 10_000)))
+    own = next(candidate for candidate in numbered if candidate not in request.documents)
+    request.documents.add(own)
+    return own
 
 
 # ---- tools
@@ -564,7 +596,7 @@ def _specs(request: Request, tool: Mapping[str, Any]) -> Iterable[dict[str, Any]
     if description:
         spec["description"] = description
     yield {"toolSpec": spec}
-    yield from _cache_point(request, tool)
+    yield from _cache_point(request, tool) or _cache_point(request, function)
 
 
 def _own_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -638,6 +670,8 @@ def _thinking(request: Request, thinking: Thinking | None) -> None:
     model = request.call.model
     if "thinking" in request.fields:
         _without_sampling(request)
+        if thinking.kind == "adaptive":
+            request.inference.setdefault("maxTokens", _THINKING_TOKENS + _ANSWER_TOKENS)
     elif thinking.off and request.fits(models.CLAUDE_ALWAYS_THINKS):
         raise request.unsupported(f"{model} always thinks")
     elif thinking.off and request.fits(r".*sonnet-5[.-]5.*"):
@@ -696,8 +730,13 @@ def _nova(request: Request, thinking: Thinking) -> None:
         request.fields["reasoningConfig"] = {"type": "disabled"}
         return
     request.fields["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": thinking.effort}
-    if thinking.effort != "high":
+
+
+def _without_novas_limits(request: Request) -> None:
+    """Nova 2 takes none of them at high effort. Source: UKGovernmentBEIS/inspect_ai#3767."""
+    config = request.fields.get("reasoningConfig")
+    if not isinstance(config, Mapping) or config.get("maxReasoningEffort") != "high":
         return
-    for name in ("maxTokens", "temperature", "topP"):  # UKGovernmentBEIS/inspect_ai#3767
+    for name in ("maxTokens", "temperature", "topP"):
         if request.inference.pop(name, None) is not None:
             request.warn(name, f"left out: {request.call.model} takes none at high effort")

@@ -24,7 +24,7 @@ from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.encoding import camel, merged
+from aigc_kit.transport.encoding import camel, merged, snake
 
 SKIP_SIGNATURE = "skip_thought_signature_validator"
 """For calls that another vendor made. Source: the thought-signatures page, section on foreign histories."""
@@ -73,6 +73,7 @@ class Request:
     A request in the making.
 
     ``backend``: ``VERTEX`` or ``DEVELOPER``. ``names``: tool names as Gemini takes them. ``headers``: sent beside the body.
+    ``vendor_ids``: call id -> the id that Gemini gave it.
     """
 
     call: Call
@@ -82,6 +83,7 @@ class Request:
     body: dict[str, Any] = field(default_factory=dict[str, Any])
     headers: dict[str, str] = field(default_factory=dict[str, str])
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    vendor_ids: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def deadline(self) -> Deadline:
@@ -110,7 +112,7 @@ def to_body(call: Call, turns: list[dict[str, Any]], downloader: Downloader, *, 
     generation: dict[str, Any] = {}
     if call.format:
         turns = _response_format(request, generation, turns)
-    extra = dict(call.extra)
+    extra = {snake(name): value for name, value in call.extra.items()}
     instruction = _instruction_texts(_plain(extra.pop("system_instruction", None)))
     turns = [*({"role": "system", "content": text} for text in instruction), *turns]
     system, contents = to_contents(request, turns)
@@ -258,6 +260,7 @@ def to_contents(request: Request, turns: list[dict[str, Any]]) -> tuple[list[str
 
     Signatures stay on their part and go back only to the back end that made them; ids go back only when Gemini issued them.
     """
+    request.vendor_ids = _vendor_ids(request, turns)
     if request.fits(models.GEMINI_BUDGET):  # no images inside of function responses
         turns, moved = hoisted(turns, from_tools=True, from_assistant=False)
         if moved:
@@ -405,15 +408,14 @@ def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]
         if text.strip():
             parts.append(_signed({"text": text}, kept.get("thought_signature")))
         parts += _pictured(request, turn)
-    ids = [_own(call, request).get("id") for call in turn.get("tool_calls") or ()]
     for call in turn.get("tool_calls") or ():
         own = _own(call, request)
         function: dict[str, Any] = {
             "name": request.names.sent(call["function"]["name"]),
             "args": arguments_object(call["function"].get("arguments")),
         }
-        if own.get("id") and ids.count(own["id"]) == 1:
-            function = {"id": own["id"], **function}
+        if request.vendor_ids.get(call["id"]):
+            function = {"id": request.vendor_ids[call["id"]], **function}
         parts.append(_signed({"functionCall": function}, own.get("thought_signature")))
     return parts
 
@@ -463,19 +465,26 @@ def _to_response(request: Request, call: Mapping[str, Any], results: Mapping[str
         media = [part for part in found if part is not None]
         if media:
             made["parts"] = media
-    own = _own(call, request).get("id")
-    if own and not _is_shared(request, own, call):
+    own = request.vendor_ids.get(call["id"])
+    if own:
         made = {"id": own, **made}
     return {"functionResponse": made}
 
 
-def _is_shared(request: Request, own: str, call: Mapping[str, Any]) -> bool:
-    """Whether the vendor gave this id to another call of the same turn as well; then order alone pairs them."""
-    for turn in request.call.messages:
+def _vendor_ids(request: Request, turns: list[dict[str, Any]]) -> dict[str, str]:
+    """
+    Call id -> the id that Gemini itself gave, where that is unique in the conversation; other calls are paired by order.
+    """
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for turn in turns:
         calls = turn.get("tool_calls") or ()
-        if any(other["id"] == call["id"] for other in calls):
-            return [_own(other, request).get("id") for other in calls].count(own) > 1
-    return False
+        own = [_own(call, request).get("id") for call in calls]
+        for call, mark in zip(calls, own, strict=True):
+            if isinstance(mark, str) and mark and mark not in seen and own.count(mark) == 1:
+                found[call["id"]] = mark
+        seen |= {mark for mark in own if isinstance(mark, str)}
+    return found
 
 
 def _sign_foreign_calls(contents: list[dict[str, Any]]) -> None:

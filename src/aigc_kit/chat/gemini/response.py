@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from aigc_kit.chat.assembler import Assembler
-from aigc_kit.chat.base import ChatChunk, ToolCallDelta, Usage, count
+from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
 from aigc_kit.errors import ContentFilterError
 from aigc_kit.transport.encoding import decode_base64
 from aigc_kit.transport.replies import Asked, is_error, vendor_error
@@ -47,6 +48,10 @@ class ResponseReader:
         self.event(body)
         self.end()
         self._assembler.raw = body
+
+    def salvaged(self, body: Mapping[str, Any]) -> ChatResult | None:
+        """What of an answer stands beside the vendor's error; Gemini gives none."""
+        return None
 
     def event(self, event: dict[str, Any]) -> ChatChunk | None:
         """

@@ -178,7 +178,8 @@ def to_messages(
 
 def _says_nothing(message: Mapping[str, Any]) -> bool:
     """An assistant's turn that was cut while it thought: Kimi, Claude and others refuse it. AstrBotDevs/AstrBot#7200."""
-    own = {name for name, value in message.items() if value} - {"role", "reasoning_content", "name"}
+    filled = {name for name, value in message.items() if (value.strip() if isinstance(value, str) else value)}
+    own = filled - {"role", "reasoning_content", "name"}
     return message["role"] == "assistant" and not own
 
 
@@ -375,7 +376,7 @@ def _no_thinking_beside_a_forced_tool(request: Request, thinking: Thinking | Non
 
 def _thinks(request: Request, thinking: Thinking | None) -> bool:
     """Whether the model certainly thinks: it was told to, or cannot do otherwise."""
-    switch = request.extra.get("enable_thinking")
+    switch = request.call.extra_body.get("enable_thinking", request.extra.get("enable_thinking"))
     if switch is not None:
         return bool(switch)
     told = thinking is not None and not thinking.off

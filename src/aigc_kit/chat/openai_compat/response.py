@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc_kit.chat.assembler import Assembler, reason_of
-from aigc_kit.chat.base import ChatChunk, ToolCallDelta, Usage, count
+from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
 from aigc_kit.chat.openai_compat import origin
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.media.result import ImageResult
@@ -23,8 +23,11 @@ _FRAME = frozenset({
 })  # fmt: skip
 """Fields of a chunk that say nothing of the answer."""
 
-_RETURNED = ("reasoning_details", "audio")
-"""Fields that the vendor wants back. Source: OpenRouter's, MiniMax's and OpenAI's documentation, 2026-11-25."""
+_NOT_RETURNED = frozenset({
+    "images", "annotations", "citations", "search_results", "token_ids", "stop_reason", "parsed", "logprobs",
+    "moderation_hit_type", "flag",
+})  # fmt: skip
+"""Fields about an answer. Every other one may be state that its back end wants back (``reasoning_details``, ``audio``)."""
 
 
 class CompletionReader:
@@ -75,6 +78,13 @@ class CompletionReader:
         self.end()
         assembler.raw = dict(body)
 
+    def salvaged(self, body: Mapping[str, Any]) -> ChatResult | None:
+        """What of an answer stands beside the vendor's error; it was paid for."""
+        message = self._choice.of(body.get("choices")).get("message")
+        if isinstance(message, dict):
+            self._take(message, whole=True)
+        return self._assembler.result(complete=False) if self._assembler.has_answer() else None
+
     def event(self, event: dict[str, Any]) -> ChatChunk | None:
         """
         One chunk of a stream, or a whole response where a stream was asked for.
@@ -116,7 +126,7 @@ class CompletionReader:
             ContentFilterError: the answer was blocked, and there is nothing of it.
         """
         assembler = self._assembler
-        returned = {name: self._message[name] for name in _RETURNED if self._message.get(name)}
+        returned = {name: value for name, value in self._message.items() if value and name not in _NOT_RETURNED}
         if "audio" in returned:
             returned["audio"] = _reference(returned["audio"])
         reasoning = ""
@@ -223,7 +233,7 @@ class CompletionReader:
 
     def _image_of(self, part: Mapping[str, Any]) -> list[ImageResult]:
         url = _image_url(part)
-        made = self._assembler.image(url=url) if url else None
+        made = self._assembler.image(url=url, once=True) if url else None
         return [made] if made is not None else []
 
     def _more(self, message: Mapping[str, Any]) -> list[ImageResult]:
