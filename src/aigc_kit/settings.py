@@ -172,36 +172,41 @@ def headers(value: Any, what: str = "extra_headers") -> dict[str, str] | None:
     return dict(value) or None
 
 
-def credential(explicit: Any, *names: str, what: str) -> Secret:
+def credential(explicit: Any, *names: str, what: str, rotating: bool = False) -> Secret:
     """
     A credential as given, else from the first variable that is set.
 
     Raises:
         MissingCredentialError: there is none; the message names ``names``.
     """
-    found = optional_credential(explicit, *names, what=what)
+    found = optional_credential(explicit, *names, what=what, rotating=rotating)
     if found is None:
         raise MissingCredentialError(f"{what} is missing: pass it explicitly or set {' or '.join(names)}")
     return found
 
 
-def optional_credential(explicit: Any, *names: str, what: str) -> Secret | None:
-    """Like ``credential``, with None where there is none."""
+def optional_credential(explicit: Any, *names: str, what: str, rotating: bool = False) -> Secret | None:
+    """
+    Like ``credential``, with None where there is none.
+
+    Args:
+        rotating: whether it may be a function, asked anew for each request.
+    """
     if explicit is not None:
-        return _explicit(explicit, names, what)
+        return _explicit(explicit, names, what, rotating=rotating)
     for name in names:
         if variable(name):
             return _header_safe(Secret(_bare_key(variable(name)), name), f"{what} from {name}")
     return None
 
 
-def _explicit(explicit: Any, names: tuple[str, ...], what: str) -> Secret:
+def _explicit(explicit: Any, names: tuple[str, ...], what: str, *, rotating: bool) -> Secret:
     given = explicit
     if hasattr(given, "get_secret_value"):  # pydantic's SecretStr
         given = given.get_secret_value()
     if isinstance(given, RotatingSecret):
         return given
-    if callable(given) and not isinstance(given, (str, Secret, type)):
+    if rotating and callable(given) and not isinstance(given, (str, Secret, type)):
         return RotatingSecret(given, what)
     if not isinstance(given, Secret):
         given = Secret(given)
@@ -209,8 +214,10 @@ def _explicit(explicit: Any, names: tuple[str, ...], what: str) -> Secret:
     # The type first: vendors answer a key of the wrong type with a type error deep inside an SDK.
     if not isinstance(given.reveal(), str) or not given.reveal().strip():
         raise MissingCredentialError(
-            f"{what} must be text that is not blank, pydantic's SecretStr, or a function that returns it; got"
-            f" {type(given.reveal()).__name__}" + (f"; leave it out to use {' or '.join(names)}" if names else "")
+            f"{what} must be text that is not blank, or pydantic's SecretStr"
+            + (", or a function that returns it" if rotating else "")
+            + f"; got {type(given.reveal()).__name__}"
+            + (f"; leave it out to use {' or '.join(names)}" if names else "")
         )
     return _header_safe(Secret(_bare_key(given.reveal()), given.variable), what)
 

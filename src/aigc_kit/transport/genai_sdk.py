@@ -83,7 +83,7 @@ class GenaiSettings:
                 raise ConfigurationError(
                     f"{name} and api_key exclude each other: a key brings its own project; pass one of them"
                 )
-        key = settings.optional_credential(api_key, what="Gemini's api_key")
+        key = settings.optional_credential(api_key, what="Gemini's api_key", rotating=True)
         on_vertex = _on_vertex(vertexai, key, project or location or credentials)
         names = ("GOOGLE_VERTEX_BASE_URL",) if on_vertex else ("GOOGLE_GEMINI_BASE_URL",)
         url = settings.option(base_url, *names)

@@ -88,7 +88,9 @@ class BedrockProvider(Remade, ChatProvider):
         )
         bearer = None
         if aws_access_key_id is None:
-            bearer = settings.optional_credential(api_key, "AWS_BEARER_TOKEN_BEDROCK", what="Bedrock's api_key")
+            bearer = settings.optional_credential(
+                api_key, "AWS_BEARER_TOKEN_BEDROCK", what="Bedrock's api_key", rotating=True
+            )
         url = base_url if base_url is not None else endpoint_url
         self.model = settings.option(model, "BEDROCK_MODEL", default=MODEL)
         self._door = BedrockDoor(

@@ -89,9 +89,11 @@ class OpenAICompatProvider(Remade, ChatProvider):
         self._profile = profile
         self.model = settings.option(model, *(f"{prefix}_MODEL" for prefix in prefixes), default=row.model)
         if row.base_url:
-            key: Secret | None = settings.credential(api_key, *row.variables, what=f"{row.name}'s api_key")
+            key: Secret | None = settings.credential(
+                api_key, *row.variables, what=f"{row.name}'s api_key", rotating=True
+            )
         else:
-            key = settings.optional_credential(api_key, *row.variables, what="api_key")
+            key = settings.optional_credential(api_key, *row.variables, what="api_key", rotating=True)
             if not settings.option(base_url, *row.base_url_variables):
                 raise ConfigurationError(
                     f"{row.name} needs base_url, the URL of the API, e.g. 'http://localhost:8000/v1'"
