@@ -44,6 +44,8 @@ from tests.vendor import (
 DIALECTS = ["openai_compat", "gemini", "bedrock"]
 SLOW = 0.07
 """Seconds; longer than the drain after an end."""
+FEW = settings().max_examples // 6
+"""For a property whose examples wait."""
 
 
 # ---- answers, and how each dialect streams them
@@ -200,7 +202,7 @@ def test_any_split_of_the_bytes_gives_the_same_result(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=15)
+@settings(max_examples=FEW)
 @given(answer=answers, style=STYLES, cut=st.integers(0, 99), at=st.integers(0, 1_000_000))
 def test_a_pause_at_any_place_gives_the_same_result(
     bench: Bench, dialect: str, answer: Answer, style: str, cut: int, at: int
