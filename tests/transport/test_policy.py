@@ -329,6 +329,20 @@ def test_compressed_replies_that_are_refused(wire: Wire, raw: bytes, coding: str
         send(wire).read(Deadline.after(2), limit=10**6)
 
 
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_the_cap_of_a_response_is_looked_up_at_each_call(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, coding: str
+) -> None:
+    """Lowering ``MAX_REPLY_BYTES`` lowers it for a client that is already open."""
+    body = b"x" * 2000 if coding == "identity" else gzip.compress(b"x" * 2000)
+    wire.script(http(200, body, headers={"content-encoding": coding}))
+    assert len(send(wire).read(Deadline.after(30))) == 2000
+    monkeypatch.setattr(exchange, "MAX_REPLY_BYTES", 1000)
+    with pytest.raises(WireError, match="longer than 1000 bytes") as caught:
+        send(wire).read(Deadline.after(30))
+    assert caught.value.too_large
+
+
 def test_large_requests_leave_within_the_deadline(wire: Wire) -> None:
     """20 MB go out in pieces; a peer that takes nothing is left when the time is over."""
     wire.script(http(200, b"{}"))
