@@ -288,7 +288,7 @@ FAULTS: dict[str, tuple[Arrange, bool]] = {
     "reset after the request was read": (wire("reset"), False),
     "closed after the request was read": (wire("close"), False),
     "no head, silence": (wire("hang"), True),
-    "head drips for ever": (wire("drip head"), True),
+    "head drips for ever": (wire("drip head", seconds=0.1), True),
     "silence in the middle of the body": (in_half("hang body"), True),
     "body drips": (wire("drip", seconds=0.2), True),
     "closed in the middle of the body": (in_half("cut body"), False),
