@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import threading
@@ -34,6 +35,13 @@ def no_thread_is_left() -> Iterator[None]:
 
     until(lambda: not left())
     assert left() == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sdks_are_imported() -> None:
+    """Their import takes seconds on a slow machine, and is no part of what a short timeout in a test is for."""
+    for name in ("boto3", "google.genai", "openai"):
+        importlib.import_module(name)
 
 
 @pytest.fixture(autouse=True)
