@@ -182,6 +182,17 @@ def body_of(request: bytes) -> Any:
     return json.loads(request.partition(b"\r\n\r\n")[2])
 
 
+AMPLE = 60.0
+"""Timeout of a call that is answered: no machine is that slow."""
+SHORT = 2.0
+"""Timeout of a call that is never answered, and spends it all: long enough to send the request on a slow machine."""
+
+
+def timeout_for(steps: Sequence[Step]) -> float:
+    """``SHORT`` where a script falls silent, otherwise ``AMPLE``."""
+    return SHORT if any(isinstance(step, float) for step in steps) else AMPLE
+
+
 def until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
     """Wait for another thread's work; the bound only ends what would never end."""
     end = time.monotonic() + seconds
