@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from aigc_kit.sandbox import Sandbox
-from tests.wire import Wire
+from tests.wire import Wire, until
 
 settings.register_profile("ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", deadline=None, max_examples=5000, suppress_health_check=list(HealthCheck))
@@ -20,6 +22,26 @@ _PREFIXES = (
     "VOLCENGINE_", "ARK_", "GOOGLE_", "GEMINI_", "R2_", "AWS_", "OPENAI_", "DEEPSEEK_", "ZAI_", "ZHIPU", "BIGMODEL_",
     "MOONSHOT_", "DASHSCOPE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Every server that a test opens is closed, and every thread that a client starts ends."""
+    before = set(threading.enumerate())
+    yield
+
+    def left() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread not in before]
+
+    until(lambda: not left())
+    assert left() == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sdks_are_imported() -> None:
+    """Their import takes seconds on a slow machine, and is no part of what a short timeout in a test is for."""
+    for name in ("boto3", "google.genai", "openai"):
+        importlib.import_module(name)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ WATCHED = ("image/keeping.py", "image/orders.py", "storage/spool.py", "storage/l
 
 
 def client(vendor: str, url: str, folder: Path) -> ImageClient:
-    options: dict[str, Any] = {"api_key": "k", "base_url": url, "timeout": 20}
+    options: dict[str, Any] = {"api_key": "k", "base_url": url, "timeout": 120}
     if vendor == "gemini":
         options["vertexai"] = False
     storage = LocalStorage(folder / "store", base_url="https://assets.example.com")

@@ -84,13 +84,13 @@ class Soak:
     def __init__(self, url: str, folder: Path) -> None:
         at: Any = At(url)
         self.chats = {
-            name: ChatClient(name, timeout=20, max_retries=0, **Sandbox.chat_options(at, name))
+            name: ChatClient(name, timeout=600, max_retries=0, **Sandbox.chat_options(at, name))
             for name in ("openai", "deepseek", "gemini", "bedrock")
         }
         self.storage = R2Storage(**Sandbox.storage_options(at))
         self.pictures = {
             name: ImageClient(
-                name, storage=self.storage, keep_urls=True, spool_dir=folder / "spool", timeout=20, max_retries=0,
+                name, storage=self.storage, keep_urls=True, spool_dir=folder / "spool", timeout=600, max_retries=0,
                 **Sandbox.image_options(at, name),
             )
             for name in ("volcengine", "gemini")
@@ -168,7 +168,7 @@ def main(calls: int) -> dict[str, Any]:
                 marks.append(held())
         soak.close()
         gc.collect()
-        end = time.monotonic() + 5
+        end = time.monotonic() + 120
         while held()["threads"] > before["threads"] and time.monotonic() < end:
             time.sleep(0.05)
         after = held()

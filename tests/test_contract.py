@@ -15,6 +15,7 @@ from aigc_kit import ChatClient, errors
 from aigc_kit.chat import client as registry
 from aigc_kit.chat.vendors import ALIASES
 from aigc_kit.sandbox import Sandbox
+from tests.wire import AMPLE
 
 # provider -> options beside those that the sandbox gives
 PROVIDERS: dict[str, dict[str, Any]] = {
@@ -57,7 +58,7 @@ def test_no_provider_is_without_a_row() -> None:
 @pytest.fixture(params=PROVIDERS)
 def chat(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[ChatClient]:
     options = {**sandbox.chat_options(request.param), **PROVIDERS[request.param]}
-    with ChatClient(request.param, timeout=20, **options) as client:
+    with ChatClient(request.param, timeout=AMPLE, **options) as client:
         yield client
 
 

@@ -24,6 +24,7 @@ from aigc_kit.image.volcengine import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage
 from tests.pictures import make
+from tests.wire import AMPLE
 
 CANARY = "canary-7f3a91c2d4"
 CHATS = ["openai", "deepseek", "glm", "volcengine", "moonshot", "dashscope", "openai_compat", "gemini", "bedrock"]
@@ -32,7 +33,7 @@ ASK = [{"role": "user", "content": "hello"}]
 
 def chat_client(sandbox: Sandbox, name: str, **options: Any) -> ChatClient:
     own = {"model": "local"} if name == "openai_compat" else {}
-    return ChatClient(name, **{**sandbox.chat_options(name), **own, "timeout": 20, **options})
+    return ChatClient(name, **{**sandbox.chat_options(name), **own, "timeout": AMPLE, **options})
 
 
 # ---- pickle

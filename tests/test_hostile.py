@@ -16,6 +16,7 @@ from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.image.sizes import FAMILIES
 from aigc_kit.sandbox import Sandbox
 from tests.odd import CHATS, EXTREME, JUNK, ODD, REFUSED, TEXTS, complaint, deep, loop_dict, loop_list, outcome
+from tests.wire import AMPLE
 
 ASK = [{"role": "user", "content": "hello"}]
 CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"a": 1}'}}
@@ -38,7 +39,7 @@ def server() -> Iterator[Sandbox]:
 
 def chat_client(server: Sandbox, name: str, **options: Any) -> ChatClient:
     own = {"model": "m"} if name == "openai_compat" else {}
-    return ChatClient(name, **{**server.chat_options(name), **own, "timeout": 10, "max_retries": 0, **options})
+    return ChatClient(name, **{**server.chat_options(name), **own, "timeout": AMPLE, "max_retries": 0, **options})
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def chats(server: Sandbox) -> Iterator[dict[str, ChatClient]]:
 @pytest.fixture(scope="module")
 def pictures(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
     clients = {
-        name: ImageClient(name, timeout=10, max_retries=0, **server.image_options(name))
+        name: ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name))
         for name in ("volcengine", "gemini")
     }
     yield clients
@@ -153,7 +154,7 @@ def test_odd_options_of_picture_clients(server: Sandbox, vendor: str) -> None:
     """A client is refused when it is made, or works, or its first call says why not."""
 
     def make(name: str, value: Any) -> None:
-        options = {**server.image_options(vendor), "timeout": 10, "max_retries": 0, name: value}
+        options = {**server.image_options(vendor), "timeout": AMPLE, "max_retries": 0, name: value}
         if name == "api_key" and vendor == "gemini":
             options = {"api_key": value, "base_url": server.url, "max_retries": 0}
         try:
@@ -186,7 +187,7 @@ def test_odd_options_of_chat_clients(server: Sandbox, vendor: str) -> None:
         "region", "profile", "aws_access_key_id", "aws_session_token", "endpoint_url"]}.get(vendor, [])  # fmt: skip
 
     def make(name: str, value: Any) -> None:
-        options = {**server.chat_options(vendor), "model": "m", "timeout": 10, "max_retries": 0}
+        options = {**server.chat_options(vendor), "model": "m", "timeout": AMPLE, "max_retries": 0}
         if name == "api_key" and vendor in ("gemini", "bedrock"):
             options = {"base_url": server.url, "model": "m", "max_retries": 0}
             options |= {"region": "us-east-1"} if vendor == "bedrock" else {}

@@ -29,6 +29,7 @@ from aigc_kit.storage import LocalStorage, R2Storage, S3Storage, Storage
 from aigc_kit.transport import policy
 from tests.odd import EXTREME, JUNK, ODD, REFUSED, complaint, outcome
 from tests.pictures import animated, make
+from tests.wire import AMPLE
 
 VENDORS = ["volcengine", "gemini"]
 
@@ -41,7 +42,7 @@ def server() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def clients(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
-    made = {name: ImageClient(name, timeout=10, max_retries=0, **server.image_options(name)) for name in VENDORS}
+    made = {name: ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name)) for name in VENDORS}
     yield made
     for client in made.values():
         client.close()
@@ -318,11 +319,11 @@ def test_special_files_do_not_hang(server: Sandbox, clients: dict[str, ImageClie
         else:
             listening.bind(str(path))
         work = Limited(ask(clients, "gemini", path))
-        work.thread.join(2)
+        work.thread.join(AMPLE)
         hung = work.thread.is_alive()
         if hung:  # let the reader go
             os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
-            work.thread.join(3)
+            work.thread.join(AMPLE)
         assert not hung
         assert isinstance(work.said[0], errors.ReferenceImageError)
 
@@ -522,7 +523,7 @@ def test_no_picture_in_a_message_leads_inside(
     """Where pictures of messages are fetched here, the same guard stands."""
     monkeypatch.setattr(socket, "getaddrinfo", _numbers_only)
     found = []
-    with ChatClient(name, timeout=5, max_retries=0, **server.chat_options(name)) as client:
+    with ChatClient(name, timeout=AMPLE, max_retries=0, **server.chat_options(name)) as client:
         for url in [*(f"http://{host}:{trap.port}/x.png" for host in HOSTS), *OTHER_ADDRESSES]:
             message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
             why = complaint(server, lambda message=message: client.chat([message]))
@@ -538,7 +539,7 @@ def test_no_picture_in_a_message_leads_inside(
 def test_redirects_lead_nowhere_inside(server: Sandbox, trap: Trap, host: str, status: int) -> None:
     """From a host that is trusted to one that is not."""
     options = server.image_options("gemini")
-    with ImageClient("gemini", timeout=5, max_retries=0, **options) as client:  # base_url is the user's own word
+    with ImageClient("gemini", timeout=AMPLE, max_retries=0, **options) as client:  # base_url is the user's own word
         client._references._trusted = frozenset({("127.0.0.1", int(server.url.rpartition(":")[2]))})
         server.reset()
         server.answer(status, b"", headers={"location": f"http://{host}:{trap.port}/x.png"}, path="/start")
@@ -555,7 +556,7 @@ LOCATIONS = ["", "/start", "//", "http://", "file:///etc/passwd", "gopher://127.
 @pytest.mark.parametrize("location", LOCATIONS)
 def test_odd_redirects_end(server: Sandbox, location: str) -> None:
     """Loops, other schemes, nonsense."""
-    with ImageClient("gemini", timeout=5, max_retries=0, **server.image_options("gemini")) as client:
+    with ImageClient("gemini", timeout=AMPLE, max_retries=0, **server.image_options("gemini")) as client:
         client._references._trusted = frozenset({("127.0.0.1", int(server.url.rpartition(":")[2]))})
         server.reset()
         server.answer(302, b"", headers={"location": location}, path="/start", times=20)
@@ -613,7 +614,7 @@ def bucket(s3_server: str) -> Iterator[S3Storage]:
         region="us-east-1",
         access_key_id="key-id",
         secret_access_key="secret",
-        timeout=10,
+        timeout=AMPLE,
         max_retries=0,
     )
     yield storage
@@ -622,7 +623,7 @@ def bucket(s3_server: str) -> Iterator[S3Storage]:
 
 @pytest.fixture(scope="module")
 def r2(s3_server: str, bucket: S3Storage) -> Iterator[R2Storage]:
-    storage = R2Storage("key-id", "secret", s3_server, "hostile", "cdn.example.com", timeout=10, max_retries=0)
+    storage = R2Storage("key-id", "secret", s3_server, "hostile", "cdn.example.com", timeout=AMPLE, max_retries=0)
     yield storage
     storage.close()
 
@@ -811,7 +812,7 @@ def test_odd_options_of_r2(s3_server: str, field: str) -> None:
     found = []
     for name, make_odd in ODD.items():
         options = {"access_key_id": "a", "access_key_secret": "b", "endpoint": s3_server, "bucket": "hostile", "public_domain": "x.example.com",
-                   "timeout": 5, "max_retries": 0, field: make_odd()}  # fmt: skip
+                   "timeout": AMPLE, "max_retries": 0, field: make_odd()}  # fmt: skip
         if field == "endpoint" and name in ("text", "unicode"):
             continue
         try:

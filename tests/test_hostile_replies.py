@@ -21,7 +21,7 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
 from tests.odd import CHATS
 from tests.pictures import make
-from tests.wire import Wire
+from tests.wire import AMPLE, Wire
 
 ASK = [{"role": "user", "content": "hello"}]
 PICTURE = base64.b64encode(make()).decode()
@@ -199,11 +199,13 @@ def uses(server: Sandbox) -> Iterator[dict[str, Use]]:
 
         def chat(name: str) -> Use:
             own = {"model": "m"} if name == "openai_compat" else {}
-            client = stack.enter_context(ChatClient(name, timeout=5, max_retries=0, **server.chat_options(name), **own))
+            client = stack.enter_context(
+                ChatClient(name, timeout=AMPLE, max_retries=0, **server.chat_options(name), **own)
+            )
             return use_of(client)
 
         def picture(name: str) -> Use:
-            client = stack.enter_context(ImageClient(name, timeout=5, max_retries=0, **server.image_options(name)))
+            client = stack.enter_context(ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name)))
             return use_of(client)
 
         yield {
@@ -641,7 +643,7 @@ def test_half_characters_do_not_end_a_conversation(
         body = body.replace(b"@@", text.encode())
     result = replied(server, uses[name], body, content_type, stream=stream)
     assert not isinstance(result, errors.AIGCError)
-    with ChatClient(name, timeout=5, max_retries=0, **server.chat_options(name), **own) as client:
+    with ChatClient(name, timeout=AMPLE, max_retries=0, **server.chat_options(name), **own) as client:
         assert client.chat([*ASK, result.message, *ASK]).content
 
 

@@ -16,6 +16,7 @@ from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
 from tests.pictures import make
+from tests.wire import AMPLE
 
 TRIES = int(os.environ.get("MUTATIONS", "80"))
 PICTURE = base64.b64encode(make()).decode()
@@ -93,10 +94,10 @@ def test_no_reply_gets_a_foreign_exception_out(sandbox: Sandbox, kind: str) -> N
     client: Any
     call: Callable[[], Any]
     if kind in ("ark", "gemini picture"):
-        client = ImageClient(name, max_retries=0, timeout=10, **sandbox.image_options(name))
+        client = ImageClient(name, max_retries=0, timeout=AMPLE, **sandbox.image_options(name))
         call = lambda: client.text_to_image("x")  # noqa: E731
     else:
-        client = ChatClient(name, max_retries=0, timeout=10, **sandbox.chat_options(name))
+        client = ChatClient(name, max_retries=0, timeout=AMPLE, **sandbox.chat_options(name))
         messages = [{"role": "user", "content": "x"}]
         call = lambda: list(client.chat_stream(messages)) if kind.endswith("stream") else client.chat(messages)  # noqa: E731
     dice = random.Random(kind)

@@ -14,7 +14,7 @@ CALLS = int(os.environ.get("SOAK_CALLS", "2000"))
 def test_a_soak() -> None:
     """Right answer to right caller; no socket, thread or memory stays behind; the spool is empty."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.soak", str(CALLS)], capture_output=True, text=True, timeout=900,
+        [sys.executable, "-W", "ignore", "-m", "tests.soak", str(CALLS)], capture_output=True, text=True, timeout=3600,
         cwd=Path(__file__).parents[1],
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 
@@ -42,11 +43,13 @@ class Wire:
         self.connections = 0
         self.scripts: list[Sequence[Step] | Callable[[bytes], Sequence[Step]]] = []
         self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = int(self._socket.getsockname()[1])
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
 
     def script(self, *steps: Step) -> None:
         self.scripts.append(steps)
@@ -55,39 +58,76 @@ class Wire:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up on everybody; no thread is left."""
+        if self._closing.is_set():
+            return
         self._closing.set()
+        # Closing a listening socket does not wake a thread in its ``accept``; a connection does, on every system.
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+        self._threads[0].join()
         self._socket.close()
+        with self._lock:
+            for connection in self._open:
+                _hang_up(connection)
+        for thread in self._threads[1:]:
+            thread.join()
+
+    def _start(self, work: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=work, args=args, name=f"wire {self.port}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
-        while not self._closing.is_set():
+        while True:
             try:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        if self._tls is not None:
-            try:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            except OSError:
+            except ConnectionAbortedError:
+                continue
+            if self._closing.is_set():
                 connection.close()
                 return
-        with connection:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while not self._closing.is_set():
-                try:
-                    request = _read(connection)
-                    if not request:
-                        return
-                    self.requests.append(request)
-                    place = min(len(self.requests), len(self.scripts)) - 1
-                    script = self.scripts[place]
-                    if not self._play(connection, script(request) if callable(script) else script):
-                        return
-                except OSError:
-                    return
+            self.connections += 1
+            self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), self._secured(connection) as held, self._held(held):
+            held.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if isinstance(held, ssl.SSLSocket):
+                held.do_handshake()
+            while self._answer(held):
+                pass
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        if self._tls is None:
+            return connection
+        return self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+
+    @contextlib.contextmanager
+    def _held(self, connection: socket.socket) -> Iterator[None]:
+        """``close`` hangs up on this connection."""
+        with self._lock:
+            self._open.add(connection)
+        if self._closing.is_set():
+            _hang_up(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+
+    def _answer(self, connection: socket.socket) -> bool:
+        """Whether the connection may serve another request."""
+        request = _read(connection)
+        if not request or self._closing.is_set():
+            return False
+        self.requests.append(request)
+        place = min(len(self.requests), len(self.scripts)) - 1
+        script = self.scripts[place]
+        return self._play(connection, script(request) if callable(script) else script)
 
     def _play(self, connection: socket.socket, steps: Sequence[Step]) -> bool:
         """Whether the connection may serve another request."""
@@ -102,6 +142,12 @@ class Wire:
                 connection.sendall(step)
         last = next((step for step in steps if isinstance(step, bytes)), b"").lower()
         return b"connection: close" not in last and _is_whole(b"".join(s for s in steps if isinstance(s, bytes)))
+
+
+def _hang_up(connection: socket.socket) -> None:
+    """Wake the thread that reads or writes here; it closes the connection."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # an SSLSocket's own would pull TLS from under that thread
 
 
 def _is_whole(reply: bytes) -> bool:
@@ -136,8 +182,19 @@ def body_of(request: bytes) -> Any:
     return json.loads(request.partition(b"\r\n\r\n")[2])
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
-    """Wait for another thread's work."""
+AMPLE = 60.0
+"""Timeout of a call that is answered: no machine is that slow."""
+SHORT = 2.0
+"""Timeout of a call that is never answered, and spends it all: long enough to send the request on a slow machine."""
+
+
+def timeout_for(steps: Sequence[Step]) -> float:
+    """``SHORT`` where a script falls silent, otherwise ``AMPLE``."""
+    return SHORT if any(isinstance(step, float) for step in steps) else AMPLE
+
+
+def until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
+    """Wait for another thread's work; the bound only ends what would never end."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

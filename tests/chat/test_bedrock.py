@@ -20,7 +20,8 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
 from aigc_kit.transport import aws
 from aigc_kit.transport.replies import Asked
-from tests.wire import Reset, Wire, body_of, http
+from tests.waits import within
+from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for
 
 ASK = [{"role": "user", "content": "hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "description": "", "parameters": {"properties": {}}}}
@@ -30,7 +31,7 @@ CLAUDE = "global.anthropic.claude-sonnet-4-6"
 
 def client(wire: Wire, **options: Any) -> ChatClient:
     base = {"region": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b", "base_url": wire.url}
-    return ChatClient("bedrock", **{**base, "timeout": 5.0, "max_retries": 0, **options})
+    return ChatClient("bedrock", **{**base, "timeout": AMPLE, "max_retries": 0, **options})
 
 
 def sent(wire: Wire, model: str, messages: Any = ASK, **options: Any) -> tuple[dict[str, Any], list[str]]:
@@ -161,14 +162,18 @@ STOP = frame("messageStop", {"stopReason": "end_turn"})
         pytest.param(
             (stream_of(TEXT, frame("brandNewException", {"message": "x"}, kind="exception")),), id="unknown exception"
         ),
-        pytest.param((stream_of(TEXT, length=9999), 9.0), id="silence"),
+        pytest.param((stream_of(TEXT, length=9999), 3600.0), id="silence"),
     ],
 )
 def test_streams_that_break_keep_what_came(wire: Wire, script: tuple[Any, ...]) -> None:
     """Each is one typed error with the part that came; no foreign exception, no silent end."""
+    wire.script(http(200, OK))
     wire.script(*script)
-    with client(wire, timeout=1.5) as chat, pytest.raises(errors.StreamInterruptedError) as caught:
-        list(chat.chat_stream(ASK))
+    timeout = timeout_for(script)
+    with client(wire) as chat:
+        chat.chat(ASK)  # makes the SDK's client, which the timeout is not about
+        with within(timeout), pytest.raises(errors.StreamInterruptedError) as caught:
+            list(chat.chat_stream(ASK, timeout=timeout))
     assert caught.value.partial.content == "par"
 
 
@@ -316,7 +321,7 @@ def test_ways_to_sign_in(wire: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     wire.script(http(200, OK))
 
     def head(**options: Any) -> bytes:
-        with ChatClient("bedrock", region="us-east-1", base_url=wire.url, timeout=5, **options) as chat:
+        with ChatClient("bedrock", region="us-east-1", base_url=wire.url, timeout=AMPLE, **options) as chat:
             chat.chat(ASK, extra_headers={"X-Mine": "1"})
         return wire.requests[-1].lower()
 

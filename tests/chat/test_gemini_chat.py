@@ -10,7 +10,8 @@ from google.oauth2.credentials import Credentials
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.sandbox import Sandbox
-from tests.wire import Reset, Wire, body_of, http
+from tests.waits import within
+from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for
 
 ASK = [{"role": "user", "content": "hi"}]
 TOOL = {
@@ -33,7 +34,7 @@ def reply(*parts: Any, reason: str | None = "STOP", **more: Any) -> dict[str, An
 
 def client(wire: Wire, **options: Any) -> ChatClient:
     base = {"project": "p", "location": "global", "credentials": Credentials(token="t"), "base_url": wire.url}
-    return ChatClient("gemini", **{**base, "timeout": 5.0, "max_retries": 0, **options})
+    return ChatClient("gemini", **{**base, "timeout": AMPLE, "max_retries": 0, **options})
 
 
 def sent(
@@ -209,14 +210,18 @@ PART = event(reply({"text": "par"}, reason=None))
         pytest.param((stream(PART, b"data: {nonsense\r\n\r\n"),), id="no JSON"),
         pytest.param((stream(PART, event({"error": {"code": 500, "message": "m"}})),), id="error"),
         pytest.param((stream(PART, event([{"error": {"code": 500, "message": "m"}}])),), id="error in a list"),
-        pytest.param((stream(PART, length=9999), 9.0), id="silence"),
+        pytest.param((stream(PART, length=9999), 3600.0), id="silence"),
     ],
 )
 def test_streams_that_break_keep_what_came(wire: Wire, script: tuple[Any, ...]) -> None:
     """Each is one typed error; no foreign exception, no silent end."""
+    wire.script(http(200, reply({"text": "ok"})))
     wire.script(*script)
-    with client(wire, timeout=1.5) as chat, pytest.raises(errors.StreamInterruptedError) as caught:
-        list(chat.chat_stream(ASK))
+    timeout = timeout_for(script)
+    with client(wire) as chat:
+        chat.chat(ASK)  # makes the SDK's client, which the timeout is not about
+        with within(timeout), pytest.raises(errors.StreamInterruptedError) as caught:
+            list(chat.chat_stream(ASK, timeout=timeout))
     assert caught.value.partial.content == "par"
 
 

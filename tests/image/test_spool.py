@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
 from aigc_kit.storage.spool import Spool
 from tests.pictures import make
-from tests.wire import Reset, Wire, http
+from tests.wire import AMPLE, Reset, Wire, http
 
 PICTURE = make()
 
@@ -51,7 +50,7 @@ def store(tmp_path: Path) -> Flaky:
 @pytest.fixture(params=["gemini", "volcengine"])
 def client(request: pytest.FixtureRequest, sandbox: Sandbox, store: Flaky, tmp_path: Path) -> Iterator[ImageClient]:
     with ImageClient(
-        request.param, storage=store, keep_urls=True, spool_dir=tmp_path / "spool", timeout=30,
+        request.param, storage=store, keep_urls=True, spool_dir=tmp_path / "spool", timeout=AMPLE,
         **sandbox.image_options(request.param),
     ) as made:  # fmt: skip
         yield made
@@ -343,7 +342,7 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
     never paid for twice unless the user asks for it with ``retry_ambiguous``.
     """
     command = [sys.executable, "-m", "tests.kill_steps", vendor, vendor_server.url, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
     steps = [json.loads(line) for line in done.stdout.splitlines()]
     posts = Counter(
@@ -479,13 +478,17 @@ def test_storing_one_of_a_group_leaves_the_others(wire: Wire, store: Flaky, tmp_
 def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     """A fork while an order is open: its end in the parent is its end."""
     spool = Spool(tmp_path)
+    reading, writing = os.pipe()
     with spool.take("a", wait=1) as order:
         order.write({"x": 1})
         pid = os.fork()
         if pid == 0:
-            time.sleep(3)
+            os.close(writing)
+            os.read(reading, 1)  # until the parent has looked
             os._exit(0)
     again = spool.take("a")
+    os.close(writing)
+    os.close(reading)
+    os.waitpid(pid, 0)
     assert again is not None
     again.close()
-    os.waitpid(pid, 0)

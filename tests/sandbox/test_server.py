@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import socket
+import threading
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -12,6 +17,8 @@ from PIL import Image
 
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.drawing import draw
+from tests.tls import certificate
+from tests.wire import until
 
 HEADERS = {"authorization": "Bearer sandbox-key"}
 GEMINI = "/v1beta1/projects/p/locations/global/publishers/google/models/"
@@ -142,6 +149,28 @@ def test_scripts_and_records(sandbox: Sandbox) -> None:
     assert (sandbox.requests[2].body, sandbox.requests[2].query) == (b"xy", {"a": "b"})
     sandbox.reset()
     assert sandbox.requests == []
+
+
+def threads_of(sandbox: Sandbox) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == f"sandbox {urlsplit(sandbox.url).port}"]
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_closed_sandbox_leaves_no_thread(tmp_path: Path, secure: bool) -> None:
+    """Not those that accept, wait for a request or a handshake, wait before the head, or send a body without an end."""
+    tls, _ = certificate(tmp_path)
+    with contextlib.ExitStack() as clients, Sandbox(tls=tls if secure else None) as sandbox:
+        sandbox.answer(200, delay=3600, path="/late")
+        sandbox.fail("endless", path="/endless")
+        sandbox.fail("drip head", path="/drip")
+        for path in ("", "/late", "/endless", "/drip"):
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", urlsplit(sandbox.url).port)))
+            if path and not secure:
+                client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+        assert until(lambda: len(threads_of(sandbox)) == 5)
+        assert secure or until(lambda: len(sandbox.requests) == 3)
+        sandbox.close()
+        assert threads_of(sandbox) == []
 
 
 def test_drawings_are_deterministic() -> None:

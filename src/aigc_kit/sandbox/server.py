@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
+import socket
 import ssl
 import threading
 import time
@@ -18,6 +20,7 @@ from aigc_kit.sandbox.faults import Fault, play, reset
 
 T = TypeVar("T")
 
+_CLOSE_SECONDS = 5.0
 _SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "cookie"})
 
 
@@ -93,10 +96,13 @@ class Sandbox:
         self._server = _Server((host, port), _Handler)
         self._server.sandbox = self
         if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+            # The handshake is the serving thread's: in the accepting one, a client that says nothing holds up all others.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         scheme = "https" if tls is not None else "http"
         self.url = f"{scheme}://{host}:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), name=f"sandbox {self._server.server_port}", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -164,10 +170,12 @@ class Sandbox:
         }  # fmt: skip
 
     def close(self) -> None:
+        """Hang up on everybody. A reply whose body is being made may take up to five seconds more."""
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(_CLOSE_SECONDS)
+        self._server.hang_up(_CLOSE_SECONDS)
 
     def __enter__(self) -> Sandbox:
         return self
@@ -232,9 +240,41 @@ def _recorded(request: Request) -> Recorded:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
     request_queue_size = 256
     sandbox: Sandbox
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._serving: dict[threading.Thread, socket.socket] = {}
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread that ``hang_up`` knows."""
+        thread = threading.Thread(
+            target=self._serve, args=(request, client_address), name=f"sandbox {self.server_port}", daemon=True
+        )
+        with self._lock:
+            self._serving[thread] = request
+        thread.start()
+
+    def _serve(self, request: Any, client_address: Any) -> None:
+        try:
+            self.process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                del self._serving[threading.current_thread()]
+
+    def hang_up(self, seconds: float) -> None:
+        """Shut every connection down, and wait for the threads that serve them."""
+        with self._lock:
+            serving = dict(self._serving)
+        for connection in serving.values():
+            with contextlib.suppress(OSError):
+                # The plain socket's shutdown: that of an SSLSocket would pull TLS from under the thread that reads.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        end = time.monotonic() + seconds
+        for thread in serving:
+            thread.join(max(end - time.monotonic(), 0.0))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients hang up; that is their right and no news."""
@@ -280,7 +320,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _reply(self, answer: Answer) -> None:
         if answer.delay:
-            time.sleep(answer.delay)
+            self.server.sandbox.closing.wait(answer.delay)
         body, kind = _encoded(answer.body)
         headers = {"content-type": kind, **{name.lower(): value for name, value in answer.headers.items()}}
         if answer.fault is not None:

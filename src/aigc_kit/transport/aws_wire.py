@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSResponse
 
-from aigc_kit.transport import wire
+from aigc_kit.transport import exchange, wire
 from aigc_kit.transport.deadline import WireError
-from aigc_kit.transport.exchange import MAX_REPLY_BYTES, inflate
 from aigc_kit.transport.proxies import Proxies
 
 
@@ -96,16 +95,18 @@ class _Body:
         """
         raw = self._raw()
         coding = str(self._reply.headers.get("content-encoding", "")).strip().lower()
-        return inflate(raw, MAX_REPLY_BYTES) if coding in ("gzip", "x-gzip", "deflate") else raw
+        return exchange.inflate(raw, exchange.MAX_REPLY_BYTES) if coding in ("gzip", "x-gzip", "deflate") else raw
 
     def _raw(self) -> Iterator[bytes]:
         total = 0
         try:
             for piece in wire.pieces(self._reply):
                 total += len(piece)
-                if total > MAX_REPLY_BYTES:
+                if total > exchange.MAX_REPLY_BYTES:
                     self._reply.close()
-                    raise WireError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", sent=True, too_large=True)
+                    raise WireError(
+                        f"the reply is longer than {exchange.MAX_REPLY_BYTES} bytes", sent=True, too_large=True
+                    )
                 yield piece
         except (*wire.FAILURES, AttributeError) as error:
             self._reply.close()

@@ -19,7 +19,7 @@ from aigc_kit.transport import names
 from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, count_send, deadline_of, seconds_left
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
-"""Largest reply that is read: four 4K pictures in base64 with room to spare."""
+"""Largest response that is read: four 4K images in base64 with room to spare. Looked up at each call."""
 
 _SLACK = 64 * 1024
 
@@ -90,13 +90,17 @@ class Reply:
         length = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
         return length if length <= MAX_REPLY_BYTES else 0
 
-    def chunks(self, *, limit: int = MAX_REPLY_BYTES) -> Iterator[bytes]:
+    def chunks(self, *, limit: int | None = None) -> Iterator[bytes]:
         """
         The body as it comes, content coding undone. Set the deadline around each step with ``deadline_of``.
+
+        Args:
+            limit: bytes; None is ``MAX_REPLY_BYTES``.
 
         Raises:
             WireError: cut, reset, too slow, longer than ``limit`` bytes, or in a coding that nobody asked for.
         """
+        limit = MAX_REPLY_BYTES if limit is None else limit
         raw = self._raw()
         coding = self.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity"):
@@ -112,9 +116,12 @@ class Reply:
                 raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
             yield chunk
 
-    def read(self, deadline: Deadline, *, limit: int = MAX_REPLY_BYTES) -> bytes:
+    def read(self, deadline: Deadline, *, limit: int | None = None) -> bytes:
         """
         The whole body; the connection goes back to the pool.
+
+        Args:
+            limit: bytes; None is ``MAX_REPLY_BYTES``.
 
         Raises:
             WireError: see ``chunks``; ``came`` is what had come.
