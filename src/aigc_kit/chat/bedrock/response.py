@@ -81,7 +81,9 @@ class ConverseReader:
                     assembler.text(part["text"])
         elif isinstance(block.get("image"), Mapping):
             self._whole_image(block["image"])
-        elif block:
+        elif "SDK_UNKNOWN_MEMBER" in block:  # newer than the installed botocore, which hides its content
+            assembler.oddities.append(f"a block that botocore does not know ({block['SDK_UNKNOWN_MEMBER']})")
+        elif any(isinstance(value, Mapping) and value for name, value in block.items() if name != "text"):
             assembler.has_more = True
 
     def _use(self, use: Mapping[str, Any]) -> None:

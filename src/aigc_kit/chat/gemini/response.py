@@ -182,7 +182,7 @@ class ResponseReader:
             self._text(text, signature, chunk)
         elif part.get("thought"):
             return  # an interim image
-        elif part.keys() - _READ:
+        elif any(isinstance(value, dict) and value for name, value in part.items() if name not in _READ):
             self._other(part, signature, chunk)
 
     def _text(self, text: str, signature: str, chunk: ChatChunk) -> None:
