@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from PIL import Image
 
 from aigc_kit import ChatClient, ImageClient, errors
 from tests.chat.test_field_gemini import GENERATION_FIELDS, KEY
@@ -266,24 +269,38 @@ def user(*parts: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": [{"type": "text", "text": "q"}, *parts]}]
 
 
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+MP3, TEXT, PDF = encoded(b"ID3\x04\x00\x00\x00\x00\x00\x00"), encoded(b"a,b\n1,2\n"), encoded(b"%PDF-1.4\n")
+
+
 @pytest.mark.parametrize(
-    ("part", "mime_types"),
+    ("part", "data", "mime_types"),
     [
-        ({"type": "input_audio", "input_audio": {"format": "mp3", "data": "SUQz"}}, {"audio/mp3", "audio/mpeg"}),
+        ({"type": "input_audio", "input_audio": {"format": "mp3", "data": MP3}}, MP3, {"audio/mp3", "audio/mpeg"}),
         (
-            {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64,SUQz"}},
+            {"type": "file", "file": {"filename": "a.txt", "file_data": f"data:text/plain;base64,{TEXT}"}},
+            TEXT,
             {"text/plain"},
         ),
-        ({"type": "file", "file": {"filename": "a.csv", "file_data": "data:text/csv;base64,SUQz"}}, {"text/csv"}),
-        ({"type": "file", "file": {"filename": "a.pdf", "file_data": "SUQz"}}, {"application/pdf"}),
+        (
+            {"type": "file", "file": {"filename": "a.csv", "file_data": f"data:text/csv;base64,{TEXT}"}},
+            TEXT,
+            {"text/csv"},
+        ),
+        ({"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}, PDF, {"application/pdf"}),
     ],
     ids=["mp3", "text", "csv", "a name alone"],
 )
-def test_other_documents_and_sounds_are_sent_with_their_type_or_refused(part: Any, mime_types: set[str]) -> None:
+def test_other_documents_and_sounds_are_sent_with_their_type_or_refused(
+    part: Any, data: str, mime_types: set[str]
+) -> None:
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(user(part)))
     inline = [each["inlineData"] for each in sent_parts(vendor.body or {"contents": []}) if "inlineData" in each]
-    assert refused(result, vendor) or (inline[0]["data"] == "SUQz" and inline[0]["mimeType"] in mime_types)
+    assert refused(result, vendor) or (inline[0]["data"] == data and inline[0]["mimeType"] in mime_types)
 
 
 @pytest.mark.parametrize(
@@ -467,14 +484,21 @@ def image(data: str = PNG_BASE64, mime_type: str = "image/png", **part: Any) -> 
     return {"inlineData": {"mimeType": mime_type, "data": data}, **part}
 
 
+def png(color: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (2, 2), color).save(out, "PNG")
+    return out.getvalue()
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_images_of_an_answer_are_images_of_the_result(stream: bool) -> None:
-    parts = ["here", image(), "and", image(mime_type="image/png")]
+    red, blue = png("red"), png("blue")
+    parts = ["here", image(encoded(red)), "and", image(encoded(blue))]
     chunks = gemini_stream(*map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE))
     with Vendor(chunks if stream else gemini_response(*parts)) as vendor:
         chat = vendor.client("gemini", model="gemini-3-pro-image")
         result = ask(chat, stream=stream, response_modalities=["TEXT", "IMAGE"])
-    assert [each.data for each in result.images] == [PNG, PNG]
+    assert [each.data for each in result.images] == [red, blue]
     assert [each.mime_type for each in result.images] == ["image/png", "image/png"]
     assert result.content == "hereand"
 
@@ -482,11 +506,11 @@ def test_images_of_an_answer_are_images_of_the_result(stream: bool) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_an_image_of_a_thought_is_not_the_answers(stream: bool) -> None:
     """Source: https://ai.google.dev/gemini-api/docs/image-generation, interim images."""
-    parts = [image(thought=True), image()]
+    parts = [image(encoded(png("red")), thought=True), image()]
     chunks = gemini_stream(*map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE))
     with Vendor(chunks if stream else gemini_response(*parts)) as vendor:
         result = ask(vendor.client("gemini", model="gemini-3-pro-image"), stream=stream)
-    assert len(result.images) == 1
+    assert [each.data for each in result.images] == [PNG]
 
 
 def test_a_streamed_image_is_in_a_chunk_of_gemini() -> None:

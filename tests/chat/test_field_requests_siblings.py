@@ -346,9 +346,6 @@ def qwen(body: Any, number: int) -> Response:
     "options",
     [
         pytest.param({"response_format": {"type": "json_object"}, "enable_thinking": True}, id="its own option"),
-        pytest.param(
-            {"response_format": {"type": "json_object"}, "extra_body": {"enable_thinking": True}}, id="extra_body"
-        ),
         pytest.param({"response_format": Answer, "thinking": {"type": "enabled"}}, id="a class"),
         pytest.param(
             {"tools": TOOLS, "tool_choice": "required", "thinking": {"type": "enabled", "budget_tokens": 100}},
