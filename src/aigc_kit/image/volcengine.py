@@ -6,18 +6,30 @@ Source: https://www.volcengine.com/docs/82379/1541523 (China), https://docs.byte
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.edge import Remade
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
-from aigc_kit.image import references, sizes
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
+from aigc_kit.errors import (
+    AIGCError,
+    BadRequestError,
+    ConfigurationError,
+    ContentFilterError,
+    InvalidInputError,
+    InvalidReplyError,
+    ProviderError,
+)
+from aigc_kit.image import references, sizes, unusual
+from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
+from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
-from aigc_kit.transport import codes, sse
+from aigc_kit.transport import blobs, codes, sniff, sse
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader, is_plain_name, is_plainly_private
 from aigc_kit.transport.encoding import decode_base64
@@ -42,7 +54,17 @@ LINK_LIFETIME = timedelta(hours=24)
 MAX_GROUP = 15
 """References and generated pictures together, in one request."""
 
-_OPTIONS = ["api_key", "base_url", "model", "timeout", "family", "watermark", "size_policy", "max_retries"]
+_OPTIONS = [
+    "api_key",
+    "base_url",
+    "model",
+    "timeout",
+    "family",
+    "watermark",
+    "size_policy",
+    "max_retries",
+    "inline_references",
+]
 
 _HINTS = {
     "ModelNotOpen": "activate the model in the Ark console first",
@@ -51,7 +73,7 @@ _HINTS = {
 }
 
 
-class VolcengineProvider(Remade, ImageProvider):
+class VolcengineProvider(Remade, VendorProvider):
     """Seedream on Volcengine Ark, or on BytePlus ModelArk through ``base_url``."""
 
     def __init__(
@@ -65,6 +87,7 @@ class VolcengineProvider(Remade, ImageProvider):
         watermark: bool = False,
         size_policy: str = "nearest",
         max_retries: int = 2,
+        inline_references: bool = False,
         **unknown: Any,
     ) -> None:
         """
@@ -75,7 +98,8 @@ class VolcengineProvider(Remade, ImageProvider):
             timeout: seconds for one call, tries included; unset: ``VOLCENGINE_TIMEOUT_SECS``, then 300.
             family: what an ``ep-...`` id cannot tell: one of ``aigc_kit.image.sizes.FAMILIES``.
             watermark: Ark's own default is on; here it is off.
-            size_policy: ``"nearest"`` makes a size legal, ``"exact"`` refuses one that is not.
+            size_policy: ``"nearest"`` makes a size legal and a reference small enough, ``"exact"`` refuses one that is not.
+            inline_references: fetch public references here and send their bytes, instead of leaving that to Ark.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
@@ -88,6 +112,7 @@ class VolcengineProvider(Remade, ImageProvider):
         sizes.family_of(self.model, family)
         self.watermark = watermark
         self.size_policy = sizes.check_policy(size_policy)
+        self.inline_references = bool(inline_references)
         self._policy = Policy(
             settings.seconds(timeout, "VOLCENGINE_TIMEOUT_SECS", default=300.0),
             settings.whole_number(max_retries, name="max_retries"),
@@ -97,6 +122,13 @@ class VolcengineProvider(Remade, ImageProvider):
         self._door = HttpDoor(self.base_url, key)
         self._downloader = Downloader()
 
+    fields = frozenset({
+        "watermark", "seed", "guidance_scale", "sequential_image_generation", "sequential_image_generation_options",
+        "stream", "response_format", "output_format", "optimize_prompt_options", "optimize_prompt", "tools", "background",
+        "layer_decomposition", "family", "size_policy", "inline_references",
+    })  # fmt: skip
+    """Source: https://docs.byteplus.com/en/docs/ModelArk/1541523, read 2026-11-22."""
+
     @property
     def name(self) -> str:
         return "volcengine"
@@ -105,30 +137,10 @@ class VolcengineProvider(Remade, ImageProvider):
     def origins(self) -> tuple[str, ...]:
         return (self.base_url,)
 
-    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> ImageResult:
-        return only_picture(self._generate(prompt, size, None, kwargs))
-
-    def image_to_image(
-        self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any
-    ) -> ImageResult:
-        return only_picture(self._generate(prompt, size, reference_images, kwargs))
-
     def makes_groups(self, **kwargs: Any) -> bool:
         """4.0, 4.5, 5.0-lite, and models that nobody knows."""
         family = sizes.family_of(str(kwargs.get("model") or self.model), kwargs.get("family", self.family))
         return family is None or family.group
-
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        count = 0 if reference_images is None else len(references.listed(reference_images))
-        if n + count > MAX_GROUP:
-            raise InvalidInputError(
-                f"n={n} with {count} reference pictures: together they may be {MAX_GROUP} at most in one group"
-            )
-        wish = {
-            "sequential_image_generation": "auto",
-            "sequential_image_generation_options": {"max_images": n},
-        }
-        return self._generate(prompt, size, reference_images, {**wish, **kwargs})
 
     def use_downloader(self, downloader: Downloader) -> None:
         self._downloader = downloader
@@ -137,59 +149,136 @@ class VolcengineProvider(Remade, ImageProvider):
         self._door.close()
         self._downloader.close()
 
-    def _generate(self, prompt: str, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
-        options = dict(options)
-        model = str(options.pop("model", None) or self.model)
+    def generate(self, request: ImageRequest) -> ImageGroup:
+        call = self._call(request)
+        found = self._references(request, call, inline=call.inline)
+        try:
+            sent, answer, request_id, requests = self._send(request, call, found)
+        except AIGCError as error:
+            if not _could_not_fetch(error, found):
+                raise _with_hint(error) from error.__cause__
+            found = self._fetched_here(error, request, call)
+            call.warnings.append(_INLINED)
+            sent, answer, request_id, requests = self._send(request, call, found)
+            requests += error.tries
+        facts = {
+            "model": call.model,
+            "requested_size": request.size,
+            "sent_size": call.size,
+            "warnings": [*call.warnings, *references.warnings_of(found or ())],
+            "attempts": [{"provider": "volcengine", "model": call.model, "requests": requests, "outcome": "ok"}],
+        }
+        return from_reply(answer, asked=call.asked, request_id=request_id, facts=facts, sent=sent, base=self.base_url)
+
+    def _call(self, request: ImageRequest) -> _Call:
+        options = dict(request.options)
+        model = request.model or self.model
         family = sizes.family_of(model, options.pop("family", self.family))
         policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
-        run = self._per_call(options)
         headers = settings.headers(options.pop("extra_headers", None))
-        watermark = options.pop("watermark", self.watermark)
-        sent_size, warnings = sizes.fit_seedream(sizes.parse(size), family, policy=policy)
-        deadline = Deadline.after(run.timeout)
-        pictures = None if given is None else self._references(given, family, deadline)
-        body = to_body(prompt, model=model, size=sent_size, watermark=watermark, pictures=pictures, options=options)
+        inline = bool(options.pop("inline_references", self.inline_references))
+        options = {"watermark": self.watermark, **options}
+        if request.n > 1:
+            options = {**self._group_options(request), **options}
+        own = model.lower().startswith("ep-")
+        size, warnings = sizes.fit_seedream(sizes.parse(request.size), family, policy=policy, own_endpoint=own)
+        run = self._policy.for_call(request)
         asked = Asked("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
-
-        def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
-            reply = self._door.post("/images/generations", body, asked=asked, deadline=deadline, headers=headers)
-            return _read(reply, asked, deadline)
-
-        try:
-            (answer, request_id), requests = run.run(attempt, deadline)
-        except AIGCError as error:
-            raise _with_hint(error) from error.__cause__
-        facts = {
-            "model": model,
-            "requested_size": str(size),
-            "sent_size": sent_size,
-            "warnings": warnings,
-            "attempts": [{"provider": "volcengine", "model": model, "requests": requests, "outcome": "ok"}],
-        }
-        return from_reply(answer, asked=asked, request_id=request_id, facts=facts, sent=body)
-
-    def _per_call(self, options: dict[str, Any]) -> Policy:
-        timeout, retries = options.pop("timeout", None), options.pop("max_retries", None)
-        return Policy(
-            self._policy.timeout if timeout is None else settings.seconds(timeout, default=0),
-            self._policy.max_retries if retries is None else settings.whole_number(retries, name="max_retries"),
-            paid=True,
-            retry_ambiguous=bool(options.pop("retry_ambiguous", self._policy.retry_ambiguous)),
+        return _Call(
+            model, family, policy, size, warnings, options, headers, inline, asked, run, Deadline.after(run.timeout)
         )
 
-    def _references(self, given: Any, family: sizes.Family | None, deadline: Deadline) -> list[str]:
+    def _send(
+        self, request: ImageRequest, call: _Call, found: list[references.Reference] | None
+    ) -> tuple[dict[str, Any], dict[str, Any], str, int]:
+        """(the body that was sent, the answer, the request id, how often it was sent)."""
+        options = dict(call.options)
+        watermark = options.pop("watermark")
+        images = None if found is None else [one.address or one.data_uri() for one in found]
+        body = to_body(
+            request.prompt, model=call.model, size=call.size, watermark=watermark, pictures=images, options=options
+        )
+
+        def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
+            path = "/images/generations"
+            reply = self._door.post(path, body, asked=call.asked, deadline=deadline, headers=call.headers)
+            return _read(reply, call.asked, deadline)
+
+        (answer, request_id), requests = call.run.run(attempt, call.deadline)
+        return body, answer, request_id, requests
+
+    def _fetched_here(self, error: AIGCError, request: ImageRequest, call: _Call) -> list[references.Reference] | None:
+        """The references as bytes, after Ark could not fetch them: a refusal costs nothing, so it is sent once more."""
+        try:
+            return self._references(request, call, inline=True)
+        except AIGCError as unreachable:
+            text = f"{error}; it cannot be fetched here either ({unreachable}): pass the bytes, a file or a data: URI instead"
+            error.args = (text,)
+            raise error from error.__cause__
+
+    @staticmethod
+    def _group_options(request: ImageRequest) -> dict[str, Any]:
+        count = 0 if request.reference_images is None else len(references.listed(request.reference_images))
+        if request.n + count > MAX_GROUP:
+            raise InvalidInputError(
+                f"n={request.n} with {count} reference images: together they may be {MAX_GROUP} at most in one group"
+            )
+        return {
+            "sequential_image_generation": "auto",
+            "sequential_image_generation_options": {"max_images": request.n},
+        }
+
+    def _references(self, request: ImageRequest, call: _Call, *, inline: bool) -> list[references.Reference] | None:
+        if request.reference_images is None:
+            return None
+        family, deadline = call.family, call.deadline
         limits = references.Limits(
             count=family.references if family else 14,
             types=family.reference_types if family else sizes.FAMILIES["4.5"].reference_types,
             bytes=family.reference_bytes if family else 10_000_000,
             min_side=15,
             max_ratio=family.max_ratio if family else 16,
-            public_addresses=True,
+            public_addresses=not inline,
+            shrink=call.policy == "nearest",
             what=f"Seedream {family.name}" if family else "Seedream",
         )
         fetch: Callable[[str], bytes] = lambda url: self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data  # noqa: E731
-        found = references.resolve(given, limits, fetch, is_public=_is_public)
-        return [reference.address or reference.data_uri() for reference in found]
+        return references.resolve(request.reference_images, limits, fetch, is_public=_is_public)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call, as it is sent."""
+
+    model: str
+    family: sizes.Family | None
+    policy: str
+    size: str
+    warnings: list[dict[str, str]]
+    options: dict[str, Any]
+    headers: dict[str, str] | None
+    inline: bool
+    asked: Asked
+    run: Policy
+    deadline: Deadline
+
+
+_INLINED = {
+    "feature": "reference_images",
+    "details": "Ark could not fetch a reference by itself: it was fetched here and sent inline",
+}
+
+_NOT_FETCHED = re.compile(
+    r"download|fetch|InvalidImageURL|(access|load|retrieve|open|read|request)\w*.{0,40}\b(image|url)", re.IGNORECASE
+)
+"""Ark's words for a reference that its own fetcher could not get. https://github.com/pollinations/pollinations/issues/5143"""
+
+
+def _could_not_fetch(error: AIGCError, sent: list[references.Reference] | None) -> bool:
+    """Whether the same request may succeed, free of charge, with the bytes instead of the URLs."""
+    refused = isinstance(error, BadRequestError) and error.billed == "no" and error.status_code == 400
+    linked = any(reference.address for reference in sent or ())
+    return refused and linked and bool(_NOT_FETCHED.search(f"{getattr(error, 'code', '')} {error}"))
 
 
 def _is_public(url: str) -> bool:
@@ -235,49 +324,118 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
     if reply.status == 200 and "event-stream" in kind:
         answer = _gathered(reply, asked, deadline)
     else:
-        raw = body_of(asked, reply, deadline)
-        answer = json_of(asked, raw, reply.headers, paid_in="data")
+        answer = _answer(_body(asked, reply, deadline), asked, reply.headers)
     return answer, request_id_of(reply.headers)
+
+
+def _body(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
+    try:
+        return body_of(asked, reply, deadline)
+    except AIGCError as error:
+        came = getattr(error.__cause__, "came", b"")
+        error.result = unusual.salvaged(came) if came else None
+        raise
+
+
+def _answer(raw: bytes, asked: Asked, headers: Mapping[str, str]) -> dict[str, Any]:
+    """
+    The response as one object with ``data``, whatever a relay has made of it.
+
+    Raises:
+        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found in it.
+    """
+    if sniff.mime_type(raw):  # the image itself
+        return {"data": [{"b64_json": base64.b64encode(raw).decode("ascii")}]}
+    documents = blobs.documents(raw)
+    try:
+        if documents is None:
+            return json_of(asked, raw, headers)
+        if len(documents) != 1 or raw.lstrip()[:1] == b"[":
+            documents = (
+                [_of_several(documents, asked)] if all(isinstance(one, dict) for one in documents) else documents
+            )
+        return checked_object(asked, documents[0] if documents else [], headers, paid_in="data")
+    except ProviderError as error:
+        error.result = unusual.salvaged(raw) if documents is None else unusual.look(documents).any()
+        if isinstance(error, ContentFilterError) and error.result is None:
+            error.billed = "no"  # "failed images are not billed", the reference page says
+        raise
+
+
+def _of_several(documents: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+    """Events of a stream, objects with ``data`` each, or entries without anything around them."""
+    if any(str(one.get("type", "")).startswith("image_generation") for one in documents):
+        answer, cut, _ = _of_events(documents, asked, {})
+        return answer if answer["data"] or cut is None else {"error": documents[-1].get("error")}
+    if len(documents) == 1 and ("data" in documents[0] or "error" in documents[0]):
+        return documents[0]
+    lists = [one["data"] for one in documents if isinstance(one.get("data"), list)]
+    return {"data": [entry for entries in lists for entry in entries] if lists else documents}
+
+
+def _of_events(
+    events: Iterable[dict[str, Any]], asked: Asked, headers: Mapping[str, str]
+) -> tuple[dict[str, Any], AIGCError | None, bool]:
+    """(what came, the error that ended it, whether the stream said that it is complete)."""
+    answer: dict[str, Any] = {"data": []}
+    cut: AIGCError | None = None
+    finished = False
+    for event in events:
+        kind = str(event.get("type", ""))
+        if kind.endswith(("partial_succeeded", "partial_failed")):
+            answer["data"].append(event)
+        elif kind.endswith("completed"):
+            finished = True
+            answer["usage"] = event.get("usage")
+            if event.get("b64_json") or event.get("url"):  # OpenAI's events have the image in the last one
+                answer["data"].append(event)
+        elif event.get("error"):
+            cut = error_from_body(asked, event, status=200, headers=headers)
+        for name in ("model", "created"):
+            if event.get(name):
+                answer.setdefault(name, event[name])
+        if not kind and not event.get("error") and (found := event.get("data") or event.get("choices")):
+            answer["data"] += found if isinstance(found, list) else [found]
+    answer["data"] = _in_their_places(answer["data"])
+    return answer, cut, finished
+
+
+def _in_their_places(entries: list[Any]) -> list[Any]:
+    """In the order of their ``image_index``, where every one has its own."""
+    places = [entry.get("image_index") if isinstance(entry, dict) else None for entry in entries]
+    if all(isinstance(place, int) for place in places) and len(set(places)) == len(places):
+        return sorted(entries, key=lambda entry: entry["image_index"])
+    return entries
 
 
 def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
     """
-    The events of ``stream=true`` as one reply: what came before a cut is kept, and the cut is its last error.
+    The events of ``stream=true`` as one response: what came before a cut is kept, and the cut is its last error.
 
     Source: https://www.volcengine.com/docs/82379/1824137, read 2026-11-22.
     """
-    answer: dict[str, Any] = {"data": []}
+    events: list[dict[str, Any]] = []
     finished = False
-    cut: AIGCError | None = None
+    broken: WireError | None = None
     try:
         with deadline_of(deadline):
             for raw in sse.events(reply.chunks()):
                 if raw.strip() == b"[DONE]":
                     finished = True
                     break
-                event = _event(raw)
-                kind = str(event.get("type", ""))
-                if kind.endswith(("partial_succeeded", "partial_failed")):
-                    answer["data"].append(event)
-                elif kind.endswith("completed"):
-                    finished = True
-                    answer["usage"] = event.get("usage")
-                elif event.get("error"):
-                    cut = error_from_body(asked, event, status=200, headers=reply.headers)
-                for name in ("model", "created"):
-                    if event.get(name):
-                        answer.setdefault(name, event[name])
+                events.append(_event(raw))
     except WireError as error:
-        cut = failure_of(asked, error, deadline, reply.headers)
+        broken = error
     finally:
         reply.drain()
-    if not finished and cut is None and not answer["data"]:
-        cut = failure_of(asked, WireError("the stream ended before anything came", sent=True), deadline, reply.headers)
-    if not finished and cut is None:
-        cut = failure_of(
-            asked, WireError("the stream ended before it was complete", sent=True), deadline, reply.headers
-        )
+    answer, cut, complete = _of_events(events, asked, reply.headers)
+    if cut is None and broken is not None:
+        cut = failure_of(asked, broken, deadline, reply.headers)
+    if cut is None and not (finished or complete):
+        when = "it was complete" if answer["data"] else "anything came"
+        cut = failure_of(asked, WireError(f"the stream ended before {when}", sent=True), deadline, reply.headers)
     if cut is not None and not answer["data"]:
+        cut.result = unusual.look(events).any()
         raise cut
     answer["cut"] = cut
     return answer
@@ -292,69 +450,102 @@ def _event(raw: bytes) -> dict[str, Any]:
 
 
 def from_reply(
-    answer: dict[str, Any], *, asked: Asked, request_id: str, facts: dict[str, Any], sent: Mapping[str, Any]
+    answer: dict[str, Any],
+    *,
+    asked: Asked,
+    request_id: str,
+    facts: dict[str, Any],
+    sent: Mapping[str, Any],
+    base: str = "",
 ) -> ImageGroup:
     """
-    Every picture and every error of a reply, in order.
+    Every image and every error of a response, in order.
 
-    Reads ``{"model", "created", "data": [{"url" | "b64_json", "size"} | {"error": {"code", "message"}}], "usage"}``.
+    Reads ``{"model", "created", "data": [{"url" | "b64_json", "size"} | {"error": {"code", "message"}}], "usage"}``, and
+    where that is not there, images in whatever shape they came.
 
     Raises:
-        ProviderError: the reply is an error as a whole, or has nothing in it.
+        ProviderError: the response is an error as a whole, or has nothing in it; ``result`` has what was found.
     """
     checked_object(asked, answer, {}, paid_in="data")
     items = answer.get("data")
-    if not isinstance(items, list) or not items:
-        raise InvalidReplyError(
-            f"volcengine answered 200 without a picture and without an error; its fields: {sorted(answer)}",
-            provider="volcengine", model=asked.model, request_id=request_id, status_code=200, body=answer,
-            billed="unknown",
-        )  # fmt: skip
     group = ImageGroup()
+    if not isinstance(items, list) or not items:
+        items = []
+        group.images = _found(answer, answer, base)
+    if not items and not group.images:
+        raise _nothing(
+            f"volcengine answered 200 without an image and without an error; its fields: {sorted(answer)}",
+            answer,
+            asked,
+            request_id,
+            unusual.look(answer, base=base).any(),
+        )
     usage = answer.get("usage") if isinstance(answer.get("usage"), dict) else {}
     for index, item in enumerate(items):
         place = item.get("image_index", index) if isinstance(item, dict) else index
         try:
-            picture = _picture(item, answer, asked, request_id)
+            came = _pictures(item, answer, asked, request_id, base)
         except AIGCError as error:
             error.index = place if isinstance(place, int) else index
             group.errors.append(error)
             continue
+        for picture in came:
+            picture.mime_type = picture.mime_type or _mime_type(item, sent)
+        group.images += came
+    for picture in group.images:
         picture.metadata = {**facts, "request_id": request_id, "usage": usage, **picture.metadata}
-        picture.metadata["warnings"] = list(facts["warnings"])
-        if not picture.mime_type:
-            picture.mime_type = _mime_type(item, sent)
-        group.images.append(picture)
+        picture.metadata["warnings"] = [*facts["warnings"], *picture.metadata.get("warnings", [])]
+        picture.mime_type = picture.mime_type or _mime_type({}, sent)
     if answer.get("cut"):
         answer["cut"].index = len(items)
         group.errors.append(answer["cut"])
     return group
 
 
-def _picture(item: Any, answer: dict[str, Any], asked: Asked, request_id: str) -> ImageResult:
-    if isinstance(item, dict) and item.get("error"):
-        error = error_from_body(asked, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
-        error.billed = "no"  # "failed pictures are not billed", the reference page says
-        raise error
-    known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
-    url = item.get("url") if isinstance(item, dict) else None
-    text = item.get("b64_json") if isinstance(item, dict) else None
+def _nothing(text: str, body: Any, asked: Asked, request_id: str, found: ImageResult | None) -> InvalidReplyError:
+    error = InvalidReplyError(
+        text,
+        provider="volcengine",
+        model=asked.model,
+        request_id=request_id,
+        status_code=200,
+        body=body,
+        billed="unknown",
+    )
+    error.result = found
+    return error
+
+
+def _found(value: Any, answer: Mapping[str, Any], base: str) -> list[ImageResult]:
+    """Images in a place where Ark has none."""
+    images = unusual.look(value, base=base).images
+    for image in images:
+        image.provider = "volcengine"
+        image.metadata["warnings"] = [{"feature": "response", "details": "the image was in an unusual place"}]
+        if image.url:
+            image.metadata |= {"source_url": image.url, "expires_at": _expiry({}, answer)}
+        image.metadata |= {"width": image.width, "height": image.height}
+    return images
+
+
+def _pictures(item: Any, answer: dict[str, Any], asked: Asked, request_id: str, base: str) -> list[ImageResult]:
+    if not isinstance(item, dict):
+        return _found_or_nothing(item, answer, asked, request_id, base)
+    text, url = item.get("b64_json"), item.get("url")
+    link = unusual.usable_url(url, base)
     if isinstance(text, str) and text:
-        try:
-            result = ImageResult.from_bytes(decode_base64(text), provider="volcengine")
-        except ValueError as error:
-            raise InvalidReplyError(
-                f"volcengine sent a picture whose base64 is broken: {error}", provider="volcengine", model=asked.model,
-                request_id=request_id, status_code=200, billed="yes",
-            ) from None  # fmt: skip
-    elif isinstance(url, str) and url.startswith(("https://", "http://")):
-        result = ImageResult(url=url, provider="volcengine")
-        result.metadata |= {"source_url": url, "expires_at": _expiry(item, answer)}
+        result = _of_base64(text, asked, request_id)
+    elif link:
+        result = ImageResult(url=link, provider="volcengine")
+        result.metadata |= {"source_url": link, "expires_at": _expiry(item, answer)}
+    elif item.get("error"):
+        error = error_from_body(asked, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
+        error.billed = "no"  # "failed images are not billed", the reference page says
+        raise error
     else:
-        raise InvalidReplyError(
-            "volcengine sent an entry that is neither a picture nor an error", provider="volcengine",
-            model=asked.model, request_id=request_id, status_code=200, body=item, billed="unknown",
-        )  # fmt: skip
+        return _found_or_nothing(item, answer, asked, request_id, base)
+    known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
     try:
         size = sizes.parse(item.get("size"))
         result.metadata |= {"width": size.width or result.width, "height": size.height or result.height}
@@ -363,7 +554,38 @@ def _picture(item: Any, answer: dict[str, Any], asked: Asked, request_id: str) -
     extra = {name: value for name, value in item.items() if name not in known}
     if extra:
         result.metadata["layer"] = extra
-    return result
+    return [result]
+
+
+def _found_or_nothing(
+    item: Any, answer: Mapping[str, Any], asked: Asked, request_id: str, base: str
+) -> list[ImageResult]:
+    images = _found(item, answer, base) or _found({"data": item}, answer, base)
+    if not images:
+        raise _nothing(
+            "volcengine sent an entry that is neither an image nor an error",
+            item,
+            asked,
+            request_id,
+            unusual.look({"data": item}, base=base).any(),
+        )
+    return images
+
+
+def _of_base64(text: str, asked: Asked, request_id: str) -> ImageResult:
+    try:
+        return ImageResult.from_bytes(decode_base64(text), provider="volcengine")
+    except ValueError as error:
+        failure = InvalidReplyError(
+            f"volcengine sent an image whose base64 is broken: {error}",
+            provider="volcengine",
+            model=asked.model,
+            request_id=request_id,
+            status_code=200,
+            billed="yes",
+        )
+        failure.result = ImageResult(base64=text, provider="volcengine")
+        raise failure from None
 
 
 def _expiry(item: Mapping[str, Any], answer: Mapping[str, Any]) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import mimetypes
 import os
+import re
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
 
 _MIME_ATTRIBUTE = "user.mime_type"  # https://www.freedesktop.org/wiki/CommonExtendedAttributes/
+_METADATA_ATTRIBUTE = "user.aigc_kit.metadata"
 _NAME_BYTES = 200
 """Longest piece of a segment on disk; file systems stop at 255 bytes and temporary names need room."""
 
@@ -46,6 +51,21 @@ class LocalStorage(Storage):
     def origins(self) -> tuple[str, ...]:
         return (self.base_url,) if self.base_url else ()
 
+    @property
+    def public_bases(self) -> tuple[str, ...]:
+        return self.origins
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return () if self.base_url else (str(self.root),)
+
+    def upload_described(
+        self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> StoredObject:
+        stored = self.upload_bytes(data, key, content_type=content_type)
+        _remember(self._path(check_key(key)), _METADATA_ATTRIBUTE, json.dumps(dict(metadata)))
+        return stored
+
     def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
         key = check_key(key)
         if not isinstance(data, (bytes, bytearray, memoryview)):
@@ -62,7 +82,7 @@ class LocalStorage(Storage):
                     file.flush()
                     os.fsync(file.fileno())
                 os.chmod(name, 0o644)  # mkstemp's 0600 would hide the picture from the web server
-                _remember_type(name, content_type)
+                _remember(name, _MIME_ATTRIBUTE, content_type)
                 os.replace(name, path)
             except BaseException:
                 Path(name).unlink(missing_ok=True)
@@ -77,13 +97,18 @@ class LocalStorage(Storage):
         try:
             if not path.is_file():
                 return None
-            return self._object(key, path, _type_of(path))
+            return replace(self._object(key, path, _type_of(path)), metadata=_metadata_of(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise StorageError(f"{key!r} cannot be read below {str(self.root)!r}: {error}", key=key) from error
 
     def _path(self, key: str) -> Path:
+        for segment in key.split("/"):
+            if _refused_by_windows(segment):
+                raise InvalidInputError(
+                    f"storage key {key[:60]!r} has {segment[:60]!r}, which Windows takes for no file name; use another one"
+                )
         path = self.root.joinpath(*(piece for segment in key.split("/") for piece in _pieces(segment)))
         # A link inside the root must not lead out of it.
         try:
@@ -104,6 +129,20 @@ class LocalStorage(Storage):
         return StoredObject(url, key, facts.st_size, content_type, f"{facts.st_mtime_ns:x}-{facts.st_size:x}")
 
 
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+"""Source: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file, read 2026-11-25."""
+
+
+def _refused_by_windows(segment: str) -> bool:
+    """
+    A device, or an end that Windows cuts off: refused everywhere, as a directory may move. Letters that only Windows refuses
+    are refused there.
+    """
+    if _DEVICES.fullmatch(segment) or segment.endswith((" ", ".")):
+        return True
+    return os.name == "nt" and any(char in '<>:"|?*' for char in segment)
+
+
 def _pieces(segment: str) -> list[str]:
     """
     A segment as names that a file system takes.
@@ -121,10 +160,18 @@ def _pieces(segment: str) -> list[str]:
     return [*pieces, current]
 
 
-def _remember_type(name: str, content_type: str) -> None:
-    # Not every file system has attributes; the extension tells then.
+def _remember(path: str | Path, attribute: str, value: str) -> None:
+    # Not every file system has attributes; the extension tells the type then, and nothing tells the metadata.
     with contextlib.suppress(OSError, AttributeError):
-        os.setxattr(name, _MIME_ATTRIBUTE, content_type.encode())
+        os.setxattr(path, attribute, value.encode())
+
+
+def _metadata_of(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(os.getxattr(path, _METADATA_ATTRIBUTE))
+    except (OSError, AttributeError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _type_of(path: Path) -> str:
