@@ -9,6 +9,7 @@ Every error of aigc-kit.
     │   ├── UnknownProviderError
     │   └── UnsupportedFeatureError
     ├── InvalidInputError (ValueError)       nothing was sent
+    │   ├── IdempotencyConflictError
     │   └── ReferenceImageError
     ├── ProviderError                        the vendor, or the way to it, failed
     │   ├── BadRequestError
@@ -36,7 +37,7 @@ Errors of SDKs and transports never leave a client; they are the ``__cause__`` o
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 Billed = Literal["no", "unknown", "yes"]
 
@@ -98,6 +99,10 @@ class InvalidInputError(AIGCError, ValueError):
     """A size, message, prompt or storage key that no vendor would accept. Nothing was sent."""
 
 
+class IdempotencyConflictError(InvalidInputError):
+    """The idempotency key belongs to another request; the message says in what they differ. Nothing was paid for."""
+
+
 class ReferenceImageError(InvalidInputError):
     """A reference picture is unreachable, refused, too large or no picture. ``index`` tells which, from 0."""
 
@@ -112,8 +117,10 @@ class ProviderError(AIGCError):
 
     ``status_code`` is the HTTP status (None without a reply), ``code`` the vendor's own word, ``body`` the decoded
     error body. ``retryable``: the same request may succeed later. ``retry_after``: seconds the vendor asked to wait.
-    ``billed``: whether the failed request costs money.
+    ``billed``: whether the failed request costs money; when it is not passed, what the class by itself proves.
     """
+
+    _billed_by_default: ClassVar[Billed] = "unknown"
 
     def __init__(
         self,
@@ -124,7 +131,7 @@ class ProviderError(AIGCError):
         body: Any = None,
         retryable: bool = False,
         retry_after: float | None = None,
-        billed: Billed = "no",
+        billed: Billed | None = None,
         **context: Any,
     ) -> None:
         super().__init__(message, **context)
@@ -133,11 +140,13 @@ class ProviderError(AIGCError):
         self.body = body
         self.retryable = retryable
         self.retry_after = retry_after
-        self.billed: Billed = billed
+        self.billed: Billed = billed or self._billed_by_default
 
 
 class BadRequestError(ProviderError):
     """The vendor refuses the request as it is (400, 404 of a parameter, 409, 413, 422 and other 4xx)."""
+
+    _billed_by_default = "no"
 
 
 class ContextLengthExceededError(BadRequestError):
@@ -147,21 +156,31 @@ class ContextLengthExceededError(BadRequestError):
 class AuthenticationError(ProviderError):
     """The key is missing, wrong or expired (401)."""
 
+    _billed_by_default = "no"
+
 
 class PermissionDeniedError(ProviderError):
     """The key is good, but not for this (403)."""
+
+    _billed_by_default = "no"
 
 
 class NotFoundError(ProviderError):
     """No such model or address (404), or a model that was retired or never opened for the account."""
 
+    _billed_by_default = "no"
+
 
 class QuotaExceededError(ProviderError):
     """The account is in arrears, out of balance, or over a plan window (402 and kin). Waiting seconds will not help."""
 
+    _billed_by_default = "no"
+
 
 class RateLimitError(ProviderError):
     """Too many requests just now (429)."""
+
+    _billed_by_default = "no"
 
 
 class ServerError(ProviderError):
