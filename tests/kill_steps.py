@@ -19,7 +19,7 @@ from typing import Any
 from aigc_kit import ImageClient, errors
 from aigc_kit.storage import LocalStorage
 
-WATCHED = ("image/keeping.py", "image/orders.py", "storage/spool.py", "storage/local.py")
+WATCHED = ("image/purchase.py", "image/journal.py", "image/delivery.py", "storage/local.py")
 
 
 def client(vendor: str, url: str, folder: Path) -> ImageClient:

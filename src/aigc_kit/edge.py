@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, cast
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError, ProviderError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.deadline import sends
+from aigc_kit.whose import callers_own
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,8 +31,8 @@ _SDKS = _HELD - {"aigc_kit", "http", "json", "pydantic"}
 
 def masked(value: Any, name: str = "", depth: int = 0) -> Any:
     """The value with the credentials in it masked, told by their names; ``name`` is its own."""
-    if isinstance(value, str):
-        return Secret(value) if _SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name) else value
+    if isinstance(value, (str, bytes, bytearray)):  # a key of a wrong type is hidden too, until it is refused
+        return Secret(cast(str, value)) if _SECRET_NAME.search(name) and not _PUBLIC_NAME.search(name) else value
     if depth > 4:  # options are not that deep; what is, may be a circle
         return value
     if isinstance(value, dict):
@@ -74,6 +75,8 @@ class Remade:
         super().__init_subclass__(**options)
         if "__init__" in cls.__dict__:
             cls.__init__ = _without_trace(cls.__init__)  # type: ignore[method-assign]
+        if "__repr__" in cls.__dict__:
+            cls.__repr__ = _always_shown(cls.__repr__)  # type: ignore[method-assign]
 
     def __reduce__(self) -> Any:
         return _made_again, (type(self), *self._made_from)
@@ -103,6 +106,19 @@ def forget_locals(error: BaseException) -> None:
                     trace.tb_frame.clear()
             trace = trace.tb_next
         pending += [current.__cause__, current.__context__]
+
+
+def _always_shown(shown: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A ``repr`` that works for an object whose constructor failed: error reporters show the locals of its frames."""
+
+    @functools.wraps(shown)
+    def made(self: Any) -> str:
+        try:
+            return shown(self)
+        except AttributeError:
+            return f"<{type(self).__name__} that was not made>"
+
+    return made
 
 
 def _without_trace(constructor: F) -> F:
@@ -154,16 +170,18 @@ def public(method: F) -> F:
     @functools.wraps(method)
     def called(self: Client, /, *args: Any, **kwargs: Any) -> Any:
         before = sends()
+        self._check_open()
         try:
             return method(self, *args, **kwargs)
         except BaseException as error:
             del args, kwargs
+            own_wish = callers_own(error)  # reads the frames
             forget_locals(error)
             if isinstance(error, AIGCError):
                 self.completed(error)
                 raise
-            own = self._own_provider and isinstance(error, Exception)
-            if not own or getattr(error, "from_tool", False):  # the application's own provider or tool raised it
+            # The application's own provider or tool raised it, its worker's time limit, Ctrl-C.
+            if own_wish or not self._own_provider or getattr(error, "from_tool", False):
                 raise
             failure: AIGCError = InvalidInputError(f"the call cannot be made of this: {_said(error)}")
             if sends() > before:
@@ -194,6 +212,10 @@ class Client(Remade):
         error.provider = error.provider or self.provider.name
         error.model = error.model or str(getattr(self.provider, "model", "") or "")
         return error
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError(f"this {type(self).__name__} was closed: make a new one")
 
     def close(self) -> None:
         """Give connections back. A provider or storage that was passed in stays open."""

@@ -270,7 +270,7 @@ def test_a_storage_that_gives_no_address(answer: Any, tmp_path: Path) -> None:
             return answer
 
     with ImageClient(Painter(), storage=Forgetful(inner=LocalStorage(tmp_path))) as images:
-        with pytest.raises(errors.StorageError, match="no address") as caught:
+        with pytest.raises(errors.StorageError, match="URL") as caught:
             images.text_to_image("x")
         assert caught.value.result.data == PNG
 
@@ -295,7 +295,7 @@ def test_no_storage_keeps_the_bytes_and_warns() -> None:
     assert result.metadata["warnings"] == [
         {
             "feature": "storage",
-            "details": "the picture has no address: pass storage= to give it one; its bytes are in .data",
+            "details": "the image has no URL: pass storage= to give it one; its bytes are in .data",
         }
     ]
 
@@ -319,7 +319,7 @@ def test_a_half_copy_is_not_kept(wire: Wire, tmp_path: Path) -> None:
     wire.script(http(200, PNG[:-10]))
     options = {"storage": LocalStorage(tmp_path), "keep_urls": True, "allow_private_hosts": True}
     with ImageClient(Painter(lambda: ImageResult(url=wire.url + "/x.png")), **options) as images:
-        with pytest.raises(errors.StorageError, match="no whole picture") as caught:
+        with pytest.raises(errors.StorageError, match="not a whole image") as caught:
             images.text_to_image("x")
         assert len(wire.requests) == 3
         wire.scripts[:] = [(http(200, PNG),)]

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from aigc_kit import ImageClient, errors
+from aigc_kit import ImageClient, ImageResult, errors
+from aigc_kit.image.journal import Item, Journal
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
-from aigc_kit.storage.spool import Spool
 from tests.pictures import make
 from tests.wire import AMPLE, Reset, Wire, http
 
@@ -61,7 +61,8 @@ def paid(sandbox: Sandbox) -> int:
 
 
 def left(tmp_path: Path) -> list[str]:
-    return sorted(path.name for path in (tmp_path / "spool").iterdir())
+    """What is unfinished; marks of finished purchases stay for a while."""
+    return sorted(path.name for path in (tmp_path / "spool").iterdir() if path.suffix != ".done")
 
 
 def test_nothing_stays_in_the_spool(client: ImageClient, sandbox: Sandbox, tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_a_full_disk_does_not_lose_what_the_memory_has(client: ImageClient, monk
             raise errors.StorageError("no space left on device")
         return real(value, **options)
 
-    monkeypatch.setattr("aigc_kit.storage.spool.json.dumps", full)
+    monkeypatch.setattr("aigc_kit.image.journal.json.dumps", full)
     result = client.text_to_image("a cat")
     assert result.url.startswith("https://assets.example.com/")
     assert [entry["feature"] for entry in result.metadata["warnings"] if entry["feature"] == "spool"] == ["spool"]
@@ -212,23 +213,28 @@ def test_a_spool_needs_a_storage(tmp_path: Path) -> None:
 
 def test_locks(tmp_path: Path) -> None:
     """One holder at a time, whichever way the file came and went."""
-    spool = Spool(tmp_path)
-    order = spool.take("a")
-    assert order is not None
-    assert spool.take("a") is None
-    order.write({"x": "猫"}, [b"1", b"", b"23"])
-    order.close()
-    order.close()
-    with spool.take("a") as order:
-        assert order.read() == ({"x": "猫"}, [b"1", b"", b"23"])
-        order.remove()
-        assert order.read() is None
+    journal = Journal(tmp_path)
+    entry = journal.take("a")
+    assert entry is not None
+    assert journal.take("a") is None
+    entry.paid(
+        [Item(place, ImageResult.from_bytes(data)) for place, data in enumerate((b"1", b"", b"23"))], {"x": "猫"}
+    )
+    entry.close()
+    entry.close()
+    with journal.take("a") as entry:
+        record = entry.read()
+        assert record is not None
+        assert (record.state, record.facts["x"]) == ("paid", "猫")
+        assert [item.result.data for item in record.items] == [b"1", b"", b"23"]
+        entry.remove()
+        assert entry.read() is None
     assert list(tmp_path.iterdir()) == []
     inside: list[int] = []
 
     def work(_: int) -> None:
         for _ in range(50):
-            with spool.take("b", wait=30):
+            with journal.take("b", wait=30):
                 inside.append(1)
                 assert len(inside) == 1
                 inside.clear()
@@ -359,7 +365,7 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
         assert len(entry["stored"]) <= 1, entry
         assert len(entry["stored_at_the_end"]) == 1, entry
         assert entry["again"].startswith("https://assets.example.com/"), entry
-        assert [name for name in entry["spool"] if not name.endswith(".lock")] == [], entry
+        assert [name for name in entry["spool"] if not name.endswith((".lock", ".done"))] == [], entry
         assert entry["guarded"] is bool(problems), entry
         if problems:
             assert not entry["stored"]
@@ -452,13 +458,16 @@ def test_a_keyed_group_comes_back_whole_and_in_order(wire: Wire, store: Flaky, t
 
 
 def test_a_gap_in_a_keyed_group_is_told(wire: Wire, store: Flaky) -> None:
-    """Without a spool the failed upload is only in its error."""
+    """Without a journal the client itself remembers the failed upload; for another client it is only in its error."""
     three(wire)
-    with ImageClient("volcengine", api_key="k", base_url=wire.url, storage=store) as client:
+    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store}
+    with ImageClient("volcengine", **options) as client, ImageClient("volcengine", **options) as other:
         store.failures = 1
         client.text_to_images("cats", n=3, idempotency_key="k")
-        again = client.text_to_images("cats", n=3, idempotency_key="k")
-    assert (len(again), [error.index for error in again.errors]) == (2, [0])
+        gap = other.text_to_images("cats", n=3, idempotency_key="k")
+        whole = client.text_to_images("cats", n=3, idempotency_key="k")
+    assert (len(gap), [error.index for error in gap.errors]) == (2, [0])
+    assert (len(whole), whole.errors) == (3, [])
     assert len(wire.requests) == 1
 
 
@@ -476,17 +485,17 @@ def test_storing_one_of_a_group_leaves_the_others(wire: Wire, store: Flaky, tmp_
 
 
 def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    """A fork while an order is open: its end in the parent is its end."""
-    spool = Spool(tmp_path)
+    """A fork while an entry is open: its end in the parent is its end."""
+    journal = Journal(tmp_path)
     reading, writing = os.pipe()
-    with spool.take("a", wait=1) as order:
-        order.write({"x": 1})
+    with journal.take("a", wait=1) as entry:
+        entry.asked({"x": 1})
         pid = os.fork()
         if pid == 0:
             os.close(writing)
             os.read(reading, 1)  # until the parent has looked
             os._exit(0)
-    again = spool.take("a")
+    again = journal.take("a")
     os.close(writing)
     os.close(reading)
     os.waitpid(pid, 0)

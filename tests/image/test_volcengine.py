@@ -248,7 +248,7 @@ def test_a_broken_base64_picture_is_billed(sandbox: Sandbox) -> None:
 def test_bytes_that_are_no_picture_come_out_with_the_error(sandbox: Sandbox) -> None:
     """What was paid is in ``error.result`` whatever it is."""
     sandbox.answer(200, {"data": [{"b64_json": "aGVsbG8="}]})
-    with client(sandbox) as images, pytest.raises(errors.InvalidReplyError, match="no picture") as caught:
+    with client(sandbox) as images, pytest.raises(errors.InvalidReplyError, match="not an image") as caught:
         images.text_to_image("x")
     assert caught.value.result.data == b"hello"
 

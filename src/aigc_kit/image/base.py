@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_kit import errors
 from aigc_kit.errors import AIGCError, UnsupportedFeatureError
+from aigc_kit.image.request import DEFAULT_SIZE, Fields, ImageRequest, addressed
 from aigc_kit.media.result import ImageResult as ImageResult
 
 if TYPE_CHECKING:
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class ImageGroup:
-    """Pictures of one request. ``images``: what came, in order; ``errors``: what did not, each with ``.index``."""
+    """
+    Images that were asked for together. ``images``: what came, in order; ``errors``: what did not.
+
+    An error's ``index`` is its place among those that were asked for, from 0.
+    """
 
     images: list[ImageResult] = field(default_factory=list[ImageResult])
     errors: list[AIGCError] = field(default_factory=list[AIGCError])
@@ -75,27 +80,126 @@ class ImageProvider(ABC):
 
 
 class NoGroupError(UnsupportedFeatureError):
-    """Whoever would make the group makes one picture a request: ask for them one by one."""
+    """Whoever would make the group makes one image per request: ask for them one by one."""
 
 
-def only_picture(group: ImageGroup) -> ImageResult:
-    """The first picture of a reply to a request for one; others that came with it stay in its metadata."""
+class VendorProvider(ImageProvider):
+    """
+    A vendor of this package: one method from a checked request to everything that came.
+
+    ``fields``: the vendor's own names for options of a call.
+    """
+
+    fields: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def generate(self, request: ImageRequest) -> ImageGroup:
+        """
+        One request. Errors of a part have their place in ``index``; the images take the places that are left, in order.
+
+        Raises:
+            AIGCError: nothing came; ``billed`` tells whether it costs.
+        """
+
+    def text_to_image(self, prompt: str, *, size: str = DEFAULT_SIZE, **kwargs: Any) -> ImageResult:
+        return first_of(self.generate(self._request(prompt, size, None, kwargs)))
+
+    def image_to_image(
+        self, prompt: str, *, reference_images: Any, size: str = DEFAULT_SIZE, **kwargs: Any
+    ) -> ImageResult:
+        return first_of(self.generate(self._request(prompt, size, reference_images, kwargs)))
+
+    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
+        return self.generate(self._request(prompt, size, reference_images, kwargs, n))
+
+    def _request(self, prompt: str, size: str, references: Any, options: dict[str, Any], n: int = 1) -> ImageRequest:
+        known = Fields(self.fields, open=False)
+        request = ImageRequest.checked(
+            prompt, size=size, reference_images=references, n=n, options=options, fields=known
+        )
+        return addressed(request, frozenset(), frozenset(), known)
+
+
+def generated(provider: ImageProvider, request: ImageRequest) -> ImageGroup:
+    """
+    Ask a provider: one of this package, or an application's own through its two public methods.
+
+    Raises:
+        NoGroupError: ``request`` is for several, and the provider makes one per request.
+        Exception: whatever an application's provider raises.
+    """
+    options = request.kwargs()
+    if request.n > 1 and not provider.makes_groups(**options):
+        raise NoGroupError(f"{provider.name} makes one image per request")
+    if isinstance(provider, VendorProvider) and not _is_overridden(provider):
+        return provider.generate(request)
+    if request.n > 1:
+        return provider.image_group(
+            request.prompt, n=request.n, size=request.size, reference_images=request.reference_images, **options
+        )
+    if request.reference_images is None:
+        return ImageGroup([provider.text_to_image(request.prompt, size=request.size, **options)])
+    return ImageGroup(
+        [
+            provider.image_to_image(
+                request.prompt, reference_images=request.reference_images, size=request.size, **options
+            )
+        ]
+    )
+
+
+def _is_overridden(provider: VendorProvider) -> bool:
+    """Whether an application's subclass does something of its own in the public methods."""
+    public = ("text_to_image", "image_to_image")
+    if any(name in vars(provider) for name in public):
+        return True
+    for kind in type(provider).__mro__:
+        if "generate" in vars(kind):
+            return False
+        if any(name in vars(kind) for name in public):
+            return True
+    return False
+
+
+def places_of(group: ImageGroup) -> list[int]:
+    """The place of each image among those that were asked for: those that no error has, in order."""
+    taken = {error.index for error in group.errors}
+    free = (place for place in range(len(group.images) + len(taken) + max((i or 0 for i in taken), default=0) + 1)
+            if place not in taken)  # fmt: skip
+    return [next(free) for _ in group.images]
+
+
+def first_of(group: ImageGroup) -> ImageResult:
+    """
+    The first image of a group that was asked for as one; the others stay in its metadata.
+
+    Raises:
+        AIGCError: the first image did not come, or could not be stored; ``result`` has what was paid for.
+    """
+    lost = [error for error in group.errors if not error.index]
+    unstored = [error.result for error in group.errors if isinstance(error.result, ImageResult)]
+    if lost and (not group.images or lost[0].result is not None):
+        _accompany(lost[0].result, [*group.images, *unstored], group)
+        raise lost[0]
     if not group.images:
         raise group.errors[0]
     first, *more = group.images
-    if more or group.errors:
-        first.__dict__["_others"] = more
-        first.metadata["others"] = [as_json(picture) for picture in more]
-        first.metadata["warnings"].append(
-            {
-                "feature": "group",
-                "details": f"{len(group.images)} pictures and {len(group.errors)} errors came; this is the first, the"
-                " rest is in metadata['others']. Use text_to_images or image_to_images for all of them",
-            }
-        )
-        if group.errors:
-            first.metadata["errors"] = [f"{type(error).__name__}: {error}" for error in group.errors]
+    _accompany(first, [*more, *unstored], group)
     return first
+
+
+def _accompany(first: Any, others: list[ImageResult], group: ImageGroup) -> None:
+    others = [other for other in others if other is not first]
+    unread = [error for error in group.errors if error.result is None]
+    if not isinstance(first, ImageResult) or not (others or unread):
+        return
+    first.metadata["others"] = [as_json(other) for other in others]
+    if unread:
+        first.metadata["errors"] = [f"{type(error).__name__}: {error}" for error in unread]
+    warn(
+        first, "group", f"{len(others) + 1} images and {len(unread)} errors came; this is the first, the rest is in"
+        " metadata['others']. text_to_images and image_to_images give all of them",
+    )  # fmt: skip
 
 
 def warn(result: Any, feature: str, details: str) -> None:

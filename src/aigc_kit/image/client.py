@@ -1,41 +1,29 @@
-"""``ImageClient``: the registry of providers, and what happens around a call: checks, storage, warnings."""
+"""``ImageClient``: the registry of providers, and the calls that applications make."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, Literal, TypedDict, Unpack, overload
 
-from aigc_kit import settings
 from aigc_kit.edge import Client, public, published
-from aigc_kit.errors import (
-    AIGCError,
-    ConfigurationError,
-    InvalidInputError,
-    ProviderError,
-    ProviderTimeoutError,
-    ReferenceImageError,
-    UnknownProviderError,
-)
-from aigc_kit.image import references
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, NoGroupError, as_json, next_may_succeed
-from aigc_kit.image.fallback import Fallback, shared_out
-from aigc_kit.image.keeping import Keeper
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, UnknownProviderError
+from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, first_of
+from aigc_kit.image.chain import Chain, Link, shared_out
+from aigc_kit.image.delivery import Delivery
+from aigc_kit.image.journal import Journal
+from aigc_kit.image.purchase import Purchases
 from aigc_kit.image.renditions import Rendition
 from aigc_kit.image.renditions import checked as checked_renditions
-from aigc_kit.settings import spelled
+from aigc_kit.image.request import CallOptions, ImageRequest, check_prompt, given_references
+from aigc_kit.media.result import Access
+from aigc_kit.settings import Secret
 from aigc_kit.storage.base import Storage, check_key
-from aigc_kit.storage.spool import Spool
 from aigc_kit.transport.download import Downloader, origin
 
 ENTRY_POINTS = "aigc_kit.image_providers"
-
-LONGEST_TURN = 600.0
-"""Seconds that a call waits for another one with the same idempotency key, unless it has a ``timeout``."""
 
 ProviderFactory = Callable[..., ImageProvider]
 
@@ -91,8 +79,8 @@ def _factory(name: str) -> ProviderFactory:
     return factory
 
 
-def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> ImageProvider:
-    """The fallback over these names, (name, options) pairs and instances."""
+def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> Chain:
+    """The chain of these names, (name, options) pairs and instances."""
     if not items:
         raise ConfigurationError("provider is an empty list: name at least one")
     entries: list[tuple[Any, dict[str, Any]]] = []
@@ -103,14 +91,14 @@ def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> ImageProvider:
     shared = shared_out(
         options, [_factory(entries[place][0]) for place in named], [_names_of(entries[place][0]) for place in named]
     )
-    providers: list[ImageProvider] = []
+    links: list[Link] = []
     for place, (item, own) in enumerate(entries):
         made = _factory(item)(**{**shared[named.index(place)], **own}) if isinstance(item, str) else item
         if not isinstance(made, ImageProvider):
             raise ConfigurationError(f"provider {place} must be a name or an ImageProvider, got {type(made).__name__}")
-        providers.append(made)
-    names = [_names_of(item) if isinstance(item, str) else {item.name} for item, _ in entries]
-    return Fallback(providers, names, [isinstance(item, str) for item, _ in entries])
+        by_name = isinstance(item, str)
+        links.append(Link(made, frozenset(_names_of(item) if by_name else {made.name}), owned=by_name))
+    return Chain(links)
 
 
 def _names_of(name: str) -> set[str]:
@@ -119,14 +107,88 @@ def _names_of(name: str) -> set[str]:
     return {other for other, found in _registry.items() if found == home}
 
 
+class SeedreamOptions(TypedDict, total=False):
+    """Options of ``ImageClient("volcengine")``; see ``VolcengineProvider``."""
+
+    api_key: str | Secret | None
+    base_url: str | None
+    model: str | None
+    timeout: float | None
+    family: str | None
+    watermark: bool
+    size_policy: Literal["nearest", "exact"]
+    max_retries: int
+    inline_references: bool
+
+
+class GeminiOptions(TypedDict, total=False):
+    """Options of ``ImageClient("gemini")``; see ``GeminiImageProvider``."""
+
+    model: str | None
+    project: str | None
+    location: str | None
+    credentials: Any
+    api_key: str | Secret | None
+    base_url: str | None
+    timeout: float | None
+    vertexai: bool | None
+    size_policy: Literal["nearest", "exact"]
+    max_retries: int
+
+
 class ImageClient(Client):
     """
-    Pictures from one vendor, each with an address.
+    Images from one vendor or several, each with a URL.
 
     Shared by threads; close it, or use it as a context manager.
     """
 
-    provider: ImageProvider
+    provider: ImageProvider | Chain
+
+    @overload
+    def __init__(
+        self,
+        provider: Literal["volcengine", "doubao", "seedream", "ark"],
+        *,
+        storage: Storage | None = None,
+        storage_key_prefix: str = "aigc/images",
+        keep_urls: bool = False,
+        allow_private_hosts: bool = False,
+        spool_dir: str | os.PathLike[str] | None = None,
+        renditions: Sequence[Rendition] = (),
+        download_proxy: str | None = None,
+        **provider_options: Unpack[SeedreamOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        provider: Literal["gemini", "google"],
+        *,
+        storage: Storage | None = None,
+        storage_key_prefix: str = "aigc/images",
+        keep_urls: bool = False,
+        allow_private_hosts: bool = False,
+        spool_dir: str | os.PathLike[str] | None = None,
+        renditions: Sequence[Rendition] = (),
+        download_proxy: str | None = None,
+        **provider_options: Unpack[GeminiOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        provider: str | ImageProvider | Sequence[Any],
+        *,
+        storage: Storage | None = None,
+        storage_key_prefix: str = "aigc/images",
+        keep_urls: bool = False,
+        allow_private_hosts: bool = False,
+        spool_dir: str | os.PathLike[str] | None = None,
+        renditions: Sequence[Rendition] = (),
+        download_proxy: str | None = None,
+        **provider_options: Any,
+    ) -> None: ...
 
     def __init__(
         self,
@@ -138,20 +200,22 @@ class ImageClient(Client):
         allow_private_hosts: bool = False,
         spool_dir: str | os.PathLike[str] | None = None,
         renditions: Sequence[Rendition] = (),
+        download_proxy: str | None = None,
         **provider_options: Any,
     ) -> None:
         """
         Args:
             provider: a name (``"volcengine"``, ``"gemini"``, an alias, a registered one), an instance, or a list of these
-                (or of ``(name, options)``): the next is asked when the one before surely sent no bill.
-            storage: where pictures without an address go.
+                (or of ``(name, options)``): the next is asked when the one before certainly charged nothing.
+            storage: where images without a URL go.
             storage_key_prefix: keys are ``<prefix>/<SHA-256 of the bytes>.<type>``.
-            keep_urls: store pictures that came with an address too; a vendor's link dies after a day.
-            allow_private_hosts: let reference and result pictures come from private addresses (an intranet).
-            spool_dir: a directory where paid bytes lie until they have their address; ``resume_spool`` finishes them
-                after a crash. It may be shared by threads and processes of one machine.
-            renditions: copies to store beside each picture, ``[Rendition("thumb", side=512)]``; their addresses and sizes
+            keep_urls: store images that came with a URL too; a vendor's link dies after a day.
+            allow_private_hosts: let reference and result images come from private addresses (an intranet).
+            spool_dir: a directory for the journal, where paid bytes are until they have their URL; ``resume_spool``
+                finishes them after a crash. It may be shared by threads and processes of one machine.
+            renditions: copies to store beside each image, ``[Rendition("thumb", side=512)]``; their URLs and sizes
                 are in ``metadata["renditions"]`` by name. One that cannot be made is a warning.
+            download_proxy: ``"http://host:port"`` for references and links; the machine's own proxies are not used for them.
             provider_options: see the provider's class. With a list, ``gemini={"model": ...}`` is for one of them.
 
         Raises:
@@ -161,108 +225,131 @@ class ImageClient(Client):
         if storage is not None and not callable(getattr(storage, "upload_bytes", None)):
             raise ConfigurationError(f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}")
         if keep_urls and storage is None:
-            raise ConfigurationError("keep_urls=True stores pictures: pass storage too")
+            raise ConfigurationError("keep_urls=True stores images: pass storage too")
         if spool_dir is not None and storage is None:
-            raise ConfigurationError("spool_dir keeps pictures until the storage has them: pass storage too")
+            raise ConfigurationError("spool_dir keeps images until the storage has them: pass storage too")
         if renditions and storage is None:
-            raise ConfigurationError("renditions are stored beside their picture: pass storage too")
+            raise ConfigurationError("renditions are stored beside their image: pass storage too")
         self.storage = storage
         self.renditions = checked_renditions(renditions)
         self.storage_key_prefix = _checked_prefix(storage_key_prefix)
         self.keep_urls = keep_urls
         self._own_provider = isinstance(provider, (str, list, tuple))
-        if isinstance(provider, str):
-            self.provider = _factory(provider)(**provider_options)
-        elif isinstance(provider, (list, tuple)):
-            self.provider = _in_a_row(provider, provider_options)
-        elif provider_options:
-            raise ConfigurationError(
-                f"a provider instance has its options already: {', '.join(map(repr, provider_options))} are for a name"
-            )
-        else:
-            self.provider = cast(ImageProvider, provider)
-        if not isinstance(self.provider, ImageProvider):
-            raise ConfigurationError(f"provider must be a name or an ImageProvider, got {type(self.provider).__name__}")
-        stores = _origins(getattr(storage, "origins", ()))
-        self._guard: dict[str, Any] = {"allow_private_hosts": allow_private_hosts, "trusted": stores}
-        self._references = Downloader(**self._guard)
-        self._keeper = Keeper(
-            storage, self.storage_key_prefix, keep_urls=keep_urls, spool=None if spool_dir is None else Spool(spool_dir),
-            guard={**self._guard, "trusted": stores | _origins(self.provider.origins)}, renditions=self.renditions,
-        )  # fmt: skip
+        self.provider, self._chain = self._made(provider, provider_options)
+        proxy = _checked_proxy(download_proxy)
+        bases = tuple(getattr(storage, "public_bases", ()))
+        vendors = _origins(self.provider.origins)
+        guard: dict[str, Any] = {"allow_private_hosts": allow_private_hosts, "bases": bases, "proxy": proxy}
+        self._references = Downloader(**guard)
+        access = Access(
+            allow_private_hosts,
+            vendors | _origins(getattr(storage, "origins", ())),
+            proxy,
+            tuple(getattr(storage, "roots", ())),
+        )
+        delivery = Delivery(
+            storage,
+            self.storage_key_prefix,
+            keep_urls=keep_urls,
+            renditions=self.renditions,
+            downloader=Downloader(trusted=vendors, **guard),
+            access=access,
+        )
+        self._journal = None if spool_dir is None else Journal(spool_dir)
+        self._purchases = Purchases(self._chain, self._journal, delivery)
         if self._own_provider:
-            self.provider.use_downloader(self._references)
+            self._chain.use_downloader(self._references)
         self._closed = False
 
     def __repr__(self) -> str:
         return f"ImageClient({self.provider.name!r}, storage={self.storage!r})"
 
+    def _made(self, provider: Any, options: dict[str, Any]) -> tuple[ImageProvider | Chain, Chain]:
+        if isinstance(provider, (list, tuple)):
+            chain = _in_a_row(provider, options)
+            return chain, chain
+        if isinstance(provider, str):
+            made: Any = _factory(provider)(**options)
+        elif options:
+            raise ConfigurationError(
+                f"a provider instance has its options already: {', '.join(map(repr, options))} are for a name"
+            )
+        else:
+            made = provider
+        if not isinstance(made, ImageProvider):
+            raise ConfigurationError(f"provider must be a name or an ImageProvider, got {type(made).__name__}")
+        return made, Chain([Link(made, owned=self._own_provider)])
+
     @public
-    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **options: Any) -> ImageResult:
+    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **options: Unpack[CallOptions]) -> ImageResult:
         """
-        One picture from a text.
+        One image from a text.
 
         Args:
             prompt: what to draw.
             size: ``"WIDTHxHEIGHT"`` in pixels, a ratio ``"16:9"`` or a tier ``"2K"``.
             options: the vendor's own fields, and for this call ``timeout`` (seconds), ``max_retries``, ``model``;
-                ``idempotency_key``: a text of yours; the same key gives the stored picture again instead of a second
-                bill (needs ``storage``). ``retry_ambiguous=True``: ask again even when the first request may have run.
+                ``idempotency_key``: a text of yours; the same key gives the stored image again instead of a second
+                payment (needs ``storage``). ``retry_ambiguous=True``: ask again even when the first request may have run.
 
         Raises:
             ConfigurationError, InvalidInputError: nothing was sent.
             ProviderError: the vendor failed; ``billed`` tells whether it costs.
-            StorageError: the picture is paid and in ``error.result``; ``store`` finishes it.
+            StorageError: the image is paid and in ``error.result``; ``store`` finishes it.
         """
-        check_prompt(prompt)
-        return self._single(lambda rest: self.provider.text_to_image(prompt, size=size, **rest), size, options)
+        return first_of(self._purchases.buy(self._request(prompt, size, None, 1, options)))
 
     @public
     def image_to_image(
-        self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **options: Any
+        self, prompt: str, *, reference_images: Any = None, size: str = "1024x1024", **options: Unpack[CallOptions]
     ) -> ImageResult:
         """
-        One picture from a text and reference pictures.
+        One image from a text and reference images.
 
         Args:
-            reference_images: one or a list of http(s) address, ``data:`` URI, bytes, ``pathlib.Path``, PIL picture,
+            reference_images: one or a list of http(s) URL, ``data:`` URI, bytes, ``pathlib.Path``, PIL image,
                 ``ImageResult``.
 
         Raises:
             ReferenceImageError: a reference cannot be used; nothing was sent.
             ConfigurationError, InvalidInputError, ProviderError, StorageError: see ``text_to_image``.
         """
+        rest = dict(options)
         check_prompt(prompt)
-        if reference_images is None:
-            raise ReferenceImageError("reference_images is None: image_to_image needs at least one picture")
-
-        def ask(rest: dict[str, Any]) -> ImageResult:
-            return self.provider.image_to_image(prompt, reference_images=reference_images, size=size, **rest)
-
-        return self._single(ask, size, options)
+        given = given_references(reference_images, rest, "image_to_image")
+        return first_of(self._purchases.buy(self._request(prompt, size, given, 1, rest)))
 
     @public
-    def text_to_images(self, prompt: str, *, n: int, size: str = "1024x1024", **options: Any) -> ImageGroup:
+    def text_to_images(
+        self, prompt: str, *, n: int, size: str = "1024x1024", **options: Unpack[CallOptions]
+    ) -> ImageGroup:
         """
-        Up to ``n`` pictures: one request where the vendor makes groups, else one request each.
+        Up to ``n`` images: one request where the vendor makes groups, else one request each.
 
-        What came is in ``images``, what failed in ``errors``, each with its ``index``; a picture whose upload failed
-        is in the ``result`` of its ``StorageError``. ``timeout`` is for all of them together; without it each request has
-        the client's.
+        What came is in ``images``, what failed in ``errors``, each with its ``index``; an image whose upload failed
+        is in the ``result`` of its ``StorageError``. More may come than were asked for: all are in ``images``. ``timeout``
+        is for all of them together; without it each request has the client's.
 
         Raises:
-            AIGCError: see ``text_to_image``; a ``ProviderError`` only when not a single picture came.
+            AIGCError: see ``text_to_image``; a ``ProviderError`` only when not a single image came.
         """
-        return self._group(prompt, n, size, None, options)
+        return self._group(self._request(prompt, size, None, n, options))
 
     @public
     def image_to_images(
-        self, prompt: str, *, reference_images: Any, n: int, size: str = "1024x1024", **options: Any
+        self,
+        prompt: str,
+        *,
+        reference_images: Any = None,
+        n: int,
+        size: str = "1024x1024",
+        **options: Unpack[CallOptions],
     ) -> ImageGroup:
-        """Like ``text_to_images``, with reference pictures."""
-        if reference_images is None:
-            raise ReferenceImageError("reference_images is None: image_to_images needs at least one picture")
-        return self._group(prompt, n, size, reference_images, options)
+        """Like ``text_to_images``, with reference images."""
+        rest = dict(options)
+        check_prompt(prompt)
+        given = given_references(reference_images, rest, "image_to_images")
+        return self._group(self._request(prompt, size, given, n, rest))
 
     @public
     def store(self, result: ImageResult) -> ImageResult:
@@ -282,12 +369,12 @@ class ImageClient(Client):
         if not isinstance(result, ImageResult):
             raise InvalidInputError(f"result must be an ImageResult, got {type(result).__name__}")
         if not result.has_base64 and not result.url:
-            raise InvalidInputError("the result has neither bytes nor an address to store")
+            raise InvalidInputError("the result has neither bytes nor a URL to store")
         if result.metadata.get("storage_key") and result.url and result.url != result.metadata.get("source_url"):
             if result.has_base64:
-                self._keeper.add_renditions(result)
+                self._purchases.delivery.add_renditions(result)
             return result
-        return self._keeper.store(result)
+        return self._purchases.store(result)
 
     @public
     def resume_spool(self, *, forget: bool = False) -> ImageGroup:
@@ -305,142 +392,33 @@ class ImageClient(Client):
         Raises:
             ConfigurationError: the client has no ``spool_dir``.
         """
-        if self._keeper.spool is None:
+        if self._journal is None:
             raise ConfigurationError("resume_spool needs a client with spool_dir")
-        group = self._keeper.resume(forget=forget)
-        for error in group.errors:
-            self.completed(error)
-        return group
+        return self._told(self._purchases.resume(forget=forget))
+
+    def completed(self, error: AIGCError) -> AIGCError:
+        """The error with the provider's and the model's name where it lacks them and there is one provider alone."""
+        if len(self._chain.links) > 1:
+            return error
+        return super().completed(error)
 
     def _release(self) -> None:
         super()._release()
         self._references.close()
-        self._keeper.close()
+        self._purchases.delivery.close()
 
-    def _single(
-        self, ask: Callable[[dict[str, Any]], ImageResult], size: Any, options: dict[str, Any], *, index: int = 0
-    ) -> ImageResult:
-        def pay() -> ImageGroup:
-            if options.get("timeout") is not None:  # the wait for a turn is a part of it
-                rest["timeout"] = max(terms["wait"] - (time.monotonic() - started), 0.001)
-            result = ask(rest)
-            others = result.__dict__.pop("_others", []) if isinstance(result, ImageResult) else []
-            return ImageGroup([result, *others])
+    def _request(self, prompt: Any, size: Any, references: Any, n: Any, options: Mapping[str, Any]) -> ImageRequest:
+        return ImageRequest.checked(
+            prompt, size=size, reference_images=references, n=n, options=options, fields=self._chain.fields
+        )
 
-        started = time.monotonic()
-        rest, terms = self._terms(options, size)
-        group = self._keeper.buy(pay, size=size, place=index, **terms)
-        lost = [error for error in group.errors if not error.index]
-        if lost:
-            raise lost[0]
-        first, *others = group.images
-        if others or group.errors:
-            first.metadata["others"] = [as_json(picture) for picture in others]
-            unkept = [error.result for error in group.errors if isinstance(error.result, ImageResult)]
-            first.metadata["others"] += [as_json(picture) for picture in unkept]
-        return first
+    def _group(self, request: ImageRequest) -> ImageGroup:
+        return self._told(self._purchases.buy_group(request))
 
-    def _terms(self, options: dict[str, Any], size: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(what the provider gets, what the keeper must know)."""
-        rest = dict(options)
-        key = rest.pop("idempotency_key", None)
-        if key is not None and (not isinstance(key, str) or not key.strip()):
-            raise InvalidInputError(f"idempotency_key must be a text that is not blank, got {spelled(key)}")
-        timeout = rest.get("timeout")
-        wait = LONGEST_TURN if timeout is None else settings.seconds(timeout, default=0)
-        model = rest.get("model") or getattr(self.provider, "model", "") or ""
-        if not isinstance(model, str):
-            raise InvalidInputError(f"model must be a str, got {type(model).__name__}")
-        if not isinstance(size, str):
-            raise InvalidInputError(f"size must be a str like '1024x1024', got {type(size).__name__}")
-        facts = {"provider": self.provider.name, "model": model, "requested_size": size}
-        return rest, {"key": key, "facts": facts, "wait": wait, "retry_ambiguous": bool(rest.get("retry_ambiguous"))}
-
-    def _group(self, prompt: str, n: int, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
-        check_prompt(prompt)
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 100:
-            raise InvalidInputError(f"n must be a whole number from 1 to 100, got {spelled(n)}")
-        rest, terms = self._terms(options, size)
-        if n > 1 and self.provider.makes_groups(**rest):
-            pay: Callable[[], ImageGroup] = lambda: self.provider.image_group(  # noqa: E731
-                prompt, n=n, size=size, reference_images=given, **rest
-            )
-            try:
-                done = self._keeper.buy(pay, size=size, n=n, **terms)
-            except NoGroupError:
-                return self._one_by_one(prompt, n, size, given, options)
-            for error in done.errors:
-                self.completed(error)
-            return done
-        return self._one_by_one(prompt, n, size, given, options)
-
-    def _one_by_one(self, prompt: str, n: int, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
-        """``n`` requests, each kept before the next; after an error that the next would meet as well, no more."""
-        if given is not None:
-            given = references.listed(given)
-
-        def ask(rest: dict[str, Any]) -> ImageResult:
-            if given is None:
-                return self.provider.text_to_image(prompt, size=size, **rest)
-            return self.provider.image_to_image(prompt, reference_images=given, size=size, **rest)
-
-        group = ImageGroup()
-        timeout = options.get("timeout")
-        timed = isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and 0 < timeout < float("inf")
-        end = time.monotonic() + (float(timeout) if timed and timeout is not None else 0.0)
-        for index in range(n):
-            if timed and index:
-                left = end - time.monotonic()
-                if left <= 0:
-                    late = ProviderTimeoutError(
-                        f"{timeout} s were over before picture {index} was asked for", retryable=True
-                    )
-                    late.index = index
-                    group.errors.append(self.completed(late))
-                    break
-                options = {**options, "timeout": left}
-            try:
-                group.images.append(self._single(ask, size, options, index=index))
-            except AIGCError as error:
-                error.index = index
-                group.errors.append(self.completed(error))
-                if not next_may_succeed(error):
-                    break
-            except BaseException as error:
-                if not isinstance(error, Exception) or not group.images:
-                    current = getattr(error, "result", None)
-                    if isinstance(current, ImageResult):
-                        group.images.append(current)
-                    with contextlib.suppress(AttributeError):
-                        error.result = group  # type: ignore[attr-defined]  # what was paid for until then
-                    raise
-                # A provider of the application's own may raise anything; what was bought before must come out.
-                failure = ProviderError(
-                    f"the provider failed: {type(error).__name__}: {str(error)[:300]}", billed="unknown"
-                )
-                failure.index, failure.__cause__ = index, error
-                group.errors.append(self.completed(failure))
-                break
-        if not group.images and group.errors and not any(error.result for error in group.errors):
-            raise group.errors[0]
+    def _told(self, group: ImageGroup) -> ImageGroup:
+        for error in group.errors:
+            self.completed(error)
         return group
-
-
-def check_prompt(prompt: Any) -> None:
-    """
-    Raises:
-        InvalidInputError: not a text, blank, or no valid Unicode.
-    """
-    if not isinstance(prompt, str):
-        raise InvalidInputError(f"prompt must be a str, got {type(prompt).__name__}")
-    if not prompt.strip():
-        raise InvalidInputError(f"prompt must say something, got {prompt[:20]!r}")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"prompt is no valid Unicode: a lone surrogate {prompt[error.start]!r} at {error.start}"
-        ) from None
 
 
 def _checked_prefix(prefix: Any) -> str:
@@ -452,5 +430,13 @@ def _checked_prefix(prefix: Any) -> str:
     return trimmed
 
 
-def _origins(addresses: Iterable[str]) -> frozenset[tuple[str, int]]:
-    return frozenset(found for found in map(origin, addresses) if found)
+def _checked_proxy(proxy: Any) -> str:
+    if proxy is None:
+        return ""
+    if not isinstance(proxy, str) or origin(proxy) is None:
+        raise ConfigurationError("download_proxy must be a URL like 'http://proxy.example.com:3128'")
+    return proxy
+
+
+def _origins(urls: Iterable[str]) -> frozenset[tuple[str, int]]:
+    return frozenset(found for found in map(origin, urls) if found)

@@ -21,7 +21,8 @@ from aigc_kit.errors import (
     NoImageError,
 )
 from aigc_kit.image import references, sizes
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
+from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
+from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
 from aigc_kit.transport import blobs, codes, sniff
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
@@ -65,7 +66,7 @@ _IMAGE_CONFIG = frozenset(
 _OUTPUT_OPTIONS = {"output_mime_type": "mimeType", "output_compression_quality": "compressionQuality"}
 
 
-class GeminiImageProvider(Remade, ImageProvider):
+class GeminiImageProvider(Remade, VendorProvider):
     """Gemini's picture models."""
 
     def __init__(
@@ -114,6 +115,14 @@ class GeminiImageProvider(Remade, ImageProvider):
         self._door.checked_model(self.model)
         self._downloader = Downloader()
 
+    fields = frozenset({
+        *_TOP_LEVEL, *_IMAGE_CONFIG, *_OUTPUT_OPTIONS, "image_config", "size_policy", "temperature", "top_p", "top_k",
+        "candidate_count", "max_output_tokens", "stop_sequences", "seed", "response_modalities", "response_mime_type",
+        "media_resolution", "thinking_config", "presence_penalty", "frequency_penalty", "response_format",
+        "automatic_function_calling", "model_selection_config", "audio_timestamp", "speech_config", "http_options",
+    })  # fmt: skip
+    """Fields of google-genai's ``GenerateContentConfig`` and ``ImageConfig`` 3.4.0."""
+
     @property
     def name(self) -> str:
         return "gemini"
@@ -122,14 +131,6 @@ class GeminiImageProvider(Remade, ImageProvider):
     def origins(self) -> tuple[str, ...]:
         return (self._settings.base_url,) if self._settings.base_url else ()
 
-    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> ImageResult:
-        return only_picture(self._generate(prompt, size, None, kwargs))
-
-    def image_to_image(
-        self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any
-    ) -> ImageResult:
-        return only_picture(self._generate(prompt, size, reference_images, kwargs))
-
     def use_downloader(self, downloader: Downloader) -> None:
         self._downloader = downloader
 
@@ -137,24 +138,19 @@ class GeminiImageProvider(Remade, ImageProvider):
         self._door.close()
         self._downloader.close()
 
-    def _generate(self, prompt: str, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
-        options = dict(options)
-        model = str(options.pop("model", None) or self.model)
+    def generate(self, request: ImageRequest) -> ImageGroup:
+        options = dict(request.options)
+        model = request.model or self.model
         canvas = sizes.canvas_of(model)
         policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
-        timeout, retries = options.pop("timeout", None), options.pop("max_retries", None)
-        run = Policy(
-            self._policy.timeout if timeout is None else settings.seconds(timeout, default=0),
-            self._policy.max_retries if retries is None else settings.whole_number(retries, name="max_retries"),
-            paid=True,
-            retry_ambiguous=bool(options.pop("retry_ambiguous", False)),
-        )
         headers = settings.headers(options.pop("extra_headers", None))
-        ratio, tier, warnings = sizes.fit_gemini(sizes.parse(size), canvas, policy=policy)
+        ratio, tier, warnings = sizes.fit_gemini(sizes.parse(request.size), canvas, policy=policy)
+        run = self._policy.for_call(request)
         deadline = Deadline.after(run.timeout)
+        given = request.reference_images
         pictures = [] if given is None else self._references(given, canvas, model, deadline)
         try:
-            body = to_body(prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
+            body = to_body(request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
         except RecursionError:
             raise InvalidInputError("an option of the call is nested too deeply") from None
         asked = Asked("gemini", model, paid=True, judge=codes.google, secrets=self._door.secrets)
@@ -172,7 +168,7 @@ class GeminiImageProvider(Remade, ImageProvider):
         sent_size = "/".join(str(config[name]) for name in ("aspectRatio", "imageSize") if config.get(name))
         facts = {
             "model": model,
-            "requested_size": str(size),
+            "requested_size": request.size,
             "sent_size": sent_size,
             "warnings": warnings,
             "attempts": [{"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}],

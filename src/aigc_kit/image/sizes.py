@@ -480,3 +480,13 @@ def _nearest_tier(size: Size, ratio: str, canvas: Canvas) -> str:
         if sqrt(width * height) >= wanted:
             return tier
     return canvas.tiers[-1]
+
+
+def pixels_of(sent: Any, model: str) -> tuple[int, int] | None:
+    """The pixels that are due for what was sent as a size, or None where the model itself decides."""
+    ratio, _, tier = str(sent or "").partition("/")
+    if found := _PIXELS.fullmatch(ratio):
+        return int(found[1]), int(found[2])
+    canvas = canvas_of(model)
+    known = ratio in canvas.ratios and (tier in canvas.tiers or not (tier or canvas.tiers))
+    return gemini_pixels(ratio, tier, canvas) if known else None

@@ -15,7 +15,8 @@ from aigc_kit import settings
 from aigc_kit.edge import Remade
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
 from aigc_kit.image import references, sizes
-from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, only_picture
+from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
+from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes, sse
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
@@ -51,7 +52,7 @@ _HINTS = {
 }
 
 
-class VolcengineProvider(Remade, ImageProvider):
+class VolcengineProvider(Remade, VendorProvider):
     """Seedream on Volcengine Ark, or on BytePlus ModelArk through ``base_url``."""
 
     def __init__(
@@ -97,6 +98,13 @@ class VolcengineProvider(Remade, ImageProvider):
         self._door = HttpDoor(self.base_url, key)
         self._downloader = Downloader()
 
+    fields = frozenset({
+        "watermark", "seed", "guidance_scale", "sequential_image_generation", "sequential_image_generation_options",
+        "stream", "response_format", "output_format", "optimize_prompt_options", "optimize_prompt", "tools", "background",
+        "layer_decomposition", "family", "size_policy",
+    })  # fmt: skip
+    """Source: https://docs.byteplus.com/en/docs/ModelArk/1541523, read 2026-11-22."""
+
     @property
     def name(self) -> str:
         return "volcengine"
@@ -105,30 +113,10 @@ class VolcengineProvider(Remade, ImageProvider):
     def origins(self) -> tuple[str, ...]:
         return (self.base_url,)
 
-    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> ImageResult:
-        return only_picture(self._generate(prompt, size, None, kwargs))
-
-    def image_to_image(
-        self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any
-    ) -> ImageResult:
-        return only_picture(self._generate(prompt, size, reference_images, kwargs))
-
     def makes_groups(self, **kwargs: Any) -> bool:
         """4.0, 4.5, 5.0-lite, and models that nobody knows."""
         family = sizes.family_of(str(kwargs.get("model") or self.model), kwargs.get("family", self.family))
         return family is None or family.group
-
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        count = 0 if reference_images is None else len(references.listed(reference_images))
-        if n + count > MAX_GROUP:
-            raise InvalidInputError(
-                f"n={n} with {count} reference pictures: together they may be {MAX_GROUP} at most in one group"
-            )
-        wish = {
-            "sequential_image_generation": "auto",
-            "sequential_image_generation_options": {"max_images": n},
-        }
-        return self._generate(prompt, size, reference_images, {**wish, **kwargs})
 
     def use_downloader(self, downloader: Downloader) -> None:
         self._downloader = downloader
@@ -137,18 +125,24 @@ class VolcengineProvider(Remade, ImageProvider):
         self._door.close()
         self._downloader.close()
 
-    def _generate(self, prompt: str, size: str, given: Any, options: dict[str, Any]) -> ImageGroup:
-        options = dict(options)
-        model = str(options.pop("model", None) or self.model)
+    def generate(self, request: ImageRequest) -> ImageGroup:
+        options = dict(request.options)
+        model = request.model or self.model
         family = sizes.family_of(model, options.pop("family", self.family))
         policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
-        run = self._per_call(options)
         headers = settings.headers(options.pop("extra_headers", None))
         watermark = options.pop("watermark", self.watermark)
-        sent_size, warnings = sizes.fit_seedream(sizes.parse(size), family, policy=policy)
+        if request.n > 1:
+            options = {**self._group_options(request), **options}
+        sent_size, warnings = sizes.fit_seedream(sizes.parse(request.size), family, policy=policy)
+        run = self._policy.for_call(request)
         deadline = Deadline.after(run.timeout)
-        pictures = None if given is None else self._references(given, family, deadline)
-        body = to_body(prompt, model=model, size=sent_size, watermark=watermark, pictures=pictures, options=options)
+        found = (
+            None if request.reference_images is None else self._references(request.reference_images, family, deadline)
+        )
+        body = to_body(
+            request.prompt, model=model, size=sent_size, watermark=watermark, pictures=found, options=options
+        )
         asked = Asked("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
@@ -161,21 +155,24 @@ class VolcengineProvider(Remade, ImageProvider):
             raise _with_hint(error) from error.__cause__
         facts = {
             "model": model,
-            "requested_size": str(size),
+            "requested_size": request.size,
             "sent_size": sent_size,
             "warnings": warnings,
             "attempts": [{"provider": "volcengine", "model": model, "requests": requests, "outcome": "ok"}],
         }
         return from_reply(answer, asked=asked, request_id=request_id, facts=facts, sent=body)
 
-    def _per_call(self, options: dict[str, Any]) -> Policy:
-        timeout, retries = options.pop("timeout", None), options.pop("max_retries", None)
-        return Policy(
-            self._policy.timeout if timeout is None else settings.seconds(timeout, default=0),
-            self._policy.max_retries if retries is None else settings.whole_number(retries, name="max_retries"),
-            paid=True,
-            retry_ambiguous=bool(options.pop("retry_ambiguous", self._policy.retry_ambiguous)),
-        )
+    @staticmethod
+    def _group_options(request: ImageRequest) -> dict[str, Any]:
+        count = 0 if request.reference_images is None else len(references.listed(request.reference_images))
+        if request.n + count > MAX_GROUP:
+            raise InvalidInputError(
+                f"n={request.n} with {count} reference images: together they may be {MAX_GROUP} at most in one group"
+            )
+        return {
+            "sequential_image_generation": "auto",
+            "sequential_image_generation_options": {"max_images": request.n},
+        }
 
     def _references(self, given: Any, family: sizes.Family | None, deadline: Deadline) -> list[str]:
         limits = references.Limits(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from aigc_kit.errors import InvalidReplyError, NoImageError
 from aigc_kit.transport import sniff
@@ -17,32 +19,55 @@ if TYPE_CHECKING:
     import PIL.Image
 
 
+@dataclass(frozen=True)
+class Access:
+    """
+    What ``ImageResult.download`` may reach beside the public internet.
+
+    ``trusted``: origins, (host, port), that need no check. ``roots``: directories whose ``file://`` URLs may be read.
+    ``proxy``: what downloads go through.
+    """
+
+    allow_private_hosts: bool = False
+    trusted: frozenset[tuple[str, int]] = frozenset()
+    proxy: str = ""
+    roots: tuple[str, ...] = ()
+
+
+class _Held:
+    """What an ``ImageResult`` holds beside its fields."""
+
+    _text: str = ""
+    """base64 that somebody set."""
+    _bytes: bytes | None = None
+    _access: Access = Access()
+
+
 class _Base64:
     """The field ``base64``: text when somebody set text, otherwise encoded from the bytes when it is read."""
 
     def __get__(self, result: ImageResult | None, owner: type[ImageResult]) -> str:
         if result is None:
             return ""  # the dataclass default
-        text: str = result.__dict__.get("_text") or ""
-        if text:
-            return text
-        data: bytes | None = result.__dict__.get("_data")
-        return b64.b64encode(data).decode("ascii") if data else ""
+        if result._text:
+            return result._text
+        return b64.b64encode(result._bytes).decode("ascii") if result._bytes else ""
 
     def __set__(self, result: ImageResult, value: str) -> None:
-        result.__dict__["_text"] = value
-        result.__dict__["_data"] = None
+        result._text = value
+        result._bytes = None
 
 
 @dataclass(repr=False)
-class ImageResult:
+class ImageResult(_Held):
     """
-    One picture.
+    One image.
 
-    ``url``: its address, ``""`` when it has none yet. ``base64``: its bytes as standard base64, encoded when read;
-    ``""`` when only an address is there. ``mime_type``: told from the bytes where they are there. ``provider``: the
+    ``url``: its URL, ``""`` when it has none yet. ``base64``: its bytes as standard base64, encoded when read;
+    ``""`` when only a URL is there. ``mime_type``: detected from the bytes where they are there. ``provider``: the
     registry's name. ``metadata``: JSON; ``model, requested_size, sent_size, width, height, request_id, usage,
-    warnings, attempts`` and, where they apply, ``text, source_url, expires_at, storage_key``.
+    warnings, attempts`` and, where they apply, ``text, source_url, expires_at, storage_key, renditions,
+    revised_prompt``; ``pending`` while a paid image waits to be stored.
     """
 
     url: str = ""
@@ -57,8 +82,16 @@ class ImageResult:
     ) -> ImageResult:
         """A result that holds ``data`` itself; no base64 is made until somebody reads it."""
         result = cls(mime_type=mime_type or sniff.mime_type(data), provider=provider, metadata=metadata or {})
-        result.__dict__["_data"] = data
+        result._bytes = data
         return result
+
+    def hold(self, data: bytes) -> None:
+        """Take these bytes as the image's own."""
+        self._text, self._bytes = "", data
+
+    def allow(self, access: Access) -> None:
+        """Let ``download`` reach this."""
+        self._access = access
 
     @property
     def has_url(self) -> bool:
@@ -66,7 +99,7 @@ class ImageResult:
 
     @property
     def has_base64(self) -> bool:
-        return bool(self.__dict__.get("_text") or self.__dict__.get("_data"))
+        return bool(self._text or self._bytes)
 
     @property
     def data(self) -> bytes:
@@ -76,15 +109,15 @@ class ImageResult:
         Raises:
             InvalidReplyError: ``base64`` is no base64.
         """
-        data = self.__dict__.get("_data")
+        data = self._bytes
         if data is None:
             try:
-                data = decode_base64(self.__dict__.get("_text") or "")
+                data = decode_base64(self._text or "")
             except (ValueError, TypeError) as error:
                 raise InvalidReplyError(
                     f"the picture's base64 cannot be decoded: {error}", provider=self.provider, billed="unknown"
                 ) from None
-            self.__dict__["_data"] = data
+            self._bytes = data
         return data
 
     @property
@@ -122,20 +155,35 @@ class ImageResult:
             raise NoImageError(
                 f"{len(data)} bytes came from the address, and they are no picture", provider=self.provider
             )
-        self.__dict__["_data"] = data
+        self._bytes = data
         self.mime_type = sniff.mime_type(data)
         return data
 
     def _fetch(self, timeout: float) -> bytes:
         from aigc_kit.transport.download import Downloader, DownloadError
 
-        downloader = Downloader(**self.__dict__.get("_guard", {}))
+        if self.url.lower().startswith("file:"):
+            return self._read()
+        access = self._access
+        downloader = Downloader(
+            allow_private_hosts=access.allow_private_hosts, trusted=access.trusted, proxy=access.proxy
+        )
         try:
-            return downloader.fetch(self.url, timeout=timeout).data
+            return downloader.fetch(self.url, timeout=timeout, inflate=True).data
         except DownloadError as error:
-            raise NoImageError(str(error), provider=self.provider, retryable=error.retryable) from error
+            raise NoImageError(str(error), provider=self.provider, retryable=error.retryable, billed="yes") from error
         finally:
             downloader.close()
+
+    def _read(self) -> bytes:
+        """The file behind a ``file://`` URL of the client's own ``LocalStorage``."""
+        path = Path(url2pathname(urlsplit(self.url).path)).resolve()
+        if not any(path.is_relative_to(root) for root in self._access.roots):
+            raise NoImageError(f"the file {str(path)!r} is not in the client's storage", provider=self.provider)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise NoImageError(f"the file {str(path)!r} cannot be read: {error}", provider=self.provider) from error
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """
@@ -177,7 +225,7 @@ class ImageResult:
         return f'<img src="{escape(source, quote=True)}" alt="{escape(self.provider)}" title="{size}" width="320"/>'
 
     def __repr__(self) -> str:
-        known = self.__dict__.get("_data")
+        known = self._bytes
         size = f"{self.width}x{self.height}" if known or self.metadata.get("width") else "?"
         held = f"{len(known)} bytes" if known else "base64" if self.has_base64 else "no bytes"
         url = self.url.split("?")[0]

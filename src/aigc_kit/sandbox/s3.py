@@ -1,5 +1,5 @@
 """
-A bucket as Cloudflare R2 keeps it: PUT, HEAD and GET of objects, signature v4, SHA-256 checked, checksum trailers refused.
+A bucket as Cloudflare R2 keeps it: PUT (also where there is none), HEAD, GET and DELETE of objects, signature v4, SHA-256 checked, checksum trailers refused.
 
 Source: https://developers.cloudflare.com/r2/api/s3/api/ and .../api/error-codes/, read 2026-11-22.
 """
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from aigc_kit.sandbox.server import Sandbox
 
 ROOT = "/s3/"
-_STATUS = {"NoSuchKey": 404, "Unauthorized": 401, "InvalidAccessKeyId": 403, "BadDigest": 400, "NotImplemented": 501}
+_STATUS = {"NoSuchKey": 404, "Unauthorized": 401, "InvalidAccessKeyId": 403, "BadDigest": 400, "NotImplemented": 501,
+           "PreconditionFailed": 412}  # fmt: skip
 
 
 def handle(request: Request, sandbox: Sandbox) -> Answer | None:
@@ -36,16 +37,25 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
         digest = base64.b64encode(hashlib.sha256(request.raw).digest()).decode()
         if told is not None and told != digest:
             return _error("BadDigest", "The SHA-256 you specified did not match what was received.")
+        if request.headers.get("if-none-match") == "*" and name in sandbox.files:
+            return _error("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.")
         sandbox.keep(name, request.raw, request.headers.get("content-type", "application/octet-stream"))
+        sandbox.described[name] = {
+            header: value for header, value in request.headers.items() if header.startswith("x-amz-meta-")
+        }
         return Answer(200, b"", {"etag": f'"{hashlib.md5(request.raw, usedforsecurity=False).hexdigest()}"'})
     found = sandbox.files.get(name)
+    if request.method == "DELETE":
+        sandbox.files.pop(name, None)
+        return Answer(204, b"", {})
     if request.method not in ("HEAD", "GET"):
         return _error("NotImplemented", "A header or query you provided implies functionality that is not implemented.")
     if found is None:
         return _error("NoSuchKey", "The specified key does not exist.")
     data, kind, _ = found
     etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return Answer(200, data, {"content-type": kind, "etag": f'"{etag}"'})
+    described = sandbox.described.get(name, {})
+    return Answer(200, data, {"content-type": kind, "etag": f'"{etag}"', **described})
 
 
 def _error(code: str, message: str) -> Answer:

@@ -88,6 +88,7 @@ class Sandbox:
         self.link_lifetime = link_lifetime
         self.requests: list[Recorded] = []
         self.files: dict[str, tuple[bytes, str, float]] = {}
+        self.described: dict[str, dict[str, str]] = {}
         self.connections = 0
         self.closing = threading.Event()
         self._scripts: list[tuple[str, Answer]] = []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from urllib.parse import quote, urlsplit
 
-from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.errors import ConfigurationError, InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import decode_base64
 
@@ -20,7 +21,8 @@ class StoredObject:
     """
     An object that lies in a store.
 
-    ``url`` is its public address, ``size`` its length in bytes, ``etag`` the store's own mark of this content.
+    ``url`` is its public URL, ``size`` its length in bytes, ``etag`` the store's own mark of this content, ``metadata`` what
+    was stored with it (names in lower case), as far as the store tells.
     """
 
     url: str
@@ -29,6 +31,7 @@ class StoredObject:
     content_type: str
     etag: str = ""
     bucket: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
 
 
 class Storage(ABC):
@@ -69,6 +72,41 @@ class Storage(ABC):
         """
         return self.upload_bytes(data, key, content_type=content_type)
 
+    def upload_described(
+        self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> StoredObject:
+        """
+        ``upload_bytes`` with facts that ``exists`` tells again, where the store can hold them: short ASCII texts.
+
+        Raises:
+            InvalidInputError: the key breaks the rules.
+            StorageError: the store failed.
+        """
+        return self.upload_bytes(data, key, content_type=content_type)
+
+    @property
+    def claims(self) -> bool:
+        """Whether ``create`` works here."""
+        return False
+
+    def create(self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]) -> bool:
+        """
+        Store it only where nothing is under that key; False when something is. Of two at the same time one gets True.
+
+        Raises:
+            UnsupportedFeatureError: the store cannot do this.
+            StorageError: the store failed.
+        """
+        raise UnsupportedFeatureError(f"{type(self).__name__} cannot put an object only where there is none")
+
+    def discard(self, key: str) -> None:  # noqa: B027 - only who creates discards
+        """
+        Remove what ``create`` made.
+
+        Raises:
+            StorageError: the store failed.
+        """
+
     def upload_base64(self, data: str, key: str, *, content_type: str) -> StoredObject:
         """
         Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole ``data:`` URI.
@@ -87,7 +125,17 @@ class Storage(ABC):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The addresses that the user named for this store; pictures may be fetched from there without a guard."""
+        """URLs that the user named for this store; a result that is in it may be fetched from there without a guard."""
+        return ()
+
+    @property
+    def public_bases(self) -> tuple[str, ...]:
+        """URLs below which the public reads its objects: an end user's reference may come from there without a guard."""
+        return ()
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Directories whose ``file://`` URLs are its objects."""
         return ()
 
     def close(self) -> None:  # noqa: B027 - a store may have nothing to close

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import mimetypes
 import os
 import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
 
 _MIME_ATTRIBUTE = "user.mime_type"  # https://www.freedesktop.org/wiki/CommonExtendedAttributes/
+_METADATA_ATTRIBUTE = "user.aigc_kit.metadata"
 _NAME_BYTES = 200
 """Longest piece of a segment on disk; file systems stop at 255 bytes and temporary names need room."""
 
@@ -46,6 +50,21 @@ class LocalStorage(Storage):
     def origins(self) -> tuple[str, ...]:
         return (self.base_url,) if self.base_url else ()
 
+    @property
+    def public_bases(self) -> tuple[str, ...]:
+        return self.origins
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        return () if self.base_url else (str(self.root),)
+
+    def upload_described(
+        self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> StoredObject:
+        stored = self.upload_bytes(data, key, content_type=content_type)
+        _remember(self._path(check_key(key)), _METADATA_ATTRIBUTE, json.dumps(dict(metadata)))
+        return stored
+
     def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
         key = check_key(key)
         if not isinstance(data, (bytes, bytearray, memoryview)):
@@ -62,7 +81,7 @@ class LocalStorage(Storage):
                     file.flush()
                     os.fsync(file.fileno())
                 os.chmod(name, 0o644)  # mkstemp's 0600 would hide the picture from the web server
-                _remember_type(name, content_type)
+                _remember(name, _MIME_ATTRIBUTE, content_type)
                 os.replace(name, path)
             except BaseException:
                 Path(name).unlink(missing_ok=True)
@@ -77,7 +96,7 @@ class LocalStorage(Storage):
         try:
             if not path.is_file():
                 return None
-            return self._object(key, path, _type_of(path))
+            return replace(self._object(key, path, _type_of(path)), metadata=_metadata_of(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -121,10 +140,18 @@ def _pieces(segment: str) -> list[str]:
     return [*pieces, current]
 
 
-def _remember_type(name: str, content_type: str) -> None:
-    # Not every file system has attributes; the extension tells then.
+def _remember(path: str | Path, attribute: str, value: str) -> None:
+    # Not every file system has attributes; the extension tells the type then, and nothing tells the metadata.
     with contextlib.suppress(OSError, AttributeError):
-        os.setxattr(name, _MIME_ATTRIBUTE, content_type.encode())
+        os.setxattr(path, attribute, value.encode())
+
+
+def _metadata_of(path: Path) -> dict[str, str]:
+    try:
+        found = json.loads(os.getxattr(path, _METADATA_ATTRIBUTE))
+    except (OSError, AttributeError, ValueError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _type_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from aigc_kit import settings
 from aigc_kit.edge import Remade, forget_locals
-from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
+from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError, UnsupportedFeatureError
 from aigc_kit.settings import Secret
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
 from aigc_kit.transport import aws
@@ -33,6 +33,10 @@ _HINTS = {
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "NoRegionError": "no region: pass region= or set AWS_REGION",
 }
+
+
+_NO_CONDITIONS = frozenset({"NotImplemented", "UnsupportedOperation", "InvalidArgument", "InvalidRequest"})
+"""What servers answer that know no conditional PUT."""
 
 
 class S3Storage(Remade, Storage):
@@ -94,6 +98,7 @@ class S3Storage(Remade, Storage):
             pool_size=settings.whole_number(max_pool_connections, name="max_pool_connections", minimum=1),
         )
         self._public = None if public_base_url is None else public_base(public_base_url, what="public_base_url")
+        self._conditional = True
         self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 
     def __repr__(self) -> str:
@@ -101,8 +106,12 @@ class S3Storage(Remade, Storage):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The addresses that the user named: the endpoint and the public one."""
-        return tuple(address for address in (self._settings.endpoint_url, self._public) if address)
+        """The URLs that the user named: the endpoint and the public one."""
+        return tuple(url for url in (self._settings.endpoint_url, self._public) if url)
+
+    @property
+    def public_bases(self) -> tuple[str, ...]:
+        return (self._public,) if self._public else ()
 
     def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
         key = check_key(key)
@@ -119,7 +128,48 @@ class S3Storage(Remade, Storage):
             return self.upload_bytes(data, key, content_type=content_type)
         return self._put(data, check_key(key), check_content_type(content_type), sha256)
 
-    def _put(self, data: bytes, key: str, content_type: str, sha256: bytes) -> StoredObject:
+    def upload_described(
+        self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> StoredObject:
+        if getattr(self.upload_bytes, "__func__", None) is not _UPLOAD_BYTES:
+            return self.upload_bytes(data, key, content_type=content_type)
+        sha256 = hashlib.sha256(data).digest()
+        return self._put(data, check_key(key), check_content_type(content_type), sha256, {"Metadata": dict(metadata)})
+
+    @property
+    def claims(self) -> bool:
+        """Until the server says that it knows no ``If-None-Match`` for a PUT."""
+        return self._conditional
+
+    def create(self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]) -> bool:
+        """
+        One conditional PUT. AWS has it since 2024-08-20, R2 and MinIO have it too.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html,
+        https://developers.cloudflare.com/r2/api/s3/api/, read 2026-11-25.
+        """
+        more = {"Metadata": dict(metadata), "IfNoneMatch": "*", "CacheControl": "no-store"}
+        try:
+            self._put(data, check_key(key), content_type, hashlib.sha256(data).digest(), more)
+        except StorageError as error:
+            cause = error.__cause__
+            status, code = getattr(cause, "status", 0), getattr(cause, "code", "")
+            if status == 412 or code in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            if status == 501 or code in _NO_CONDITIONS:
+                self._conditional = False
+                raise UnsupportedFeatureError(
+                    f"{self._where()} cannot put an object only where there is none"
+                ) from error
+            raise
+        return True
+
+    def discard(self, key: str) -> None:
+        self._call("delete_object", key, {"Bucket": self.bucket, "Key": check_key(key)})
+
+    def _put(
+        self, data: bytes, key: str, content_type: str, sha256: bytes, more: Mapping[str, Any] | None = None
+    ) -> StoredObject:
         digest = base64.b64encode(sha256).decode()
         request: dict[str, Any] = {
             "Bucket": self.bucket,
@@ -130,6 +180,7 @@ class S3Storage(Remade, Storage):
         }
         if self.cache_control:
             request["CacheControl"] = self.cache_control
+        request |= more or {}
         reply = self._call("put_object", key, request)
         stored = reply.get("ChecksumSHA256")
         if stored and stored != digest:
@@ -151,7 +202,8 @@ class S3Storage(Remade, Storage):
             return None
         etag = str(reply.get("ETag", "")).strip('"')
         kind = str(reply.get("ContentType", ""))
-        return StoredObject(self.url_of(key), key, int(reply.get("ContentLength", 0)), kind, etag, self.bucket)
+        told = {str(name).lower(): str(value) for name, value in (reply.get("Metadata") or {}).items()}
+        return StoredObject(self.url_of(key), key, int(reply.get("ContentLength", 0)), kind, etag, self.bucket, told)
 
     def url_of(self, key: str) -> str:
         """The public address of a key; asks nobody whether it exists."""
@@ -187,7 +239,8 @@ class S3Storage(Remade, Storage):
             raise
 
     def _translated(self, error: aws.AwsError, key: str, operation: str) -> StorageError:
-        retryable = error.status in (408, 429) or error.status >= 500 or error.code in _RETRYABLE_CODES
+        retryable = error.status in (408, 429) or (error.status >= 500 and error.status != 501)
+        retryable = retryable or error.code in _RETRYABLE_CODES
         retryable = retryable or (error.status == 0 and not error.usage)
         said = " ".join(dict.fromkeys(str(part) for part in (error.status or "", error.code) if part))
         hint = _HINTS.get(error.code, "")

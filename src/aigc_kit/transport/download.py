@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
 from aigc_kit.transport import names
@@ -23,7 +23,7 @@ from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, de
 from aigc_kit.transport.exchange import Backend, Reply, Stream, Transport
 from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.policy import back_off
-from aigc_kit.transport.pool import ssl_context
+from aigc_kit.transport.pool import proxy_pool, ssl_context
 
 MAX_REDIRECTS = 4
 MAX_BYTES = 64 * 1024 * 1024
@@ -52,10 +52,18 @@ _FORBIDDEN = (
     "fe80::/10", "fec0::/10", "ff00::/8",
 )  # fmt: skip
 _METADATA = (
-    "169.254.169.254", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23", "168.63.129.16",
-    "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42",
+    # Link-local holds one in every cloud: AWS, Google, Azure, OpenStack, Oracle, Tencent (169.254.0.23), Scaleway (42.42).
+    "169.254.0.0/16", "fe80::/10",
+    "168.63.129.16",  # Azure's WireServer
+    "100.100.100.200",  # Alibaba
+    "100.96.0.96",  # Volcengine; github.com/volcengine/volcengine-go-sdk, read 2026-11-25
+    "192.0.0.192",  # Oracle
+    "fd00:ec2::254", "fd00:ec2::23",  # AWS
+    "fd20:ce::254",  # Google
+    "fd00:42::42",  # Scaleway
+    "fd00:c1::a9fe:a9fe",  # Oracle; docs.oracle.com/iaas/Content/Compute/Tasks/gettingmetadata.htm, read 2026-11-25
 )  # fmt: skip
-_NAT64 = "64:ff9b::/96"
+_NAT64 = ("64:ff9b::/96", "64:ff9b:1::/48")  # RFC 6052; RFC 8215, where a local prefix may be as short as /48
 
 
 @functools.cache
@@ -83,8 +91,12 @@ def embedded(address: Address) -> list[Address]:
         found.append(address.sixtofour)
     if address.teredo:
         found.extend(address.teredo)
-    if _in_one_of(address, (_NAT64,)) or packed[:12] == bytes(12):
+    if _in_one_of(address, _NAT64) or packed[:12] == bytes(12):
         found.append(ipaddress.IPv4Address(packed[12:]))
+    if _in_one_of(address, _NAT64[1:]):  # RFC 6052 2.2: the octet 64 to 71 is passed over
+        found.append(ipaddress.IPv4Address(packed[6:8] + packed[9:11]))
+        found.append(ipaddress.IPv4Address(packed[7:8] + packed[9:12]))
+        found.append(ipaddress.IPv4Address(packed[9:13]))
     if packed[:8] == bytes(8) and packed[8:12] == b"\xff\xff\x00\x00":  # ::ffff:0:a.b.c.d, RFC 2765
         found.append(ipaddress.IPv4Address(packed[12:]))
     if packed[8:12] in (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe"):
@@ -146,9 +158,14 @@ class _Refused(Exception):
 class _Guard(Backend):
     """Connects only to addresses that were checked."""
 
-    def __init__(self, core: Any, downloader: Downloader) -> None:
+    def __init__(self, core: Any, downloader: Downloader, *, open_to_all: bool) -> None:
+        """
+        Args:
+            open_to_all: for URLs that the user named; nothing is checked.
+        """
         super().__init__(core)
         self._downloader = downloader
+        self._open = open_to_all
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
@@ -160,11 +177,8 @@ class _Guard(Backend):
             raise self._core.ConnectTimeout(str(error)) from error
         except (OSError, UnicodeError) as error:
             raise self._core.ConnectError(f"the name {host!r} cannot be resolved") from error
-        if not self._downloader.trusts(host, port):
-            for answer in answers:
-                why = forbidden(answer, private_allowed=self._downloader.allow_private_hosts)
-                if why:
-                    raise _Refused(f"{host} is {answer}, {why}")
+        if not self._open:
+            self._downloader.check(host, answers)
         return self.connect_any(answers, port, timeout, local_address, socket_options)
 
 
@@ -177,9 +191,10 @@ class Fetched:
 
 class Downloader:
     """
-    Fetches pictures by address: http(s) only, no credentials, no proxies, capped and timed.
+    Fetches images by URL: http(s) only, no credentials, capped and timed.
 
-    ``trusted``: (host, port) pairs that the user named (a storage, an API) and that need no check.
+    ``trusted``: (host, port) pairs that the user named (an API) and that need no check. ``bases``: URLs below which nothing
+    is checked (a store's public base). ``proxy``: what requests go through; the machine's own proxies are not used.
     Shared by threads; ``close`` it.
     """
 
@@ -188,19 +203,37 @@ class Downloader:
         *,
         allow_private_hosts: bool = False,
         trusted: Iterable[tuple[str, int]] = (),
+        bases: Iterable[str] = (),
+        proxy: str = "",
         resolve: Resolver = _resolve,
     ) -> None:
         self.allow_private_hosts = allow_private_hosts
         self.resolve = resolve
         self._trusted = frozenset(trusted)
-        self._open: Handle[tuple[Any, Transport]] = Handle(self._opened, lambda opened: opened[1].close())
+        self._bases = tuple(bases)
+        self._proxy = proxy
+        self._guarded: Handle[tuple[Any, Transport]] = Handle(
+            lambda: self._opened(False), lambda opened: opened[1].close()
+        )
+        self._free: Handle[tuple[Any, Transport]] = Handle(lambda: self._opened(True), lambda opened: opened[1].close())
 
-    def trusts(self, host: str, port: int) -> bool:
-        return (host.lower().rstrip("."), port) in self._trusted
+    def trusts(self, url: str) -> bool:
+        """Whether the user named this host, or a base that the URL is below."""
+        return origin(url) in self._trusted or any(_is_below(url, base) for base in self._bases)
+
+    def check(self, host: str, answers: list[str]) -> None:
+        """
+        Raises:
+            _Refused: one of the host's addresses must not be reached.
+        """
+        for answer in answers:
+            why = forbidden(answer, private_allowed=self.allow_private_hosts)
+            if why:
+                raise _Refused(f"{host} is {answer}, {why}")
 
     def fetch(
         self, url: str, *, timeout: float, limit: int = MAX_BYTES, retries: int = 2,
-        problem: Callable[[bytes], str] = lambda data: "",
+        problem: Callable[[bytes], str] = lambda data: "", inflate: bool = False,
     ) -> Fetched:  # fmt: skip
         """
         The bytes behind ``url``.
@@ -209,6 +242,7 @@ class Downloader:
             timeout: seconds, tries and waits included.
             retries: how often it is tried again after a failure that may pass.
             problem: what is wrong with the bytes, as the end of a sentence; ``""`` when nothing is.
+            inflate: undo a compression that nobody asked for: what is behind the URL was paid for.
 
         Raises:
             DownloadError: not http(s), refused by the guard, unreachable, not a 200, too long or too slow.
@@ -218,7 +252,7 @@ class Downloader:
         while True:
             tries += 1
             try:
-                fetched = self._fetch(url, deadline, limit)
+                fetched = self._fetch(url, deadline, limit, inflate)
                 wrong = problem(fetched.data)
                 if wrong:
                     raise DownloadError(f"{shown(url)} gave {len(fetched.data)} bytes {wrong}", retryable=True)
@@ -229,12 +263,12 @@ class Downloader:
                     raise
             time.sleep(wait)
 
-    def _fetch(self, url: str, deadline: Deadline, limit: int) -> Fetched:
+    def _fetch(self, url: str, deadline: Deadline, limit: int, inflate: bool) -> Fetched:
         address, hops = url, 0
         while True:
             reply = self._get(address, deadline)
             if reply.status not in (301, 302, 303, 307, 308):
-                return self._body(reply, address, deadline, limit)
+                return self._body(reply, address, deadline, limit, inflate)
             target = reply.headers.get("location", "")
             reply.close()
             hops += 1
@@ -244,7 +278,7 @@ class Downloader:
                 following = urljoin(address, target)
             except ValueError:
                 raise DownloadError(f"{shown(url)} redirects to what is no address", refused=True) from None
-            if not target or (address.startswith("https:") and not following.startswith("https:")):
+            if not target or (_scheme(address) == "https" and _scheme(following) != "https"):
                 raise DownloadError(
                     f"{shown(url)} redirects to {shown(following)}, which is not followed", refused=True
                 )
@@ -256,7 +290,9 @@ class Downloader:
         check_address(url)
         left = max(deadline.left(), 0.001)
         try:
-            client, transport = self._open.get()
+            client, transport = (self._free if self.trusts(url) else self._guarded).get()
+            if self._proxy and not self.trusts(url):
+                self._check_name(url)
             request = client.build_request(
                 "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
                 timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
@@ -273,7 +309,7 @@ class Downloader:
         except WireError as error:
             raise DownloadError(f"{shown(url)} cannot be reached ({error})", retryable=True) from error
 
-    def _body(self, reply: Reply, url: str, deadline: Deadline, limit: int) -> Fetched:
+    def _body(self, reply: Reply, url: str, deadline: Deadline, limit: int, inflate: bool) -> Fetched:
         if reply.status != 200:
             reply.close()
             raise DownloadError(
@@ -283,7 +319,8 @@ class Downloader:
         if length.isascii() and length.isdigit() and int(length) > limit:
             reply.close()
             raise DownloadError(f"{shown(url)} has {int(length)} bytes, the limit is {limit}")
-        if reply.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        coding = reply.headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity") and not inflate:
             reply.close()
             raise DownloadError(f"{shown(url)} came compressed although that was not asked for")
         try:
@@ -293,20 +330,53 @@ class Downloader:
             raise DownloadError(f"{shown(url)} could not be read to its end ({error})", retryable=retryable) from error
         return Fetched(data, reply.headers.get("content-type", "").split(";")[0].strip().lower(), url)
 
-    def _opened(self) -> tuple[Any, Transport]:
+    def _check_name(self, url: str) -> None:
+        """Through a proxy the name is looked up there; what can be told here is checked here."""
+        host, port = origin(url) or ("", 0)
+        try:
+            answers = self.resolve(host, port)
+        except (OSError, UnicodeError):  # names of the world may be known to the proxy alone
+            answers = []
+        if is_plainly_private(host) and not answers and not self.allow_private_hosts:
+            raise _Refused(f"{host} is a private name")
+        self.check(host, answers)
+
+    def _opened(self, open_to_all: bool) -> tuple[Any, Transport]:
         with importing():
             import httpcore
             import httpx
 
-        pool = httpcore.ConnectionPool(
-            ssl_context=ssl_context("httpx"), max_connections=1000, max_keepalive_connections=100, keepalive_expiry=5.0,
-            network_backend=_Guard(httpcore, self),
-        )  # fmt: skip
+        options: dict[str, Any] = {
+            "ssl_context": ssl_context("httpx"), "max_connections": 1000, "max_keepalive_connections": 100,
+            "keepalive_expiry": 5.0,
+        }  # fmt: skip
+        if self._proxy:
+            pool = proxy_pool(
+                httpx, httpcore, self._proxy, {**options, "network_backend": Backend(httpcore)}, "download_proxy"
+            )
+        else:
+            guard = _Guard(httpcore, self, open_to_all=open_to_all)
+            pool = httpcore.ConnectionPool(network_backend=guard, **options)
         transport = Transport(httpx, httpcore, pool)
         return httpx.Client(transport=transport, trust_env=False), transport
 
     def close(self) -> None:
-        self._open.close()
+        self._guarded.close()
+        self._free.close()
+
+
+def _scheme(url: str) -> str:
+    """In lower case: RFC 3986 3.1 does not tell ``HTTPS`` from ``https``."""
+    return url.partition(":")[0].lower()
+
+
+def _is_below(url: str, base: str) -> bool:
+    """Whether the URL is the base or below it, with no way out of it."""
+    if not base or origin(url) != origin(base) or _scheme(url) != _scheme(base):
+        return False
+    path, below = unquote(urlsplit(url).path), urlsplit(base).path.rstrip("/") + "/"
+    escapes = "\\" in path or "%" in path or any(segment in (".", "..") for segment in path.split("/"))
+    return path.startswith(unquote(below)) and not escapes
 
 
 def check_address(url: str) -> None:
@@ -323,7 +393,7 @@ def check_address(url: str) -> None:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise DownloadError(f"{shown(url)} is no address ({error})", refused=True) from None
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme.lower() not in ("http", "https"):
         raise DownloadError(f"{shown(url)} is no http(s) address", refused=True)
     if not host or port == 0 or "\\" in parts.netloc:
         raise DownloadError(f"{shown(url)} has no usable host", refused=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from aigc_kit.transport import names
 from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, count_send, deadline_of, seconds_left
+from aigc_kit.whose import let_out
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """Largest response that is read: four 4K images in base64 with room to spare. Looked up at each call."""
@@ -253,6 +254,7 @@ def _failures(core: Any) -> tuple[type[Exception], ...]:
 
 
 def _wire_error(core: Any, error: Exception, *, sent: bool) -> WireError:
+    let_out(error)
     if isinstance(error, (core.ConnectError, core.ConnectTimeout, core.PoolTimeout, core.UnsupportedProtocol,
                           core.LocalProtocolError, core.ProxyError)):  # fmt: skip
         sent = False

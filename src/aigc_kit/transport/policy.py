@@ -6,8 +6,8 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 from aigc_kit import errors
 from aigc_kit.errors import AIGCError, InvalidInputError, ProviderError, StorageError
@@ -20,12 +20,23 @@ LONGEST_WAIT = 8.0
 """Seconds of the exponential back-off, minus up to a quarter of jitter."""
 
 
+class CallTerms(Protocol):
+    """What one call may say of it."""
+
+    @property
+    def timeout(self) -> float | None: ...
+    @property
+    def max_retries(self) -> int | None: ...
+    @property
+    def retry_ambiguous(self) -> bool: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Policy:
     """
     How long, how often, and what may be repeated.
 
-    ``timeout``: seconds for all attempts and waits together. ``paid``: repeat only what the vendor surely did not run
+    ``timeout``: seconds for all attempts and waits together. ``paid``: repeat only what the vendor certainly did not run
     (never connected, or 429). ``retry_ambiguous``: the user's wish to repeat a paid request whose outcome is unknown.
     """
 
@@ -33,6 +44,15 @@ class Policy:
     max_retries: int = 2
     paid: bool = False
     retry_ambiguous: bool = False
+
+    def for_call(self, call: CallTerms) -> Policy:
+        """This policy with what one call says otherwise."""
+        return replace(
+            self,
+            timeout=self.timeout if call.timeout is None else call.timeout,
+            max_retries=self.max_retries if call.max_retries is None else call.max_retries,
+            retry_ambiguous=self.retry_ambiguous or call.retry_ambiguous,
+        )
 
     def may_repeat(self, error: ProviderError | StorageError) -> bool:
         if isinstance(error, StorageError):
@@ -76,8 +96,10 @@ class Policy:
             time.sleep(wait)
 
 
-def surely_unbilled(error: AIGCError) -> bool:
+def certainly_unbilled(error: AIGCError) -> bool:
     """Whether the failed request certainly costs nothing, so that another vendor may be asked."""
+    if error.result is not None:
+        return False
     if isinstance(error, (errors.ConfigurationError, InvalidInputError)):
         return True
     return isinstance(error, ProviderError) and error.billed == "no"

@@ -124,7 +124,7 @@ class _Routes:
             return self._direct
         with self._lock:
             if proxy not in self._over:
-                pool = _proxy_pool(self._httpx, self._core, proxy, self._limits, variable_of(url.scheme, proxy))
+                pool = proxy_pool(self._httpx, self._core, proxy, self._limits, variable_of(url.scheme, proxy))
                 self._over[proxy] = Transport(self._httpx, self._core, pool)
             return self._over[proxy]
 
@@ -147,7 +147,7 @@ def ssl_context(flavor: str) -> Any:
     return _contexts[key]
 
 
-def _proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any], variable: str) -> Any:
+def proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any], variable: str) -> Any:
     try:
         settings = httpx.Proxy(proxy)
     except (ValueError, httpx.InvalidURL) as error:

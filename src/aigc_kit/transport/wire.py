@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from aigc_kit.transport import names
 from aigc_kit.transport.deadline import CONNECT_SECONDS, WireError, count_send, seconds_left
 from aigc_kit.transport.exchange import WRITE_BYTES
+from aigc_kit.whose import let_out
 
 FAILURES = (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError)
 """What urllib3 and the standard library under it raise while they connect and send."""
@@ -193,6 +194,7 @@ def wire_error(error: Exception) -> WireError:
 
     A failed TLS handshake and a refused connection did not carry it; everything later may have.
     """
+    let_out(error)
     refused = isinstance(error, exceptions.NewConnectionError)  # for urllib3 a kind of ConnectTimeoutError
     unsent = (
         exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.NameResolutionError,

@@ -1,0 +1,504 @@
+"""
+The purchase: claim, look up, record who is asked, pay, record, deliver.
+
+Whatever is raised between "asked" and "paid" leaves a journal entry that says "unknown"; only an error that proves that
+nothing was charged removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from aigc_kit.errors import (
+    AIGCError,
+    ConfigurationError,
+    IdempotencyConflictError,
+    InvalidReplyError,
+    OutcomeUnknownError,
+    ProviderError,
+    ProviderTimeoutError,
+    StorageError,
+)
+from aigc_kit.image import references
+from aigc_kit.image.base import (
+    ImageGroup,
+    ImageProvider,
+    ImageResult,
+    NoGroupError,
+    generated,
+    next_may_succeed,
+    places_of,
+    warn,
+)
+from aigc_kit.image.chain import Chain, Link, model_of
+from aigc_kit.image.claims import Claim, Claims
+from aigc_kit.image.delivery import Delivery, carry, is_lost
+from aigc_kit.image.journal import Entry, Item, Journal, Memory, Record
+from aigc_kit.image.request import ImageRequest
+from aigc_kit.transport.policy import certainly_unbilled
+from aigc_kit.whose import callers_own
+
+LONGEST_CLAIM = 600.0
+"""Seconds that a call waits for another one with the same idempotency key, unless it has a ``timeout``."""
+
+LAG_SECONDS = 600.0
+"""How long a store may not show yet what was put there."""
+
+
+class Purchases:
+    """The purchases of one client. Shared by threads."""
+
+    def __init__(self, chain: Chain, journal: Journal | None, delivery: Delivery) -> None:
+        """
+        Args:
+            journal: None: purchases with an idempotency key are remembered by this object alone.
+        """
+        self.chain = chain
+        self.delivery = delivery
+        self.journal: Journal | Memory = Memory() if journal is None else journal
+        self._on_disk = journal
+        self._claims = Claims(delivery.storage)
+
+    def buy(self, request: ImageRequest, *, together: int = 0) -> ImageGroup:
+        """
+        One request, paid for once.
+
+        Args:
+            together: how many images were asked for, where this request is for one of them.
+
+        Raises:
+            IdempotencyConflictError: the key belongs to another request. Nothing was paid for.
+            OutcomeUnknownError: the key may have been paid for, and ``retry_ambiguous`` is not set.
+            StorageError: the look-up or the journal failed. Nothing was paid for.
+            AIGCError: what the last provider raised.
+        """
+        started = time.monotonic()
+        wait = LONGEST_CLAIM if request.timeout is None else request.timeout
+        facts = self._facts(request, together or request.n)
+        with self.journal.claim(facts["key"], wait) as entry:
+            found = self._found(entry, request, facts)
+            if found is not None:
+                return found
+            if request.timeout is not None:  # the wait for the lock is a part of it
+                request = request.within(wait - (time.monotonic() - started))
+            with self._claims.held(facts, wait, again=request.retry_ambiguous) as claim:
+                found = self._found(entry, request, facts) if claim.waited else None
+                if found is not None:
+                    claim.free = True
+                    return found
+                group, facts = self._pay(entry, request, facts, claim)
+                done = self.delivery.deliver(entry, self._items(group, request), facts, group.errors)
+                claim.free = not any(isinstance(error, StorageError) for error in done.errors)
+                return done
+
+    def buy_group(self, request: ImageRequest) -> ImageGroup:
+        """
+        ``request.n`` images: in one request where the first provider makes groups, else one request each.
+
+        Raises:
+            AIGCError: see ``buy``; a ``ProviderError`` only when not a single image came.
+        """
+        if request.n > 1 and self.chain.makes_groups(request):
+            with contextlib.suppress(NoGroupError):
+                return self.buy(request)
+        return self._one_by_one(request)
+
+    def resume(self, *, forget: bool) -> ImageGroup:
+        """
+        Finish every entry on the disk that nobody works on. Never pays.
+
+        Args:
+            forget: drop what can never be finished: payments of which nothing is known, dead links, damaged entries.
+        """
+        done = ImageGroup()
+        if self._on_disk is None:
+            return done
+        for name in self._on_disk.names():
+            entry = self._on_disk.take(name)
+            if entry is None:
+                continue
+            with entry:
+                part = self._resumed(entry, forget=forget)
+            done.images += part.images
+            done.errors += part.errors
+        return done
+
+    def store(self, result: ImageResult) -> ImageResult:
+        """
+        Finish what a failed upload left.
+
+        Raises:
+            StorageError: it failed again; ``error.result`` is the result.
+        """
+        pending = result.metadata.get("pending")
+        pending = pending if isinstance(pending, dict) else {}
+        keyed = str(pending.get("name") or "")
+        name = str(pending.get("entry") or "") or self.journal.named(result)
+        if not name:
+            return self.delivery.store(result, keyed)
+        entry = self.journal.take(name, wait=60.0)
+        if entry is None:
+            failure = StorageError("another process is storing this image right now", retryable=True)
+            failure.result = result
+            raise failure
+        with entry:
+            record = entry.read()
+            item = _waiting(record, result, pending)
+            if item is not None:
+                keyed = item.name
+            done = self.delivery.store(result, keyed, record.facts if record else {}, again=item is None)
+            if record is not None and item is not None:
+                left = [other for other in record.items if other.place != item.place]
+                if left:
+                    entry.paid(left, record.facts)
+                else:
+                    entry.done([replace(item, result=done)], record.facts)
+                    self._claims.forget(record.facts)
+            return done
+
+    # ---- before the payment
+
+    def _facts(self, request: ImageRequest, together: int) -> dict[str, Any]:
+        """What the journal says of a purchase before anybody is asked."""
+        key = request.idempotency_key
+        if key is None:
+            return {"key": "", "requested_size": request.size}
+        if self.delivery.storage is None:
+            raise ConfigurationError("idempotency_key finds an image in the storage: pass storage to the client")
+        return {
+            "key": self._name(key, request.place),
+            "requested_size": request.size,
+            "fingerprint": request.fingerprint(self.chain.asked(request), together),
+        }
+
+    def _name(self, key: str, place: int, extra: int = 0) -> str:
+        """
+        The storage key, without its type, of the image that is bought with this idempotency key.
+
+        Args:
+            extra: an image that came beside the one that was asked for at this place.
+        """
+        where = f"{place}.{extra}" if extra else str(place)
+        digest = hashlib.sha256(f"{where}:{key}".encode()).hexdigest()
+        return f"{self.delivery.prefix}/{digest}".lstrip("/")
+
+    def _names(self, request: ImageRequest) -> Iterator[str]:
+        """The storage keys of the images of a request, in their order, without end."""
+        key = request.idempotency_key or ""
+        number = 0
+        while True:
+            if not key:
+                yield ""
+            elif request.n > 1:
+                yield self._name(key, request.place + number)
+            else:
+                yield self._name(key, request.place, number)
+            number += 1
+
+    def _found(self, entry: Entry, request: ImageRequest, facts: dict[str, Any]) -> ImageGroup | None:
+        """What was bought with the key before, in its places; None when it must be paid for."""
+        if not facts["key"]:
+            return None
+        record = entry.read()
+        if record is not None:
+            _same_request(record.fingerprint, facts)
+        kept = ImageGroup()
+        if record is not None and record.state == "paid":  # and not all of it is stored
+            kept = self.delivery.deliver(entry, record.items, record.facts, again=True)
+        there = self._stored(record, request, facts, kept)
+        if there or kept.errors:
+            if record is not None and record.state == "asked":  # someone else has finished it
+                entry.remove()
+            return _with_gaps(there, kept, facts["key"])
+        if record is None or request.retry_ambiguous:
+            return None
+        if record.state == "done":
+            raise StorageError(
+                "what was bought with this idempotency_key is not in the storage any more; retry_ambiguous=True buys it again",
+                key=facts["key"],
+            )
+        raise unknown(record.facts)
+
+    def _stored(
+        self, record: Record | None, request: ImageRequest, facts: dict[str, Any], kept: ImageGroup
+    ) -> dict[int, ImageResult]:
+        """The images of this key by their place: just delivered, in the store, or in the mark of an earlier purchase."""
+        missing = {error.index for error in kept.errors}
+        there = dict(zip(places_of(kept), kept.images, strict=True))
+        marks = {item.place: item for item in record.items} if record and record.state == "done" else {}
+        names = self._names(request)
+        for place in range(max(request.n, len(marks))):
+            name = next(names)
+            mark = marks.get(place)
+            if place in there or place in missing:
+                continue
+            found = self.delivery.found(mark.name if mark and mark.name else name)
+            if found is not None:
+                result, fingerprint = found
+                _same_request(fingerprint, facts)
+                there[place] = self.delivery.completed(_told(result, mark), name)
+                if not fingerprint and record is None:
+                    warn(result, "idempotency", "the storage does not tell whether it was made for the same request")
+            elif mark is not None and record is not None and time.time() - record.at < LAG_SECONDS:
+                there[place] = self.delivery.completed(_told(mark.result, mark), name)
+                warn(mark.result, "storage", "the storage does not show the image yet")
+        return there
+
+    # ---- the payment
+
+    def _pay(
+        self, entry: Entry, request: ImageRequest, facts: dict[str, Any], claim: Claim
+    ) -> tuple[ImageGroup, dict[str, Any]]:
+        """Ask one provider after the other until one delivers; (what came, who was asked for it)."""
+        requests = self.chain.requests(request)
+        end = time.monotonic() + (request.timeout or float("inf"))
+        attempts: list[dict[str, Any]] = []
+        for place, (link, own) in enumerate(zip(self.chain.links, requests, strict=True)):
+            if place and request.timeout is not None:
+                own = own.within(end - time.monotonic())
+            model = own.model or model_of(link.provider)
+            asked = {**facts, "provider": link.provider.name, "model": model}
+            entry.asked(asked)
+            try:
+                group = self._generated(link, own)
+                _told_attempts(group, attempts)
+                self._record(entry, group, request, asked)
+                return group, asked
+            except AIGCError as error:
+                unbilled = certainly_unbilled(error)
+                if unbilled:
+                    entry.refused()
+                    claim.free = True
+                if isinstance(error, NoGroupError):
+                    raise
+                error.provider = error.provider or link.provider.name
+                error.model = error.model or model
+                if len(self.chain.links) == 1:
+                    raise
+                attempts.append(_attempt(error, model))
+                error.attempts = attempts
+                if not unbilled or place + 1 == len(requests) or time.monotonic() >= end:
+                    raise
+        raise AssertionError("a chain has providers")
+
+    def _generated(self, link: Link, request: ImageRequest) -> ImageGroup:
+        group = generated(link.provider, request)
+        if not isinstance(group, ImageGroup) or not all(isinstance(result, ImageResult) for result in group.images):
+            came = type(group.images[0] if isinstance(group, ImageGroup) and group.images else group).__name__
+            raise InvalidReplyError(f"the provider returned {came} instead of an ImageResult", billed="unknown")
+        if group.images:
+            return group
+        if not group.errors:
+            raise InvalidReplyError("the provider returned a group without an image or an error", billed="unknown")
+        raise next((error for error in group.errors if not certainly_unbilled(error)), group.errors[0])
+
+    def _record(self, entry: Entry, group: ImageGroup, request: ImageRequest, facts: dict[str, Any]) -> None:
+        """Paid: from here on the disk has it, when there is a journal."""
+        try:
+            entry.paid(self._items(group, request), facts)
+        except AIGCError as error:  # nothing that fails here may lose what the memory has
+            for result in group.images:
+                warn(result, "spool", f"the image is not in the journal: {type(error).__name__}: {str(error)[:200]}")
+        except BaseException as error:
+            carry(error, group.images, group.errors)
+            raise
+
+    def _items(self, group: ImageGroup, request: ImageRequest) -> list[Item]:
+        places = places_of(group)
+        names = list(itertools.islice(self._names(request), max(places, default=-1) + 1))
+        return [Item(place, result, names[place]) for place, result in zip(places, group.images, strict=True)]
+
+    # ---- several
+
+    def _one_by_one(self, request: ImageRequest) -> ImageGroup:
+        """``n`` requests, each stored before the next; after an error that the next would meet as well, no more."""
+        if request.reference_images is not None:
+            request = replace(request, reference_images=references.listed(request.reference_images))
+        group = ImageGroup()
+        end = time.monotonic() + (request.timeout or float("inf"))
+        for place in range(request.n):
+            one = request.one(place)
+            if request.timeout is not None and place:
+                left = end - time.monotonic()
+                if left <= 0:
+                    group.errors.append(_late(request.timeout, place))
+                    break
+                one = one.within(left)
+            try:
+                part = self.buy(one, together=request.n)
+            except AIGCError as error:
+                part = ImageGroup(errors=[error])
+            except BaseException as error:
+                self._interrupted(error, group, place)
+                if callers_own(error, inside_of=self._own_provider()) or not group.images:
+                    raise
+                part = ImageGroup(errors=[_foreign(error)])
+            for failure in part.errors:
+                failure.index = place
+            group.images += part.images
+            group.errors += part.errors
+            if part.errors and not part.images and not next_may_succeed(part.errors[0]):
+                break
+        if not group.images and group.errors and not any(error.result for error in group.errors):
+            raise group.errors[0]
+        return group
+
+    def _own_provider(self) -> ImageProvider | None:
+        """One that the application brought along."""
+        return next((link.provider for link in self.chain.links if link.fields.open), None)
+
+    @staticmethod
+    def _interrupted(error: BaseException, group: ImageGroup, place: int) -> None:
+        """What was paid for until then comes out with the exception."""
+        current = getattr(error, "result", None)
+        came = (
+            list(current) if isinstance(current, ImageGroup) else [current] if isinstance(current, ImageResult) else []
+        )
+        with contextlib.suppress(AttributeError, TypeError):
+            error.result = ImageGroup([*group.images, *came], list(group.errors))  # type: ignore[attr-defined]
+
+    # ---- afterwards
+
+    def _resumed(self, entry: Entry, *, forget: bool) -> ImageGroup:
+        try:
+            record = entry.read()
+        except StorageError as error:
+            if forget:
+                entry.remove()
+            return ImageGroup(errors=[error])
+        if record is None:
+            return ImageGroup()
+        if record.state == "asked":
+            if forget or not record.keyed:
+                entry.remove()
+                self._claims.forget(record.facts)
+            return ImageGroup(errors=[unknown(record.facts)])
+        if record.state == "done":
+            entry.done(record.items, record.facts)
+            return ImageGroup()
+        group = self.delivery.deliver(entry, record.items, record.facts, again=True)
+        lost = {error.index for error in group.errors if is_lost(error)}
+        if lost and forget:
+            left = [
+                item
+                for item in record.items
+                if item.place not in lost and any(error.index == item.place for error in group.errors)
+            ]
+            if left:
+                entry.paid(left, record.facts)
+            else:
+                entry.remove()
+        if not group.errors or (lost and forget):
+            self._claims.forget(record.facts)
+        return group
+
+
+def _waiting(record: Record | None, result: ImageResult, pending: dict[str, Any]) -> Item | None:
+    """The image of an entry that this result is."""
+    if record is None or record.state != "paid":
+        return None
+    for item in record.items:
+        if pending and item.place == pending.get("place"):
+            return item
+    if pending or not result.has_base64:
+        return None
+    return next((item for item in record.items if item.result.has_base64 and item.result.data == result.data), None)
+
+
+def _same_request(known: dict[str, str], facts: dict[str, Any]) -> None:
+    """
+    Raises:
+        IdempotencyConflictError: these are the digests of another request.
+    """
+    mine = facts["fingerprint"]
+    different = sorted(name for name in {*known, *mine} if known.get(name) != mine.get(name))
+    if known and different:
+        raise IdempotencyConflictError(
+            f"this idempotency_key belongs to another request: the {' and the '.join(different)} differ. The same key repeats"
+            " a request; for another image take another key"
+        )
+
+
+def _told(result: ImageResult, mark: Item | None) -> ImageResult:
+    """A result that was found again, with what is known of its purchase."""
+    known = mark.result.metadata if mark is not None else {}
+    result.provider = result.provider or (mark.result.provider if mark is not None else "")
+    attempt = {
+        "provider": result.provider,
+        "model": result.metadata.get("model") or known.get("model", ""),
+        "requests": 0,
+        "outcome": "stored",
+    }
+    result.metadata = {**known, **result.metadata, "warnings": [], "attempts": [attempt]}
+    return result
+
+
+def _with_gaps(there: dict[int, ImageResult], kept: ImageGroup, key: str) -> ImageGroup:
+    errors = list(kept.errors)
+    missing = {error.index for error in errors}
+    for place in set(range(max(there, default=0))) - set(there) - missing:
+        gap = StorageError(
+            f"image {place} of this idempotency_key is not in the storage: its upload failed, and only the error of that"
+            " call has it",
+            key=key,
+        )
+        gap.index = place
+        errors.append(gap)
+    return ImageGroup([there[place] for place in sorted(there)], errors)
+
+
+def _attempt(error: AIGCError, model: str) -> dict[str, Any]:
+    return {
+        "provider": error.provider,
+        "model": error.model or model,
+        "requests": error.tries,
+        "outcome": type(error).__name__,
+        "billed": getattr(error, "billed", "no"),
+        "status_code": getattr(error, "status_code", None),
+    }
+
+
+def _told_attempts(group: ImageGroup, attempts: list[dict[str, Any]]) -> None:
+    for result in group.images:
+        if attempts:
+            result.metadata["attempts"] = [*attempts, *result.metadata.get("attempts", [])]
+        for entry in attempts:
+            warn(
+                result,
+                "fallback",
+                f"{entry['provider']} was asked first and answered with {entry['outcome']}; it charged nothing",
+            )
+
+
+def _late(timeout: float, place: int) -> ProviderTimeoutError:
+    late = ProviderTimeoutError(
+        f"{timeout} s were over before image {place} was asked for", retryable=True, billed="no"
+    )
+    late.index = place
+    return late
+
+
+def _foreign(error: BaseException) -> ProviderError:
+    """An application's provider may raise anything; what was bought before must come out."""
+    failure = ProviderError(f"the provider failed: {type(error).__name__}: {str(error)[:300]}", billed="unknown")
+    failure.__cause__ = error
+    return failure
+
+
+def unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
+    """Somebody was asked, and nothing is known."""
+    elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
+    return OutcomeUnknownError(
+        f"{facts.get('provider') or 'the vendor'} was asked for an image {elapsed:.0f} s ago, and no response was recorded: it"
+        " may have been billed. It is not asked again for the same idempotency_key unless you pass retry_ambiguous=True; look"
+        " at the vendor's console before you do",
+        elapsed=elapsed,
+        provider=str(facts.get("provider") or ""),
+        model=str(facts.get("model") or ""),
+    )
