@@ -217,7 +217,7 @@ BLOCKED_PROMPT = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT", "block
         ({"candidates": [None, 5]}, errors.NoImageError, "", ""),
         ({"candidates": "x"}, errors.NoImageError, "", ""),
         ({"candidates": [{"content": {"parts": "x"}}]}, errors.NoImageError, "", ""),
-        ({}, errors.NoImageError, "", ""),
+        ({"candidates": None}, errors.NoImageError, "", ""),
         (reply(picture(thought=True), reason="MAX_TOKENS"), errors.NoImageError, "MAX_TOKENS", ""),
     ],
 )  # fmt: skip

@@ -73,7 +73,7 @@ def paid(server: Wire) -> int:
 
 
 def images(folder: Path) -> list[Path]:
-    return [path for path in (folder / "store").rglob("*.png")]
+    return list((folder / "store").rglob("*.png"))
 
 
 # ---- an exception at any line
@@ -103,10 +103,8 @@ def injected(kind: type[BaseException], at: int, vendor: Any, folder: Path) -> t
             left = later.resume_spool()
             held = getattr(out, "result", None) is not None
             known = bool(left.images or left.errors or images(folder) or held)
-            try:
+            with contextlib.suppress(errors.AIGCError):
                 later.text_to_image("x", idempotency_key="k", timeout=1)
-            except errors.AIGCError:
-                pass
         posts = paid(server) - (
             sum(b"generateContent" in r.split(b"\r\n")[0] for r in server.requests) if refusing else 0
         )
@@ -302,9 +300,11 @@ def test_an_error_of_several_vendors_does_not_name_the_first(both: Wire, tmp_pat
         def exists(self, key: str) -> StoredObject | None:
             raise OSError("away")
 
-    with client(both, tmp_path, ["gemini", "volcengine"], storage=Away(tmp_path)) as made:
-        with pytest.raises(errors.StorageError) as caught:
-            made.text_to_image("a cat", idempotency_key="k")
+    with (
+        client(both, tmp_path, ["gemini", "volcengine"], storage=Away(tmp_path)) as made,
+        pytest.raises(errors.StorageError) as caught,
+    ):
+        made.text_to_image("a cat", idempotency_key="k")
     assert (caught.value.provider, paid(both)) == ("", 0)
 
 

@@ -7,7 +7,8 @@ Source: https://ai.google.dev/gemini-api/docs/image-generation and the model car
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from aigc_kit import errors, settings
@@ -19,8 +20,9 @@ from aigc_kit.errors import (
     InvalidInputError,
     InvalidReplyError,
     NoImageError,
+    ProviderError,
 )
-from aigc_kit.image import references, sizes
+from aigc_kit.image import references, sizes, unusual
 from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
@@ -31,7 +33,9 @@ from aigc_kit.transport.encoding import camel, decode_base64, merged
 from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.replies import Asked, body_of, failure_of, json_of, request_id_of, whole_json
+from aigc_kit.transport.replies import Asked, body_of, checked_object, failure_of, json_of, request_id_of
+
+Blob = bytes | blobs.Unread
 
 MODEL = "gemini-3-pro-image"
 CURRENT_MODELS = (
@@ -155,7 +159,7 @@ class GeminiImageProvider(Remade, VendorProvider):
             raise InvalidInputError("an option of the call is nested too deeply") from None
         asked = Asked("gemini", model, paid=True, judge=codes.google, secrets=self._door.secrets)
 
-        def attempt(deadline: Deadline) -> tuple[dict[str, Any], list[bytes], str]:
+        def attempt(deadline: Deadline) -> tuple[dict[str, Any], list[Blob], str]:
             reply = self._door.generate(model, body, asked=asked, deadline=deadline, headers=headers)
             return *_read(reply, asked, deadline), request_id_of(reply.headers)
 
@@ -188,7 +192,7 @@ class GeminiImageProvider(Remade, VendorProvider):
         return references.resolve(given, limits, fetch)
 
 
-def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any], list[bytes]]:
+def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any], list[Blob]]:
     if reply.status != 200:
         return json_of(asked, body_of(asked, reply, deadline), reply.headers), []
     cut: list[WireError] = []
@@ -204,9 +208,51 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
             raw, found = blobs.read(chunks(), length=reply.length)
     finally:
         reply.close()
-    if cut and not whole_json(raw):
-        raise failure_of(asked, cut[0], deadline, reply.headers) from cut[0]
-    return json_of(asked, raw, reply.headers), found
+    documents = blobs.documents(raw)
+    if cut and (documents is None or not unusual.look(documents, found).images):
+        failure = failure_of(asked, cut[0], deadline, reply.headers)
+        failure.result = unusual.salvaged(raw, found)
+        raise failure from cut[0]
+    return _answer(raw, documents, found, asked, reply.headers), found
+
+
+def _answer(
+    raw: bytes, documents: list[Any] | None, found: list[Blob], asked: Asked, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """
+    The response as one object, whatever a relay has made of it: a list, events of a stream, OpenAI's shape.
+
+    Raises:
+        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found in it.
+    """
+    if sniff.mime_type(raw):  # the image itself
+        return {
+            "candidates": [{"content": {"parts": [{"inlineData": {"data": base64.b64encode(raw).decode("ascii")}}]}}]
+        }
+    try:
+        if documents is None:
+            return json_of(asked, raw, headers)
+        whole = _merged(documents)
+        if isinstance(whole, dict) and whole.get("error") and unusual.look(whole, found).images:
+            return dict(whole)
+        return checked_object(asked, whole if documents else [], headers)
+    except ProviderError as error:
+        error.result = unusual.salvaged(raw, found) if documents is None else unusual.look(documents, found).any()
+        raise
+
+
+def _merged(documents: list[Any]) -> Any:
+    """Several responses as one: candidates follow each other, of the rest the last word counts."""
+    if len(documents) == 1 or not all(isinstance(one, dict) for one in documents):
+        return documents[0] if len(documents) == 1 else {"images": documents} if documents else documents
+    whole: dict[str, Any] = {}
+    for one in documents:
+        for name, value in one.items():
+            if isinstance(value, list) and isinstance(whole.get(name), list):
+                whole[name] = [*whole[name], *value]
+            else:
+                whole[name] = value
+    return whole
 
 
 def to_body(
@@ -272,122 +318,163 @@ def _camel_keys(value: Any) -> Any:
 
 
 def from_reply(
-    answer: dict[str, Any], found: list[bytes], *, asked: Asked, request_id: str, facts: dict[str, Any]
+    answer: dict[str, Any], found: Sequence[Blob], *, asked: Asked, request_id: str, facts: dict[str, Any]
 ) -> ImageGroup:
     """
-    Every picture of a ``GenerateContentResponse``; thoughts are skipped, text is kept.
+    Every image of a ``GenerateContentResponse``; thoughts are skipped, text is kept. Where Gemini has none, images in
+    whatever shape they came.
 
-    ``found``: the bytes that placeholders in ``inlineData.data`` stand for.
+    ``found``: what placeholders in ``inlineData.data`` stand for.
 
     Raises:
-        ContentFilterError: the prompt or the picture was blocked.
-        NoImageError: the model answered without a picture.
+        ContentFilterError: the prompt or the image was blocked.
+        NoImageError: the model answered without an image.
+        InvalidReplyError: it is not a response of Gemini.
     """
     answer_id = answer.get("responseId")
     request_id = request_id or (answer_id if isinstance(answer_id, str) else "")
     usage = _dict(answer.get("usageMetadata"))
-    said, pictures, thought_pictures, reason, explained, broken = _gather(answer, found)
-    context: dict[str, Any] = {
-        "provider": "gemini", "model": asked.model, "request_id": request_id, "status_code": 200,
-        "billed": _billed(usage), "text": said,
-    }  # fmt: skip
-    feedback = _dict(answer.get("promptFeedback"))
-    if not pictures and thought_pictures and reason == "STOP":
-        pictures = thought_pictures[-1:]
-    for error in broken:
+    came = _gather(answer, found)
+    images = came.images
+    if not images and came.thoughts and came.reason == "STOP":
+        images = came.thoughts[-1:]
+    notes: list[dict[str, str]] = []
+    if not images and not came.broken and came.reason not in BLOCKED:
+        images = unusual.look(_without_thoughts(answer), found).images
+        notes = [{"feature": "response", "details": "the image was in an unusual place"}]
+    for error in came.broken:
         error.model, error.request_id = asked.model, request_id
-    if not pictures and broken:
-        raise broken[0]
-    if not pictures:
-        blocked = feedback.get("blockReason")
-        if isinstance(blocked, str) and blocked and not answer.get("candidates"):
-            detail = feedback.get("blockReasonMessage") or "no explanation"
-            raise ContentFilterError(
-                f"gemini blocked the prompt: {blocked} ({_short(detail)})", reason=blocked, code=blocked,
-                body=_slim(answer), **context,
-            )  # fmt: skip
-        detail = _short(explained or said or "no explanation")
-        if reason in BLOCKED:
-            raise ContentFilterError(
-                f"gemini blocked the picture: {reason} ({detail})", reason=reason, code=reason, body=_slim(answer),
-                **context,
-            )  # fmt: skip
-        raise NoImageError(
-            f"gemini answered without a picture: {reason or 'no candidates'} ({detail})", reason=reason, code=reason,
-            retryable=True, body=_slim(answer), **context,
-        )  # fmt: skip
-    group = ImageGroup(errors=list(broken))
-    for data in pictures:
-        if isinstance(data, str):
-            result = ImageResult(url=data, provider="gemini")
-        else:
-            result = ImageResult.from_bytes(data, provider="gemini")
+    if not images:
+        failure = came.broken[0] if came.broken else _without_image(answer, came, asked, request_id, usage)
+        failure.result = failure.result or unusual.look(answer, found).any()
+        raise failure
+    group = ImageGroup(images, list(came.broken))
+    for result in images:
+        result.provider = "gemini"
         result.metadata = {
-            **facts, "warnings": list(facts["warnings"]), "width": result.width, "height": result.height,
+            **facts, "warnings": [*facts["warnings"], *notes], "width": result.width, "height": result.height,
             "request_id": request_id, "usage": usage,
         }  # fmt: skip
-        if said:
-            result.metadata["text"] = said
-        group.images.append(result)
+        if came.text:
+            result.metadata["text"] = came.text
+        if result.url.startswith("gs://"):
+            details = (
+                "the image is in Google Cloud Storage, which is not fetched here: read it with your Google credentials"
+            )
+            result.metadata["warnings"].append({"feature": "url", "details": details})
     return group
 
 
-def _gather(
-    answer: dict[str, Any], found: list[bytes]
-) -> tuple[str, list[bytes | str], list[bytes | str], str, str, list[InvalidReplyError]]:
-    """(text, pictures, pictures of thoughts, finish reason, finish message, what cannot be read) over all candidates."""
-    broken: list[InvalidReplyError] = []
-    text: list[str] = []
-    pictures: list[bytes | str] = []
-    thoughts: list[bytes | str] = []
-    reason = explained = ""
-    candidates = answer.get("candidates")
-    for candidate in candidates if isinstance(candidates, list) else []:
-        candidate = _dict(candidate)
-        word = candidate.get("finishReason")
-        reason = reason or (word if isinstance(word, str) else "")
-        message = candidate.get("finishMessage")
-        explained = explained or (message if isinstance(message, str) else "")
-        parts = _dict(candidate.get("content")).get("parts")
-        for part in parts if isinstance(parts, list) else []:
-            part = _dict(part)
+def _without_image(
+    answer: dict[str, Any], came: _Came, asked: Asked, request_id: str, usage: dict[str, Any]
+) -> NoImageError | ContentFilterError | InvalidReplyError:
+    """What it means that there is no image."""
+    context: dict[str, Any] = {
+        "provider": "gemini", "model": asked.model, "request_id": request_id, "status_code": 200, "body": _slim(answer),
+    }  # fmt: skip
+    feedback = _dict(answer.get("promptFeedback"))
+    if not {"candidates", "promptFeedback", "usageMetadata", "modelVersion"} & answer.keys():
+        return InvalidReplyError(
+            f"gemini answered 200 with something that is not its response; its fields: {sorted(answer)}",
+            billed="unknown",
+            **context,
+        )
+    context |= {"billed": _billed(usage), "text": came.text}
+    blocked = feedback.get("blockReason")
+    if isinstance(blocked, str) and blocked and not answer.get("candidates"):
+        detail = feedback.get("blockReasonMessage") or "no explanation"
+        return ContentFilterError(
+            f"gemini blocked the prompt: {blocked} ({_short(detail)})", reason=blocked, code=blocked, **context
+        )
+    reason, detail = came.reason, _short(came.explained or came.text or "no explanation")
+    if reason in BLOCKED:
+        return ContentFilterError(
+            f"gemini blocked the image: {reason} ({detail})", reason=reason, code=reason, **context
+        )
+    said = f"gemini answered without an image: {reason or 'no candidates'} ({detail})"
+    return NoImageError(said, reason=reason, code=reason, **context)
+
+
+@dataclass
+class _Came:
+    """What is in all candidates. ``explained``: the finish message; ``broken``: images that cannot be read."""
+
+    text: str = ""
+    images: list[ImageResult] = field(default_factory=list[ImageResult])
+    thoughts: list[ImageResult] = field(default_factory=list[ImageResult])
+    reason: str = ""
+    explained: str = ""
+    broken: list[InvalidReplyError] = field(default_factory=list[InvalidReplyError])
+
+
+def _gather(answer: dict[str, Any], found: Sequence[Blob]) -> _Came:
+    came = _Came()
+    for candidate in _dicts(answer.get("candidates")):
+        came.reason = came.reason or _text(candidate.get("finishReason"))
+        came.explained = came.explained or _text(candidate.get("finishMessage"))
+        for part in _dicts(_dict(candidate.get("content")).get("parts")):
             try:
-                picture = _picture(part, found)
+                image = _picture(part, found)
             except InvalidReplyError as error:
-                broken.append(error)
+                came.broken.append(error)
                 continue
-            if picture is not None:
-                (thoughts if part.get("thought") else pictures).append(picture)
-            elif isinstance(part.get("text"), str) and not part.get("thought"):
-                text.append(part["text"])
-    return "".join(text), pictures, thoughts, reason, explained, broken
+            if image is not None:
+                (came.thoughts if part.get("thought") else came.images).append(image)
+            elif not part.get("thought"):
+                came.text += _text(part.get("text"))
+    return came
 
 
-def _picture(part: dict[str, Any], found: list[bytes]) -> bytes | str | None:
+def _without_thoughts(answer: dict[str, Any]) -> dict[str, Any]:
+    candidates = [
+        {**candidate, "content": {"parts": [part for part in _dicts(_dict(candidate.get("content")).get("parts"))
+                                            if not part.get("thought")]}}
+        for candidate in _dicts(answer.get("candidates"))
+    ]  # fmt: skip
+    return {**answer, "candidates": candidates}
+
+
+def _picture(part: dict[str, Any], found: Sequence[Blob]) -> ImageResult | None:
     inline = _dict(part.get("inlineData") or part.get("inline_data"))
     value = inline.get("data")
     if isinstance(value, str) and value:
-        data = blobs.blob_of(value, found)
-        if data is None:
-            try:
-                data = decode_base64(value)
-            except ValueError:
-                data = b""
-        mime = str(inline.get("mimeType") or inline.get("mime_type") or "")
-        if not sniff.mime_type(data):
-            if mime and not mime.startswith("image/"):
-                return None  # audio and other media
-            unread = InvalidReplyError(
-                f"gemini sent {len(data)} bytes as {mime or 'a picture'}, and they are none that is known here",
-                provider="gemini", status_code=200, billed="yes",
-            )  # fmt: skip
-            if data:
-                unread.result = ImageResult.from_bytes(data, mime_type=mime, provider="gemini")
-            raise unread
-        return data
-    address = _dict(part.get("fileData") or part.get("file_data"))
-    uri = address.get("fileUri") or address.get("file_uri")
-    return uri if isinstance(uri, str) and uri else None
+        return _inline(value, str(inline.get("mimeType") or inline.get("mime_type") or ""), found)
+    file = _dict(part.get("fileData") or part.get("file_data"))
+    uri = file.get("fileUri") or file.get("file_uri")
+    mime = str(file.get("mimeType") or file.get("mime_type") or "")
+    if not isinstance(uri, str) or not uri or (mime and not mime.startswith("image/")):
+        return None
+    return ImageResult(url=uri.strip(), mime_type=mime)
+
+
+def _inline(value: str, mime: str, found: Sequence[Blob]) -> ImageResult | None:
+    blob: Blob | None = blobs.blob_of(value, found)
+    if blob is None:
+        try:
+            blob = decode_base64(value)
+        except ValueError:
+            blob = blobs.Unread(value)
+    data = b"" if isinstance(blob, blobs.Unread) else blob
+    if sniff.mime_type(data):
+        return ImageResult.from_bytes(data)
+    if mime and not mime.startswith("image/"):
+        return None  # audio and other media
+    unread = InvalidReplyError(
+        f"gemini sent {len(data) or len(value)} bytes as {mime or 'an image'}, and they are none that is known here",
+        provider="gemini", status_code=200, billed="yes",
+    )  # fmt: skip
+    unread.result = ImageResult(base64=blob.text, mime_type=mime, provider="gemini") if isinstance(
+        blob, blobs.Unread
+    ) else ImageResult.from_bytes(data, mime_type=mime, provider="gemini")  # fmt: skip
+    raise unread
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Source: https://www.volcengine.com/docs/82379/1541523 (China), https://docs.byte
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,19 @@ from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.edge import Remade
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError
-from aigc_kit.image import references, sizes
+from aigc_kit.errors import (
+    AIGCError,
+    ConfigurationError,
+    ContentFilterError,
+    InvalidInputError,
+    InvalidReplyError,
+    ProviderError,
+)
+from aigc_kit.image import references, sizes, unusual
 from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
-from aigc_kit.transport import codes, sse
+from aigc_kit.transport import blobs, codes, sniff, sse
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader, is_plain_name, is_plainly_private
 from aigc_kit.transport.encoding import decode_base64
@@ -160,7 +168,7 @@ class VolcengineProvider(Remade, VendorProvider):
             "warnings": warnings,
             "attempts": [{"provider": "volcengine", "model": model, "requests": requests, "outcome": "ok"}],
         }
-        return from_reply(answer, asked=asked, request_id=request_id, facts=facts, sent=body)
+        return from_reply(answer, asked=asked, request_id=request_id, facts=facts, sent=body, base=self.base_url)
 
     @staticmethod
     def _group_options(request: ImageRequest) -> dict[str, Any]:
@@ -232,49 +240,118 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
     if reply.status == 200 and "event-stream" in kind:
         answer = _gathered(reply, asked, deadline)
     else:
-        raw = body_of(asked, reply, deadline)
-        answer = json_of(asked, raw, reply.headers, paid_in="data")
+        answer = _answer(_body(asked, reply, deadline), asked, reply.headers)
     return answer, request_id_of(reply.headers)
+
+
+def _body(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
+    try:
+        return body_of(asked, reply, deadline)
+    except AIGCError as error:
+        came = getattr(error.__cause__, "came", b"")
+        error.result = unusual.salvaged(came) if came else None
+        raise
+
+
+def _answer(raw: bytes, asked: Asked, headers: Mapping[str, str]) -> dict[str, Any]:
+    """
+    The response as one object with ``data``, whatever a relay has made of it.
+
+    Raises:
+        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found in it.
+    """
+    if sniff.mime_type(raw):  # the image itself
+        return {"data": [{"b64_json": base64.b64encode(raw).decode("ascii")}]}
+    documents = blobs.documents(raw)
+    try:
+        if documents is None:
+            return json_of(asked, raw, headers)
+        if len(documents) != 1 or raw.lstrip()[:1] == b"[":
+            documents = (
+                [_of_several(documents, asked)] if all(isinstance(one, dict) for one in documents) else documents
+            )
+        return checked_object(asked, documents[0] if documents else [], headers, paid_in="data")
+    except ProviderError as error:
+        error.result = unusual.salvaged(raw) if documents is None else unusual.look(documents).any()
+        if isinstance(error, ContentFilterError) and error.result is None:
+            error.billed = "no"  # "failed images are not billed", the reference page says
+        raise
+
+
+def _of_several(documents: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+    """Events of a stream, objects with ``data`` each, or entries without anything around them."""
+    if any(str(one.get("type", "")).startswith("image_generation") for one in documents):
+        answer, cut, _ = _of_events(documents, asked, {})
+        return answer if answer["data"] or cut is None else {"error": documents[-1].get("error")}
+    if len(documents) == 1 and ("data" in documents[0] or "error" in documents[0]):
+        return documents[0]
+    lists = [one["data"] for one in documents if isinstance(one.get("data"), list)]
+    return {"data": [entry for entries in lists for entry in entries] if lists else documents}
+
+
+def _of_events(
+    events: Iterable[dict[str, Any]], asked: Asked, headers: Mapping[str, str]
+) -> tuple[dict[str, Any], AIGCError | None, bool]:
+    """(what came, the error that ended it, whether the stream said that it is complete)."""
+    answer: dict[str, Any] = {"data": []}
+    cut: AIGCError | None = None
+    finished = False
+    for event in events:
+        kind = str(event.get("type", ""))
+        if kind.endswith(("partial_succeeded", "partial_failed")):
+            answer["data"].append(event)
+        elif kind.endswith("completed"):
+            finished = True
+            answer["usage"] = event.get("usage")
+            if event.get("b64_json") or event.get("url"):  # OpenAI's events have the image in the last one
+                answer["data"].append(event)
+        elif event.get("error"):
+            cut = error_from_body(asked, event, status=200, headers=headers)
+        for name in ("model", "created"):
+            if event.get(name):
+                answer.setdefault(name, event[name])
+        if not kind and not event.get("error") and (found := event.get("data") or event.get("choices")):
+            answer["data"] += found if isinstance(found, list) else [found]
+    answer["data"] = _in_their_places(answer["data"])
+    return answer, cut, finished
+
+
+def _in_their_places(entries: list[Any]) -> list[Any]:
+    """In the order of their ``image_index``, where every one has its own."""
+    places = [entry.get("image_index") if isinstance(entry, dict) else None for entry in entries]
+    if all(isinstance(place, int) for place in places) and len(set(places)) == len(places):
+        return sorted(entries, key=lambda entry: entry["image_index"])
+    return entries
 
 
 def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
     """
-    The events of ``stream=true`` as one reply: what came before a cut is kept, and the cut is its last error.
+    The events of ``stream=true`` as one response: what came before a cut is kept, and the cut is its last error.
 
     Source: https://www.volcengine.com/docs/82379/1824137, read 2026-11-22.
     """
-    answer: dict[str, Any] = {"data": []}
+    events: list[dict[str, Any]] = []
     finished = False
-    cut: AIGCError | None = None
+    broken: WireError | None = None
     try:
         with deadline_of(deadline):
             for raw in sse.events(reply.chunks()):
                 if raw.strip() == b"[DONE]":
                     finished = True
                     break
-                event = _event(raw)
-                kind = str(event.get("type", ""))
-                if kind.endswith(("partial_succeeded", "partial_failed")):
-                    answer["data"].append(event)
-                elif kind.endswith("completed"):
-                    finished = True
-                    answer["usage"] = event.get("usage")
-                elif event.get("error"):
-                    cut = error_from_body(asked, event, status=200, headers=reply.headers)
-                for name in ("model", "created"):
-                    if event.get(name):
-                        answer.setdefault(name, event[name])
+                events.append(_event(raw))
     except WireError as error:
-        cut = failure_of(asked, error, deadline, reply.headers)
+        broken = error
     finally:
         reply.drain()
-    if not finished and cut is None and not answer["data"]:
-        cut = failure_of(asked, WireError("the stream ended before anything came", sent=True), deadline, reply.headers)
-    if not finished and cut is None:
-        cut = failure_of(
-            asked, WireError("the stream ended before it was complete", sent=True), deadline, reply.headers
-        )
+    answer, cut, complete = _of_events(events, asked, reply.headers)
+    if cut is None and broken is not None:
+        cut = failure_of(asked, broken, deadline, reply.headers)
+    if cut is None and not (finished or complete):
+        when = "it was complete" if answer["data"] else "anything came"
+        cut = failure_of(asked, WireError(f"the stream ended before {when}", sent=True), deadline, reply.headers)
     if cut is not None and not answer["data"]:
+        cut.result = unusual.look(events).any()
         raise cut
     answer["cut"] = cut
     return answer
@@ -289,69 +366,102 @@ def _event(raw: bytes) -> dict[str, Any]:
 
 
 def from_reply(
-    answer: dict[str, Any], *, asked: Asked, request_id: str, facts: dict[str, Any], sent: Mapping[str, Any]
+    answer: dict[str, Any],
+    *,
+    asked: Asked,
+    request_id: str,
+    facts: dict[str, Any],
+    sent: Mapping[str, Any],
+    base: str = "",
 ) -> ImageGroup:
     """
-    Every picture and every error of a reply, in order.
+    Every image and every error of a response, in order.
 
-    Reads ``{"model", "created", "data": [{"url" | "b64_json", "size"} | {"error": {"code", "message"}}], "usage"}``.
+    Reads ``{"model", "created", "data": [{"url" | "b64_json", "size"} | {"error": {"code", "message"}}], "usage"}``, and
+    where that is not there, images in whatever shape they came.
 
     Raises:
-        ProviderError: the reply is an error as a whole, or has nothing in it.
+        ProviderError: the response is an error as a whole, or has nothing in it; ``result`` has what was found.
     """
     checked_object(asked, answer, {}, paid_in="data")
     items = answer.get("data")
-    if not isinstance(items, list) or not items:
-        raise InvalidReplyError(
-            f"volcengine answered 200 without a picture and without an error; its fields: {sorted(answer)}",
-            provider="volcengine", model=asked.model, request_id=request_id, status_code=200, body=answer,
-            billed="unknown",
-        )  # fmt: skip
     group = ImageGroup()
+    if not isinstance(items, list) or not items:
+        items = []
+        group.images = _found(answer, answer, base)
+    if not items and not group.images:
+        raise _nothing(
+            f"volcengine answered 200 without an image and without an error; its fields: {sorted(answer)}",
+            answer,
+            asked,
+            request_id,
+            unusual.look(answer, base=base).any(),
+        )
     usage = answer.get("usage") if isinstance(answer.get("usage"), dict) else {}
     for index, item in enumerate(items):
         place = item.get("image_index", index) if isinstance(item, dict) else index
         try:
-            picture = _picture(item, answer, asked, request_id)
+            came = _pictures(item, answer, asked, request_id, base)
         except AIGCError as error:
             error.index = place if isinstance(place, int) else index
             group.errors.append(error)
             continue
+        for picture in came:
+            picture.mime_type = picture.mime_type or _mime_type(item, sent)
+        group.images += came
+    for picture in group.images:
         picture.metadata = {**facts, "request_id": request_id, "usage": usage, **picture.metadata}
-        picture.metadata["warnings"] = list(facts["warnings"])
-        if not picture.mime_type:
-            picture.mime_type = _mime_type(item, sent)
-        group.images.append(picture)
+        picture.metadata["warnings"] = [*facts["warnings"], *picture.metadata.get("warnings", [])]
+        picture.mime_type = picture.mime_type or _mime_type({}, sent)
     if answer.get("cut"):
         answer["cut"].index = len(items)
         group.errors.append(answer["cut"])
     return group
 
 
-def _picture(item: Any, answer: dict[str, Any], asked: Asked, request_id: str) -> ImageResult:
-    if isinstance(item, dict) and item.get("error"):
-        error = error_from_body(asked, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
-        error.billed = "no"  # "failed pictures are not billed", the reference page says
-        raise error
-    known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
-    url = item.get("url") if isinstance(item, dict) else None
-    text = item.get("b64_json") if isinstance(item, dict) else None
+def _nothing(text: str, body: Any, asked: Asked, request_id: str, found: ImageResult | None) -> InvalidReplyError:
+    error = InvalidReplyError(
+        text,
+        provider="volcengine",
+        model=asked.model,
+        request_id=request_id,
+        status_code=200,
+        body=body,
+        billed="unknown",
+    )
+    error.result = found
+    return error
+
+
+def _found(value: Any, answer: Mapping[str, Any], base: str) -> list[ImageResult]:
+    """Images in a place where Ark has none."""
+    images = unusual.look(value, base=base).images
+    for image in images:
+        image.provider = "volcengine"
+        image.metadata["warnings"] = [{"feature": "response", "details": "the image was in an unusual place"}]
+        if image.url:
+            image.metadata |= {"source_url": image.url, "expires_at": _expiry({}, answer)}
+        image.metadata |= {"width": image.width, "height": image.height}
+    return images
+
+
+def _pictures(item: Any, answer: dict[str, Any], asked: Asked, request_id: str, base: str) -> list[ImageResult]:
+    if not isinstance(item, dict):
+        return _found_or_nothing(item, answer, asked, request_id, base)
+    text, url = item.get("b64_json"), item.get("url")
+    link = unusual.usable_url(url, base)
     if isinstance(text, str) and text:
-        try:
-            result = ImageResult.from_bytes(decode_base64(text), provider="volcengine")
-        except ValueError as error:
-            raise InvalidReplyError(
-                f"volcengine sent a picture whose base64 is broken: {error}", provider="volcengine", model=asked.model,
-                request_id=request_id, status_code=200, billed="yes",
-            ) from None  # fmt: skip
-    elif isinstance(url, str) and url.startswith(("https://", "http://")):
-        result = ImageResult(url=url, provider="volcengine")
-        result.metadata |= {"source_url": url, "expires_at": _expiry(item, answer)}
+        result = _of_base64(text, asked, request_id)
+    elif link:
+        result = ImageResult(url=link, provider="volcengine")
+        result.metadata |= {"source_url": link, "expires_at": _expiry(item, answer)}
+    elif item.get("error"):
+        error = error_from_body(asked, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
+        error.billed = "no"  # "failed images are not billed", the reference page says
+        raise error
     else:
-        raise InvalidReplyError(
-            "volcengine sent an entry that is neither a picture nor an error", provider="volcengine",
-            model=asked.model, request_id=request_id, status_code=200, body=item, billed="unknown",
-        )  # fmt: skip
+        return _found_or_nothing(item, answer, asked, request_id, base)
+    known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
     try:
         size = sizes.parse(item.get("size"))
         result.metadata |= {"width": size.width or result.width, "height": size.height or result.height}
@@ -360,7 +470,38 @@ def _picture(item: Any, answer: dict[str, Any], asked: Asked, request_id: str) -
     extra = {name: value for name, value in item.items() if name not in known}
     if extra:
         result.metadata["layer"] = extra
-    return result
+    return [result]
+
+
+def _found_or_nothing(
+    item: Any, answer: Mapping[str, Any], asked: Asked, request_id: str, base: str
+) -> list[ImageResult]:
+    images = _found(item, answer, base) or _found({"data": item}, answer, base)
+    if not images:
+        raise _nothing(
+            "volcengine sent an entry that is neither an image nor an error",
+            item,
+            asked,
+            request_id,
+            unusual.look({"data": item}, base=base).any(),
+        )
+    return images
+
+
+def _of_base64(text: str, asked: Asked, request_id: str) -> ImageResult:
+    try:
+        return ImageResult.from_bytes(decode_base64(text), provider="volcengine")
+    except ValueError as error:
+        failure = InvalidReplyError(
+            f"volcengine sent an image whose base64 is broken: {error}",
+            provider="volcengine",
+            model=asked.model,
+            request_id=request_id,
+            status_code=200,
+            billed="yes",
+        )
+        failure.result = ImageResult(base64=text, provider="volcengine")
+        raise failure from None
 
 
 def _expiry(item: Mapping[str, Any], answer: Mapping[str, Any]) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from aigc_kit.transport import sse
 from aigc_kit.transport.exchange import Gathered
 
 PREFIX = "\x00blob:"
@@ -25,17 +27,24 @@ _ESCAPES = ((rb"\/", b"/"), (rb"\u003d", b"="), (rb"\u003D", b"="), (rb"\u002b",
             (rb"\u002f", b"/"), (rb"\u002F", b"/"), (rb"\n", b""), (rb"\r", b""))  # fmt: skip
 
 
-def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes]]:
+@dataclass(frozen=True)
+class Unread:
+    """The characters of a string that is not base64."""
+
+    text: str
+
+
+def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes | Unread]]:
     """
-    The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them; of a string that is no
-    base64, what stood before the fault.
+    The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them. A ``data:`` URI's head and
+    white space are passed over.
 
     Args:
         length: bytes of the whole JSON; 0 when it is not known.
     """
     left = length or -1
     skeleton = bytearray()
-    blobs: list[bytes] = []
+    blobs: list[bytes | Unread] = []
     window = b""  # read, but not yet known to be skeleton
     blob: _Blob | None = None
     for chunk in chunks:
@@ -71,8 +80,36 @@ def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes
     return bytes(skeleton + window), blobs
 
 
-def blob_of(value: Any, blobs: list[bytes]) -> bytes | None:
-    """The decoded bytes that a placeholder stands for, or None when ``value`` is none."""
+def documents(raw: bytes) -> list[Any] | None:
+    """
+    The JSON values of a body, whatever frame they came in: one, the items of a list, the events of a stream, or one in each
+    line. None when it is not JSON.
+    """
+    text = raw.lstrip(b"\xef\xbb\xbf \t\r\n")
+    value = _loaded(text)
+    if value is not _BROKEN:
+        return value if isinstance(value, list) else [value]
+    if text.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
+        pieces = [event for event in sse.events([raw]) if event.strip() not in (b"", b"[DONE]")]
+    else:
+        pieces = [line for line in text.splitlines() if line.strip()]
+    values = [_loaded(piece) for piece in pieces]
+    whole = [value for value in values if value is not _BROKEN]
+    return whole if whole and (len(whole) == len(values) or text[:1] != b"{") else None
+
+
+_BROKEN = object()
+
+
+def _loaded(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _BROKEN
+
+
+def blob_of(value: Any, blobs: Sequence[bytes | Unread]) -> bytes | Unread | None:
+    """What a placeholder stands for, or None when ``value`` is none."""
     if isinstance(value, str) and value.startswith(PREFIX):
         number = value[len(PREFIX) :]
         if number.isascii() and number.isdigit() and int(number) < len(blobs):
@@ -87,7 +124,8 @@ class _Blob:
         self._raw = bytearray()  # characters not yet decoded
         self._out = Gathered()
         self._decode: Callable[[bytes], bytes] | None = None
-        self._broken = False
+        self._begun = False  # the head of a data: URI was passed over
+        self._broken: list[bytes] | None = None  # the characters from the first fault on
 
     def feed(self, text: bytes, left: int) -> None:
         """
@@ -108,8 +146,11 @@ class _Blob:
         self._step(0, final=True)
         return None
 
-    def taken(self) -> bytes:
-        return self._out.taken()
+    def taken(self) -> bytes | Unread:
+        data = self._out.taken()
+        if self._broken is None:
+            return data
+        return Unread((binascii.b2a_base64(data, newline=False) + b"".join(self._broken)).decode("utf-8", "replace"))
 
     def _step(self, left: int, *, final: bool = False) -> None:
         raw, decode = self._raw, self._decode
@@ -120,13 +161,44 @@ class _Blob:
         if b"\\" in raw:
             for escape, plain in _ESCAPES:
                 raw = raw.replace(escape, plain)
+        if not self._begun:
+            raw = _without_head(raw)
+            self._begun = True
+        if self._broken is not None:
+            self._broken.append(bytes(raw))
+            raw = bytearray()
         usable = len(raw) if final else len(raw) - len(raw) % 4
-        if usable and decode and not self._broken:
+        if usable and decode:
             try:
                 self._out.add(decode(bytes(raw[:usable])), left * 3 // 4)
             except ValueError:
-                self._broken = True
+                self._spaced(raw, final, left)
+                self._raw += held
+                return
         self._raw = bytearray(raw[usable:]) + held
+
+    def _spaced(self, raw: bytearray, final: bool, left: int) -> None:
+        """Once more without white space; what is not base64 then is saved as it is."""
+        plain = raw.translate(None, b" \t\r\n")
+        usable = len(plain) if final else len(plain) - len(plain) % 4
+        self._raw = bytearray(plain[usable:])
+        try:
+            if self._decode and len(plain) < len(raw):
+                self._out.add(self._decode(bytes(plain[:usable])), left * 3 // 4)
+                return
+        except ValueError:
+            pass
+        self._broken = [bytes(raw)]
+        self._raw = bytearray()
+
+
+def _without_head(raw: bytearray) -> bytearray:
+    """Without ``data:image/png;base64,``."""
+    start = raw[:256].lstrip()
+    comma = start.find(b",")
+    if start[:5].lower() != b"data:" or comma < 0:
+        return raw
+    return raw[len(raw[:256]) - len(start) + comma + 1 :]
 
 
 def _decoder() -> Callable[[bytes], bytes]:

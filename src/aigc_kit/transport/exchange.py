@@ -13,6 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from aigc_kit.transport import names
@@ -352,9 +353,10 @@ class Transport:
         self._httpx = httpx
         self._core = core
         self._pool = pool
-        self._running = 0
+        # A set and a flag instead of a lock: what an application lets strike between taking a lock and giving it back
+        # (a worker's time limit) would stop every later call.
+        self._running: set[object] = set()
         self._closing = False
-        self._lock = threading.Lock()
 
     def handle_request(self, request: Any) -> Any:
         reply = self.send(request)
@@ -377,31 +379,27 @@ class Transport:
             extensions=request.extensions,
         )
         count_send()
-        with self._lock:
-            self._running += 1
+        call = object()
+        self._running.add(call)
         try:
             response = self._pool.handle_request(core_request)
         except BaseException as error:
-            self._ended()
+            self._ended(call)
             if isinstance(error, _failures(self._core)):
                 raise _wire_error(self._core, error, sent=True) from error
             raise
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(self._core, response.status, headers, response.stream, self._ended)
+        return Reply(self._core, response.status, headers, response.stream, partial(self._ended, call))
 
-    def _ended(self) -> None:
-        with self._lock:
-            self._running -= 1
-            idle = self._closing and self._running == 0
-        if idle:
+    def _ended(self, call: object) -> None:
+        self._running.discard(call)
+        if self._closing and not self._running:
             self._pool.close()
 
     def close(self) -> None:
         """Close the connections, or let the last call that runs close them: it may be paid for."""
-        with self._lock:
-            self._closing = True
-            idle = self._running == 0
-        if idle:
+        self._closing = True
+        if not self._running:
             self._pool.close()
 
     def __enter__(self) -> Transport:

@@ -24,7 +24,8 @@ _REQUEST_ID_HEADERS = (
     "x-request-id", "x-deepseek-request-id", "x-amzn-requestid", "x-client-request-id", "x-goog-request-id",
 )  # fmt: skip
 _REQUEST_ID_IN_TEXT = re.compile(r"[Rr]equest [Ii][Dd]: ?([\w-]{8,})")
-_LONG_BLOB = re.compile(r"[A-Za-z0-9+/_=-]{120,}")
+_LONG_BLOB = re.compile(r"[A-Za-z0-9+/_=-]{120,}|(?:[A-Za-z0-9+/_=-]{50,}(?:\\[rn]|\s)+){2,}[A-Za-z0-9+/_=-]*")
+"""base64, in one piece or in lines."""
 
 
 class Verdict(NamedTuple):
@@ -128,7 +129,7 @@ def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[st
         "body": body,
         "retryable": verdict.retryable,
         "retry_after": retry_after_of(headers, body, message),
-        "billed": _billed(verdict.kind, effective),
+        "billed": _billed(verdict.kind, status, effective),
     }
     if issubclass(verdict.kind, errors.ContentFilterError):
         details["reason"] = code
@@ -137,16 +138,21 @@ def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[st
     return verdict.kind(f"{asked.provider} answered {said}: {message}{hint}", **details)
 
 
-_MAY_HAVE_RUN = frozenset({408, 409, 425, 499})
-"""Refusals that a request may meet which is running, or has run, already."""
+_MAY_HAVE_RUN = frozenset({408, 409, 425, 444, 460, 499})
+"""
+Refusals that a request may meet which is running, or has run, already.
+
+444 and 499 are nginx's, 460 is AWS's load balancer's: the connection ended before the response.
+"""
 
 
-def _billed(kind: type[ProviderError], status: int) -> Billed:
-    if status in _MAY_HAVE_RUN:
-        return "unknown"
-    if issubclass(kind, (errors.ServerError, errors.InvalidReplyError)) or not 400 <= status < 500:
-        return "no" if issubclass(kind, (errors.ContentFilterError, errors.RateLimitError)) else "unknown"
-    return "no"
+def _billed(kind: type[ProviderError], told: int, status: int) -> Billed:
+    """
+    Args:
+        told: the status of the response; ``status``: the one that its body repeats.
+    """
+    ran = told < 400 or not 400 <= status < 500 or status in _MAY_HAVE_RUN
+    return "unknown" if ran or issubclass(kind, (errors.ServerError, errors.InvalidReplyError)) else "no"
 
 
 _HOLDERS = ("error", "Error", "errors", "fault", "header", "base_resp", "ResponseMetadata", "Response")
