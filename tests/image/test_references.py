@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from aigc_kit import ImageClient, ImageResult, errors
 from aigc_kit.image.references import Limits, resolve
@@ -18,6 +19,7 @@ from aigc_kit.media import decoding
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from aigc_kit.transport import sniff
+from aigc_kit.transport.download import Fetched
 from tests.pictures import animated, make
 from tests.wire import Wire, http
 
@@ -55,28 +57,28 @@ def test_the_type_is_told_from_the_bytes() -> None:
     [
         ([], "empty"),
         ([PNG] * 4, "takes 3"),
-        (5, "list of pictures"),
+        (5, "list of images"),
         ([None], "NoneType is none of"),
         (["/etc/passwd"], "pathlib.Path"),
-        (["file:///etc/passwd"], "no http"),
+        (["file:///etc/passwd"], "not an http"),
         (["data:image/png,abc"], "must be base64"),
         (["data:image/png;base64,!!!"], "no base64"),
         ([b""], "0 bytes"),
-        ([b"hello, this is text"], "no picture of a known type"),
-        ([b"<svg xmlns='http://www.w3.org/2000/svg'/>"], "no picture"),
+        ([b"hello, this is text"], "not an image of a known type"),
+        ([b"<svg xmlns='http://www.w3.org/2000/svg'/>"], "not an image"),
         ([Path("/nonexistent/x.png")], "cannot be read"),
         ([Path("/tmp")], "cannot be read"),
         ([Path("a\0b")], "cannot be read"),
-        ([ImageResult()], "neither bytes nor an address"),
+        ([ImageResult()], "neither bytes nor a URL"),
         ([PNG[:-20]], "cut"),
         ([make("JPEG", (200, 200))[:-200]], "cut or broken"),
         ([make("WEBP")[:40]], "cut or broken"),
         ([make("GIF")[:30]], "cut or broken"),
         ([PNG[:40] + b"\0" * 50], "cut or broken"),
         ([b"\0\0\0\x18ftypheic" + b"\0" * 100], "convert it to JPEG or PNG"),
-        ([b"8BPS\0\1" + b"\0" * 100], "no picture"),
-        ([b"SIMPLE  =                    T"], "no picture"),
-        ([b"%!PS-Adobe-3.0 EPSF-3.0\n"], "no picture"),
+        ([b"8BPS\0\1" + b"\0" * 100], "not an image"),
+        ([b"SIMPLE  =                    T"], "not an image"),
+        ([b"%!PS-Adobe-3.0 EPSF-3.0\n"], "not an image"),
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
 )
@@ -90,7 +92,7 @@ def test_what_is_refused(given: Any, match: str) -> None:
 
 def test_the_index_says_which() -> None:
     """The second of three."""
-    with pytest.raises(errors.ReferenceImageError, match="reference picture 1") as caught:
+    with pytest.raises(errors.ReferenceImageError, match="reference image 1") as caught:
         resolve([PNG, b"x", PNG], LIMITS, no_fetch)
     assert caught.value.index == 1
 
@@ -229,3 +231,149 @@ def test_the_storages_own_address_is_not_guarded(sandbox: Sandbox, wire: Wire, t
         images.image_to_image("x", reference_images=[f"{wire.url}/a.png"])
         with pytest.raises(errors.ReferenceImageError, match="refused"):
             images.image_to_image("x", reference_images=[f"{sandbox.url}/a.png"])
+
+
+# ---- real photos
+
+
+def grainy(width: int, height: int) -> Image.Image:
+    """Small as JPEG or AVIF, large as PNG."""
+    sky = Image.linear_gradient("L").resize((width, height))
+    noise = [Image.effect_noise((width, height), 40) for _ in range(3)]
+    return Image.merge("RGB", [ImageChops.blend(sky, layer, 0.5) for layer in noise])
+
+
+def as_file(image: Image.Image, form: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+TIGHT = Limits(3, frozenset({"image/png", "image/jpeg", "image/webp"}), bytes=400_000, shrink=True, what="the model")
+
+
+@pytest.mark.parametrize(
+    ("form", "options"), [("AVIF", {"quality": 40, "speed": 10}), ("JPEG", {"quality": 30}), ("TIFF", {}), ("PNG", {})]
+)
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "RGBA"])
+def test_what_is_too_large_is_made_smaller(form: str, options: dict[str, Any], mode: str) -> None:
+    """And that is told where something was lost."""
+    if (mode, form) in {("CMYK", "PNG"), ("CMYK", "AVIF"), ("RGBA", "JPEG")}:
+        pytest.skip("there is no such file")
+    data = as_file(grainy(1200, 900).convert(mode), form, **options)
+    (found,) = resolve(data, TIGHT, no_fetch)
+    made = Image.open(io.BytesIO(found.data))
+    assert len(found.data) <= TIGHT.bytes
+    assert made.width / made.height == pytest.approx(4 / 3, abs=0.01)
+    assert found.mime_type == f"image/{str(made.format).lower()}"
+    assert bool(found.notes) is (made.size != (1200, 900) or len(data) > TIGHT.bytes or form in ("PNG", "TIFF"))
+
+
+def test_an_exact_policy_refuses_instead(sandbox: Sandbox) -> None:
+    with ImageClient("gemini", **sandbox.image_options("gemini")) as images:
+        large = as_file(grainy(2000, 1800), "PNG")
+        with pytest.raises(errors.ReferenceImageError, match="7000000 at most"):
+            images.image_to_image("x", reference_images=large, size="1:1", size_policy="exact")
+        result = images.image_to_image("x", reference_images=large, size="1:1")
+    assert "reference_images" in [entry["feature"] for entry in result.metadata["warnings"]]
+    assert sum(request.method == "POST" for request in sandbox.requests) == 1
+
+
+def test_a_result_can_be_the_next_reference(sandbox: Sandbox) -> None:
+    with ImageClient("volcengine", **sandbox.image_options("volcengine")) as images:
+        first = ImageResult.from_bytes(as_file(grainy(2200, 2200), "PNG"))
+        assert len(first.data) > 10_000_000
+        images.image_to_image("x", reference_images=first, size="2K")
+    sent = sandbox.requests[0].body["image"]
+    assert len(base64.b64decode(sent.partition(",")[2])) <= 10_000_000
+
+
+def test_more_pixels_than_the_vendor_takes_become_fewer() -> None:
+    limits = Limits(1, LIMITS.types, pixels=5000, shrink=True)
+    (found,) = resolve(make(size=(200, 100)), limits, no_fetch)
+    width, height = sniff.dimensions(found.data)
+    assert width * height <= 5000
+    assert width == pytest.approx(2 * height, abs=2)
+
+
+def test_all_together_fit_into_one_request() -> None:
+    three = [as_file(grainy(500, 400), "PNG") for _ in range(3)]
+    size = sum(map(len, three))
+    with pytest.raises(errors.ReferenceImageError, match="together"):
+        resolve(three, Limits(3, LIMITS.types, total=size - 1), no_fetch)
+    found = resolve(three, Limits(3, LIMITS.types, total=size // 2, shrink=True), no_fetch)
+    assert sum(len(one.data) for one in found) <= size // 2
+
+
+def test_an_mpo_is_sent_as_its_first_jpeg() -> None:
+    """https://github.com/python-pillow/Pillow/issues/1138"""
+    photo = grainy(400, 300)
+    data = as_file(photo, "MPO", save_all=True, append_images=[photo.resize((40, 30))])
+    (found,) = resolve(data, LIMITS, no_fetch)
+    assert (found.mime_type, data.startswith(found.data), len(found.data) < len(data)) == ("image/jpeg", True, True)
+
+
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
+@pytest.mark.parametrize("form", ["object", "bytes", "path"])
+def test_a_photo_is_upright_in_whatever_form_it_comes(sandbox: Sandbox, tmp_path: Path, vendor: str, form: str) -> None:
+    """https://github.com/sgl-project/sglang/issues/33449"""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = as_file(Image.new("RGB", (60, 40), "red"), "JPEG", exif=exif)
+    (tmp_path / "a.jpg").write_bytes(data)
+    given = {"object": Image.open(io.BytesIO(data)), "bytes": data, "path": tmp_path / "a.jpg"}[form]
+    with ImageClient(vendor, **sandbox.image_options(vendor)) as images:
+        images.image_to_image("x", reference_images=given)
+    body = sandbox.requests[0].body
+    text = (
+        body["image"].partition(",")[2]
+        if vendor == "volcengine"
+        else body["contents"][0]["parts"][1]["inlineData"]["data"]
+    )
+    sent = Image.open(io.BytesIO(base64.b64decode(text)))
+    assert (sent.size, sent.getexif().get(0x0112, 1)) == ((40, 60), 1)
+
+
+DOWNLOAD = "Error while downloading: https://assets.example.com/a.png, status code: 403"
+
+
+@pytest.mark.parametrize("message", [DOWNLOAD, "failed to fetch the image", "timeout while accessing image url"])
+def test_a_reference_that_ark_cannot_fetch_is_sent_inline_once(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """Free of charge: a 400 costs nothing. https://github.com/pollinations/pollinations/issues/5143"""
+    refusal = http(400, {"error": {"code": "InvalidParameter", "message": message, "param": "image"}})
+    wire.script(refusal)
+    wire.script(http(200, {"data": [{"url": "https://files.example.com/x.png"}]}))
+    fetched: list[str] = []
+
+    def fetch(self: Any, url: str, **_: Any) -> Fetched:
+        fetched.append(url)
+        return Fetched(PNG, "image/png", url)
+
+    monkeypatch.setattr("aigc_kit.transport.download.Downloader.fetch", fetch)
+    with ImageClient("volcengine", api_key="k-123456", base_url=wire.url) as images:
+        result = images.image_to_image("x", reference_images="https://assets.example.com/a.png")
+    first, second = (json.loads(request.partition(b"\r\n\r\n")[2]) for request in wire.requests)
+    assert first["image"] == fetched[0] == "https://assets.example.com/a.png"
+    assert second["image"].startswith("data:image/png")
+    assert "reference_images" in [entry["feature"] for entry in result.metadata["warnings"]]
+    assert result.metadata["attempts"][0]["requests"] == 2
+
+
+def test_a_400_for_another_reason_is_not_sent_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    wire.script(http(400, {"error": {"code": "InvalidParameter", "message": "The parameter `prompt` is too long."}}))
+    with (
+        ImageClient("volcengine", api_key="k-123456", base_url=wire.url) as images,
+        pytest.raises(errors.BadRequestError),
+    ):
+        images.image_to_image("x", reference_images="https://assets.example.com/a.png")
+    assert len(wire.requests) == 1
+
+
+def test_inline_references_are_fetched_here(wire: Wire, sandbox: Sandbox) -> None:
+    wire.script(http(200, PNG))
+    options = sandbox.image_options("volcengine")
+    with ImageClient("volcengine", inline_references=True, allow_private_hosts=True, **options) as images:
+        images.image_to_image("x", reference_images=f"{wire.url}/a.png")
+    assert sandbox.requests[0].body["image"].startswith("data:")

@@ -298,3 +298,41 @@ def test_policies_are_checked() -> None:
     """Only two exist."""
     with pytest.raises(ConfigurationError, match="'nearest' or 'exact'"):
         sizes.check_policy("closest")
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("doubao-seedream-4-5-251128", "4.5"), ("doubao-seedream-4.5", "4.5"), ("seedream-4.5", "4.5"),
+        ("bytedance/seedream-4.5", "4.5"), ("volcengine/doubao-seedream-4-5-251128", "4.5"), ("Doubao-Seedream-4.5", "4.5"),
+        ("fal-ai/bytedance/seedream/v4/edit", "4.0"), ("bytedance/seedream-4", "4.0"), ("seedream_4_5", "4.5"),
+        ("seedream-5.0-lite", "5.0-lite"), ("dola-seedream-5-0-pro-260628", "5.0-pro"), ("seedream-5-0-260128", "5.0-lite"),
+        ("seedream-5.0-flash", "5.0-flash"), ("seedream-3-0-t2i-250415", "3.0"), ("seededit-3-0-i2i-250628", "seededit-3.0"),
+        ("doubao-seedream-5-5-261028", None), ("ep-20250101", None), ("flux-4-5", None),
+    ],
+)  # fmt: skip
+def test_relays_spell_models_in_their_own_way(model: str, family: str | None) -> None:
+    """https://github.com/AFreeCoder/apipool-v2/issues/140"""
+    found = sizes.family_of(model)
+    assert (found.name if found else None) == family
+
+
+@pytest.mark.parametrize(
+    ("model", "same"),
+    [
+        ("google/gemini-3-pro-image-preview", "gemini-3-pro-image"), ("gemini-2.5-flash-image:free", "gemini-2.5-flash-image"),
+        ("gemini-2-5-flash-image", "gemini-2.5-flash-image"), ("models/gemini-3.1-flash-image@001", "gemini-3.1-flash-image"),
+        ("nano-banana", "gemini-2.5-flash-image"), ("nano-banana-pro", "gemini-3-pro-image"),
+        ("nano-banana-2", "gemini-3.1-flash-image"), ("nano-banana-2.1", "gemini-nano-banana-2.1"),
+    ],
+)  # fmt: skip
+def test_relays_spell_gemini_in_their_own_way(model: str, same: str) -> None:
+    assert sizes.canvas_of(model) is sizes.CANVASES[same]
+
+
+def test_rules_that_nobody_knows_are_told() -> None:
+    """An endpoint of one's own is not a model that anybody could know."""
+    size = sizes.parse("640x480")
+    assert sizes.fit_seedream(size, None) == ("640x480", [])
+    sent, (warning,) = sizes.fit_seedream(size, None, own_endpoint=False)
+    assert (sent, warning["feature"]) == ("640x480", "size")

@@ -49,6 +49,12 @@ CURRENT_MODELS = (
 REFERENCE_BYTES = 7_000_000
 """Of one inlined picture. Source: the Vertex AI model cards."""
 
+VERTEX_BYTES, DEVELOPER_BYTES = 500_000_000 * 3 // 4, 100_000_000 * 3 // 4
+"""
+Of all inlined images of one request, before base64. Source: the Vertex AI model cards; for the Developer API
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits/, since January 2026.
+"""
+
 _OPTIONS = [
     "model", "project", "location", "credentials", "api_key", "base_url", "timeout", "vertexai", "size_policy",
     "max_retries",
@@ -152,7 +158,7 @@ class GeminiImageProvider(Remade, VendorProvider):
         run = self._policy.for_call(request)
         deadline = Deadline.after(run.timeout)
         given = request.reference_images
-        pictures = [] if given is None else self._references(given, canvas, model, deadline)
+        pictures = [] if given is None else self._references(given, canvas, model, deadline, shrink=policy == "nearest")
         try:
             body = to_body(request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
         except RecursionError:
@@ -174,16 +180,22 @@ class GeminiImageProvider(Remade, VendorProvider):
             "model": model,
             "requested_size": request.size,
             "sent_size": sent_size,
-            "warnings": warnings,
+            "warnings": [*warnings, *references.warnings_of(pictures)],
             "attempts": [{"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}],
         }
         return from_reply(answer, found, asked=asked, request_id=request_id, facts=facts)
 
     def _references(
-        self, given: Any, canvas: sizes.Canvas, model: str, deadline: Deadline
+        self, given: Any, canvas: sizes.Canvas, model: str, deadline: Deadline, *, shrink: bool
     ) -> list[references.Reference]:
         limits = references.Limits(
-            count=canvas.references, types=canvas.reference_types, bytes=REFERENCE_BYTES, what=model
+            count=canvas.references,
+            types=canvas.reference_types,
+            bytes=REFERENCE_BYTES,
+            pixels=references.MAX_DECODED,
+            total=VERTEX_BYTES if self._settings.vertexai else DEVELOPER_BYTES,
+            shrink=shrink,
+            what=model,
         )
 
         def fetch(url: str) -> bytes:

@@ -1,24 +1,27 @@
 """
-Reference pictures: whatever an application has at hand -> checked bytes with a sniffed type.
+Reference images: whatever an application has at hand -> checked bytes with a sniffed type.
 
 Names and headers are never trusted. Pillow sees a file only when its first bytes are of an allowed format, with our
-own pixel limit, and decodes it once to find out whether it is whole.
+own pixel limit, and decodes it once to find out whether it is whole. What a vendor cannot read is converted; what is too
+large for it is encoded again, and made smaller where nothing else helps.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+import math
 import os
 import stat
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, ReferenceImageError
 from aigc_kit.image.base import ImageResult
-from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
+from aigc_kit.media import pixels
+from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, can_decode, decode, first_jpeg
 from aigc_kit.transport import sniff
 from aigc_kit.transport.encoding import decode_base64
 
@@ -26,8 +29,16 @@ if TYPE_CHECKING:
     import PIL.Image
 
 MAX_BYTES = 64 * 1024 * 1024
-_OPAQUE = frozenset({"image/heic", "image/heif"})
-"""Formats that Pillow cannot read by itself; they are passed on where the vendor can."""
+MAX_DECODED = 4 * MAX_PIXELS
+"""Pixels that are decoded to make them fewer."""
+
+_HEIC = frozenset({"image/heic", "image/heif"})
+_LOSSLESS = frozenset({"image/png", "image/bmp", "image/tiff", "image/gif"})
+_SMALL = 4_000_000
+"""Bytes of pixels that PNG holds without much ado, whatever they came from."""
+
+_QUALITIES = (92, 85)
+_WAY_OUT = "convert it to JPEG or PNG first"
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,8 @@ class Limits:
     """
     What a vendor takes as references.
 
-    ``count``: pictures at most. ``types``: mime types it reads. ``bytes``: of one picture. ``public_addresses``: it
-    fetches public https addresses by itself.
+    ``count``: images at most. ``types``: mime types it reads. ``bytes``: of one image. ``total``: bytes of all of them
+    together. ``public_addresses``: it fetches public https URLs by itself. ``shrink``: make what is too large smaller.
     """
 
     count: int
@@ -45,17 +56,24 @@ class Limits:
     pixels: int = MAX_PIXELS
     min_side: int = 1
     max_ratio: float = 1e9
+    total: int = 1 << 40
     public_addresses: bool = False
+    shrink: bool = False
     what: str = "the model"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference as it will be sent: an ``address`` the vendor fetches, or ``data`` of type ``mime_type``."""
+    """
+    A reference as it will be sent: an ``address`` the vendor fetches, or ``data`` of type ``mime_type``.
+
+    ``notes``: what was changed, beyond a type that the vendor cannot read.
+    """
 
     address: str = ""
     data: bytes = b""
     mime_type: str = ""
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def data_uri(self) -> str:
         return f"data:{self.mime_type};base64,{base64.b64encode(self.data).decode('ascii')}"
@@ -73,9 +91,7 @@ def listed(references: Any) -> list[Any]:
         return [references]
     if isinstance(references, Iterable):
         return list(references)
-    raise ReferenceImageError(
-        f"reference_images must be a picture or a list of pictures, got {type(references).__name__}"
-    )
+    raise ReferenceImageError(f"reference_images must be an image or a list of images, got {type(references).__name__}")
 
 
 def resolve(
@@ -93,19 +109,36 @@ def resolve(
     """
     items = listed(references)
     if not items:
-        raise ReferenceImageError("reference_images is empty: image_to_image needs at least one picture")
+        raise ReferenceImageError("reference_images is empty: image_to_image needs at least one image")
     if len(items) > limits.count:
         raise ReferenceImageError(
-            f"{len(items)} reference pictures, and {limits.what} takes {limits.count or 'none'}"
+            f"{len(items)} reference images, and {limits.what} takes {limits.count or 'none'}"
             + (" at most" if limits.count else "; use text_to_image")
         )
+    if limits.shrink:
+        limits = replace(limits, bytes=min(limits.bytes, limits.total // len(items)))
     resolved: list[Reference] = []
     for index, item in enumerate(items):
         try:
             resolved.append(_resolve(item, limits, fetch, is_public))
         except (ImageFault, AIGCError) as error:
-            raise ReferenceImageError(f"reference picture {index}: {error}", index=index) from error
+            raise ReferenceImageError(f"reference image {index}: {error}", index=index) from error
+    together = sum(len(reference.data) for reference in resolved)
+    if together > limits.total:
+        raise ReferenceImageError(
+            f"the reference images have {together} bytes together; {limits.what} takes {limits.total} in one request: pass"
+            " fewer or smaller ones"
+        )
     return resolved
+
+
+def warnings_of(found: Iterable[Reference]) -> list[dict[str, str]]:
+    """What was changed, as entries of a result's ``warnings``."""
+    return [
+        {"feature": "reference_images", "details": f"reference image {index} {note}"}
+        for index, reference in enumerate(found)
+        for note in reference.notes
+    ]
 
 
 def _resolve(item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str], bool]) -> Reference:
@@ -115,26 +148,27 @@ def _resolve(item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str],
         elif isinstance(item.url, str) and item.url:
             item = item.url
         else:
-            raise ImageFault("the ImageResult has neither bytes nor an address")
+            raise ImageFault("the ImageResult has neither bytes nor a URL")
     if isinstance(item, str):
-        if item.startswith("data:"):
+        item = item.strip()
+        if item[:5].lower() == "data:":
             return checked(_from_data_uri(item), limits, "the data: URI")
         scheme = item.partition("://")[0].lower()
         if scheme not in ("http", "https"):
             raise ImageFault(
-                f"{item[:60]!r} is no http(s) address and no data: URI; pass a file as pathlib.Path, not as text"
+                f"{item[:60]!r} is not an http(s) URL or a data: URI; pass a file as pathlib.Path, not as text"
             )
         if limits.public_addresses and scheme == "https" and is_public(item):
             return Reference(address=item)
-        return checked(fetch(item), limits, "what the address gave")
+        return checked(fetch(item), limits, "what the URL gave")
     if isinstance(item, (bytes, bytearray, memoryview)):
         return checked(bytes(item), limits, "the data")
     if isinstance(item, os.PathLike):
         return checked(_from_file(Path(item)), limits, f"the file {os.fspath(item)!r}")
     if hasattr(item, "tobytes") and hasattr(item, "save"):
-        return checked(_from_pil(item), limits, "the PIL picture")
+        return _of_pil(item, limits)
     raise ImageFault(
-        f"{type(item).__name__} is none of: http(s) address, data: URI, bytes, pathlib.Path, PIL picture, ImageResult"
+        f"{type(item).__name__} is none of: http(s) URL, data: URI, bytes, pathlib.Path, PIL image, ImageResult"
     )
 
 
@@ -142,7 +176,7 @@ def _from_file(path: Path) -> bytes:
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):  # a pipe would hang, a device never end
-            raise ImageFault(f"the file {str(path)!r} cannot be read: it is no regular file")
+            raise ImageFault(f"the file {str(path)!r} cannot be read: it is not a regular file")
         if facts.st_size > MAX_BYTES:
             raise ImageFault(f"the file {str(path)!r} has more than {MAX_BYTES} bytes")
         return path.read_bytes()
@@ -157,65 +191,125 @@ def _from_data_uri(uri: str) -> bytes:
         raise ImageFault(str(error)) from error
 
 
-def _from_pil(picture: Any) -> bytes:
-    buffer = io.BytesIO()
+def _of_pil(image: Any, limits: Limits) -> Reference:
+    what = "the PIL image"
     try:
-        _plain_mode(picture).save(buffer, format="PNG")
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise ImageFault(f"the PIL picture cannot be written as PNG: {error}") from error
-    return buffer.getvalue()
+        made = pixels.plain(image)
+        _check_sides(made, limits, what)
+        return _fitted(made, limits, what, lossless=True)
+    except ImageFault:
+        raise
+    except (OSError, ValueError, AttributeError, TypeError, SyntaxError) as error:
+        raise ImageFault(f"{what} cannot be written as PNG: {error}") from error
 
 
 def checked(data: bytes, limits: Limits, what: str) -> Reference:
     """
-    The bytes as a reference that the vendor can read, converted to PNG where it cannot.
+    The bytes as a reference that the vendor can read: as they are where it can, else converted or made smaller.
 
     Raises:
-        ImageFault: no picture, broken, or beyond the limits.
+        ImageFault: not an image, broken, or beyond the limits.
     """
     if not data:
         raise ImageFault(f"{what} has 0 bytes")
     mime = sniff.mime_type(data)
-    if mime in _OPAQUE:
-        if mime not in limits.types:
-            raise ImageFault(f"{what} is {mime}, which {limits.what} does not read; convert it to JPEG or PNG")
-        return _within_bytes(Reference(data=data, mime_type=mime), limits, what)
     if mime not in FORMATS:
-        raise ImageFault(f"{what} is no picture of a known type ({len(data)} bytes beginning with {data[:8]!r})")
+        raise ImageFault(
+            f"{what} is not an image of a known type ({len(data)} bytes beginning with {data[:8]!r}); {_WAY_OUT}"
+        )
+    if mime in _HEIC and mime in limits.types and len(data) <= limits.bytes:
+        return Reference(data=data, mime_type=mime)
+    if not can_decode(mime):
+        raise ImageFault(
+            f"{what} is {mime}, which {limits.what} does not read and Pillow cannot convert here; install pillow-heif"
+            " (aigc-kit[heif]), or convert it to JPEG or PNG"
+        )
     try:
-        picture = decode(data, max_pixels=limits.pixels)
+        image = decode(data, max_pixels=MAX_DECODED if limits.shrink else limits.pixels)
+        _check_sides(image, limits, what)
+        single = mime == "image/jpeg" or int(getattr(image, "n_frames", 1)) == 1
+        if mime in limits.types and single and image.mode != "CMYK" and not pixels.is_turned(image):
+            whole = first_jpeg(data) if getattr(image, "n_frames", 1) > 1 else data
+            if len(whole) <= limits.bytes and image.width * image.height <= limits.pixels:
+                return Reference(data=whole, mime_type=mime)
+        return _fitted(pixels.plain(image, own=True), limits, what, lossless=mime in _LOSSLESS, size=len(data))
     except ImageFault as error:
-        raise ImageFault(f"{what} {error}") from error
-    width, height = picture.size
+        text = str(error)
+        raise ImageFault(text if text.startswith(what) else f"{what} {text}") from error
+
+
+def _check_sides(image: PIL.Image.Image, limits: Limits, what: str) -> None:
+    width, height = image.size
     if min(width, height) < limits.min_side:
         raise ImageFault(f"{what} is {width}x{height}; {limits.what} needs at least {limits.min_side} pixels a side")
     if max(width, height) > limits.max_ratio * min(width, height):
         raise ImageFault(f"{what} is {width}x{height}; {limits.what} takes ratios up to {limits.max_ratio:g}:1")
-    animated = int(getattr(picture, "n_frames", 1)) > 1
-    if mime in limits.types and not animated and picture.mode != "CMYK":
-        return _within_bytes(Reference(data=data, mime_type=mime), limits, what)
-    return _within_bytes(Reference(data=_converted(picture), mime_type="image/png"), limits, what)
+    if width * height > limits.pixels and not limits.shrink:
+        raise ImageFault(f"{what} has {width}x{height} pixels; {limits.pixels} in all are the limit of {limits.what}")
 
 
-def _within_bytes(reference: Reference, limits: Limits, what: str) -> Reference:
-    if len(reference.data) > limits.bytes:
+def _fitted(image: PIL.Image.Image, limits: Limits, what: str, *, lossless: bool, size: int = 0) -> Reference:
+    """
+    Encoded within the limits: without loss where that is small enough, then as JPEG or WebP, then with fewer pixels.
+
+    Args:
+        size: bytes of the file that it was read from.
+    """
+    first = image.size
+    image = _scaled(image, math.sqrt(limits.pixels / (first[0] * first[1])))
+    least = 0
+    for data, mime, lossy in _encodings(image, limits, lossless=lossless):
+        least = least or len(data)
+        if len(data) <= limits.bytes:
+            changed = image.size != first or (lossy and lossless) or (size > limits.bytes)
+            note = f"was sent as {mime} of {image.width}x{image.height}: {limits.what} takes {limits.bytes} bytes"
+            return Reference(data=data, mime_type=mime, notes=(note,) if changed else ())
+        least = min(least, len(data))
+    if not limits.shrink:
         raise ImageFault(
-            f"{what} has {len(reference.data)} bytes; {limits.what} takes {limits.bytes} at most, make it smaller first"
+            f"{what} has {size or least} bytes; {limits.what} takes {limits.bytes} at most: make it smaller first"
         )
-    return reference
+    while min(image.size) > max(limits.min_side, 16):
+        image = _scaled(image, max(0.3, min(0.9, 0.95 * math.sqrt(limits.bytes / least))))
+        data, mime, _ = list(_encodings(image, limits, lossless=False))[-1]
+        least = len(data)
+        if least <= limits.bytes:
+            note = f"was made smaller, from {first[0]}x{first[1]} to {image.width}x{image.height}"
+            return Reference(data=data, mime_type=mime, notes=(f"{note}: {limits.what} takes {limits.bytes} bytes",))
+    raise ImageFault(f"{what} cannot be made small enough; {limits.what} takes {limits.bytes} at most")
 
 
-def _converted(picture: PIL.Image.Image) -> bytes:
-    """PNG of the first frame, turned as its EXIF says (the tag itself is lost with the conversion)."""
-    from PIL import ImageOps
+def _scaled(image: PIL.Image.Image, factor: float) -> PIL.Image.Image:
+    from PIL import Image
 
-    buffer = io.BytesIO()
-    _plain_mode(ImageOps.exif_transpose(picture)).save(buffer, format="PNG", compress_level=1)
-    return buffer.getvalue()
+    if factor >= 1:
+        return image
+    size = max(1, int(image.width * factor)), max(1, int(image.height * factor))
+    made = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    made.info = dict(image.info)
+    return made
 
 
-def _plain_mode(picture: PIL.Image.Image) -> PIL.Image.Image:
-    if picture.mode in ("RGB", "RGBA", "L", "LA"):
-        return picture
-    alpha = picture.mode in ("PA", "RGBa", "La") or "transparency" in picture.info
-    return picture.convert("RGBA" if alpha else "RGB")
+def _encodings(image: PIL.Image.Image, limits: Limits, *, lossless: bool) -> Iterator[tuple[bytes, str, bool]]:
+    """(bytes, type, whether something is lost), the best first."""
+    raw = image.width * image.height * len(image.getbands())
+    if raw <= _SMALL or (lossless and raw <= 16 * limits.bytes):
+        yield _written(image, "PNG", compress_level=1), "image/png", False
+        if not limits.shrink and lossless:
+            return
+    if image.mode == "RGBA" and "image/webp" not in limits.types:
+        if raw > _SMALL and not lossless:
+            yield _written(image, "PNG", compress_level=6), "image/png", False
+        return
+    for quality in _QUALITIES:
+        if image.mode == "RGBA":
+            yield _written(image, "WEBP", quality=quality, method=2), "image/webp", True
+        else:
+            yield _written(image, "JPEG", quality=quality), "image/jpeg", True
+
+
+def _written(image: PIL.Image.Image, form: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    profile = image.info.get("icc_profile")
+    image.save(out, form, icc_profile=profile, exif=b"", **options)
+    return out.getvalue()

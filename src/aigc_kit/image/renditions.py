@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.media import pixels
 from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
 from aigc_kit.settings import spelled
 from aigc_kit.transport import sniff
@@ -33,9 +34,6 @@ _WEBP_SIDE = 16383
 
 
 _EXIF = b"Exif\0\0"
-_ORIENTATION = 0x0112
-_LARGEST_PROFILE = 1_000_000
-"""Bytes of a colour profile: Pillow opens no PNG with one above ``PngImagePlugin.MAX_TEXT_CHUNK``, a mebibyte."""
 _JPEG_LABEL = 65_000
 """Bytes of Exif or XMP: one marker of a JPEG holds 65,533 (ITU T.81), its head included."""
 
@@ -154,7 +152,7 @@ def _made(data: bytes, renditions: Sequence[Rendition]) -> tuple[dict[str, Rende
     if not left:
         return made, faults
     largest = left[0].side
-    source = _upright(decode(data, max_pixels=MAX_PIXELS, at_least=largest and int(largest * _GAP)))
+    source = pixels.plain(decode(data, max_pixels=MAX_PIXELS, at_least=largest and int(largest * _GAP)), own=True)
     labels = _labels(source)
     source.info.clear()  # some formats would write what is left there
     scaled: list[PIL.Image.Image] = [source]
@@ -181,7 +179,7 @@ def _same(data: bytes, renditions: Sequence[Rendition]) -> list[Rendition]:
     if found:
         with contextlib.suppress(Exception):  # what cannot be opened is for the decoder to tell
             head = Image.open(io.BytesIO(data), formats=(FORMATS[kind],))
-            if int(getattr(head, "n_frames", 1)) == 1 and head.getexif().get(_ORIENTATION, 1) == 1:
+            if int(getattr(head, "n_frames", 1)) == 1 and not pixels.is_turned(head):
                 return found
     return []
 
@@ -190,36 +188,7 @@ def _labels(picture: PIL.Image.Image) -> dict[str, Any]:
     labels = {name: picture.info[name] for name in ("exif", "xmp", "icc_profile") if picture.info.get(name)}
     if "exif" in labels and not labels["exif"].startswith(_EXIF):  # WebP has it without, JPEG needs it
         labels["exif"] = _EXIF + labels["exif"]
-    profile = labels.get("icc_profile", b"")
-    wanted = b"GRAY" if picture.mode == "L" else b"RGB "
-    if profile and (profile[16:20] != wanted or len(profile) > _LARGEST_PROFILE):
-        del labels["icc_profile"]
     return labels
-
-
-def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Turned as its Exif says, in a mode that can be scaled and that every type here can hold."""
-    from PIL import ImageOps
-
-    try:
-        picture = ImageOps.exif_transpose(picture)
-    except Exception:  # noqa: BLE001 - broken Exif makes no broken picture
-        picture.info.pop("exif", None)
-    if picture.mode in ("RGB", "RGBA", "L"):
-        if "transparency" not in picture.info:
-            return picture
-        return _in_mode(picture, "RGBA")
-    if picture.mode.startswith("I;16"):  # Pillow would clip instead of scaling down
-        native = picture if picture.mode == "I;16" else picture.convert("I").convert("I;16")
-        return native.point(lambda value: value / 256).convert("L")
-    alpha = "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info
-    return _in_mode(picture, "RGBA" if alpha else "RGB")
-
-
-def _in_mode(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
-    found = picture.convert(mode)
-    found.info = {name: value for name, value in picture.info.items() if name != "transparency"}
-    return found
 
 
 def _fitted(size: tuple[int, int], side: int | None) -> tuple[int, int]:

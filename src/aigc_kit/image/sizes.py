@@ -142,7 +142,7 @@ _PRESET_RATIOS = (Fraction(1), Fraction(4, 3), Fraction(16, 9), Fraction(3, 2), 
 
 def family_of(model: str, explicit: str | None = None) -> Family | None:
     """
-    The family of a Seedream id, with or without ``doubao-``, ``dola-`` or ``byteplus/``; None when it cannot be told.
+    The family of a Seedream id, however a relay spells it; None when it cannot be told.
 
     Raises:
         ConfigurationError: ``explicit`` names no family.
@@ -151,14 +151,24 @@ def family_of(model: str, explicit: str | None = None) -> Family | None:
         if not isinstance(explicit, str) or explicit not in FAMILIES:
             raise ConfigurationError(f"family must be one of {', '.join(map(repr, FAMILIES))}, got {spelled(explicit)}")
         return FAMILIES[explicit]
-    name = re.sub(r"^(byteplus/|doubao-|dola-)+", "", model.lower())
-    for stem, family in (
-        ("seededit-3-0", "seededit-3.0"), ("seedream-3-0", "3.0"), ("seedream-4-0", "4.0"), ("seedream-4-5", "4.5"),
-        ("seedream-5-0-pro", "5.0-pro"), ("seedream-5-0-flash", "5.0-flash"), ("seedream-5-0", "5.0-lite"),
-    ):  # fmt: skip
-        if name == stem or name.startswith(stem + "-"):
-            return FAMILIES[family]
-    return None
+    found = _SEEDREAM.search(model.lower())
+    if found is None:
+        return None
+    kind, major, minor, line = found["kind"], found["major"], found["minor"] or "0", found["line"] or ""
+    if kind == "seededit":
+        return FAMILIES.get(f"seededit-{major}.{minor}")
+    number = f"{major}.{minor}"
+    return FAMILIES.get(f"5.0-{line or 'lite'}" if number == "5.0" else number)
+
+
+_SEEDREAM = re.compile(
+    r"(?P<kind>seedream|seededit)[-_/ ]?v?(?P<major>\d)(?!\d)(?:[-._](?P<minor>\d)(?!\d))?(?:[-_](?P<line>lite|pro|flash))?"
+)
+"""
+Ark's own ids, and how relays spell them: ``seedream-4.5``, ``bytedance/seedream/v4``, ``volcengine/doubao-seedream-4-5-251128``.
+
+https://github.com/AFreeCoder/apipool-v2/issues/140
+"""
 
 
 def is_legal(width: int, height: int, family: Family) -> bool:
@@ -214,16 +224,26 @@ def with_floor(width: int, height: int, family: Family) -> tuple[int, int]:
     return nearest_legal(width, height, family)
 
 
-def fit_seedream(size: Size, family: Family | None, *, policy: str = "nearest") -> tuple[str, list[dict[str, str]]]:
+def _unknown_rules(asked: str) -> dict[str, str]:
+    details = f"{asked} was sent as it is: no rules are known for this model; family='4.5' (or another) names them"
+    return {"feature": "size", "details": details}
+
+
+def fit_seedream(
+    size: Size, family: Family | None, *, policy: str = "nearest", own_endpoint: bool = True
+) -> tuple[str, list[dict[str, str]]]:
     """
     What to send as Ark's ``size``, and warnings. Without a family the size is sent as it was asked.
+
+    Args:
+        own_endpoint: an ``ep-...`` whose model nobody can know, and nobody needs to be told so.
 
     Raises:
         InvalidInputError: ``policy`` is ``"exact"`` and the family does not take the size; names the nearest.
     """
     asked = f"{size.width}x{size.height}" if size.width else size.text
     if family is None:
-        return asked, []
+        return asked, [] if own_endpoint else [_unknown_rules(size.text)]
     sent = _seedream_size(size, family, policy)
     if policy == "exact" and size.width and not is_legal(size.width, size.height, family):
         wide, high = nearest_legal(size.width, size.height, family)
@@ -382,12 +402,23 @@ _SCALES = {"1K": 1, "2K": 2, "4K": 4}
 
 
 def canvas_of(model: str) -> Canvas:
-    """What a Gemini model offers; the common set for ids that are not known."""
-    name = model.rsplit("/", 1)[-1].lower()
+    """What a Gemini model offers, however a relay spells it; the common set for ids that are not known."""
+    name = re.split(r"[:@]", model.lower())[0].rsplit("/", 1)[-1].replace(".", "-")
+    name = next((full for alias, full in _NICKNAMES.items() if re.fullmatch(alias, name)), name)
     for stem, canvas in CANVASES.items():
-        if name == stem or name.startswith(stem + "-"):
+        known = stem.replace(".", "-")
+        if name == known or name.startswith(known + "-"):
             return canvas
     return COMMON_CANVAS
+
+
+_NICKNAMES = {
+    r"nano-banana(-1)?": "gemini-2-5-flash-image",
+    r"nano-banana-pro(-.*)?": "gemini-3-pro-image",
+    r"nano-banana-2(-(?!1).*)?": "gemini-3-1-flash-image",
+    r"nano-banana-2-1(-.*)?": "gemini-nano-banana-2-1",
+}
+"""What relays call them."""
 
 
 def gemini_pixels(ratio: str, tier: str, canvas: Canvas) -> tuple[int, int]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,7 @@ from aigc_kit import settings
 from aigc_kit.edge import Remade
 from aigc_kit.errors import (
     AIGCError,
+    BadRequestError,
     ConfigurationError,
     ContentFilterError,
     InvalidInputError,
@@ -51,7 +54,17 @@ LINK_LIFETIME = timedelta(hours=24)
 MAX_GROUP = 15
 """References and generated pictures together, in one request."""
 
-_OPTIONS = ["api_key", "base_url", "model", "timeout", "family", "watermark", "size_policy", "max_retries"]
+_OPTIONS = [
+    "api_key",
+    "base_url",
+    "model",
+    "timeout",
+    "family",
+    "watermark",
+    "size_policy",
+    "max_retries",
+    "inline_references",
+]
 
 _HINTS = {
     "ModelNotOpen": "activate the model in the Ark console first",
@@ -74,6 +87,7 @@ class VolcengineProvider(Remade, VendorProvider):
         watermark: bool = False,
         size_policy: str = "nearest",
         max_retries: int = 2,
+        inline_references: bool = False,
         **unknown: Any,
     ) -> None:
         """
@@ -84,7 +98,8 @@ class VolcengineProvider(Remade, VendorProvider):
             timeout: seconds for one call, tries included; unset: ``VOLCENGINE_TIMEOUT_SECS``, then 300.
             family: what an ``ep-...`` id cannot tell: one of ``aigc_kit.image.sizes.FAMILIES``.
             watermark: Ark's own default is on; here it is off.
-            size_policy: ``"nearest"`` makes a size legal, ``"exact"`` refuses one that is not.
+            size_policy: ``"nearest"`` makes a size legal and a reference small enough, ``"exact"`` refuses one that is not.
+            inline_references: fetch public references here and send their bytes, instead of leaving that to Ark.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
@@ -97,6 +112,7 @@ class VolcengineProvider(Remade, VendorProvider):
         sizes.family_of(self.model, family)
         self.watermark = watermark
         self.size_policy = sizes.check_policy(size_policy)
+        self.inline_references = bool(inline_references)
         self._policy = Policy(
             settings.seconds(timeout, "VOLCENGINE_TIMEOUT_SECS", default=300.0),
             settings.whole_number(max_retries, name="max_retries"),
@@ -109,7 +125,7 @@ class VolcengineProvider(Remade, VendorProvider):
     fields = frozenset({
         "watermark", "seed", "guidance_scale", "sequential_image_generation", "sequential_image_generation_options",
         "stream", "response_format", "output_format", "optimize_prompt_options", "optimize_prompt", "tools", "background",
-        "layer_decomposition", "family", "size_policy",
+        "layer_decomposition", "family", "size_policy", "inline_references",
     })  # fmt: skip
     """Source: https://docs.byteplus.com/en/docs/ModelArk/1541523, read 2026-11-22."""
 
@@ -134,41 +150,71 @@ class VolcengineProvider(Remade, VendorProvider):
         self._downloader.close()
 
     def generate(self, request: ImageRequest) -> ImageGroup:
+        call = self._call(request)
+        found = self._references(request, call, inline=call.inline)
+        try:
+            sent, answer, request_id, requests = self._send(request, call, found)
+        except AIGCError as error:
+            if not _could_not_fetch(error, found):
+                raise _with_hint(error) from error.__cause__
+            found = self._fetched_here(error, request, call)
+            call.warnings.append(_INLINED)
+            sent, answer, request_id, requests = self._send(request, call, found)
+            requests += error.tries
+        facts = {
+            "model": call.model,
+            "requested_size": request.size,
+            "sent_size": call.size,
+            "warnings": [*call.warnings, *references.warnings_of(found or ())],
+            "attempts": [{"provider": "volcengine", "model": call.model, "requests": requests, "outcome": "ok"}],
+        }
+        return from_reply(answer, asked=call.asked, request_id=request_id, facts=facts, sent=sent, base=self.base_url)
+
+    def _call(self, request: ImageRequest) -> _Call:
         options = dict(request.options)
         model = request.model or self.model
         family = sizes.family_of(model, options.pop("family", self.family))
         policy = sizes.check_policy(options.pop("size_policy", self.size_policy))
         headers = settings.headers(options.pop("extra_headers", None))
-        watermark = options.pop("watermark", self.watermark)
+        inline = bool(options.pop("inline_references", self.inline_references))
+        options = {"watermark": self.watermark, **options}
         if request.n > 1:
             options = {**self._group_options(request), **options}
-        sent_size, warnings = sizes.fit_seedream(sizes.parse(request.size), family, policy=policy)
+        own = model.lower().startswith("ep-")
+        size, warnings = sizes.fit_seedream(sizes.parse(request.size), family, policy=policy, own_endpoint=own)
         run = self._policy.for_call(request)
-        deadline = Deadline.after(run.timeout)
-        found = (
-            None if request.reference_images is None else self._references(request.reference_images, family, deadline)
-        )
-        body = to_body(
-            request.prompt, model=model, size=sent_size, watermark=watermark, pictures=found, options=options
-        )
         asked = Asked("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
+        return _Call(
+            model, family, policy, size, warnings, options, headers, inline, asked, run, Deadline.after(run.timeout)
+        )
+
+    def _send(
+        self, request: ImageRequest, call: _Call, found: list[references.Reference] | None
+    ) -> tuple[dict[str, Any], dict[str, Any], str, int]:
+        """(the body that was sent, the answer, the request id, how often it was sent)."""
+        options = dict(call.options)
+        watermark = options.pop("watermark")
+        images = None if found is None else [one.address or one.data_uri() for one in found]
+        body = to_body(
+            request.prompt, model=call.model, size=call.size, watermark=watermark, pictures=images, options=options
+        )
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
-            reply = self._door.post("/images/generations", body, asked=asked, deadline=deadline, headers=headers)
-            return _read(reply, asked, deadline)
+            path = "/images/generations"
+            reply = self._door.post(path, body, asked=call.asked, deadline=deadline, headers=call.headers)
+            return _read(reply, call.asked, deadline)
 
+        (answer, request_id), requests = call.run.run(attempt, call.deadline)
+        return body, answer, request_id, requests
+
+    def _fetched_here(self, error: AIGCError, request: ImageRequest, call: _Call) -> list[references.Reference] | None:
+        """The references as bytes, after Ark could not fetch them: a refusal costs nothing, so it is sent once more."""
         try:
-            (answer, request_id), requests = run.run(attempt, deadline)
-        except AIGCError as error:
-            raise _with_hint(error) from error.__cause__
-        facts = {
-            "model": model,
-            "requested_size": request.size,
-            "sent_size": sent_size,
-            "warnings": warnings,
-            "attempts": [{"provider": "volcengine", "model": model, "requests": requests, "outcome": "ok"}],
-        }
-        return from_reply(answer, asked=asked, request_id=request_id, facts=facts, sent=body, base=self.base_url)
+            return self._references(request, call, inline=True)
+        except AIGCError as unreachable:
+            text = f"{error}; it cannot be fetched here either ({unreachable}): pass the bytes, a file or a data: URI instead"
+            error.args = (text,)
+            raise error from error.__cause__
 
     @staticmethod
     def _group_options(request: ImageRequest) -> dict[str, Any]:
@@ -182,19 +228,57 @@ class VolcengineProvider(Remade, VendorProvider):
             "sequential_image_generation_options": {"max_images": request.n},
         }
 
-    def _references(self, given: Any, family: sizes.Family | None, deadline: Deadline) -> list[str]:
+    def _references(self, request: ImageRequest, call: _Call, *, inline: bool) -> list[references.Reference] | None:
+        if request.reference_images is None:
+            return None
+        family, deadline = call.family, call.deadline
         limits = references.Limits(
             count=family.references if family else 14,
             types=family.reference_types if family else sizes.FAMILIES["4.5"].reference_types,
             bytes=family.reference_bytes if family else 10_000_000,
             min_side=15,
             max_ratio=family.max_ratio if family else 16,
-            public_addresses=True,
+            public_addresses=not inline,
+            shrink=call.policy == "nearest",
             what=f"Seedream {family.name}" if family else "Seedream",
         )
         fetch: Callable[[str], bytes] = lambda url: self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data  # noqa: E731
-        found = references.resolve(given, limits, fetch, is_public=_is_public)
-        return [reference.address or reference.data_uri() for reference in found]
+        return references.resolve(request.reference_images, limits, fetch, is_public=_is_public)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call, as it is sent."""
+
+    model: str
+    family: sizes.Family | None
+    policy: str
+    size: str
+    warnings: list[dict[str, str]]
+    options: dict[str, Any]
+    headers: dict[str, str] | None
+    inline: bool
+    asked: Asked
+    run: Policy
+    deadline: Deadline
+
+
+_INLINED = {
+    "feature": "reference_images",
+    "details": "Ark could not fetch a reference by itself: it was fetched here and sent inline",
+}
+
+_NOT_FETCHED = re.compile(
+    r"download|fetch|InvalidImageURL|(access|load|retrieve|open|read|request)\w*.{0,40}\b(image|url)", re.IGNORECASE
+)
+"""Ark's words for a reference that its own fetcher could not get. https://github.com/pollinations/pollinations/issues/5143"""
+
+
+def _could_not_fetch(error: AIGCError, sent: list[references.Reference] | None) -> bool:
+    """Whether the same request may succeed, free of charge, with the bytes instead of the URLs."""
+    refused = isinstance(error, BadRequestError) and error.billed == "no" and error.status_code == 400
+    linked = any(reference.address for reference in sent or ())
+    return refused and linked and bool(_NOT_FETCHED.search(f"{getattr(error, 'code', '')} {error}"))
 
 
 def _is_public(url: str) -> bool:

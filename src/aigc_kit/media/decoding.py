@@ -1,4 +1,4 @@
-"""Decoding pictures of strangers with Pillow: few formats, few pixels, no half files."""
+"""Decoding untrusted images with Pillow: few formats, few pixels, no half files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,36 @@ MAX_FRAMES = 1000
 
 FORMATS = {
     "image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF", "image/bmp": "BMP",
-    "image/tiff": "TIFF", "image/avif": "AVIF",
+    "image/tiff": "TIFF", "image/avif": "AVIF", "image/heic": "HEIF", "image/heif": "HEIF",
 }  # fmt: skip
 
 
+def can_decode(mime: str) -> bool:
+    """Whether Pillow reads this type here: HEIC with ``pillow-heif``, AVIF where it was built in."""
+    from PIL import Image
+
+    name = FORMATS.get(mime, "")
+    if name in ("AVIF", "HEIF") and name not in Image.OPEN:
+        Image.init()
+        if name not in Image.OPEN:
+            _register_heif()
+    return name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF") or name in Image.OPEN
+
+
+def _register_heif() -> None:
+    """Let Pillow read HEIC where the application has installed pillow-heif (``aigc-kit[heif]``)."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return
+    register_heif_opener()
+
+
+_WAY_OUT = "install pillow-heif (aigc-kit[heif]) or convert it to JPEG or PNG first"
+
+
 class ImageFault(Exception):
-    """What is wrong with a picture, as the end of a sentence that begins with what it is."""
+    """What is wrong with an image, as the end of a sentence that begins with what it is."""
 
 
 def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | None = None) -> PIL.Image.Image:
@@ -41,7 +65,9 @@ def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | Non
 
     mime = sniff.mime_type(data)
     if mime not in FORMATS:
-        raise ImageFault("is no picture that can be decoded")
+        raise ImageFault("is not an image that can be decoded")
+    if not can_decode(mime):
+        raise ImageFault(f"is {mime}, which Pillow cannot read here; {_WAY_OUT}")
     width, height = sniff.dimensions(data)
     if width * height > max_pixels:  # before Pillow would warn about it, process-wide
         raise ImageFault(f"has {width}x{height} pixels; {max_pixels} in all are the limit")
@@ -63,6 +89,38 @@ def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | Non
     if mime == "image/png" and b"IEND" not in data[-64:] and not _png_ends(data):
         raise ImageFault("is cut: the end of the PNG is missing")
     return picture
+
+
+def first_jpeg(data: bytes) -> bytes:
+    """
+    The first of several JPEGs in one file (MPO, Ultra HDR's gain map behind it), as it is.
+
+    Source: ITU T.81, B.1.1: segments tell their length, a scan ends with the next marker that is not RST or a stuffed byte.
+    """
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            return data
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return data[: at + 2]
+        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            at += 1 if marker == 0xFF else 2
+            continue
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:
+            at = _end_of_scan(data, at)
+    return data
+
+
+def _end_of_scan(data: bytes, at: int) -> int:
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return len(data)
+        if data[at + 1] != 0 and not 0xD0 <= data[at + 1] <= 0xD7:
+            return at
+        at += 2
 
 
 def _decoding_failures() -> tuple[type[Exception], ...]:
