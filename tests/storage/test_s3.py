@@ -291,9 +291,9 @@ def test_a_changed_upload_is_an_error(wire: Wire, monkeypatch: pytest.MonkeyPatc
 def test_the_environment_supplies_r2(monkeypatch: pytest.MonkeyPatch, s3_server: str, bucket: str) -> None:
     """The document's five variables; each missing one is named."""
     values = {
-        "R2_BUCKET_NAME": bucket, "R2_ENDPOINT": s3_server, "R2_PUBLIC_DOMAIN": "assets.example.com/",
-        "R2_ACCESS_KEY_ID": "a", "R2_ACCESS_KEY_SECRET": "b",
+        "R2_BUCKET_NAME": bucket, "R2_ENDPOINT": s3_server, "R2_ACCESS_KEY_ID": "a", "R2_ACCESS_KEY_SECRET": "b",
     }  # fmt: skip
+    monkeypatch.setenv("R2_PUBLIC_DOMAIN", "assets.example.com/")
     for name, value in values.items():
         with pytest.raises((ConfigurationError, MissingCredentialError), match=name):
             R2Storage()

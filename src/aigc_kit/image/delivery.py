@@ -202,6 +202,8 @@ class Delivery:
             warn(result, "storage", "the image is stored and has no URL: the storage has no public_domain")
         result.url = stored.url
         result.metadata["storage_key"] = stored.key
+        if stored.expires_at:
+            result.metadata["expires_at"] = stored.expires_at
         result.metadata.pop("pending", None)
         self.add_renditions(result, key)
         return result

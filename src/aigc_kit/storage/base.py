@@ -22,7 +22,7 @@ class StoredObject:
     An object that lies in a store.
 
     ``url`` is its public URL, ``size`` its length in bytes, ``etag`` the store's own mark of this content, ``metadata`` what
-    was stored with it (names in lower case), as far as the store tells.
+    was stored with it (names in lower case), as far as the store tells. ``expires_at``: when a signed URL dies, "" for others.
     """
 
     url: str
@@ -32,6 +32,7 @@ class StoredObject:
     etag: str = ""
     bucket: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
+    expires_at: str = field(default="", compare=False)
 
 
 class Storage(ABC):

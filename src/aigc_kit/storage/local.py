@@ -6,6 +6,7 @@ import contextlib
 import json
 import mimetypes
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -103,6 +104,11 @@ class LocalStorage(Storage):
             raise StorageError(f"{key!r} cannot be read below {str(self.root)!r}: {error}", key=key) from error
 
     def _path(self, key: str) -> Path:
+        for segment in key.split("/"):
+            if _refused_by_windows(segment):
+                raise InvalidInputError(
+                    f"storage key {key[:60]!r} has {segment[:60]!r}, which Windows takes for no file name; use another one"
+                )
         path = self.root.joinpath(*(piece for segment in key.split("/") for piece in _pieces(segment)))
         # A link inside the root must not lead out of it.
         try:
@@ -121,6 +127,20 @@ class LocalStorage(Storage):
         relative = path.relative_to(self.root).as_posix()
         url = path.as_uri() if self.base_url is None else address_of(self.base_url, relative)
         return StoredObject(url, key, facts.st_size, content_type, f"{facts.st_mtime_ns:x}-{facts.st_size:x}")
+
+
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+"""Source: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file, read 2026-11-25."""
+
+
+def _refused_by_windows(segment: str) -> bool:
+    """
+    A device, or an end that Windows cuts off: refused everywhere, as a directory may move. Letters that only Windows refuses
+    are refused there.
+    """
+    if _DEVICES.fullmatch(segment) or segment.endswith((" ", ".")):
+        return True
+    return os.name == "nt" and any(char in '<>:"|?*' for char in segment)
 
 
 def _pieces(segment: str) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import Secret
-from aigc_kit.storage.s3 import S3Storage
+from aigc_kit.storage.s3 import LONGEST_SIGNATURE, S3Storage, one_secret
 
 
 class R2Storage(S3Storage):
@@ -19,6 +22,7 @@ class R2Storage(S3Storage):
     """
 
     _secret_positions = 2
+    _public_name = "public_domain"
 
     def __init__(
         self,
@@ -33,11 +37,17 @@ class R2Storage(S3Storage):
         max_retries: int = 2,
         max_pool_connections: int = 1000,
         proxies: Mapping[str, str] | None = None,
+        addressing_style: str = "auto",
+        verify: str | os.PathLike[str] | None = None,
+        extra_args: Mapping[str, Any] | None = None,
+        secret_access_key: str | Secret | None = None,
     ) -> None:
         """
         Args:
-            endpoint: ``https://<account>.r2.cloudflarestorage.com``, without the bucket.
-            public_domain: with or without ``https://``, port and path. The S3 endpoint itself is never public.
+            endpoint: ``https://<account>.r2.cloudflarestorage.com``; the bucket is taken off where it is at its end.
+            public_domain: with or without ``https://``, port and path. The S3 endpoint itself is never public. Without one
+                URLs are presigned and live for a week.
+            secret_access_key: AWS's name of ``access_key_secret``.
             cache_control: see ``S3Storage``; so are the other options.
 
         Raises:
@@ -48,17 +58,32 @@ class R2Storage(S3Storage):
             _required(bucket, "R2_BUCKET_NAME", "bucket"),
             endpoint_url=_required(endpoint, "R2_ENDPOINT", "endpoint"),
             region="auto",
-            public_base_url=_required(public_domain, "R2_PUBLIC_DOMAIN", "public_domain"),
+            public_base_url=settings.option(public_domain, "R2_PUBLIC_DOMAIN") or None,
             access_key_id=settings.credential(access_key_id, "R2_ACCESS_KEY_ID", what="access_key_id"),
             secret_access_key=settings.credential(
-                access_key_secret, "R2_ACCESS_KEY_SECRET", "R2_SECRET_ACCESS_KEY", what="access_key_secret"
+                one_secret(access_key_secret, secret_access_key),
+                "R2_ACCESS_KEY_SECRET",
+                "R2_SECRET_ACCESS_KEY",
+                what="access_key_secret",
             ),
             cache_control=cache_control,
             timeout=timeout,
             max_retries=max_retries,
             max_pool_connections=max_pool_connections,
             proxies=proxies,
+            addressing_style=addressing_style,
+            verify=verify,
+            extra_args=extra_args,
         )
+
+    def url_of(self, key: str) -> str:
+        """The public URL of a key; a presigned one, for a week, where there is no public domain."""
+        return super().url_of(key) if self._public else self.presigned_url(key, expires=LONGEST_SIGNATURE)
+
+    def _expiry(self) -> str:
+        if self._public:
+            return ""
+        return (datetime.now(UTC) + timedelta(seconds=LONGEST_SIGNATURE)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _required(value: str | None, variable: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +12,9 @@ from urllib.parse import urlsplit
 from aigc_kit import settings
 from aigc_kit.edge import Remade, forget_locals
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError, UnsupportedFeatureError
-from aigc_kit.settings import Secret
+from aigc_kit.settings import Secret, spelled
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
+from aigc_kit.storage.endpoints import check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.handle import Handle
@@ -28,6 +30,13 @@ _HINTS = {
     "SignatureDoesNotMatch": "the secret key does not fit the access key id",
     "Unauthorized": "the server takes neither the keys nor the signature; R2 says so of checksum trailers too",
     "AccessDenied": "the keys may not do this in this bucket",
+    "SecondLevelDomainForbidden": "the bucket goes into the host there: pass addressing_style='virtual'",
+    "PathStyleDomainForbidden": "the bucket goes into the host there: pass addressing_style='virtual'",
+    "InvalidPathAccess": "the bucket goes into the host there: pass addressing_style='virtual'",
+    "PermanentRedirect": "the bucket is in another region: pass its endpoint and region",
+    "AuthorizationHeaderMalformed": "the region is not the bucket's: pass region=",
+    "AccessControlListNotSupported": "the bucket has no ACLs: leave acl out and make it public by its policy",
+    "RequestTimeTooSkewed": "this machine's clock is more than 15 minutes off",
     "403": "the keys are wrong, or may not read this bucket",
     "NoCredentialsError": "no AWS credentials were found: pass access_key_id and secret_access_key, or set "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -48,6 +57,8 @@ class S3Storage(Remade, Storage):
     hashes, as ``ImageClient`` makes them; pass ``None`` for keys that change their content.
     """
 
+    _public_name = "public_base_url"
+
     def __init__(
         self,
         bucket: str,
@@ -64,13 +75,24 @@ class S3Storage(Remade, Storage):
         max_retries: int = 2,
         max_pool_connections: int = 1000,
         proxies: Mapping[str, str] | None = None,
+        addressing_style: str = "auto",
+        verify: str | os.PathLike[str] | None = None,
+        acl: str | None = None,
+        extra_args: Mapping[str, Any] | None = None,
+        access_key_secret: str | Secret | None = None,
     ) -> None:
         """
         Args:
-            bucket: its name; not part of the endpoint.
+            bucket: its name; not part of the endpoint, but taken off where it is at its end.
             endpoint_url: of a compatible server; None is AWS.
-            public_base_url: where the public reads objects; None is the bucket's own address.
+            public_base_url: where the public reads objects; None is the bucket's own URL.
             access_key_id: both keys or none; none means the machine's chain of variables, profiles and roles.
+            access_key_secret: another name of ``secret_access_key``.
+            addressing_style: ``"virtual"`` puts the bucket into the host, ``"path"`` behind it; ``"auto"`` knows Aliyun OSS,
+                Tencent COS, Volcengine TOS and Huawei OBS, which refuse the second.
+            verify: path of the certificates to trust (a CA of your own).
+            acl: a canned ACL for each object, ``"public-read"``. R2 and newer buckets of AWS have none and refuse it.
+            extra_args: more arguments of boto3's ``put_object``, e.g. ``{"StorageClass": "STANDARD_IA"}``.
             timeout: seconds for one operation, tries included (default 120).
             max_pool_connections: idle connections that are kept.
             proxies: ``{"https": "http://host:port"}``; with explicit keys the machine's own are not used.
@@ -80,24 +102,35 @@ class S3Storage(Remade, Storage):
         """
         if not isinstance(bucket, str) or not bucket.strip() or "/" in bucket:
             raise ConfigurationError(f"bucket must be the name of a bucket, got {bucket!r}")
+        secret_access_key = one_secret(secret_access_key, access_key_secret)
         if (access_key_id is None) != (secret_access_key is None):
             raise ConfigurationError("access_key_id and secret_access_key belong together: pass both or neither")
         self.bucket = bucket.strip()
         self.cache_control = cache_control
+        self._place = place_of(self.bucket, endpoint_url, addressing_style)
+        self._extra = _extra(acl, extra_args)
         self._policy = Policy(
             settings.seconds(timeout, default=120.0), settings.whole_number(max_retries, name="max_retries")
         )
         self._settings = aws.AwsSettings(
-            region=settings.option(region, "AWS_REGION", "AWS_DEFAULT_REGION"),
-            endpoint_url=None if endpoint_url is None else settings.base_url(endpoint_url),
+            region=settings.option(region)
+            or self._place.region
+            or settings.variable("AWS_REGION", "AWS_DEFAULT_REGION"),
+            endpoint_url=self._place.url or None,
+            virtual=self._place.virtual,
+            checksum=self._place.service.checksum,
+            ca_file=_ca_file(verify),
             access_key_id=settings.optional_credential(access_key_id, what="access_key_id"),
             secret_access_key=settings.optional_credential(secret_access_key, what="secret_access_key"),
             session_token=settings.optional_credential(session_token, what="session_token"),
             profile=profile,
-            proxies=None if proxies is None else tuple(proxies.items()),
+            # With explicit keys nothing of the machine leaks in, its proxies neither.
+            proxies=None if proxies is None and access_key_id is None else tuple((proxies or {}).items()),
             pool_size=settings.whole_number(max_pool_connections, name="max_pool_connections", minimum=1),
         )
-        self._public = None if public_base_url is None else public_base(public_base_url, what="public_base_url")
+        self._public = None if public_base_url is None else public_base(public_base_url, what=self._public_name)
+        if self._public is not None:
+            check_public(self._public, self._place, self._public_name)
         self._conditional = True
         self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 
@@ -171,15 +204,12 @@ class S3Storage(Remade, Storage):
         self, data: bytes, key: str, content_type: str, sha256: bytes, more: Mapping[str, Any] | None = None
     ) -> StoredObject:
         digest = base64.b64encode(sha256).decode()
-        request: dict[str, Any] = {
-            "Bucket": self.bucket,
-            "Key": key,
-            "Body": data,
-            "ContentType": content_type,
-            "ChecksumSHA256": digest,
-        }
+        request: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Body": data, "ContentType": content_type}
+        if self._settings.checksum:  # else the signature covers the digest
+            request["ChecksumSHA256"] = digest
         if self.cache_control:
             request["CacheControl"] = self.cache_control
+        request |= self._extra
         request |= more or {}
         reply = self._call("put_object", key, request)
         stored = reply.get("ChecksumSHA256")
@@ -193,7 +223,9 @@ class S3Storage(Remade, Storage):
                     f"{self._where()} answered 200 to {key!r} like no S3 server does, and the object is not there",
                     key=key, retryable=True,
                 )  # fmt: skip
-        return StoredObject(self.url_of(key), key, len(data), content_type, etag, self.bucket)
+        return StoredObject(
+            self.url_of(key), key, len(data), content_type, etag, self.bucket, expires_at=self._expiry()
+        )
 
     def exists(self, key: str) -> StoredObject | None:
         key = check_key(key)
@@ -203,18 +235,42 @@ class S3Storage(Remade, Storage):
         etag = str(reply.get("ETag", "")).strip('"')
         kind = str(reply.get("ContentType", ""))
         told = {str(name).lower(): str(value) for name, value in (reply.get("Metadata") or {}).items()}
-        return StoredObject(self.url_of(key), key, int(reply.get("ContentLength", 0)), kind, etag, self.bucket, told)
+        size = int(reply.get("ContentLength", 0))
+        return StoredObject(self.url_of(key), key, size, kind, etag, self.bucket, told, self._expiry())
 
     def url_of(self, key: str) -> str:
-        """The public address of a key; asks nobody whether it exists."""
+        """The public URL of a key; asks nobody whether it exists."""
         return address_of(self._public or self._own_address(), check_key(key))
+
+    def presigned_url(self, key: str, *, expires: int = 3600) -> str:
+        """
+        A URL that reads an object of a private bucket for a while.
+
+        Args:
+            expires: seconds, 1 to 604,800 (a week): no store signs for longer, and boto3 does not check it.
+
+        Raises:
+            InvalidInputError: the key breaks the rules, or ``expires`` is out of range.
+            StorageError: there are no credentials.
+        """
+        key = check_key(key)
+        if isinstance(expires, bool) or not isinstance(expires, int) or not 1 <= expires <= LONGEST_SIGNATURE:
+            raise InvalidInputError(f"expires must be 1 to {LONGEST_SIGNATURE} seconds, got {spelled(expires)}")
+        try:
+            return str(self._client.get().presigned(self.bucket, key, expires))
+        except aws.failures() as error:
+            raise self._translated(aws.aws_error(error), key, "presigned_url") from error
+
+    def _expiry(self) -> str:
+        """When the URLs that are made now die, "" where they do not."""
+        return ""
 
     def close(self) -> None:
         self._client.close()
 
     def _own_address(self) -> str:
-        if self._settings.endpoint_url:
-            return f"{self._settings.endpoint_url}/{self.bucket}"
+        if self._place.url:
+            return self._place.base
         region = self._settings.region or "us-east-1"
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         if "." in self.bucket:  # the wildcard certificate does not cover a bucket with dots
@@ -258,3 +314,45 @@ class S3Storage(Remade, Storage):
 
 
 _UPLOAD_BYTES = S3Storage.upload_bytes
+
+LONGEST_SIGNATURE = 604_800
+
+
+def one_secret(*given: str | Secret | None) -> str | Secret | None:
+    """
+    The secret key, under whichever of its names it was given.
+
+    Raises:
+        ConfigurationError: under two names.
+    """
+    found = [one for one in given if one is not None]
+    if len(found) > 1:
+        raise ConfigurationError(
+            "secret_access_key and access_key_secret are two names of one option: pass one of them"
+        )
+    return found[0] if found else None
+
+
+def _ca_file(verify: Any) -> str:
+    if verify is None or verify is True:
+        return ""
+    if not isinstance(verify, (str, os.PathLike)):
+        raise ConfigurationError(f"verify must be the path of the certificates to trust, got {spelled(verify)}")
+    path = os.fspath(verify)
+    if not os.path.exists(path):
+        raise ConfigurationError(f"verify names {path!r}, and there is no such file")
+    return path
+
+
+_OURS = frozenset({"Bucket", "Key", "Body", "ContentType", "Metadata", "ChecksumSHA256", "IfNoneMatch"})
+
+
+def _extra(acl: Any, extra_args: Any) -> dict[str, Any]:
+    if extra_args is not None and not isinstance(extra_args, Mapping):
+        raise ConfigurationError(f"extra_args must be a dict of put_object's arguments, got {spelled(extra_args)}")
+    if acl is not None and (not isinstance(acl, str) or not acl):
+        raise ConfigurationError(f"acl must be a canned ACL such as 'public-read', got {spelled(acl)}")
+    given = dict(extra_args or {}) | ({"ACL": acl} if acl else {})
+    if taken := sorted(map(str, _OURS & given.keys())):
+        raise ConfigurationError(f"extra_args has {', '.join(taken)}, which the storage sets itself")
+    return given
