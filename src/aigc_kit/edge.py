@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, cast
 
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError, ProviderError
 from aigc_kit.settings import Secret
-from aigc_kit.transport.deadline import sends
+from aigc_kit.transport.deadline import Exchange
 from aigc_kit.whose import callers_own
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -169,10 +169,11 @@ def public(method: F) -> F:
 
     @functools.wraps(method)
     def called(self: Client, /, *args: Any, **kwargs: Any) -> Any:
-        before = sends()
+        exchange = Exchange()
         self._check_open()
         try:
-            return method(self, *args, **kwargs)
+            with exchange:
+                return method(self, *args, **kwargs)
         except BaseException as error:
             del args, kwargs
             own_wish = callers_own(error)  # reads the frames
@@ -184,7 +185,7 @@ def public(method: F) -> F:
             if own_wish or not self._own_provider or getattr(error, "from_tool", False):
                 raise
             failure: AIGCError = InvalidInputError(f"the call cannot be made of this: {_said(error)}")
-            if sends() > before:
+            if exchange.sent:
                 failure = InvalidReplyError(f"the response cannot be read: {_said(error)}", billed="unknown")
             elif not _is_ours(error):
                 failure = ProviderError(f"a library under this one failed before anything was sent: {_said(error)}")

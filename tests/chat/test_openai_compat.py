@@ -218,7 +218,7 @@ def test_nothing_of_openai_leaks_to_others(wire: Wire, monkeypatch: pytest.Monke
     """Keys, organisation, project, base address and custom headers of ``OPENAI_*`` stay at home."""
     for name, value in {
         "OPENAI_API_KEY": "sk-canary", "OPENAI_ORG_ID": "org-canary", "OPENAI_PROJECT_ID": "proj-canary",
-        "OPENAI_BASE_URL": "http://127.0.0.1:1/canary", "OPENAI_CUSTOM_HEADERS": "X-Canary: canary\nAuthorization: Bearer canary",
+        "OPENAI_BASE_URL": "http://127.0.0.1:1/canary", "OPENAI_CUSTOM_HEADERS": "X-Canary: canary\nAuthorization: Bearer canary\nuser-agent: canary\nACCEPT: canary",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     sent(wire, "deepseek", "m", extra_headers={"X-Mine": "1"})

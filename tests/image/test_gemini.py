@@ -132,7 +132,7 @@ def test_the_path_of_a_service_account_file(tmp_path: Path) -> None:
         ({}, "GOOGLE_CLOUD_PROJECT.*GEMINI_API_KEY"),
         ({"vertexai": False}, "api_key is missing"),
         ({"api_key": "k", "credentials": "x"}, "exclude each other"),
-        ({"vertexai": False, "project": "p", "api_key": "k"}, "belong to Vertex AI"),
+        ({"vertexai": False, "project": "p", "api_key": "k"}, "exclude each other"),
         ({"credentials": 5, "project": "p"}, "google.auth object"),
         ({"credentials": Credentials(token="t")}, "needs project"),
         ({"api_key": "k", "modle": "x"}, "no option 'modle'"),

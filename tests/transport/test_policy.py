@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from aigc_kit import ChatClient, errors
 from aigc_kit.settings import Secret
 from aigc_kit.transport import blobs, codes, exchange, replies, sse
-from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError
+from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, Exchange, WireError
 from aigc_kit.transport.http import HttpDoor
 from aigc_kit.transport.policy import Policy, to_json
 from aigc_kit.transport.pool import Lease
@@ -291,7 +292,8 @@ def test_an_announced_length_is_not_believed_before_some_of_it_came(wire: Wire, 
         reply.read(Deadline.after(AMPLE))
     assert traced() < 20_000_000
     assert caught.value.came == b"abcd"
-    assert exchange.Reply(None, 200, {"content-length": str(10**12)}, None).length == 0
+    absurd = httpcore.Response(200, headers=[(b"Content-Length", str(10**12).encode())])
+    assert exchange.Reply(httpcore, absurd).length == 0
 
 
 # ---- the shared clients
@@ -366,10 +368,10 @@ def test_leases_share_a_client_and_close_it_last(wire: Wire) -> None:
     assert first.client is second.client is not other.client
     first.close()
     first.close()
-    with exchange.capture(Deadline.after(AMPLE)) as replies:
+    with Exchange(Deadline.after(AMPLE)) as one:
         wire.script(http(200, b"{}"))
         second.client.get(wire.url)
-    kept = replies[0]
+    kept = one.response
     assert kept.read(Deadline.after(AMPLE)) == b"{}"
     third = Lease("httpx")
     assert third.client is second.client
@@ -385,10 +387,10 @@ def test_closing_waits_for_calls_that_run(wire: Wire) -> None:
     """A paid call is not cut by the close of another thread; its connection goes when it ends."""
     wire.script(http(200, b"12345678", length=8)[:-4], 0.3, b"5678")
     lease = Lease("httpx", reuse=False)
-    with exchange.capture(Deadline.after(AMPLE)) as replies:
+    with Exchange(Deadline.after(AMPLE)) as one:
         lease.client.get(wire.url)
     lease.close()
-    assert replies[0].read(Deadline.after(AMPLE)) == b"12345678"
+    assert one.response.read(Deadline.after(AMPLE)) == b"12345678"
 
 
 def test_requests_go_through_the_proxy(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:

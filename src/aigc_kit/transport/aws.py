@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.settings import Secret, variable
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, deadline_of, sends
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError, deadline_of
 from aigc_kit.transport.handle import Handle, importing
 
 INVALID_REPLY = "InvalidReply"
@@ -316,12 +316,12 @@ class AwsClient:
             AwsError: it failed, or could not be sent.
         """
         self._sign_in(deadline)
-        before = sends()
+        exchange = Exchange(deadline)
         try:
-            with deadline_of(deadline), quiet():
+            with exchange, quiet():
                 return getattr(self.client, operation)(**request)
         except failures() as error:
-            if isinstance(error, RecursionError) and sends() == before:
+            if isinstance(error, RecursionError) and not exchange.sent:
                 raise AwsError("it is too deep", sent=False, usage=True, code="ParamValidationError") from error
             raise aws_error(error) from error
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -60,11 +60,60 @@ class Deadline:
 
 
 class _Thread(threading.local):
+    """
+    What the network layer knows of the call that its thread makes.
+
+    Thread-local, because nothing else reaches it: httpcore and urllib3 pass a timeout for each read down to the socket, and
+    google-genai and botocore pass nothing of the caller at all.
+    """
+
     deadline: float | None = None
-    sends: int = 0
+    exchange: Exchange | None = None
 
 
 _thread = _Thread()
+
+
+class Exchange:
+    """
+    One request of this thread, below an SDK: the deadline goes down to the socket, what happened comes back.
+
+    ``sent``: whether a request began to leave. ``response``: the open response to it; the SDK may see its head alone.
+    """
+
+    __slots__ = ("_at", "_before", "_outer", "response", "sent")
+
+    def __init__(self, deadline: Deadline | None = None) -> None:
+        """
+        Args:
+            deadline: None leaves the one of an exchange around this one.
+        """
+        self._at = None if deadline is None else deadline.at
+        self._before: float | None = None
+        self._outer: Exchange | None = None
+        self.sent = False
+        self.response: Any = None
+
+    def __enter__(self) -> Self:
+        self._outer, _thread.exchange = _thread.exchange, self
+        self._before = _thread.deadline
+        if self._at is not None:
+            _thread.deadline = self._at
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        _thread.exchange, _thread.deadline = self._outer, self._before
+        if self._outer is not None and self.sent:
+            self._outer.sent = True
+        self._outer = None
+        if kind is not None and self.response is not None:
+            self.response.close()
+
+    def answered(self, response: Any) -> None:
+        """Take over a response; one before it (a redirect, an SDK's own retry) is closed."""
+        if self.response is not None:
+            self.response.close()
+        self.response = response
 
 
 class deadline_of:
@@ -83,14 +132,15 @@ class deadline_of:
         _thread.deadline = self._before
 
 
-def sends() -> int:
-    """How many requests this thread has begun to send."""
-    return _thread.sends
-
-
-def count_send() -> None:
+def mark_sent() -> None:
     """This thread begins to send a request."""
-    _thread.sends += 1
+    if _thread.exchange is not None:
+        _thread.exchange.sent = True
+
+
+def current_exchange() -> Exchange | None:
+    """The innermost exchange of this thread."""
+    return _thread.exchange
 
 
 def seconds_left() -> float | None:

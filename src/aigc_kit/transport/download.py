@@ -7,21 +7,22 @@ goes to a checked answer. A redirect, a second look-up (rebinding) or a literal 
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 import socket
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache, partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
-from aigc_kit.transport import names
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, deadline_of, seconds_left
-from aigc_kit.transport.exchange import Backend, Reply, Stream, Transport
-from aigc_kit.transport.handle import Handle, importing
+from aigc_kit.transport import USER_AGENT, names
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError, seconds_left
+from aigc_kit.transport.exchange import Backend, Connections, Reply, Stream, httpx_transport
+from aigc_kit.transport.handle import Handle, exchanged, importing
 from aigc_kit.transport.policy import back_off
 from aigc_kit.transport.pool import proxy_pool, ssl_context
 
@@ -66,7 +67,7 @@ _METADATA = (
 _NAT64 = ("64:ff9b::/96", "64:ff9b:1::/48")  # RFC 6052; RFC 8215, where a local prefix may be as short as /48
 
 
-@functools.cache
+@cache
 def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """Read at the first use: most calls fetch nothing."""
     return tuple(map(ipaddress.ip_network, texts))
@@ -212,10 +213,8 @@ class Downloader:
         self._trusted = frozenset(trusted)
         self._bases = tuple(bases)
         self._proxy = proxy
-        self._guarded: Handle[tuple[Any, Transport]] = Handle(
-            lambda: self._opened(False), lambda opened: opened[1].close()
-        )
-        self._free: Handle[tuple[Any, Transport]] = Handle(lambda: self._opened(True), lambda opened: opened[1].close())
+        self._guarded: Handle[Any] = Handle(partial(self._opened, False), lambda client: client.close())
+        self._free: Handle[Any] = Handle(partial(self._opened, True), lambda client: client.close())
 
     def trusts(self, url: str) -> bool:
         """Whether the user named this host, or a base that the URL is below."""
@@ -290,15 +289,14 @@ class Downloader:
         check_address(url)
         left = max(deadline.left(), 0.001)
         try:
-            client, transport = (self._free if self.trusts(url) else self._guarded).get()
+            client = (self._free if self.trusts(url) else self._guarded).get()
             if self._proxy and not self.trusts(url):
                 self._check_name(url)
             request = client.build_request(
                 "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
                 timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
             )  # fmt: skip
-            with deadline_of(deadline):
-                return transport.send(request)
+            return cast(Reply, exchanged(partial(client.send, request), Exchange(deadline)))
         except _Refused as error:
             raise DownloadError(
                 f"{shown(url)} is refused: {error}. allow_private_hosts=True lets pictures come from an intranet",
@@ -341,13 +339,14 @@ class Downloader:
             raise _Refused(f"{host} is a private name")
         self.check(host, answers)
 
-    def _opened(self, open_to_all: bool) -> tuple[Any, Transport]:
+    def _opened(self, open_to_all: bool) -> Any:
         with importing():
             import httpcore
             import httpx
 
+        context = ssl_context("httpx")
         options: dict[str, Any] = {
-            "ssl_context": ssl_context("httpx"), "max_connections": 1000, "max_keepalive_connections": 100,
+            "ssl_context": context, "max_connections": 1000, "max_keepalive_connections": 100,
             "keepalive_expiry": 5.0,
         }  # fmt: skip
         if self._proxy:
@@ -357,8 +356,9 @@ class Downloader:
         else:
             guard = _Guard(httpcore, self, open_to_all=open_to_all)
             pool = httpcore.ConnectionPool(network_backend=guard, **options)
-        transport = Transport(httpx, httpcore, pool)
-        return httpx.Client(transport=transport, trust_env=False), transport
+        transport = httpx_transport(httpx, context, Connections(httpcore, pool))
+        cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        return httpx.Client(transport=transport, trust_env=False, cookies=cookies, headers={"user-agent": USER_AGENT})
 
     def close(self) -> None:
         self._guarded.close()

@@ -1,27 +1,38 @@
 """
 One HTTP exchange under an SDK, for httpx and for httpx2 (the SDKs of 2026 use the second).
 
-What both generations lack is added at the socket: one deadline for a whole call, however slowly bytes drip, and a
-reply handed over raw, so that the SDK above neither decodes nor buffers it. The SDK sees an empty 200.
+What both generations lack is added at the socket: one deadline for a whole call, however slowly bytes drip. The SDK and
+whatever observes it see the true status line and headers. The body of a success is taken over before the SDK decodes it;
+that of an error is read here, within its bound, and shown to both.
 """
 
 from __future__ import annotations
 
 import io
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from aigc_kit.transport import names
-from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, WireError, count_send, deadline_of, seconds_left
+from aigc_kit.transport.deadline import (
+    DRAIN_SECONDS,
+    Deadline,
+    WireError,
+    current_exchange,
+    deadline_of,
+    mark_sent,
+    seconds_left,
+)
 from aigc_kit.whose import let_out
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """Largest response that is read: four 4K images in base64 with room to spare. Looked up at each call."""
+
+MAX_ERROR_BYTES = 1024 * 1024
+"""Largest error body that is read."""
 
 _SLACK = 64 * 1024
 
@@ -32,36 +43,6 @@ WRITE_BYTES = 128 * 1024
 """Written at once; a slow peer takes less, and the deadline is looked at between two pieces."""
 
 
-HeaderRule = Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]
-"""The headers that an SDK made -> the headers that leave."""
-
-
-class _Thread(threading.local):
-    """What the transport must know of the call that this thread is making."""
-
-    slot: list[Reply] | None = None
-    headers: HeaderRule | None = None
-
-
-_thread = _Thread()
-
-
-@contextmanager
-def capture(deadline: Deadline, headers: HeaderRule | None = None) -> Iterator[list[Reply]]:
-    """The raw reply to the one request that this thread sends inside lands in the list."""
-    slot: list[Reply] = []
-    _thread.slot, _thread.headers = slot, headers
-    try:
-        with deadline_of(deadline):
-            yield slot
-    except BaseException:
-        for reply in slot:
-            reply.close()
-        raise
-    finally:
-        _thread.slot = _thread.headers = None
-
-
 class Reply:
     """
     An HTTP reply whose body is still on the wire.
@@ -69,24 +50,43 @@ class Reply:
     ``headers`` has lower-case names; of a repeated header the last value. Exhaust or close it.
     """
 
-    __slots__ = ("_core", "_ended", "_socket", "_source", "_stream", "headers", "status")
+    __slots__ = ("_core", "_ended", "_response", "_source", "_stream", "headers", "held", "status")
 
-    def __init__(
-        self, core: Any, status: int, headers: dict[str, str], stream: Any, ended: Callable[[], None] = lambda: None,
-        socket: Any = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, core: Any, response: Any, ended: Callable[[], None] = lambda: None) -> None:
         """
         Args:
+            response: httpcore's.
             ended: called once, when the reply is closed.
-            socket: the network stream that it comes from.
         """
-        self._socket = socket
         self._core = core
+        self._response = response
         self._ended: Callable[[], None] | None = ended
-        self.status = status
-        self.headers = headers
-        self._stream = stream
+        self.status: int = response.status
+        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        self._stream = response.stream
         self._source: Iterator[bytes] | None = None
+        self.held: bytes | None = None
+        """The body, where it was read already, content coding undone."""
+
+    def shown(self) -> Any:
+        """The response as httpcore has it: the true head, and the body where it was read."""
+        headers, extensions = self._response.headers, self._response.extensions
+        if self.held and self.headers.get("content-encoding"):
+            coded = (b"content-encoding", b"content-length")
+            headers = [(name, value) for name, value in headers if name.lower() not in coded]
+        return self._core.Response(self.status, headers=headers, content=self.held or b"", extensions=extensions)
+
+    def hold(self, limit: int) -> None:
+        """Read the body within this thread's deadline and keep it; of one that is cut or too long, what came."""
+        body = Gathered()
+        try:
+            for chunk in self.chunks(limit=limit, inflated=limit):
+                body.add(chunk, -1)
+        except WireError:
+            pass
+        finally:
+            self.close()
+        self.held = body.taken()
 
     @property
     def length(self) -> int:
@@ -107,6 +107,9 @@ class Reply:
                 asked for), or in a coding that is not known.
         """
         limit = MAX_REPLY_BYTES if limit is None else min(limit, MAX_REPLY_BYTES)
+        if self.held is not None:
+            yield self.held
+            return
         raw = self._raw()
         coding = self.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity"):
@@ -167,8 +170,9 @@ class Reply:
         Bytes behind a response would be the answer to the next request. RFC 9112 6.3, https://github.com/benoitc/hackney/pull/885
         """
         try:
-            if _has_more(self._stream) and self._socket is not None:
-                self._socket.close()
+            socket = self._response.extensions.get("network_stream")
+            if _has_more(self._stream) and socket is not None:
+                socket.close()
             self._stream.close()
         except (OSError, RuntimeError):
             pass
@@ -375,11 +379,10 @@ def _within(timeout: float | None, expired: Callable[[str], Exception]) -> float
     return left if timeout is None else min(timeout, left)
 
 
-class Transport:
-    """A transport for ``httpx.Client`` or ``httpx2.Client`` that puts the raw reply into the thread's slot."""
+class Connections:
+    """The connections of one pool of httpcore, used as an ``HTTPTransport`` of httpx uses its pool."""
 
-    def __init__(self, httpx: Any, core: Any, pool: Any) -> None:
-        self._httpx = httpx
+    def __init__(self, core: Any, pool: Any) -> None:
         self._core = core
         self._pool = pool
         # A set and a flag instead of a lock: what an application lets strike between taking a lock and giving it back
@@ -388,38 +391,33 @@ class Transport:
         self._closing = False
 
     def handle_request(self, request: Any) -> Any:
-        reply = self.send(request)
-        slot = _thread.slot
-        if slot is None:
-            reply.close()
-            raise WireError("a request outside of a call", sent=True)
-        for earlier in slot:
-            earlier.close()
-        slot[:] = [reply]
-        return self._httpx.Response(200, headers={"content-type": "application/json"}, content=b"")
+        """
+        The response as httpcore has it: its true head, and the body of an error.
 
-    def send(self, request: Any) -> Reply:
-        url = request.url
-        core_request = self._core.Request(
-            method=request.method,
-            url=self._core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=_thread.headers(request.headers.raw) if _thread.headers else request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        count_send()
+        The body of a success belongs to the exchange of this thread; without one it is read here.
+        """
+        reply = self._send(request)
+        exchange = current_exchange()
+        if exchange is not None:
+            exchange.answered(reply)
+        if not 200 <= reply.status < 300:
+            reply.hold(MAX_ERROR_BYTES)
+        elif exchange is None:
+            reply.hold(MAX_REPLY_BYTES)
+        return reply.shown()
+
+    def _send(self, request: Any) -> Reply:
+        mark_sent()
         call = object()
         self._running.add(call)
         try:
-            response = self._pool.handle_request(core_request)
+            response = self._pool.handle_request(request)
         except BaseException as error:
             self._ended(call)
             if isinstance(error, _failures(self._core)):
                 raise _wire_error(self._core, error, sent=True) from error
             raise
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(self._core, response.status, headers, response.stream, partial(self._ended, call),
-                     response.extensions.get("network_stream"))  # fmt: skip
+        return Reply(self._core, response, partial(self._ended, call))
 
     def _ended(self, call: object) -> None:
         self._running.discard(call)
@@ -432,8 +430,52 @@ class Transport:
         if not self._running:
             self._pool.close()
 
-    def __enter__(self) -> Transport:
+    def __enter__(self) -> Connections:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def httpx_transport(httpx: Any, context: Any, connections: Any) -> Any:
+    """
+    A transport of httpx over these connections.
+
+    httpx has no public way to give its own transport a network backend, and what observes httpx (OpenTelemetry's
+    instrumentation) watches that class alone. So its pool is replaced, a private attribute in httpx 0.28 and httpx2 2.16; where
+    it is not there, a transport of ours does the same, unobserved.
+    """
+    made = httpx.HTTPTransport(verify=context, trust_env=False)
+    if hasattr(made, "_pool"):
+        made.close()
+        made._pool = connections
+        return made
+    return _own_transport(httpx, connections)
+
+
+def _own_transport(httpx: Any, connections: Any) -> Any:
+    core = import_module(httpx.__name__.replace("httpx", "httpcore"))
+
+    class Transport(httpx.BaseTransport):  # type: ignore[misc]
+        def handle_request(self, request: Any) -> Any:
+            url = request.url
+            response = connections.handle_request(
+                core.Request(
+                    method=request.method,
+                    url=core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+            return httpx.Response(
+                response.status,
+                headers=response.headers,
+                stream=httpx.ByteStream(response.read()),
+                extensions=response.extensions,
+            )
+
+        def close(self) -> None:
+            connections.close()
+
+    return Transport()

@@ -21,9 +21,10 @@ from typing import Any, get_args
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 from aigc_kit.settings import RotatingSecret, Secret
-from aigc_kit.transport.deadline import Deadline, WireError
-from aigc_kit.transport.exchange import Reply, capture
-from aigc_kit.transport.handle import Handle, importing, through_imports
+from aigc_kit.transport import USER_AGENT
+from aigc_kit.transport.deadline import Deadline, Exchange, WireError
+from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.handle import Handle, exchanged, importing
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -267,12 +268,10 @@ class GenaiDoor:
         )
         whole = {} if stream else {"should_return_http_response": True}  # which spares the SDK the decoding
         config = types.GenerateContentConfig(http_options=options, **whole, **opened.config)
-        replies: list[Reply] = []
+        send = partial(_generate, client, stream, model=name, contents=opened.nothing, config=config)
         try:
             self._sign_in(opened, deadline)
-            with capture(deadline) as replies:
-                send = partial(_generate, client, stream, model=name, contents=opened.nothing, config=config)
-                through_imports(send, replies)
+            reply: Reply = exchanged(send, Exchange(deadline))
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except _SignInError as failed:
@@ -284,7 +283,7 @@ class GenaiDoor:
             raise errors.AuthenticationError(
                 f"{asked.provider}: signing in to Vertex AI failed ({said})", provider=asked.provider, model=asked.model
             ) from cause
-        return replies[0]
+        return reply
 
     def _fresh_key(self) -> dict[str, str]:
         """The key of the moment, where a function of the application gives it."""
@@ -346,6 +345,7 @@ class GenaiDoor:
         httpx = import_module(flavor)
         options: dict[str, Any] = {
             "httpx_client": lease.client,
+            "headers": {"user-agent": USER_AGENT},  # the SDK appends its own
             # Never used; without it the SDK builds an asynchronous client and two TLS contexts of its own.
             "httpx_async_client": httpx.AsyncClient(transport=httpx.AsyncBaseTransport(), trust_env=False),
             "async_client_args": {"ssl": True},
@@ -453,9 +453,10 @@ class _SignIn:
 
         until = self._deadline.sooner(timeout)
         try:
-            with capture(until) as replies:
+            with Exchange(until) as exchange:
                 self._client.send(self._client.build_request(method, url, content=body, headers=dict(headers or {})))
-            return _SignedIn(replies[0].status, replies[0].headers, replies[0].read(until))
+            reply: Reply = exchange.response
+            return _SignedIn(reply.status, reply.headers, reply.read(until))
         except WireError as error:
             raise exceptions.TransportError(error) from error
 

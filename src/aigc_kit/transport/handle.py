@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
-from aigc_kit.transport.deadline import sends
+from aigc_kit.transport.deadline import Exchange
+from aigc_kit.whose import callers_own
 
 T = TypeVar("T")
 
@@ -30,21 +31,32 @@ _WATCHED = ("httpx", "requests")
 """Modules that the SDKs look for in ``sys.modules``, where a half-loaded one stands while another thread imports it."""
 
 
-def through_imports(send: Callable[[], object], replies: list[Any]) -> None:
+def exchanged(send: Callable[[], object], exchange: Exchange) -> Any:
     """
-    Call ``send``, whatever another thread is importing meanwhile.
+    The open response to the request that ``send`` makes through an SDK.
 
-    openai and google-genai ask a module in ``sys.modules`` for its classes; of one that is still being loaded they get an
-    AttributeError. Where the response had come by then it is in ``replies``, and nothing is lost; where nothing was sent,
-    the module is waited for and the request is sent.
+    An SDK raises its own errors for a status of 400 and above, and may fail over what it reads; where a response came, that
+    is the answer all the same.
+
+    openai and google-genai ask a module in ``sys.modules`` for its classes; of one that another thread is still importing
+    they get an AttributeError. Where nothing was sent by then, the module is waited for and the request is sent.
     """
-    before = sends()
+    with exchange:
+        try:
+            _through_imports(send, exchange)
+        except Exception as error:
+            if exchange.response is None or callers_own(error):
+                raise
+        if exchange.response is None:
+            raise RuntimeError("the SDK answered without sending the request")
+        return exchange.response
+
+
+def _through_imports(send: Callable[[], object], exchange: Exchange) -> None:
     try:
         send()
     except AttributeError:
-        if replies:
-            return
-        if sends() > before or not _was_loading():
+        if exchange.sent or not _was_loading():
             raise
         send()
 

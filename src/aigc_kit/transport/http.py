@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from aigc_kit.settings import Secret
-from aigc_kit.transport.deadline import Deadline, WireError
-from aigc_kit.transport.exchange import Reply, capture
-from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.deadline import Deadline, Exchange, WireError
+from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.handle import Handle, exchanged
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease
 from aigc_kit.transport.replies import Asked, failure_of
@@ -35,22 +36,20 @@ class HttpDoor:
         content = to_json(body)
         client = self._lease.get().client
         try:
-            with capture(deadline) as replies:
-                request = client.build_request(
-                    "POST",
-                    self.base_url + path,
-                    content=content,
-                    headers={
-                        **(headers or {}),
-                        "authorization": f"Bearer {self._key.reveal()}",
-                        "content-type": "application/json",
-                    },
-                    timeout=timeouts(deadline),
-                )
-                client.send(request)
+            request = client.build_request(
+                "POST",
+                self.base_url + path,
+                content=content,
+                headers={
+                    **(headers or {}),
+                    "authorization": f"Bearer {self._key.reveal()}",
+                    "content-type": "application/json",
+                },
+                timeout=timeouts(deadline),
+            )
+            return cast(Reply, exchanged(partial(client.send, request), Exchange(deadline)))
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
-        return replies[0]
 
     def close(self) -> None:
         self._lease.close()

@@ -1,5 +1,5 @@
 """
-The openai SDK: it authenticates, builds the address and sends; the body is ours, and so is the reading of the reply.
+The openai SDK: it authenticates, builds the URL and headers, and sends; the body is ours, and so is reading the response.
 
 ``client.post(path, content=..., cast_to=<its response class>)`` is its documented way to undocumented endpoints. Its
 retries are off, and nothing that ``OPENAI_*`` variables add leaves for another vendor.
@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from aigc_kit.errors import AIGCError
 from aigc_kit.settings import RotatingSecret, Secret
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, WireError, sends
-from aigc_kit.transport.exchange import HeaderRule, Reply, capture
-from aigc_kit.transport.handle import Handle, importing, through_imports
+from aigc_kit.transport import USER_AGENT
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError
+from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.handle import Handle, exchanged, importing
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of, sdk_fault
 
-_PLAIN = frozenset(
-    {b"host", b"connection", b"content-type", b"content-length", b"transfer-encoding", b"accept", b"accept-encoding",
-     b"user-agent"}
-)  # fmt: skip
+_SET_HERE = frozenset({"Accept", "Authorization", "Content-Type", "User-Agent"})
+"""Headers that every vendor gets, with the value set here."""
+
+_SET_LATE = ("x-stainless-retry-count", "x-stainless-read-timeout")
+"""Headers that the SDK adds to each request unless the request names them. openai 2.21 and 3.57, read 2026-11-26."""
 
 
 class OpenAIDoor:
@@ -46,61 +49,56 @@ class OpenAIDoor:
         return (self._key,) if self._key else ()
 
     def post(
-        self, path: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline,
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        asked: Asked,
+        deadline: Deadline,
         headers: Mapping[str, str] | None = None,
-    ) -> Reply:  # fmt: skip
+    ) -> Reply:
         """
-        Send once; the reply's body is still on the wire.
+        Send once; the body of the response is still on the wire.
 
         Raises:
-            InvalidInputError: the body is no JSON.
-            ProviderError: no reply came.
+            InvalidInputError: the body is not JSON.
+            ProviderError: no response came.
         """
         content = to_json(body)
         opened = self._open.get()
         left = max(deadline.left(), 0.001)
         options: Any = {
-            "headers": {**(headers or {}), "Content-Type": "application/json"},
+            "headers": opened.headers(self._authorization(), headers or {}),
             "timeout": opened.timeout(left, connect=min(left, CONNECT_SECONDS)),
         }
-
-        def send() -> None:
-            # A whole URL: the SDK would take the base and the path apart and put them together for each call.
-            opened.client.post(self.base_url + path, content=content, cast_to=opened.response, options=options)
-
-        before = sends()
+        # A whole URL: the SDK would take the base and the path apart and put them together for each call.
+        send = partial(
+            opened.client.post, self.base_url + path, content=content, cast_to=opened.response, options=options
+        )
+        exchange = Exchange(deadline)
         try:
-            with capture(deadline, self._rule(headers)) as replies:
-                through_imports(send, replies)
+            reply: Reply = exchanged(send, exchange)
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
         except Exception as error:
             below = _ours_below(error)
             if below is None:
-                raise sdk_fault(asked, error, sent=sends() > before) from error
+                raise sdk_fault(asked, error, sent=exchange.sent) from error
             if isinstance(below, WireError):
                 raise failure_of(asked, below, deadline) from error
             raise below from None
-        return replies[0]
+        return reply
 
     def close(self) -> None:
         self._open.close()
 
-    def _rule(self, extra: Mapping[str, str] | None) -> HeaderRule | None:
-        if self._is_openai and not isinstance(self._key, RotatingSecret):
-            return None
-        own = [(name.lower().encode(), value.encode()) for name, value in (extra or {}).items()]
-        if self._key is not None and not any(name == b"authorization" for name, _ in own):
-            own.append((b"authorization", b"Bearer " + self._key.reveal().encode()))
-        mine = {name for name, _ in own}
-        if self._is_openai:
-            return lambda made: [*((name, value) for name, value in made if name.lower() not in mine), *own]
-
-        def rule(made: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-            kept = [(name, value) for name, value in made if name.lower() in _PLAIN and name.lower() not in mine]
-            return kept + own
-
-        return rule
+    def _authorization(self) -> dict[str, str]:
+        """
+        The SDK's own is right for OpenAI alone: ``OPENAI_CUSTOM_HEADERS`` may replace it, and a key of the moment is not in it.
+        """
+        if self._key is None or (self._is_openai and not isinstance(self._key, RotatingSecret)):
+            return {}
+        return {"Authorization": f"Bearer {self._key.reveal()}"}
 
     def _opened(self) -> _Open:
         with importing():
@@ -109,26 +107,50 @@ class OpenAIDoor:
             flavor = _flavor_under(openai)
             httpx = import_module(flavor)
         lease = Lease(flavor)
+        key = self._key
         client = openai.OpenAI(
-            api_key=_first_key(self._key), base_url=self.base_url, max_retries=0,
+            # What the SDK is made with; a key of the moment, or none, is seen to in each request.
+            api_key="none" if key is None or isinstance(key, RotatingSecret) else key.reveal(),
+            base_url=self.base_url,
+            max_retries=0,
             http_client=lease.client,
-        )  # fmt: skip
-        return _Open(client, lease, httpx.Response, httpx.Timeout)
-
-
-def _first_key(key: Secret | None) -> str:
-    """What the SDK is made with; a rotating key, or none, is set in each request instead."""
-    return "none" if key is None or isinstance(key, RotatingSecret) else key.reveal()
+        )
+        spellings = {name.lower(): name for name in (*client.default_headers, "Authorization", *_SET_LATE)}
+        fixed: dict[str, Any] = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": f"{client.user_agent} {USER_AGENT}",
+        }
+        if not self._is_openai:
+            foreign = {*client.default_headers, *_SET_LATE} - _SET_HERE
+            fixed.update((name, openai.Omit()) for name in foreign)
+        if key is None:
+            fixed["Authorization"] = openai.Omit()
+        return _Open(client, lease, httpx.Response, httpx.Timeout, fixed, spellings)
 
 
 @dataclass(frozen=True, eq=False)
 class _Open:
-    """The SDK's client, and the classes of the HTTP library under it."""
+    """
+    The SDK's client, and the classes of the HTTP library under it.
+
+    ``fixed``: headers of every request, with the SDK's ``Omit`` for those that must not leave. ``spellings``: the SDK's
+    headers by their names in lower case.
+    """
 
     client: Any
     lease: Lease
     response: Any
     timeout: Any
+    fixed: dict[str, Any]
+    spellings: dict[str, str]
+
+    def headers(self, authorization: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, Any]:
+        """What one request sets or omits; ``extra`` wins, however its names are spelled."""
+        made = {**self.fixed, **authorization}
+        for name, value in extra.items():
+            made[self.spellings.get(name.lower(), name)] = value
+        return made
 
     def close(self) -> None:
         self.lease.close()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
 from typing import Any
 
 from aigc_kit.errors import ConfigurationError
-from aigc_kit.transport.exchange import Backend, Transport
+from aigc_kit.transport import USER_AGENT
+from aigc_kit.transport.exchange import Backend, Connections, httpx_transport
 from aigc_kit.transport.handle import importing
 from aigc_kit.transport.proxies import Proxies, variable_of
 
@@ -92,45 +94,48 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
         "network_backend": Backend(core),
     }
     kept = type("Client", (httpx.Client,), {"close": lambda self: None})
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one jar would be shared by all keys of a process
     routes = _Routes(httpx, core, limits)
     client = kept(
-        transport=routes,
+        transport=httpx_transport(httpx, context, routes),
         timeout=None,
         follow_redirects=False,
-        headers={"accept-encoding": "identity"},
+        cookies=no_cookies,
+        headers={"accept-encoding": "identity", "user-agent": USER_AGENT},
         trust_env=False,
     )
     return client, routes
 
 
 class _Routes:
-    """A transport of httpx: directly, or over the proxy that the machine's settings name. Each is made at first use."""
+    """Connections: directly, or over the proxy that the machine's settings name. Each pool is made at first use."""
 
     def __init__(self, httpx: Any, core: Any, limits: dict[str, Any]) -> None:
         self._httpx = httpx
         self._core = core
         self._limits = limits
         self._proxies = Proxies.read()
-        self._direct = Transport(httpx, core, core.ConnectionPool(**limits))
-        self._over: dict[str, Transport] = {}
+        self._direct = Connections(core, core.ConnectionPool(**limits))
+        self._over: dict[str, Connections] = {}
         self._lock = threading.Lock()
 
     def handle_request(self, request: Any) -> Any:
-        return self._transport(request.url).handle_request(request)
+        return self._connections(request.url).handle_request(request)
 
-    def _transport(self, url: Any) -> Transport:
-        proxy = self._proxies.proxy_for(url.scheme, url.host, url.port)
+    def _connections(self, url: Any) -> Connections:
+        scheme = url.scheme.decode("ascii")
+        proxy = self._proxies.proxy_for(scheme, url.host.decode("ascii"), url.port)
         if not proxy:
             return self._direct
         with self._lock:
             if proxy not in self._over:
-                pool = proxy_pool(self._httpx, self._core, proxy, self._limits, variable_of(url.scheme, proxy))
-                self._over[proxy] = Transport(self._httpx, self._core, pool)
+                pool = proxy_pool(self._httpx, self._core, proxy, self._limits, variable_of(scheme, proxy))
+                self._over[proxy] = Connections(self._core, pool)
             return self._over[proxy]
 
     def close(self) -> None:
-        for transport in (self._direct, *self._over.values()):
-            transport.close()
+        for connections in (self._direct, *self._over.values()):
+            connections.close()
 
     def __enter__(self) -> _Routes:
         return self

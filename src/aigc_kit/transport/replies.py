@@ -15,10 +15,9 @@ from aigc_kit import errors
 from aigc_kit.errors import Billed, ProviderError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.deadline import Deadline, WireError
-from aigc_kit.transport.exchange import Reply
+from aigc_kit.transport.exchange import MAX_ERROR_BYTES, Reply
 from aigc_kit.transport.rate_limits import wait_in
 
-MAX_ERROR_BYTES = 1024 * 1024
 MAX_MESSAGE = 600
 """Characters of a vendor's own message that an error repeats."""
 

@@ -19,7 +19,7 @@ from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from aigc_kit.transport import names
-from aigc_kit.transport.deadline import CONNECT_SECONDS, WireError, count_send, seconds_left
+from aigc_kit.transport.deadline import CONNECT_SECONDS, WireError, mark_sent, seconds_left
 from aigc_kit.transport.exchange import WRITE_BYTES
 from aigc_kit.whose import let_out
 
@@ -166,7 +166,7 @@ def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any
     left = seconds_left()
     if left is not None and left <= 0:
         raise WireError("the deadline passed", sent=False, timed_out=True)
-    count_send()
+    mark_sent()
     return pool.urlopen(
         method, target or target_of(url), retries=False, redirect=False, assert_same_host=False, preload_content=False,
         decode_content=False, timeout=urllib3.Timeout(connect=_connect_seconds(), read=left), **options,
