@@ -851,3 +851,21 @@ def test_no_region_anywhere_is_refused_with_the_option(tmp_path: Path, monkeypat
         result = outcome(lambda: vendor.client("bedrock", region=None).chat(ASK))
     assert refused(result, vendor)
     assert "region" in str(result)
+
+
+# ---- text that looks like reasoning
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_the_thinking_that_nova_writes_into_its_text_stays_text(stream: bool) -> None:
+    """Nova's own style, and what a prompt asked for; Bedrock gives real reasoning in blocks of its own."""
+    text = "<thinking> I have both cities.</thinking>\n\nIt rains."
+    with Vendor(converse_text(text) if stream else converse_response(text)) as vendor:
+        result = ask(vendor.client("bedrock"), stream=stream)
+    assert (result.content, result.reasoning_content) == (text, "")
+
+
+def test_think_tags_at_the_head_of_a_bedrock_answer_are_reasoning() -> None:
+    with Vendor(converse_response("<think>hm</think>\n\nIt rains.")) as vendor:
+        result = vendor.client("bedrock").chat(ASK)
+    assert (result.content, result.reasoning_content) == ("It rains.", "hm")

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from aigc_kit import settings
-from aigc_kit.chat import vendors
+from aigc_kit.chat import thoughts, vendors
 from aigc_kit.chat.assembler import Assembler, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
@@ -187,7 +187,7 @@ class OpenAICompatProvider(Remade, ChatProvider):
             schemas=call.schemas,
             names=request.names.own,
             taken=call.taken,
-            splits_thoughts=call.options.split_think_tags,
+            thought_tags=thoughts.TAGS if call.options.split_think_tags else (),
         )
         assembler.warnings = list(request.warnings)
         return assembler

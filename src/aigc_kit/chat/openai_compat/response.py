@@ -131,7 +131,7 @@ class CompletionReader:
             returned["audio"] = _reference(returned["audio"])
         reasoning = ""
         if assembler.reasoning and self._marks_reasoning:
-            reasoning = self._reasoning_field or "<think>"
+            reasoning = self._reasoning_field or assembler.thought_tag or "<think>"
         assembler.message_extra = origin.marked(self._origin, fields=returned, reasoning=reasoning)
         assembler.has_more = bool(self._message.get("audio")) or assembler.has_more
         assembler.raw = assembler.raw or self._gathered()
