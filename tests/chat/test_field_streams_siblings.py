@@ -258,6 +258,21 @@ def test_an_index_that_counts_tokens_is_one_choice_with_tool_calls_too() -> None
     assert [call.parse() for call in result.tool_calls] == [{"city": "x"}]
 
 
+def test_an_answer_that_begins_after_the_end_of_the_first_is_not_added_to_it() -> None:
+    """``n=2``, one answer after the other; a counted index would come before the finish reason."""
+    chunks = [delta("stop", content="Paris"), delta("stop", index=1, content="Rome")]
+    assert streamed(events(*chunks, USAGE_CHUNK)).content == "Paris"
+
+
+@pytest.mark.parametrize("indexes", [(0, None), (None, 0), (None, None)], ids=str)
+def test_a_choice_without_an_index_belongs_to_the_answer(indexes: tuple[Any, Any]) -> None:
+    chunks = [
+        {"choices": [{"index": at, "delta": {"content": text}, "finish_reason": reason}]}
+        for at, text, reason in zip(indexes, ("Pa", "ris"), (None, "stop"), strict=True)
+    ]
+    assert streamed(events(*chunks, USAGE_CHUNK)).content == "Paris"
+
+
 @pytest.mark.parametrize("option", ["candidate_count", "n"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_two_candidates_of_gemini_are_never_mixed(option: str, stream: bool) -> None:

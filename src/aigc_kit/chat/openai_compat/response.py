@@ -346,8 +346,8 @@ class _ChoiceFollower:
     """
 
     def __init__(self) -> None:
-        self._first: Any = None
-        self._last: Any = None
+        self._first: int | None = None
+        self._last = 0
         self._repeated = False
         self._counted = False
 
@@ -357,20 +357,31 @@ class _ChoiceFollower:
             return {}
         if len(listed) > 1:
             self._repeated = True
-        index = listed[0].get("index", 0)
+        index = _index_of(listed[0])
         if self._first is None:
             self._first = self._last = index
-            return listed[0]
-        own = next((choice for choice in listed if choice.get("index", 0) == self._first), None)
+            return self._followed(listed[0])
+        own = next((choice for choice in listed if _index_of(choice) == self._first), None)
         if own is not None:
             if self._counted:
                 raise InvalidReplyError("several answers came mixed, though one was asked for", billed="unknown")
             self._repeated = True
-            return own
-        if not self._repeated and isinstance(index, int) and isinstance(self._last, int) and index > self._last:
+            return self._followed(own)
+        if not self._repeated and index > self._last:
             self._counted, self._last = True, index
-            return listed[0]
+            return self._followed(listed[0])
         return {}
+
+    def _followed(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        if choice.get("finish_reason"):  # an index that is new after the end is another answer
+            self._repeated = True
+        return choice
+
+
+def _index_of(choice: Mapping[str, Any]) -> int:
+    """A choice's index; 0 where there is none, as of a server that knows one choice alone."""
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
