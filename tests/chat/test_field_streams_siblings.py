@@ -410,6 +410,36 @@ def test_a_summary_of_the_whole_message_is_not_added_to_what_came(summary: dict[
     assert (result.content, result.reasoning_content) == ("hello world", "why")
 
 
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        pytest.param([{"content": "It rains in Paris."}], {"content": "It rains in Paris."}, id="one piece before"),
+        pytest.param(
+            [
+                {"reasoning_content": "w"},
+                {"reasoning_content": "hy"},
+                {"content": "It rains "},
+                {"content": "in Paris."},
+            ],
+            {"content": "It rains in Paris.", "reasoning_content": "why"},
+            id="reasoning too",
+        ),
+        pytest.param(
+            [{"content": "<think>wh"}, {"content": "y</think>It rains "}, {"content": "in Paris."}],
+            {"content": "<think>why</think>It rains in Paris."},
+            id="tags too",
+        ),
+    ],
+)
+def test_a_summary_in_the_last_delta_is_not_added_to_what_came(
+    before: list[dict[str, Any]], last: dict[str, Any]
+) -> None:
+    """Source: https://github.com/agno-agi/agno/issues/2336"""
+    result = streamed(events(*(delta(**piece) for piece in before), delta("stop", **last), USAGE_CHUNK))
+    assert result.content == "It rains in Paris."
+    assert result.reasoning_content in ("why", "")
+
+
 def test_a_whole_message_alone_in_a_stream_is_the_answer() -> None:
     """Nothing came before it, so it is no summary."""
     summary = {"choices": [{"index": 0, "message": WHOLE_MESSAGE, "finish_reason": "stop"}]}

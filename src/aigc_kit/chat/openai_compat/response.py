@@ -30,6 +30,10 @@ _NOT_RETURNED = frozenset({
 """Fields about an answer. Every other one may be state that its back end wants back (``reasoning_details``, ``audio``)."""
 
 
+_SHORTEST_SUMMARY = 16
+"""Characters; a shorter last piece that equals all before it may be a word said twice."""
+
+
 class CompletionReader:
     """
     Reads a whole completion, or one chunk after the other.
@@ -52,6 +56,7 @@ class CompletionReader:
         self._has_deltas = False
         self._choice = _ChoiceFollower()
         self._reasoning_field = ""
+        self._texts: list[str] = []  # of the content as they came, tags included
         self._message: dict[str, Any] = {}
         self._choice_extra: dict[str, Any] = {}
         self._body_extra: dict[str, Any] = {}
@@ -180,13 +185,15 @@ class CompletionReader:
         elif not isinstance(text, str):
             text, thought, images = self._parts(text)
         reasoning = self._reasoning(message) or thought
+        if reason and text and self._is_summary(text):
+            reasoning = "" if reasoning == "".join(assembler.reasoning) else reasoning
+            text = ""
         if reasoning:
             assembler.reasoning.append(reasoning)
-        if text and not (reason and self._is_summary(text)):
+        if text:
+            self._texts.append(text)
             text, split = assembler.text(text)
             reasoning += split
-        else:
-            text = ""
         refusal = message.get("refusal")
         if isinstance(refusal, str) and refusal:
             assembler.refusal.append(refusal)
@@ -199,8 +206,7 @@ class CompletionReader:
 
     def _is_summary(self, text: str) -> bool:
         """Whether the last piece is all the text once more. Source: agno-agi/agno#2336, vercel/ai#3953."""
-        content = self._assembler.content
-        return len(text) >= 16 and len(content) > 1 and text == "".join(content)
+        return len(text) >= _SHORTEST_SUMMARY and text == "".join(self._texts)
 
     def _reasoning(self, message: dict[str, Any]) -> str:
         for name in origin.REASONING_FIELDS:
