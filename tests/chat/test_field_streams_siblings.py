@@ -693,6 +693,37 @@ def test_lists_that_come_in_pieces_are_kept_whole() -> None:
     assert "https://2" in text
 
 
+def test_what_every_chunk_repeats_is_kept_once() -> None:
+    """Perplexity's citations, and words that stay the same."""
+    more = {"citations": ["https://x"], "search_results": [{"url": "https://x"}], "region": "eu"}
+    chunks = [{**delta(content="a"), **more}, {**delta(content="b"), **more}, {**delta("stop"), **more}]
+    raw = streamed(events(*chunks, USAGE_CHUNK)).raw
+    assert {name: raw[name] for name in more} == more
+
+
+def test_what_a_summary_repeats_is_kept_once() -> None:
+    """Reasoning goes back to its owner as it came: twice, its signature would be wrong."""
+    details = [{"type": "reasoning.text", "text": "why", "signature": "S", "index": 0}]
+    message = {"role": "assistant", "content": "ok", "reasoning_details": details}
+    summary = {"choices": [{"index": 0, "delta": {}, "message": message, "finish_reason": "stop"}]}
+    chunks = [delta(reasoning_details=details), delta(content="ok"), summary]
+    assert streamed(events(*chunks, USAGE_CHUNK)).message["reasoning_details"] == details
+
+
+def test_a_message_that_grows_in_a_stream_keeps_its_tags_apart() -> None:
+    texts = ["<think>why", "<think>why</think>", "<think>why</think>It rains."]
+    chunks = [{"choices": [{"index": 0, "message": {"content": text}, "finish_reason": None}]} for text in texts]
+    result = streamed(events(*chunks, delta("stop"), USAGE_CHUNK))
+    assert (result.content, result.reasoning_content) == ("It rains.", "why")
+
+
+def test_the_extra_of_a_chunk_does_not_grow_with_the_stream() -> None:
+    chunks = [delta(content="a", annotations=[{"url": "https://1"}]), delta(annotations=[{"url": "https://2"}])]
+    with Vendor(events(*chunks, delta("stop"), USAGE_CHUNK)) as vendor, vendor.client().chat_stream(ASK) as stream:
+        extras = [chunk.extra for chunk in stream if chunk.extra]
+    assert extras == [{"annotations": [{"url": "https://1"}]}, {"annotations": [{"url": "https://2"}]}]
+
+
 def test_audio_that_comes_in_pieces_is_kept_whole() -> None:
     chunks = [delta(audio={"id": "a1", "data": "QUJD"}), delta(audio={"data": "REVG"})]
     result = streamed(events(*chunks, delta("stop"), USAGE_CHUNK))

@@ -291,7 +291,9 @@ class CompletionReader:
         assembler = self._assembler
         assembler.is_whole = assembler.is_whole or event.get("object") == "chat.completion"
         fresh = dict(message)
-        for name, have in (("content", assembler.content), ("reasoning_content", assembler.reasoning)):
+        for name in message.keys() & self._message.keys():
+            self._message[name] = _owned(fresh.pop(name))  # as a whole, in place of its pieces
+        for name, have in (("content", self._texts), ("reasoning_content", assembler.reasoning)):
             value, came = message.get(name), "".join(have)
             if isinstance(value, str) and value.startswith(came):
                 fresh[name] = value[len(came) :]
@@ -316,7 +318,7 @@ class CompletionReader:
         if event.keys() - _FRAME:
             body = {name: value for name, value in event.items() if name not in _FRAME and value is not None}
             for name, value in body.items():
-                self._body_extra[name] = _joined(self._body_extra.get(name), value)
+                self._body_extra[name] = _latest(self._body_extra.get(name), value)
             found |= body
         for name, value in choice.items():
             if name not in ("index", "delta", "message", "finish_reason", "usage", "logprobs") and value is not None:
@@ -447,7 +449,27 @@ def _joined(before: Any, value: Any) -> Any:
         return _joined_lists(before, value)
     if isinstance(before, dict) and isinstance(value, dict):
         return _merged(before, value)
+    return _owned(value)
+
+
+def _owned(value: Any) -> Any:
+    """A copy whose lists may grow; the chunk keeps its own."""
+    if isinstance(value, list):
+        return [_owned(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _owned(item) for name, item in value.items()}
     return value
+
+
+def _latest(before: Any, value: Any) -> Any:
+    """
+    A field beside ``choices``: the last one, but lists that come in pieces are one.
+
+    Perplexity repeats ``citations`` and ``search_results`` on every chunk. Source: https://docs.perplexity.ai, 2026-11-26.
+    """
+    if not isinstance(before, list) or not isinstance(value, list) or value[: len(before)] == before:
+        return value
+    return before + [item for item in value if item not in before]
 
 
 def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
@@ -457,14 +479,13 @@ def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
 
 def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
     """Items that go on with the last one (``reasoning_details`` in pieces: same type and index) are one with it."""
-    made = list(before)
     for item in value:
-        last = made[-1] if made else None
+        last = before[-1] if before else None
         if isinstance(item, dict) and isinstance(last, dict) and _goes_on(last, item):
-            made[-1] = _merged(last, item)
+            before[-1] = _merged(last, item)
         else:
-            made.append(item)
-    return made
+            before.append(_owned(item))
+    return before  # not a copy: with log probabilities there is a list item for each token
 
 
 def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
