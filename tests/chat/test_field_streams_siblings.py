@@ -26,6 +26,7 @@ from tests.vendor import (
     block_start,
     block_stop,
     call_delta,
+    calling,
     completion,
     converse_call,
     converse_response,
@@ -722,6 +723,29 @@ def test_the_extra_of_a_chunk_does_not_grow_with_the_stream() -> None:
     with Vendor(events(*chunks, delta("stop"), USAGE_CHUNK)) as vendor, vendor.client().chat_stream(ASK) as stream:
         extras = [chunk.extra for chunk in stream if chunk.extra]
     assert extras == [{"annotations": [{"url": "https://1"}]}, {"annotations": [{"url": "https://2"}]}]
+
+
+def test_the_raw_of_a_stream_has_the_shape_of_a_plain_answer() -> None:
+    plain = calling(tool_call(), content="ok", reasoning_content="why")
+    begun = call_delta('{"city":', id="call_1", name="get_weather")
+    chunks = [delta(reasoning_content="why"), delta(content="ok"), begun, call_delta(' "Paris"}'), delta("tool_calls")]
+    with Vendor(plain, events(*chunks, USAGE_CHUNK)) as vendor:
+        one, other = (ask(vendor.client(), stream=stream, tools=TOOLS) for stream in (False, True))
+    assert other.raw == one.raw
+
+
+def test_the_raw_of_a_bedrock_stream_has_the_shape_of_a_plain_answer() -> None:
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "SIG"}}}
+    plain = converse_response(thought, "ok", tool_use({"city": "x"}), stop="tool_use")
+    frames = [
+        block_delta(0, reasoningContent={"text": "hm"}),
+        block_delta(0, reasoningContent={"signature": "SIG"}),
+        block_delta(1, text="ok"),
+        *converse_call("get_weather", '{"city": "x"}', index=2),
+    ]
+    with Vendor(plain, converse_stream(*frames, stop="tool_use")) as vendor:
+        one, other = (ask(vendor.client("bedrock"), stream=stream, tools=TOOLS) for stream in (False, True))
+    assert other.raw == one.raw
 
 
 def test_audio_that_comes_in_pieces_is_kept_whole() -> None:

@@ -375,6 +375,14 @@ class Assembler:
         result.message = self._message(result, kept)
         return result
 
+    def raw_calls(self) -> list[dict[str, Any]]:
+        """The calls in OpenAI's shape, with the vendor's own ids and arguments."""
+        return [
+            {"id": call.original, "type": "function", "function": {"name": call.name, "arguments": call.text()}}
+            for call in self.calls
+            if call.name and not call.is_dropped
+        ]
+
     def _whole(self, call: _Call, *, cut: bool) -> ToolCall:
         text = json_text.one_object(call.text())
         if not text.strip() and not cut:

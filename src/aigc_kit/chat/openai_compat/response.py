@@ -145,7 +145,14 @@ class CompletionReader:
     def _gathered(self) -> dict[str, Any]:
         """The pieces of a stream in the shape of a whole response."""
         assembler = self._assembler
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(assembler.content), **self._message}
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts), **self._message}
+        if self._reasoning_field in origin.REASONING_FIELDS:
+            message[self._reasoning_field] = "".join(assembler.reasoning)
+        if assembler.refusal:
+            message["refusal"] = "".join(assembler.refusal)
+        calls = assembler.raw_calls()
+        if calls:
+            message["tool_calls"] = calls
         choice = {
             "index": 0,
             "message": message,
