@@ -31,6 +31,7 @@ _OF_A_CALL = (
     "structured_mode",
     "max_repairs",
     "family",
+    "split_think_tags",
 )
 
 _PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed")
