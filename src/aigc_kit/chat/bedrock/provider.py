@@ -143,7 +143,7 @@ class BedrockProvider(Remade, ChatProvider):
         return assembler
 
     def _asked(self, call: Call) -> Asked:
-        return Asked("bedrock", call.model, judge=judge, secrets=self._door.secrets)
+        return Asked("bedrock", call.model, judge=judge, secrets=(*self._door.secrets, *call.secrets))
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = self._request(call, turns)
