@@ -32,6 +32,7 @@ from tests.vendor import (
     converse_response,
     converse_stream,
     delta,
+    error,
     events,
     frame,
     function_call,
@@ -769,3 +770,35 @@ def test_the_reasoning_blocks_of_a_bedrock_stream_still_come_back() -> None:
     result = streamed(converse_stream(*frames), "bedrock")
     assert (result.content, result.reasoning_content) == ("ok", "hm")
     assert "SIG" in json.dumps(result.message)
+
+
+def test_usage_is_asked_of_models_that_give_it_beside_one_that_refuses() -> None:
+    """A relay serves both."""
+
+    def script(body: Any, number: int) -> Response:
+        asks = "stream_options" in body
+        if body["model"] == "old" and asks:
+            return error(400, "Unknown field: stream_options")
+        return events(delta("stop", content="ok"), *([USAGE_CHUNK] if asks else []))
+
+    with Vendor(script) as vendor:
+        client = vendor.client()
+        found = [read(client.chat_stream(ASK, model=model)).usage.total_tokens for model in ("old", "new", "old")]
+    assert found == [0, 7, 0]
+    assert len(vendor.requests) == 4  # the refusal is remembered
+
+
+@pytest.mark.parametrize(
+    ("usage", "completion_tokens"),
+    [
+        ({"completion_tokens": 5, "total_tokens": 18, "completion_tokens_details": {"reasoning_tokens": 10}}, 15),
+        ({"completion_tokens": 15, "total_tokens": 18, "completion_tokens_details": {"reasoning_tokens": 10}}, 15),
+        ({"completion_tokens": 5, "total_tokens": 8}, 5),
+    ],
+    ids=["xAI", "OpenAI", "without reasoning"],
+)
+def test_completion_tokens_include_reasoning_that_was_counted_apart(
+    usage: dict[str, Any], completion_tokens: int
+) -> None:
+    result = streamed(events(delta("stop", content="ok", usage={"prompt_tokens": 3, **usage})))
+    assert (result.usage.completion_tokens, result.usage.total_tokens) == (completion_tokens, 3 + completion_tokens)

@@ -508,4 +508,7 @@ def usage_of(value: Any) -> Usage | None:
     prompt, completion = count(value, "prompt_tokens"), count(value, "completion_tokens")
     details, more = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
     cached = count(details, "cached_tokens") or count(value, "prompt_cache_hit_tokens") or count(value, "cached_tokens")
-    return Usage(prompt, completion, prompt + completion, cached, count(more, "reasoning_tokens"))
+    reasoning = count(more, "reasoning_tokens")
+    if reasoning and count(value, "total_tokens") == prompt + completion + reasoning:
+        completion += reasoning  # xAI counts it apart. Source: litellm 1.110.2, fold_reasoning_tokens_into_completion
+    return Usage(prompt, completion, prompt + completion, cached, reasoning)
