@@ -26,6 +26,7 @@ from PIL import Image
 from aigc_kit import ChatClient, ImageClient, ImageResult, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage, Storage
+from aigc_kit.storage.local import _refused_by_windows
 from aigc_kit.transport import policy
 from tests.odd import EXTREME, JUNK, ODD, REFUSED, complaint, outcome
 from tests.pictures import animated, make
@@ -637,11 +638,13 @@ def stores(tmp_path: Path, bucket: S3Storage, r2: R2Storage) -> dict[str, Storag
 def test_good_keys_come_back(stores: dict[str, Storage], kind: str) -> None:
     """Each is an object of its own, and its bytes are what was stored."""
     store = stores[kind]
-    for number, key in enumerate(GOOD_KEYS):
+    keys = [key for key in GOOD_KEYS if kind != "local" or not any(map(_refused_by_windows, key.split("/")))]
+    assert len(keys) > len(GOOD_KEYS) // 2
+    for number, key in enumerate(keys):
         stored = store.upload_bytes(f"{number}".encode(), key, content_type="text/plain")
         assert stored.key == unicodedata.normalize("NFC", key)
         assert stored.url.isascii()
-    for number, key in enumerate(GOOD_KEYS):
+    for number, key in enumerate(keys):
         found = store.exists(key)
         assert found is not None, key
         assert (found.size, found.content_type) == (len(f"{number}"), "text/plain")

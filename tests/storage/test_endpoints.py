@@ -18,6 +18,7 @@ from aigc_kit import ImageClient
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage
+from aigc_kit.storage.local import _refused_by_windows
 from tests.pictures import make
 from tests.tls import certificate
 from tests.wire import Wire, http
@@ -299,10 +300,18 @@ def test_local_results_that_are_found_again_can_be_read(sandbox: Sandbox, tmp_pa
             again.download()
 
 
-@pytest.mark.parametrize("key", ["con.png", "a/NUL", "aux", "COM1.txt", "lpt9.png", "a./b", "b ", "a/b. /c.png"])
+@pytest.mark.parametrize(
+    "key", ["con.png", "a/NUL", "aux", "COM1.txt", "lpt9.png", "a/con.tar.gz", "a./b", "b ", "..."]
+)
 def test_names_that_windows_refuses_are_refused(tmp_path: Path, key: str) -> None:
     store = LocalStorage(tmp_path)
     for call in (lambda: store.upload_bytes(b"x", key, content_type="image/png"), lambda: store.exists(key)):
         with pytest.raises(InvalidInputError, match="Windows"):
             call()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("segment", "refused"), [("a?b", True), ("a:b", True), ("a*b", True), ("a b", False)])
+def test_what_only_windows_refuses_is_refused_there(segment: str, refused: bool) -> None:
+    assert _refused_by_windows(segment, here=True) is refused
+    assert not _refused_by_windows(segment, here=False)

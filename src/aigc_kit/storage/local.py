@@ -133,14 +133,17 @@ _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|c
 """Source: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file, read 2026-11-25."""
 
 
-def _refused_by_windows(segment: str) -> bool:
+def _refused_by_windows(segment: str, *, here: bool = os.name == "nt") -> bool:
     """
-    A device, or an end that Windows cuts off: refused everywhere, as a directory may move. Letters that only Windows refuses
-    are refused there.
+    A device's name, or an end that Windows cuts off: refused everywhere, as a directory may move. Letters that only Windows
+    refuses are refused there.
+
+    Args:
+        here: whether this is Windows.
     """
     if _DEVICES.fullmatch(segment) or segment.endswith((" ", ".")):
         return True
-    return os.name == "nt" and any(char in '<>:"|?*' for char in segment)
+    return here and any(char in '<>:"|?*' for char in segment)
 
 
 def _pieces(segment: str) -> list[str]:

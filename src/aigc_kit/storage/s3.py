@@ -19,7 +19,7 @@ from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.replies import retry_after_of
+from aigc_kit.transport.replies import Asked, retry_after_of
 
 # Codes that a second try may cure though their status does not say so.
 # Source: https://developers.cloudflare.com/r2/api/error-codes/ read 2026-11-22.
@@ -298,15 +298,17 @@ class S3Storage(Remade, Storage):
         retryable = error.status in (408, 429) or (error.status >= 500 and error.status != 501)
         retryable = retryable or error.code in _RETRYABLE_CODES
         retryable = retryable or (error.status == 0 and not error.usage)
+        secrets = (self._settings.access_key_id, self._settings.secret_access_key, self._settings.session_token)
+        redact = Asked("s3", secrets=tuple(secret for secret in secrets if secret is not None)).redact
         said = " ".join(dict.fromkeys(str(part) for part in (error.status or "", error.code) if part))
         hint = _HINTS.get(error.code, "")
         return StorageError(
-            f"{operation} of {key!r} to bucket {self.bucket!r} at {self._where()} failed: {said or 'no answer'} ({error})"
+            f"{operation} of {key!r} to bucket {self.bucket!r} at {self._where()} failed: {said or 'no answer'} ({redact(str(error))})"
             + (f"; {hint}" if hint else ""),
             key=key,
             retryable=retryable,
             retry_after=retry_after_of(error.headers),
-            request_id=error.request_id,
+            request_id=redact(error.request_id),
         )
 
     def _where(self) -> str:

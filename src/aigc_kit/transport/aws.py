@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,61 @@ def _in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_child)  # a thread of the parent may hold it, and is not here
+
+
+_TELLING = (
+    "auth",
+    "awsrequest",
+    "client",
+    "compress",
+    "endpoint",
+    "eventstream",
+    "handlers",
+    "hooks",
+    "httpchecksum",
+    "httpsession",
+    "parsers",
+    "retries.standard",
+    "retryhandler",
+    "serialize",
+    "signers",
+    "tokens",
+    "utils",
+    "validate",
+)
+"""Loggers of botocore whose DEBUG lines have bodies, headers, signatures or keys in them."""
+
+
+class _Quiet(threading.local):
+    inside = False
+
+
+_quiet = _Quiet()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """
+    No DEBUG line of botocore about the call that this thread makes: it would hold the prompt, the key id and the signature.
+
+    urllib3's own line, with URL and status, is still written, and so is all that the application's own clients log.
+    """
+    before, _quiet.inside = _quiet.inside, True
+    try:
+        yield
+    finally:
+        _quiet.inside = before
+
+
+def _tells_nothing(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG or not _quiet.inside
+
+
+def _silence() -> None:
+    for name in _TELLING:
+        logger = logging.getLogger(f"botocore.{name}")
+        if _tells_nothing not in logger.filters:
+            logger.addFilter(_tells_nothing)
 
 
 class AwsError(Exception):
@@ -143,6 +199,7 @@ _loaded: list[Any] = []
 def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
     """A client whose requests leave through ``aws_wire``."""
     _ready()
+    _silence()
     import botocore.session
     from botocore.config import Config
     from botocore.httpsession import get_cert_path
@@ -261,7 +318,7 @@ class AwsClient:
         self._sign_in(deadline)
         before = sends()
         try:
-            with deadline_of(deadline):
+            with deadline_of(deadline), quiet():
                 return getattr(self.client, operation)(**request)
         except failures() as error:
             if isinstance(error, RecursionError) and sends() == before:
@@ -280,9 +337,10 @@ class AwsClient:
 
     def presigned(self, bucket: str, key: str, expires: int) -> Any:
         """A signed GET; asks nobody."""
-        return self.client.generate_presigned_url(
-            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires
-        )
+        with quiet():
+            return self.client.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires
+            )
 
     def close(self) -> None:
         self.client.close()

@@ -77,6 +77,11 @@ class Sender:
         return found if not found or "://" in found else f"http://{found}"
 
 
+_LARGEST = 16 * 1024 * 1024
+_INFLATED = 4 * 1024 * 1024
+"""Bytes of a chat's response, and of one that came compressed though nobody asked for that."""
+
+
 def _at_hand(body: Any) -> Any:
     """The bytes themselves of a body that botocore has wrapped into a file: not copied once more to be sent."""
     return body.getvalue() if type(body) is io.BytesIO and body.tell() == 0 else body
@@ -95,18 +100,16 @@ class _Body:
         """
         raw = self._raw()
         coding = str(self._reply.headers.get("content-encoding", "")).strip().lower()
-        return exchange.inflate(raw, exchange.MAX_REPLY_BYTES) if coding in ("gzip", "x-gzip", "deflate") else raw
+        return exchange.inflate(raw, _INFLATED) if coding in ("gzip", "x-gzip", "deflate") else raw
 
     def _raw(self) -> Iterator[bytes]:
-        total = 0
+        total, limit = 0, min(_LARGEST, exchange.MAX_REPLY_BYTES)
         try:
             for piece in wire.pieces(self._reply):
                 total += len(piece)
-                if total > exchange.MAX_REPLY_BYTES:
+                if total > limit:
                     self._reply.close()
-                    raise WireError(
-                        f"the reply is longer than {exchange.MAX_REPLY_BYTES} bytes", sent=True, too_large=True
-                    )
+                    raise WireError(f"the response is longer than {limit} bytes", sent=True, too_large=True)
                 yield piece
         except (*wire.FAILURES, AttributeError) as error:
             self._reply.close()

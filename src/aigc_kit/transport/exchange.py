@@ -69,15 +69,18 @@ class Reply:
     ``headers`` has lower-case names; of a repeated header the last value. Exhaust or close it.
     """
 
-    __slots__ = ("_core", "_ended", "_source", "_stream", "headers", "status")
+    __slots__ = ("_core", "_ended", "_socket", "_source", "_stream", "headers", "status")
 
     def __init__(
-        self, core: Any, status: int, headers: dict[str, str], stream: Any, ended: Callable[[], None] = lambda: None
-    ) -> None:
+        self, core: Any, status: int, headers: dict[str, str], stream: Any, ended: Callable[[], None] = lambda: None,
+        socket: Any = None,
+    ) -> None:  # fmt: skip
         """
         Args:
             ended: called once, when the reply is closed.
+            socket: the network stream that it comes from.
         """
+        self._socket = socket
         self._core = core
         self._ended: Callable[[], None] | None = ended
         self.status = status
@@ -92,7 +95,7 @@ class Reply:
         length = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
         return length if length <= MAX_REPLY_BYTES else 0
 
-    def chunks(self, *, limit: int | None = None) -> Iterator[bytes]:
+    def chunks(self, *, limit: int | None = None, inflated: int | None = None) -> Iterator[bytes]:
         """
         The body as it comes, content coding undone. Set the deadline around each step with ``deadline_of``.
 
@@ -100,14 +103,16 @@ class Reply:
             limit: bytes; None is ``MAX_REPLY_BYTES``.
 
         Raises:
-            WireError: cut, reset, too slow, longer than ``limit`` bytes, or in a coding that nobody asked for.
+            WireError: cut, reset, too slow, longer than ``limit`` bytes (``inflated`` where it came compressed, which nobody
+                asked for), or in a coding that is not known.
         """
-        limit = MAX_REPLY_BYTES if limit is None else limit
+        limit = MAX_REPLY_BYTES if limit is None else min(limit, MAX_REPLY_BYTES)
         raw = self._raw()
         coding = self.headers.get("content-encoding", "").strip().lower()
         if coding in ("", "identity"):
             source = raw
         elif coding in ("gzip", "x-gzip", "deflate"):
+            limit = limit if inflated is None else min(limit, inflated)
             source = inflate(raw, limit)
         else:
             raise WireError(f"the reply has content coding {coding!r}, which was not asked for", sent=True)
@@ -118,7 +123,7 @@ class Reply:
                 raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
             yield chunk
 
-    def read(self, deadline: Deadline, *, limit: int | None = None) -> bytes:
+    def read(self, deadline: Deadline, *, limit: int | None = None, inflated: int | None = None) -> bytes:
         """
         The whole body; the connection goes back to the pool.
 
@@ -131,7 +136,7 @@ class Reply:
         body, left = Gathered(), self.length or -1
         try:
             with deadline_of(deadline):
-                for chunk in self.chunks(limit=limit):
+                for chunk in self.chunks(limit=limit, inflated=inflated):
                     left = max(left - len(chunk), 0) if left >= 0 else left
                     body.add(chunk, left)
             return body.taken()
@@ -156,8 +161,14 @@ class Reply:
             self.close()
 
     def close(self) -> None:
-        """Give the connection back when the body was read to its end, else close it."""
+        """
+        Give the connection back when the body was read to its end and nothing lies behind it, else close it.
+
+        Bytes behind a response would be the answer to the next request. RFC 9112 6.3, https://github.com/benoitc/hackney/pull/885
+        """
         try:
+            if _has_more(self._stream) and self._socket is not None:
+                self._socket.close()
             self._stream.close()
         except (OSError, RuntimeError):
             pass
@@ -184,6 +195,19 @@ class Reply:
             except _failures(self._core) as error:
                 raise _wire_error(self._core, error, sent=True) from error
             yield chunk
+
+
+def _has_more(stream: Any) -> bool:
+    """
+    Whether bytes were read that do not belong to this response.
+
+    h11 holds them and would take them for the next one; httpcore shows it to nobody, so this goes through private attributes.
+    Where they are not there, it looks at nothing, as httpcore itself does.
+    """
+    connection = getattr(getattr(stream, "_stream", None), "_connection", None)
+    state = getattr(connection, "_h11_state", None)
+    held = getattr(state, "trailing_data", None)
+    return bool(held and held[0])
 
 
 class Gathered:
@@ -236,11 +260,16 @@ class Gathered:
 def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
     """Undo gzip or zlib in bounded steps; one 64 KiB read of a bomb would otherwise become 67 MB at once."""
     decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    total = 0
     try:
         for chunk in raw:
             rest = chunk
             while rest:
-                yield decoder.decompress(rest, 1 << 20)
+                piece = decoder.decompress(rest, 1 << 20)
+                total += len(piece)
+                if total > limit:
+                    raise WireError(f"the reply is longer than {limit} bytes", sent=True, too_large=True)
+                yield piece
                 rest = decoder.unconsumed_tail
         yield decoder.flush()
     except zlib.error as error:
@@ -389,7 +418,8 @@ class Transport:
                 raise _wire_error(self._core, error, sent=True) from error
             raise
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        return Reply(self._core, response.status, headers, response.stream, partial(self._ended, call))
+        return Reply(self._core, response.status, headers, response.stream, partial(self._ended, call),
+                     response.extensions.get("network_stream"))  # fmt: skip
 
     def _ended(self, call: object) -> None:
         self._running.discard(call)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from aigc_kit import errors
 from aigc_kit.errors import Billed, ProviderError
@@ -61,8 +63,23 @@ class Asked:
         for secret in self.secrets:
             for value in secret.shown():
                 if len(value) >= 6:  # shorter ones are placeholders, and parts of words
-                    text = text.replace(value, "***")
+                    for written in _spellings(value):
+                        text = text.replace(written, "***")
         return _LONG_BLOB.sub(lambda found: f"<{len(found.group())} characters>", text)
+
+    def clean(self, value: Any, depth: int = 0) -> Any:
+        """A decoded JSON value without secrets in its texts and names: what was escaped is not any more."""
+        if isinstance(value, str):
+            return self.redact(value)
+        if depth > _DEEPEST and isinstance(value, (dict, list)):
+            return "nested too deeply"
+        if isinstance(value, list):
+            return [self.clean(inner, depth + 1) for inner in value]
+        if isinstance(value, dict):
+            return {self.redact(str(name)): self.clean(inner, depth + 1) for name, inner in value.items()}
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**100:
+            return "a long number"
+        return value
 
     def without_secrets(self, error: BaseException) -> BaseException | None:
         """The error as a cause, or None when it or what caused it repeats a secret."""
@@ -72,6 +89,15 @@ class Asked:
                 return None
             link = link.__cause__ or link.__context__
         return error
+
+
+_DEEPEST = 100
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as a vendor's text may repeat it: as it is, in JSON with escaped slashes (PHP), in a URL, in HTML."""
+    escaped = json.dumps(secret)[1:-1]
+    return {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe=""), quote(secret), html.escape(secret)}
 
 
 def verdict_of(status: int) -> Verdict:
@@ -97,16 +123,15 @@ def verdict_of(status: int) -> Verdict:
 
 def error_of(asked: Asked, status: int, headers: Mapping[str, str], raw: bytes) -> ProviderError:
     """The typed error for a reply that is not a success."""
-    text = asked.redact(raw.decode("utf-8", "replace"))
-    try:
-        body: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        body = text[:MAX_MESSAGE]
+    body = _decoded(raw)
+    if body is _BROKEN:
+        body = asked.redact(raw.decode("utf-8", "replace"))[:MAX_MESSAGE]
     return error_from_body(asked, body, status=status, headers=headers)
 
 
 def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[str, str]) -> ProviderError:
     """The typed error for a decoded error body; ``status`` 200 where the vendor hid it in a success."""
+    body = asked.clean(body)
     code, message = code_and_message(body)
     inner = _inner_status(body, code)
     effective = inner if status < 400 and inner else status
@@ -119,7 +144,7 @@ def error_from_body(asked: Asked, body: Any, *, status: int, headers: Mapping[st
     if asked.paid and effective >= 500:  # whatever its code says, it may have run
         verdict = verdict_of(effective)
     message = message[:MAX_MESSAGE] or ("an empty error" if status >= 400 else "a reply that makes no sense")
-    request_id = request_id_of(headers, message, body)
+    request_id = asked.redact(request_id_of(headers, message, body))
     details: dict[str, Any] = {
         "provider": asked.provider,
         "model": asked.model,
@@ -421,6 +446,13 @@ def whole_json(raw: bytes) -> bool:
     return raw[:1] == b"{" and isinstance(_decoded(raw), dict)
 
 
+_CHAT: dict[str, int] = {"limit": 16 * 1024 * 1024, "inflated": 4 * 1024 * 1024}
+"""
+Bytes of a response that holds no image. A parsed value takes many times its text, and 38 KB of a compression that nobody asked
+for hold 40 MB. https://cheatsheetseries.owasp.org/cheatsheets/Denial_of_Service_Cheat_Sheet.html
+"""
+
+
 def body_of(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
     """
     The bytes of a successful reply; of one that was cut, when its JSON is whole.
@@ -431,7 +463,7 @@ def body_of(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
     try:
         if reply.status != 200:
             raise error_of(asked, reply.status, reply.headers, reply.read(deadline, limit=MAX_ERROR_BYTES))
-        return reply.read(deadline)
+        return reply.read(deadline, **({} if asked.paid else _CHAT))
     except WireError as error:
         if reply.status != 200:
             raise error_of(asked, reply.status, reply.headers, b"") from error
@@ -494,18 +526,6 @@ def _decoded(raw: bytes) -> Any:
         return _BROKEN
 
 
-def _redacted(asked: Asked, body: Any) -> Any:
-    """The body without secrets: as JSON where it still is JSON, else as text (a long number is a blob too)."""
-    text = ""
-    try:
-        text = asked.redact(json.dumps(body, ensure_ascii=False))
-        return json.loads(text)
-    except RecursionError:
-        return {"error": "an error that is nested too deeply"}
-    except ValueError:
-        return {"error": text[:MAX_MESSAGE]}
-
-
 def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_in: str = "") -> dict[str, Any]:
     """
     ``body`` when it is a JSON object without an error in it.
@@ -529,4 +549,4 @@ def checked_object(asked: Asked, body: Any, headers: Mapping[str, str], *, paid_
 def vendor_error(asked: Asked, body: Any, headers: Mapping[str, str]) -> ProviderError:
     """The typed error of a body that came with a 200 and ``is_error``."""
     inner = body[0] if isinstance(body, list) else body
-    return error_from_body(asked, _redacted(asked, inner), status=200, headers=headers)
+    return error_from_body(asked, inner, status=200, headers=headers)
