@@ -869,3 +869,35 @@ def test_think_tags_at_the_head_of_a_bedrock_answer_are_reasoning() -> None:
     with Vendor(converse_response("<think>hm</think>\n\nIt rains.")) as vendor:
         result = vendor.client("bedrock").chat(ASK)
     assert (result.content, result.reasoning_content) == ("It rains.", "hm")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"allOf": [{"type": "object", "properties": {"x": {"type": "integer"}}}, {"$ref": "#/$defs/Y"}]},
+        {"type": "object", "properties": {"x": {"type": "integer"}}, "anyOf": [{"$ref": "#/$defs/Y"}]},
+        {"allOf": [{"$ref": "#/$defs/Y"}], "anyOf": [{"$ref": "#/$defs/Y"}, {"type": "null"}]},
+    ],
+    ids=["allOf", "anyOf beside properties", "allOf beside anyOf"],
+)
+def test_an_object_put_together_from_several_schemas_is_asked_for_in_words(place: dict[str, Any]) -> None:
+    """Closed one by one, the schemas would refuse each other's properties."""
+    definitions = {"Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}}
+    schema = {"type": "object", "properties": {"place": place}, "required": ["place"], "$defs": definitions}
+    wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    with Vendor(converse_response('{"place": {"x": 1, "y": 2}}')) as vendor:
+        result = vendor.client("bedrock").chat(ASK, response_format=wanted)
+    assert result.parsed == {"place": {"x": 1, "y": 2}}
+    assert "outputConfig" not in vendor.body
+    assert "response_format" in features(result)
+
+
+def test_one_schema_in_all_of_still_goes_to_bedrocks_grammar() -> None:
+    """Older versions of pydantic write a described field so."""
+    definitions = {"Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}}
+    place = {"allOf": [{"$ref": "#/$defs/Y"}], "description": "where"}
+    schema = {"type": "object", "properties": {"place": place}, "required": ["place"], "$defs": definitions}
+    wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    with Vendor(converse_response('{"place": {"y": 2}}')) as vendor:
+        vendor.client("bedrock").chat(ASK, response_format=wanted)
+    assert "outputConfig" in vendor.body
