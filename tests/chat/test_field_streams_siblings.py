@@ -802,3 +802,10 @@ def test_completion_tokens_include_reasoning_that_was_counted_apart(
 ) -> None:
     result = streamed(events(delta("stop", content="ok", usage={"prompt_tokens": 3, **usage})))
     assert (result.usage.completion_tokens, result.usage.total_tokens) == (completion_tokens, 3 + completion_tokens)
+
+
+def test_the_deltas_of_an_empty_object_with_space_behind_it_are_json() -> None:
+    chunks = [call_delta("{}", id="a", name="get_weather"), call_delta(" "), delta("tool_calls"), USAGE_CHUNK]
+    with Vendor(events(*chunks)) as vendor, vendor.client().chat_stream(ASK, tools=TOOLS) as stream:
+        text = "".join(piece.arguments for chunk in stream for piece in chunk.tool_calls)
+        assert json.loads(text) == stream.result.tool_calls[0].parse() == {}

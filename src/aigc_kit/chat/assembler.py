@@ -229,6 +229,8 @@ class Assembler:
         if text and not whole and not call.arguments and text.strip() == "{}":
             call.is_empty_object = True
             text = ""
+        if call.is_empty_object and not call.arguments and not text.strip():
+            text = ""
         if text and call.arguments and _may_repeat(call, text) and _same(call.value(), text):
             text = ""  # the finished arguments once more
         if text:
