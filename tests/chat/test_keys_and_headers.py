@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -210,3 +211,32 @@ def test_a_header_is_believed_before_the_message() -> None:
     limited = error(429, "try again in 20s")
     with Vendor(with_headers(limited, retry_after="3")) as vendor:
         assert outcome(lambda: vendor.client().chat(ASK)).retry_after == 3.0
+
+
+def test_a_reset_that_is_a_point_of_time_reads_as_seconds_from_now() -> None:
+    """OpenRouter sends milliseconds since 1970."""
+    later = time.time() + 60
+    sent = {"x_ratelimit_reset": str(int(later * 1000)), "x_ratelimit_reset_tokens": str(int(later))}
+    with Vendor(with_headers(completion("ok"), **sent)) as vendor:
+        found = vendor.client().chat(ASK).rate_limits
+    assert set(found) == {"reset", "reset_tokens"}
+    assert all(0 <= seconds <= 61 for seconds in found.values())
+
+
+def test_a_limit_that_is_not_a_number_is_left_out() -> None:
+    with Vendor(with_headers(completion("ok"), x_ratelimit_reset="nan", x_ratelimit_limit="inf")) as vendor:
+        assert vendor.client().chat(ASK).rate_limits == {}
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("You exceeded your current quota, please check your plan. Please retry in 20s.", errors.RateLimitError),
+        ("You exceeded your current quota: 50 requests per day. Please retry in 20s.", errors.QuotaExceededError),
+        ("You exceeded your current quota, please check your plan.", errors.QuotaExceededError),
+    ],
+)
+def test_a_quota_that_is_there_again_soon_is_a_rate_limit(message: str, kind: Any) -> None:
+    """Gemini's words at its compatible endpoint."""
+    with Vendor(error(429, message, code=429)) as vendor:
+        assert type(outcome(lambda: vendor.client().chat(ASK))) is kind
