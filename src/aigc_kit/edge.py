@@ -17,7 +17,7 @@ from aigc_kit.whose import callers_own
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"key|secret|token|password|authorization|cookie", re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"prefix|max_tokens|idempotency", re.IGNORECASE)
 _HELD = frozenset({
     "aigc_kit", "openai", "google", "httpx", "httpx2", "httpcore", "httpcore2", "h11", "boto3", "botocore", "urllib3",

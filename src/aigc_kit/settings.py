@@ -48,6 +48,10 @@ class Secret:
         return Secret, (self._value,)
 
 
+_REMEMBERED = 64
+"""Keys of a function that are masked in errors: those of requests under way in as many threads."""
+
+
 class RotatingSecret(Secret):
     """A credential that a function of the application returns anew for each request; shared by threads."""
 
@@ -75,7 +79,7 @@ class RotatingSecret(Secret):
         key = _bare_key(value)
         _header_safe(Secret(key), self._what)
         if key not in self._recent:
-            self._recent = (key, *self._recent[:3])
+            self._recent = (key, *self._recent[: _REMEMBERED - 1])
         return key
 
     def shown(self) -> tuple[str, ...]:
@@ -162,14 +166,24 @@ def headers(value: Any, what: str = "extra_headers") -> dict[str, str] | None:
         return None
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{what} must map names to str, got {type(value).__name__}")
-    for name, content in value.items():
+    plain = {name: content.reveal() if isinstance(content, Secret) else content for name, content in value.items()}
+    for name, content in plain.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
             raise InvalidInputError(f"{what} has the name {spelled(name)}, which no header can have")
         if name.lower() in _FRAMING:
             raise InvalidInputError(f"{what} has {name!r}, which the HTTP library itself sets")
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
             raise InvalidInputError(f"{what} has a value for {name!r} that no header can carry")
-    return dict(value) or None
+    return plain or None
+
+
+_SECRET_HEADER = re.compile(r"key|secret|token|password|auth|cookie|credential", re.IGNORECASE)
+
+
+def secrets_in(headers: Mapping[str, str] | None) -> tuple[Secret, ...]:
+    """The values of headers that carry credentials, to be masked in errors."""
+    found = [value for name, value in (headers or {}).items() if _SECRET_HEADER.search(name)]
+    return tuple(Secret(part) for value in found for part in (value, value.rpartition(" ")[2]))
 
 
 def credential(explicit: Any, *names: str, what: str, rotating: bool = False) -> Secret:

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aigc_kit.chat.assembler import Assembler, reason_of
-from aigc_kit.chat.json_text import mended
+from aigc_kit.chat.json_text import mended, one_object
 
 Piece = dict[str, Any]
 
@@ -174,3 +174,8 @@ def test_mending_leaves_good_arguments_alone(text: str) -> None:
     value = json.dumps({"note": text}, ensure_ascii=False)
     assert mended(value, {"type": "object", "properties": {"note": {"type": "string"}}}) == value
     assert mended(text if not text.startswith('"') else "", None) == (text if not text.startswith('"') else "")
+
+
+def test_arguments_written_twice_with_any_space_between_are_one_object() -> None:
+    for space in ("", " ", "\n", "\r\n", "\t"):
+        assert one_object(f'{{"a": 1}}{space}{{"a": 1}}') == '{"a": 1}'

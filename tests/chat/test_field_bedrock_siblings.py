@@ -851,3 +851,53 @@ def test_no_region_anywhere_is_refused_with_the_option(tmp_path: Path, monkeypat
         result = outcome(lambda: vendor.client("bedrock", region=None).chat(ASK))
     assert refused(result, vendor)
     assert "region" in str(result)
+
+
+# ---- text that looks like reasoning
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_the_thinking_that_nova_writes_into_its_text_stays_text(stream: bool) -> None:
+    """Nova's own style, and what a prompt asked for; Bedrock gives real reasoning in blocks of its own."""
+    text = "<thinking> I have both cities.</thinking>\n\nIt rains."
+    with Vendor(converse_text(text) if stream else converse_response(text)) as vendor:
+        result = ask(vendor.client("bedrock"), stream=stream)
+    assert (result.content, result.reasoning_content) == (text, "")
+
+
+def test_think_tags_at_the_head_of_a_bedrock_answer_are_reasoning() -> None:
+    with Vendor(converse_response("<think>hm</think>\n\nIt rains.")) as vendor:
+        result = vendor.client("bedrock").chat(ASK)
+    assert (result.content, result.reasoning_content) == ("It rains.", "hm")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"allOf": [{"type": "object", "properties": {"x": {"type": "integer"}}}, {"$ref": "#/$defs/Y"}]},
+        {"type": "object", "properties": {"x": {"type": "integer"}}, "anyOf": [{"$ref": "#/$defs/Y"}]},
+        {"allOf": [{"$ref": "#/$defs/Y"}], "anyOf": [{"$ref": "#/$defs/Y"}, {"type": "null"}]},
+    ],
+    ids=["allOf", "anyOf beside properties", "allOf beside anyOf"],
+)
+def test_an_object_put_together_from_several_schemas_is_asked_for_in_words(place: dict[str, Any]) -> None:
+    """Closed one by one, the schemas would refuse each other's properties."""
+    definitions = {"Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}}
+    schema = {"type": "object", "properties": {"place": place}, "required": ["place"], "$defs": definitions}
+    wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    with Vendor(converse_response('{"place": {"x": 1, "y": 2}}')) as vendor:
+        result = vendor.client("bedrock").chat(ASK, response_format=wanted)
+    assert result.parsed == {"place": {"x": 1, "y": 2}}
+    assert "outputConfig" not in vendor.body
+    assert "response_format" in features(result)
+
+
+def test_one_schema_in_all_of_still_goes_to_bedrocks_grammar() -> None:
+    """Older versions of pydantic write a described field so."""
+    definitions = {"Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}}
+    place = {"allOf": [{"$ref": "#/$defs/Y"}], "description": "where"}
+    schema = {"type": "object", "properties": {"place": place}, "required": ["place"], "$defs": definitions}
+    wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
+    with Vendor(converse_response('{"place": {"y": 2}}')) as vendor:
+        vendor.client("bedrock").chat(ASK, response_format=wanted)
+    assert "outputConfig" in vendor.body

@@ -19,6 +19,8 @@ from tests.vendor import (
     ask,
     block_delta,
     completion,
+    converse_response,
+    converse_stream,
     converse_text,
     delta,
     error,
@@ -736,3 +738,27 @@ def test_a_redirect_is_told_and_its_target_never_sees_the_key(status: int, strea
     assert isinstance(result, errors.ProviderError)
     assert "/v2/chat/completions" in str(result)
     assert other.requests == []
+
+
+# ---- all of an answer blocked, after it was thought about
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("provider", ["openai_compat", "bedrock", "gemini"])
+def test_an_answer_blocked_after_its_reasoning_is_the_same_error_plain_and_streamed(
+    provider: str, stream: bool
+) -> None:
+    thought = {"text": "hm", "thought": True}
+    thinks = block_delta(0, reasoningContent={"text": "hm"})
+    reasoning = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
+    responses = {
+        ("openai_compat", False): completion("", finish="content_filter", reasoning_content="hm"),
+        ("openai_compat", True): events(delta(reasoning_content="hm"), delta("content_filter")),
+        ("gemini", False): gemini_response(thought, reason="SAFETY"),
+        ("gemini", True): gemini_stream(gemini_chunk(thought), gemini_chunk(reason="SAFETY")),
+        ("bedrock", False): converse_response(reasoning, stop="content_filtered"),
+        ("bedrock", True): converse_stream(thinks, stop="content_filtered"),
+    }
+    with Vendor(responses[provider, stream]) as vendor:
+        found = outcome(lambda: ask(vendor.client(provider), stream=stream))
+    assert type(found) is errors.ContentFilterError

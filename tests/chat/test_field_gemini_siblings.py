@@ -736,3 +736,23 @@ def test_a_response_without_candidates_is_still_an_error() -> None:
     with Vendor(json_response({"usageMetadata": {"promptTokenCount": 9}})) as vendor:
         result = outcome(lambda: vendor.client("gemini").chat(ASK))
     assert isinstance(result, errors.ProviderError)
+
+
+def test_citations_of_several_chunks_are_all_kept() -> None:
+    chunks = [
+        gemini_chunk("a", citationMetadata={"citationSources": [{"uri": "https://1"}]}),
+        gemini_chunk("b", reason="STOP", citationMetadata={"citationSources": [{"uri": "https://2"}]}),
+    ]
+    with Vendor(gemini_stream(*chunks)) as vendor:
+        raw = read(vendor.client("gemini").chat_stream(ASK)).raw
+    sources = raw["candidates"][0]["citationMetadata"]["citationSources"]
+    assert [source["uri"] for source in sources] == ["https://1", "https://2"]
+
+
+def test_a_list_that_every_chunk_repeats_is_kept_once() -> None:
+    grounding = {"groundingChunks": [{"web": {"uri": "https://1"}}]}
+    more = {"groundingChunks": [*grounding["groundingChunks"], {"web": {"uri": "https://2"}}]}
+    chunks = [gemini_chunk("a", groundingMetadata=each) for each in (grounding, grounding, more)]
+    with Vendor(gemini_stream(*chunks, gemini_chunk("b", reason="STOP"))) as vendor:
+        raw = read(vendor.client("gemini").chat_stream(ASK)).raw
+    assert raw["candidates"][0]["groundingMetadata"] == more

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from aigc_kit import errors
+from aigc_kit import ChatClient, errors
 from tests.vendor import (
     ASK,
     IMAGE_PART,
@@ -613,6 +613,7 @@ def test_a_misspelt_option_is_refused_with_the_right_name(provider: str, option:
         ("stop_token_ids", [1]),
         ("tool_stream", True),
         ("top_a", 0.2),
+        ("models", ["a/b", "c/d"]),
         ("logit_bias", {"1": 1}),
         ("user", "u"),
         ("store", False),
@@ -698,3 +699,52 @@ def test_a_history_is_never_changed_by_a_call(provider: str) -> None:
     with Vendor(completion("ok")) as vendor:
         outcome(lambda: vendor.client(provider).chat(history))
     assert json.dumps(history) == before
+
+
+# ---- options of a client
+
+
+@pytest.mark.parametrize("option", ["api_key", "base_url", "default_headers", "profile", "allow_private_hosts"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_an_option_of_the_client_is_never_sent_with_a_call(option: str, stream: bool) -> None:
+    """A key in a request's body would be logged by the vendor."""
+    with Vendor(completion("ok")) as vendor:
+        result = unless_refused(lambda: ask(vendor.client(), stream=stream, **{option: "sk-other-123456"}))
+    assert refused(result, vendor)
+    assert "ChatClient(" in str(result)
+    assert "sk-other" not in str(result)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+def test_think_tags_are_left_alone_for_one_call(stream: bool) -> None:
+    text = "<think>why</think>It rains."
+    chunks = events(delta("stop", content=text), USAGE_CHUNK)
+    with Vendor(chunks if stream else completion(text)) as vendor:
+        result = ask(vendor.client(), stream=stream, split_think_tags=False)
+    assert (result.content, result.reasoning_content) == (text, "")
+    assert "split_think_tags" not in vendor.body
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {"json_schema": True},
+        {"json_schema": "("},
+        {"thinking": "on"},
+        {"forced_choice": "never"},
+        {"ranges": [0, 1]},
+        {"refused": "temperature"},
+        {"stream_usage": "no"},
+        {"max_tokens": "max_output"},
+    ],
+    ids=str,
+)
+def test_a_fact_that_makes_no_sense_is_refused_with_its_name(profile: dict[str, Any]) -> None:
+    with pytest.raises(errors.ConfigurationError, match=next(iter(profile))):
+        ChatClient("openai_compat", base_url="http://localhost:1", profile=profile)
+
+
+def test_a_profile_read_from_json_has_lists_in_place_of_tuples() -> None:
+    with Vendor(completion("ok")) as vendor:
+        vendor.client(profile={"refused": [[".*", ["temperature"]]]}).chat(ASK, temperature=0.5)
+    assert "temperature" not in vendor.body

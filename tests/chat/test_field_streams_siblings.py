@@ -26,11 +26,13 @@ from tests.vendor import (
     block_start,
     block_stop,
     call_delta,
+    calling,
     completion,
     converse_call,
     converse_response,
     converse_stream,
     delta,
+    error,
     events,
     frame,
     function_call,
@@ -258,6 +260,21 @@ def test_an_index_that_counts_tokens_is_one_choice_with_tool_calls_too() -> None
     assert [call.parse() for call in result.tool_calls] == [{"city": "x"}]
 
 
+def test_an_answer_that_begins_after_the_end_of_the_first_is_not_added_to_it() -> None:
+    """``n=2``, one answer after the other; a counted index would come before the finish reason."""
+    chunks = [delta("stop", content="Paris"), delta("stop", index=1, content="Rome")]
+    assert streamed(events(*chunks, USAGE_CHUNK)).content == "Paris"
+
+
+@pytest.mark.parametrize("indexes", [(0, None), (None, 0), (None, None)], ids=str)
+def test_a_choice_without_an_index_belongs_to_the_answer(indexes: tuple[Any, Any]) -> None:
+    chunks = [
+        {"choices": [{"index": at, "delta": {"content": text}, "finish_reason": reason}]}
+        for at, text, reason in zip(indexes, ("Pa", "ris"), (None, "stop"), strict=True)
+    ]
+    assert streamed(events(*chunks, USAGE_CHUNK)).content == "Paris"
+
+
 @pytest.mark.parametrize("option", ["candidate_count", "n"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_two_candidates_of_gemini_are_never_mixed(option: str, stream: bool) -> None:
@@ -393,6 +410,36 @@ def test_a_summary_of_the_whole_message_is_not_added_to_what_came(summary: dict[
     chunks = [delta(reasoning_content="why"), delta(content="hello"), delta(content=" world"), summary]
     result = streamed(events(*chunks, USAGE_CHUNK))
     assert (result.content, result.reasoning_content) == ("hello world", "why")
+
+
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        pytest.param([{"content": "It rains in Paris."}], {"content": "It rains in Paris."}, id="one piece before"),
+        pytest.param(
+            [
+                {"reasoning_content": "w"},
+                {"reasoning_content": "hy"},
+                {"content": "It rains "},
+                {"content": "in Paris."},
+            ],
+            {"content": "It rains in Paris.", "reasoning_content": "why"},
+            id="reasoning too",
+        ),
+        pytest.param(
+            [{"content": "<think>wh"}, {"content": "y</think>It rains "}, {"content": "in Paris."}],
+            {"content": "<think>why</think>It rains in Paris."},
+            id="tags too",
+        ),
+    ],
+)
+def test_a_summary_in_the_last_delta_is_not_added_to_what_came(
+    before: list[dict[str, Any]], last: dict[str, Any]
+) -> None:
+    """Source: https://github.com/agno-agi/agno/issues/2336"""
+    result = streamed(events(*(delta(**piece) for piece in before), delta("stop", **last), USAGE_CHUNK))
+    assert result.content == "It rains in Paris."
+    assert result.reasoning_content in ("why", "")
 
 
 def test_a_whole_message_alone_in_a_stream_is_the_answer() -> None:
@@ -648,6 +695,60 @@ def test_lists_that_come_in_pieces_are_kept_whole() -> None:
     assert "https://2" in text
 
 
+def test_what_every_chunk_repeats_is_kept_once() -> None:
+    """Perplexity's citations, and words that stay the same."""
+    more = {"citations": ["https://x"], "search_results": [{"url": "https://x"}], "region": "eu"}
+    chunks = [{**delta(content="a"), **more}, {**delta(content="b"), **more}, {**delta("stop"), **more}]
+    raw = streamed(events(*chunks, USAGE_CHUNK)).raw
+    assert {name: raw[name] for name in more} == more
+
+
+def test_what_a_summary_repeats_is_kept_once() -> None:
+    """Reasoning goes back to its owner as it came: twice, its signature would be wrong."""
+    details = [{"type": "reasoning.text", "text": "why", "signature": "S", "index": 0}]
+    message = {"role": "assistant", "content": "ok", "reasoning_details": details}
+    summary = {"choices": [{"index": 0, "delta": {}, "message": message, "finish_reason": "stop"}]}
+    chunks = [delta(reasoning_details=details), delta(content="ok"), summary]
+    assert streamed(events(*chunks, USAGE_CHUNK)).message["reasoning_details"] == details
+
+
+def test_a_message_that_grows_in_a_stream_keeps_its_tags_apart() -> None:
+    texts = ["<think>why", "<think>why</think>", "<think>why</think>It rains."]
+    chunks = [{"choices": [{"index": 0, "message": {"content": text}, "finish_reason": None}]} for text in texts]
+    result = streamed(events(*chunks, delta("stop"), USAGE_CHUNK))
+    assert (result.content, result.reasoning_content) == ("It rains.", "why")
+
+
+def test_the_extra_of_a_chunk_does_not_grow_with_the_stream() -> None:
+    chunks = [delta(content="a", annotations=[{"url": "https://1"}]), delta(annotations=[{"url": "https://2"}])]
+    with Vendor(events(*chunks, delta("stop"), USAGE_CHUNK)) as vendor, vendor.client().chat_stream(ASK) as stream:
+        extras = [chunk.extra for chunk in stream if chunk.extra]
+    assert extras == [{"annotations": [{"url": "https://1"}]}, {"annotations": [{"url": "https://2"}]}]
+
+
+def test_the_raw_of_a_stream_has_the_shape_of_a_plain_answer() -> None:
+    plain = calling(tool_call(), content="ok", reasoning_content="why")
+    begun = call_delta('{"city":', id="call_1", name="get_weather")
+    chunks = [delta(reasoning_content="why"), delta(content="ok"), begun, call_delta(' "Paris"}'), delta("tool_calls")]
+    with Vendor(plain, events(*chunks, USAGE_CHUNK)) as vendor:
+        one, other = (ask(vendor.client(), stream=stream, tools=TOOLS) for stream in (False, True))
+    assert other.raw == one.raw
+
+
+def test_the_raw_of_a_bedrock_stream_has_the_shape_of_a_plain_answer() -> None:
+    thought = {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "SIG"}}}
+    plain = converse_response(thought, "ok", tool_use({"city": "x"}), stop="tool_use")
+    frames = [
+        block_delta(0, reasoningContent={"text": "hm"}),
+        block_delta(0, reasoningContent={"signature": "SIG"}),
+        block_delta(1, text="ok"),
+        *converse_call("get_weather", '{"city": "x"}', index=2),
+    ]
+    with Vendor(plain, converse_stream(*frames, stop="tool_use")) as vendor:
+        one, other = (ask(vendor.client("bedrock"), stream=stream, tools=TOOLS) for stream in (False, True))
+    assert other.raw == one.raw
+
+
 def test_audio_that_comes_in_pieces_is_kept_whole() -> None:
     chunks = [delta(audio={"id": "a1", "data": "QUJD"}), delta(audio={"data": "REVG"})]
     result = streamed(events(*chunks, delta("stop"), USAGE_CHUNK))
@@ -669,3 +770,42 @@ def test_the_reasoning_blocks_of_a_bedrock_stream_still_come_back() -> None:
     result = streamed(converse_stream(*frames), "bedrock")
     assert (result.content, result.reasoning_content) == ("ok", "hm")
     assert "SIG" in json.dumps(result.message)
+
+
+def test_usage_is_asked_of_models_that_give_it_beside_one_that_refuses() -> None:
+    """A relay serves both."""
+
+    def script(body: Any, number: int) -> Response:
+        asks = "stream_options" in body
+        if body["model"] == "old" and asks:
+            return error(400, "Unknown field: stream_options")
+        return events(delta("stop", content="ok"), *([USAGE_CHUNK] if asks else []))
+
+    with Vendor(script) as vendor:
+        client = vendor.client()
+        found = [read(client.chat_stream(ASK, model=model)).usage.total_tokens for model in ("old", "new", "old")]
+    assert found == [0, 7, 0]
+    assert len(vendor.requests) == 4  # the refusal is remembered
+
+
+@pytest.mark.parametrize(
+    ("usage", "completion_tokens"),
+    [
+        ({"completion_tokens": 5, "total_tokens": 18, "completion_tokens_details": {"reasoning_tokens": 10}}, 15),
+        ({"completion_tokens": 15, "total_tokens": 18, "completion_tokens_details": {"reasoning_tokens": 10}}, 15),
+        ({"completion_tokens": 5, "total_tokens": 8}, 5),
+    ],
+    ids=["xAI", "OpenAI", "without reasoning"],
+)
+def test_completion_tokens_include_reasoning_that_was_counted_apart(
+    usage: dict[str, Any], completion_tokens: int
+) -> None:
+    result = streamed(events(delta("stop", content="ok", usage={"prompt_tokens": 3, **usage})))
+    assert (result.usage.completion_tokens, result.usage.total_tokens) == (completion_tokens, 3 + completion_tokens)
+
+
+def test_the_deltas_of_an_empty_object_with_space_behind_it_are_json() -> None:
+    chunks = [call_delta("{}", id="a", name="get_weather"), call_delta(" "), delta("tool_calls"), USAGE_CHUNK]
+    with Vendor(events(*chunks)) as vendor, vendor.client().chat_stream(ASK, tools=TOOLS) as stream:
+        text = "".join(piece.arguments for chunk in stream for piece in chunk.tool_calls)
+        assert json.loads(text) == stream.result.tool_calls[0].parse() == {}

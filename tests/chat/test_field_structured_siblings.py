@@ -174,6 +174,37 @@ def test_an_object_without_a_schema_is_found_in_its_words() -> None:
     assert answered(f'Sure!\n{FENCE}json\n{{"a": [1]}}\n{FENCE}', {"type": "json_object"}) == {"a": [1]}
 
 
+class Loose(BaseModel):
+    """Fits many an object."""
+
+    x: int = 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Here: {name: "n", point: {"x": 1}}',
+        '{\n  // the result\n  "point": {"x": 1}\n}',
+        '{ /* the result */ "point": {"x": 1} }',
+        '{"point": {"x": 1}, "more": ',
+        '{"point": {"x": 1},, "more": 2}',
+    ],
+)
+def test_an_object_inside_of_broken_json_is_never_the_answer(text: str) -> None:
+    """It fits, and is another object than the one that was meant."""
+    with Vendor(completion(text), completion('{"x": 5}')) as vendor:
+        result = vendor.client().chat(ASK, response_format=Loose)
+    assert result.parsed == Loose(x=5)
+    assert len(vendor.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "before", ["The form is {name: string}.", "As in {x} and [1, p. 5]:", "Given {a: {b: c}}, I say"]
+)
+def test_braces_in_the_words_before_the_value_cost_no_repair(before: str) -> None:
+    assert answered(f"{before} {ADA}") == PERSON
+
+
 def test_a_fence_inside_a_value_is_part_of_the_value() -> None:
     text = json.dumps({"name": f"{FENCE}json\n{{}}\n{FENCE}", "age": 1})
     assert answered(text).name == f"{FENCE}json\n{{}}\n{FENCE}"

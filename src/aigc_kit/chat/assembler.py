@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aigc_kit.chat import json_text
@@ -85,21 +85,21 @@ class Assembler:
         schemas: Mapping[str, Any] | None = None,
         names: Mapping[str, str] | None = None,
         taken: Collection[str] = (),
-        splits_thoughts: bool = False,
+        thought_tags: Sequence[tuple[str, str]] = (),
     ) -> None:
         """
         Args:
             schemas: tool name -> its parameters' JSON schema; arguments that a vendor encoded twice are mended by it.
             names: tool names as sent -> the application's own.
             taken: ids of the calls in the history.
-            splits_thoughts: ``<think>`` at the head of the content is reasoning.
+            thought_tags: (start, end) of reasoning at the head of the content (``thoughts.TAGS``).
         """
         self.provider = provider
         self.model = model
         self.schemas = schemas or {}
         self._names = names or {}
         self._taken = taken
-        self._splits_thoughts = splits_thoughts
+        self._thought_tags = thought_tags
         self.keeps_reasoning = True
         self.warnings: list[dict[str, str]] = []
         self.request_id = ""
@@ -130,7 +130,9 @@ class Assembler:
         self._seen_images: set[Any] = set()
         self._used = set(self._taken)
         self._shown = 0
-        self._splitter = ThoughtSplitter() if self._splits_thoughts else None
+        self.thought_tag = ""
+        """The tag in which reasoning stood at the head of the content."""
+        self._splitter = ThoughtSplitter(self._thought_tags) if self._thought_tags else None
 
     def text(self, piece: str) -> tuple[str, str]:
         """Add a piece of the content; returns (answer, reasoning) that it gives."""
@@ -145,6 +147,8 @@ class Assembler:
 
     def _kept(self, split: tuple[str, str]) -> tuple[str, str]:
         answer, reasoning = split
+        if self._splitter is not None:
+            self.thought_tag = self._splitter.start
         if self._splitter is not None and self._splitter.is_done:
             self._splitter = None
         if answer:
@@ -224,6 +228,8 @@ class Assembler:
     def _added(self, call: _Call, text: str, mark: str, named: str, *, whole: bool) -> ToolCallDelta | None:
         if text and not whole and not call.arguments and text.strip() == "{}":
             call.is_empty_object = True
+            text = ""
+        if call.is_empty_object and not call.arguments and not text.strip():
             text = ""
         if text and call.arguments and _may_repeat(call, text) and _same(call.value(), text):
             text = ""  # the finished arguments once more
@@ -370,6 +376,14 @@ class Assembler:
         )
         result.message = self._message(result, kept)
         return result
+
+    def raw_calls(self) -> list[dict[str, Any]]:
+        """The calls in OpenAI's shape, with the vendor's own ids and arguments."""
+        return [
+            {"id": call.original, "type": "function", "function": {"name": call.name, "arguments": call.text()}}
+            for call in self.calls
+            if call.name and not call.is_dropped
+        ]
 
     def _whole(self, call: _Call, *, cut: bool) -> ToolCall:
         text = json_text.one_object(call.text())

@@ -16,7 +16,7 @@ from aigc_kit.chat.options import refuse_several_answers
 from aigc_kit.chat.parts import check_text
 from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
-from aigc_kit.settings import spelled
+from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.policy import Policy
 
@@ -31,6 +31,7 @@ _OF_A_CALL = (
     "structured_mode",
     "max_repairs",
     "family",
+    "split_think_tags",
 )
 
 _PARAMETERS = ("temperature", "top_p", "max_tokens", "stop", "seed")
@@ -51,7 +52,7 @@ class CallOptions:
     structured_mode: str | None = None
     max_repairs: int = 1
     family: str = ""
-    headers: dict[str, str] | None = None
+    headers: dict[str, str] | None = field(default=None, repr=False)
     split_think_tags: bool = True
     limit: float = 0.0  # the monotonic time by which the next piece must be there
 
@@ -189,6 +190,11 @@ class Call:
         call.extra = {field: value for field, value in given.items() if value is not None}
         refuse_several_answers(call.extra, call.extra_body)
         return call
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Credentials among the headers."""
+        return settings.secrets_in(self.headers)
 
     @property
     def rules(self) -> str:

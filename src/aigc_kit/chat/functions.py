@@ -26,6 +26,16 @@ class FunctionTool:
     run: Callable[[str], Any]
 
 
+class ArgumentsError(ValueError):
+    """The model gave arguments that the function does not take: news for the model, not a fault of the tool."""
+
+
+def _violations(error: Any) -> str:
+    """What is wrong with the arguments, a place and a reason for each."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in found[:10])
+
+
 def as_tool(value: Any) -> dict[str, Any] | FunctionTool | None:
     """
     The tool for a function or a pydantic model class; None for anything else.
@@ -52,11 +62,16 @@ def _function_tool(function: Callable[..., Any]) -> FunctionTool:
     if not name.isidentifier():
         raise InvalidInputError(f"tool {spelled(function)} has no name of its own; define it with def")
     refuse_async(function, f"tool {name!r}")
+    from pydantic import ValidationError
+
     text = inspect.getdoc(function) or ""
     model, names = _arguments_model(function, name, _described(text))
 
     def run(arguments: str) -> Any:
-        parsed = model.model_validate_json(arguments or "{}")
+        try:
+            parsed = model.model_validate_json(arguments or "{}")
+        except ValidationError as error:
+            raise ArgumentsError(_violations(error)) from error
         given = {own: getattr(parsed, field) for own, field in names.items() if field in parsed.model_fields_set}
         return function(**given)
 
@@ -86,7 +101,7 @@ def _arguments_model(
     try:
         signature = inspect.signature(function)
         annotations = typing.get_type_hints(function, include_extras=True)
-    except (TypeError, ValueError, NameError) as error:
+    except (TypeError, ValueError, NameError, AttributeError, SyntaxError) as error:
         raise InvalidInputError(f"tool {name!r} has a signature that cannot be read: {error}") from error
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
@@ -100,7 +115,8 @@ def _arguments_model(
         names[parameter.name] = own
         default = ... if parameter.default is parameter.empty else parameter.default
         kind = annotations.get(parameter.name, Any)
-        fields[own] = (kind, Field(default, alias=parameter.name, description=described.get(parameter.name)))
+        told: dict[str, Any] = {"description": described[parameter.name]} if parameter.name in described else {}
+        fields[own] = (kind, Field(default, alias=parameter.name, **told))
     try:
         return create_model(name, __config__=ConfigDict(arbitrary_types_allowed=False), **fields), names
     except Exception as error:
@@ -142,17 +158,21 @@ def _summary(text: str) -> str:
 def _described(text: str) -> dict[str, str]:
     """Parameter -> what the docstring says of it (Google's ``Args:`` or reST's ``:param:``)."""
     found: dict[str, str] = {}
-    inside = False
+    inside, name, depth = False, "", 0
     for line in text.splitlines():
-        rest = _REST_ARG.match(line)
-        if rest:
-            found[rest.group(1)] = rest.group(2).strip()
-        elif _SECTION.match(line):
-            inside = bool(_GOOGLE_ARGS.match(line))
-        elif inside:
+        indent = len(line) - len(line.lstrip())
+        entry = _REST_ARG.match(line)
+        if entry is None and _SECTION.match(line):
+            inside, name = bool(_GOOGLE_ARGS.match(line)), ""
+            continue
+        if name and line.strip() and indent > depth and entry is None:  # the entry goes on
+            found[name] += f" {line.strip()}"
+            continue
+        if entry is None and inside:
             entry = _GOOGLE_ARG.match(line)
-            if entry:
-                found[entry.group(1)] = entry.group(2).strip()
+        name, depth = (entry.group(1), indent) if entry else ("", 0)
+        if entry:
+            found[name] = entry.group(2).strip()
     return found
 
 

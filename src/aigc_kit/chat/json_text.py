@@ -11,6 +11,12 @@ _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*(?:<(think|thinking|thought|reasoning)>.*?</\1>|.*</think>)", re.DOTALL)
 _BROKEN = re.compile(r"\{\s*[\"'}]|\[\s*[\[{\"']")
 """The beginning of JSON or of a Python literal, in contrast to a brace or bracket in a sentence."""
+_LOOSE = re.compile(r"\{\s*(//|/\*|#|[A-Za-z_$][\w$]*\s*:)")
+"""The beginning of JavaScript: a comment or a bare name."""
+_BRACKET = re.compile(r"[\[\]{}]")
+
+_TWO_OBJECTS = re.compile(r"\}\s*\{")
+_SPACES = re.compile(r"\s*")
 
 _TRIES = 2000
 """Places in a text where a value may begin that are tried; a text of braces alone would cost its length squared."""
@@ -76,10 +82,21 @@ def _scanned(text: str) -> Iterator[tuple[str, Any]]:
         except (ValueError, RecursionError):
             if _BROKEN.match(text, found):  # cut or broken JSON: an object inside of it is not the answer
                 return
-            at = found + 1
+            # An object inside of JavaScript is not the answer either; JSON behind it may be.
+            at = _closed(text, found) if _LOOSE.match(text, found) else found + 1
             continue
         yield text[found:end], value
         at = end
+
+
+def _closed(text: str, start: int) -> int:
+    """Behind the bracket that closes the one at ``start``; the end of the text when none does."""
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket.group() in "[{" else -1
+        if depth == 0:
+            return bracket.end()
+    return len(text)
 
 
 def canonical(value: Any) -> str:
@@ -93,7 +110,7 @@ def one_object(text: str) -> str:
 
     Text that is anything else stays as it is, to the letter.
     """
-    if "}{" not in text.replace(" ", "").replace("\n", ""):
+    if not _TWO_OBJECTS.search(text):
         return text
     found: list[tuple[str, Any]] = []
     at = 0
@@ -103,7 +120,7 @@ def one_object(text: str) -> str:
         except (ValueError, RecursionError):
             return text
         found.append((text[at:end], value))
-        at = end + len(text[end:]) - len(text[end:].lstrip())
+        at = _SPACES.match(text, end).end()  # type: ignore[union-attr]
     filled = {canonical(value): source for source, value in found if value}
     if len(found) < 2 or len(filled) > 1:
         return text

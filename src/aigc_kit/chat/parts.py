@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from aigc_kit.errors import InvalidInputError
+from aigc_kit.media import pixels
+from aigc_kit.media.decoding import ImageFault
 from aigc_kit.media.result import ImageResult
 from aigc_kit.settings import spelled
 from aigc_kit.transport import sniff
@@ -79,7 +81,7 @@ def media_part(value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, ImageResult):
         return _image_part(_result_url(value, where))
     if _is_pil(value):
-        return _bytes_part(_png_of(value), where, "")
+        return _bytes_part(_png_of(value, where), where, "")
     if isinstance(value, Path):
         return _bytes_part(_read(value, where), where, value.name)
     return _bytes_part(bytes(value), where, "")
@@ -176,12 +178,13 @@ def _result_url(result: ImageResult, where: str) -> str:
     raise InvalidInputError(f"{where} has an ImageResult with neither bytes nor a URL")
 
 
-def _png_of(image: Any) -> bytes:
+def _png_of(image: Any, where: str) -> bytes:
     buffer = io.BytesIO()
     try:
-        image.save(buffer, "PNG")
-    except (OSError, ValueError):  # a mode that PNG does not have
-        image.convert("RGB").save(buffer, "PNG")
+        made = pixels.plain(image)  # upright: PNG takes no Exif along
+        made.save(buffer, "PNG", icc_profile=made.info.get("icc_profile"), exif=b"")
+    except (ImageFault, OSError, ValueError) as error:
+        raise InvalidInputError(f"{where} has a PIL image that cannot be sent: it {error}") from error
     return buffer.getvalue()
 
 

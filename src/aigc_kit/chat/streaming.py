@@ -11,7 +11,7 @@ from aigc_kit.chat.assembler import Assembler, cut_off, settled
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
 from aigc_kit.edge import forget_locals
-from aigc_kit.errors import AIGCError, ProviderError, StreamInterruptedError
+from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.transport import sse
 from aigc_kit.transport.deadline import Deadline, WireError, next_chunk
 from aigc_kit.transport.exchange import Reply
@@ -101,6 +101,10 @@ def after_content(chunks: Iterator[ChatChunk], assembler: Assembler) -> Iterator
         yield from chunks
     except StreamInterruptedError:
         raise
+    except ContentFilterError as cause:
+        if assembler.finish_reason and not assembler.has_answer():
+            raise  # the answer ended, and all of it was blocked: nothing but reasoning had come
+        raise cut_off(assembler, str(cause), cause) from cause
     except ProviderError as cause:
         raise cut_off(assembler, str(cause), cause) from cause
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-_TAGS = (
+from collections.abc import Sequence
+
+TAGS = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
@@ -11,11 +13,17 @@ _TAGS = (
 """Qwen, DeepSeek and MiniMax; Claude's prompts; Gemini's compatible endpoint; Magistral. Source: langchain-ai/langchain#35530
 and the vendors' model cards, read 2026-11-26."""
 
+THINK = TAGS[:1]
+"""Where other tags are the answer's own: Nova writes ``<thinking>`` into its text on Bedrock."""
+
 
 class ThoughtSplitter:
     """Content in pieces -> what is reasoning and what is the answer. A tag anywhere but at the head is text."""
 
-    def __init__(self) -> None:
+    def __init__(self, tags: Sequence[tuple[str, str]] = TAGS) -> None:
+        self._tags = tags
+        self.start = ""
+        """The tag that was found."""
         self._held = ""
         self._end = ""  # the tag that ends the reasoning; "" outside of it
         self._after = False  # behind the reasoning, before the answer's first letter
@@ -54,8 +62,9 @@ class ThoughtSplitter:
     def _opened(self) -> bool:
         """Whether a tag stands at the head; it is taken away."""
         head = self._held.lstrip()
-        for start, end in _TAGS:
+        for start, end in self._tags:
             if head.startswith(start):
+                self.start = start
                 self._held = head[len(start) :]
                 self._end = end
                 return True
@@ -63,7 +72,7 @@ class ThoughtSplitter:
 
     def _plain(self) -> tuple[str, str]:
         head = self._held.lstrip()
-        if any(start.startswith(head) for start, _ in _TAGS):
+        if any(start.startswith(head) for start, _ in self._tags):
             return "", ""  # it may still become a tag
         held, self._held = self._held, ""
         self.is_done = True

@@ -209,6 +209,9 @@ def _outcome(call: ToolCall, loop: Loop) -> _Told:
         return _Told(_error(text), text)
     try:
         value = loop.execute(call)
+    except functions.ArgumentsError as error:
+        text = f"the arguments do not fit: {error}"
+        return _Told(_error(text), text)
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is news for the model
         return _raised(error, loop)
     if inspect.isawaitable(value):

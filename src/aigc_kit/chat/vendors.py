@@ -268,4 +268,35 @@ def checked_profile(profile: Mapping[str, Any] | str | None) -> dict[str, Any]:
             raise ConfigurationError(
                 f"profile has no fact {name!r}; there are: {', '.join(known)}{suggestion(str(name), known)}"
             )
+        _check_fact(name, profile[name])
     return dict(profile)
+
+
+_WORDS = {
+    "thinking": ("passed", "type", "effort", "enable_thinking"),
+    "forced_choice": ("passed", "auto only", "not while thinking"),
+    "schema_dialect": ("", "mfjs"),
+    "max_tokens": ("max_tokens", "max_completion_tokens"),
+}
+"""Facts that are one of a few words."""
+_NOT_PATTERNS = frozenset({*_WORDS, "reasoning_pad", "empty_tool_result"})
+
+
+def _check_fact(name: str, value: Any) -> None:
+    """
+    Raises:
+        ConfigurationError: the fact has another type, is not one of its words, or is not a regular expression.
+    """
+    standard = getattr(VENDORS["openai_compat"], name)
+    kind = (list, tuple) if isinstance(standard, tuple) else type(standard)
+    if not callable(standard) and not isinstance(value, kind):
+        raise ConfigurationError(f"profile's {name} must be like {standard!r}, got {spelled(value)}")
+    words = _WORDS.get(name)
+    if words and value not in words:
+        raise ConfigurationError(f"profile's {name} must be one of {', '.join(map(repr, words))}, got {value!r}")
+    if not isinstance(value, str) or name in _NOT_PATTERNS:
+        return
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ConfigurationError(f"profile's {name} is not a regular expression: {value!r} ({error})") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from aigc_kit import errors
+from aigc_kit.transport.rate_limits import wait_in
 from aigc_kit.transport.replies import Verdict
 
 # https://www.volcengine.com/docs/82379/1299023, read 2026-11-22.
@@ -195,11 +196,16 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
 
 
 def _by_words(status: int, message: str) -> Verdict | None:
-    """What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for money."""
+    """
+    What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for money.
+
+    Gemini says "exceeded your current quota" of a minute's limit too, and when to retry.
+    """
     refused = status in (200, 400, 403, 413, 422)
     if (refused or status == 500) and _TOO_LONG.search(message):
         return Verdict(errors.ContextLengthExceededError)
-    if (refused or status == 429) and _NO_MONEY.search(message):
+    soon = status == 429 and wait_in(message) is not None and not _GOOGLE_DAILY.search(message)
+    if (refused or status == 429) and not soon and _NO_MONEY.search(message):
         return Verdict(errors.QuotaExceededError)
     if (refused or status == 451) and _MODERATED.search(message):
         return Verdict(errors.ContentFilterError)

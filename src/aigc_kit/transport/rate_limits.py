@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections.abc import Mapping
 
 _HEADER = re.compile(r"(?:x-|modelscope-|anthropic-)?ratelimit-(.+)")
@@ -21,9 +23,11 @@ def seconds_in(text: str) -> float | None:
     Source: https://platform.openai.com/docs/guides/rate-limits (``x-ratelimit-reset-*``), read 2026-11-22.
     """
     try:
-        return max(float(text), 0.0)
+        number = float(text)
     except ValueError:
         pass
+    else:
+        return max(number, 0.0) if math.isfinite(number) else None
     found = _SPAN.findall(text.lower())
     if not found:
         return None
@@ -62,5 +66,17 @@ def rate_limits(headers: Mapping[str, str]) -> dict[str, float]:
         if kind is None:
             continue
         rest = [word for word in words if word != kind]
-        limits["_".join([kind, *rest])] = number
+        limits["_".join([kind, *rest])] = _from_now(number) if kind == "reset" else number
     return limits
+
+
+_EPOCH = 1e9
+"""A reset above it is a point of time, not a span: seconds since 1970, or OpenRouter's milliseconds."""
+
+
+def _from_now(reset: float) -> float:
+    """Source: https://openrouter.ai/docs/api-reference/limits, read 2026-11-26."""
+    if reset < _EPOCH:
+        return reset
+    at = reset / 1000 if reset >= _EPOCH * 1000 else reset
+    return max(at - time.time(), 0.0)

@@ -82,8 +82,8 @@ def _whole_json(bare: list[bytes], line: bytes) -> bytes:
     """
     if line[-1:] not in (b"}", b"]"):
         return b""
-    if len(bare) > 1 and line[:1] not in (b"}", b"]"):
-        return b""
+    if len(bare) > 1 and (line[:1] not in (b"}", b"]") or bare[0].lstrip()[:1] not in (b"{", b"[")):
+        return b""  # a web page has many lines with a bracket alone
     text = b"\n".join(bare).strip().strip(b",")
     try:
         json.loads(text)

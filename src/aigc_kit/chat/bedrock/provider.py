@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from aigc_kit import settings
+from aigc_kit.chat import thoughts
 from aigc_kit.chat.assembler import Assembler, cut_off, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.bedrock.failures import judge, translated
@@ -135,14 +136,14 @@ class BedrockProvider(Remade, ChatProvider):
             schemas=call.schemas,
             names=request.names.own,
             taken=call.taken,
-            splits_thoughts=call.options.split_think_tags,
+            thought_tags=thoughts.THINK if call.options.split_think_tags else (),
         )
         assembler.warnings = list(request.warnings)
         assembler.keeps_reasoning = False  # thinking_blocks carry it, with its signature
         return assembler
 
     def _asked(self, call: Call) -> Asked:
-        return Asked("bedrock", call.model, judge=judge, secrets=self._door.secrets)
+        return Asked("bedrock", call.model, judge=judge, secrets=(*self._door.secrets, *call.secrets))
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = self._request(call, turns)

@@ -9,6 +9,7 @@ from typing import Any
 
 from aigc_kit.chat.assembler import Assembler, reason_of
 from aigc_kit.chat.base import ChatChunk, Usage, count
+from aigc_kit.chat.messages import arguments_object
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.replies import Asked
@@ -192,7 +193,9 @@ class ConverseReader:
     def _gathered(self) -> dict[str, Any]:
         """The events of a stream in the shape of a whole response."""
         text = "".join(self._assembler.content)
-        content = [{"text": text}] if text else []
+        content = [block for block in map(_Thought.raw, self._thoughts) if block]
+        content += [{"text": text}] if text else []
+        content += [{"toolUse": _raw_use(call)} for call in self._assembler.raw_calls()]
         message = {"role": "assistant", "content": [*content, *self._blocks]}
         return dict(as_json({"output": {"message": message}, **self._raw}))
 
@@ -241,6 +244,15 @@ class _Thought:
     signature: list[str] = field(default_factory=list[str])
     redacted: list[bytes] = field(default_factory=list[bytes])
 
+    def raw(self) -> dict[str, Any]:
+        """The block in Converse's shape."""
+        kept = self.block()
+        if "data" in kept:
+            return {"reasoningContent": {"redactedContent": kept["data"]}}
+        inner = {"text": kept.get("thinking", ""), "signature": kept.get("signature")}
+        told = {name: value for name, value in inner.items() if value}
+        return {"reasoningContent": {"reasoningText": told}} if told else {}
+
     def block(self) -> dict[str, Any]:
         """What the history keeps; nothing of a block that came empty."""
         if self.redacted:
@@ -251,6 +263,12 @@ class _Thought:
         block = {"type": "thinking", "thinking": "".join(self.text)}
         signature = "".join(self.signature)
         return {**block, "signature": signature} if signature else block
+
+
+def _raw_use(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call in Converse's shape."""
+    function = call["function"]
+    return {"toolUseId": call["id"], "name": function["name"], "input": arguments_object(function["arguments"])}
 
 
 @dataclass

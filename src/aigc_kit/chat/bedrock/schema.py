@@ -58,6 +58,8 @@ def unsayable(schema: Mapping[str, Any]) -> str:
             return "it has a tuple"
         if _has_free_keys(part):
             return "it has an object with free keys"
+        if _is_composed(part):
+            return "it puts an object together from several schemas"
         reference = part.get("$ref")
         if isinstance(reference, str) and not reference.startswith("#"):
             return f"it refers to {reference[:60]!r}"
@@ -73,6 +75,13 @@ def _has_free_keys(part: Mapping[str, Any]) -> bool:
     kinds = part.get("type")
     is_object = kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
     return is_object and not part.get("properties") and rest is not False and "$ref" not in part and "anyOf" not in part
+
+
+def _is_composed(part: Mapping[str, Any]) -> bool:
+    """Whether an object's properties stand in several schemas: closed one by one, they would refuse each other's."""
+    others = [name for name in ("allOf", "anyOf", "$ref") if name in part]
+    all_of = part.get("allOf")
+    return ("properties" in part and bool(others)) or (isinstance(all_of, list) and len(all_of) + len(others) > 2)
 
 
 def _leaves(schema: Mapping[str, Any]) -> list[Any]:

@@ -137,7 +137,7 @@ class GeminiProvider(Remade, ChatProvider):
         return call.options.policy.run(attempt, call.deadline)[0]
 
     def _asked(self, call: Call) -> Asked:
-        return Asked("gemini", call.model, judge=codes.google, secrets=self._door.secrets)
+        return Asked("gemini", call.model, judge=codes.google, secrets=(*self._door.secrets, *call.secrets))
 
     def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(

@@ -283,7 +283,9 @@ class _Text(list[str]):
 def _longer(before: Any, value: Any) -> Any:
     """Of lists that come in pieces or grow, and of objects that hold them, what is known at the end."""
     if isinstance(before, dict) and isinstance(value, dict):
-        return {**before, **value}
+        return {**before, **{name: _longer(before.get(name), inner) for name, inner in value.items()}}
+    if isinstance(before, list) and isinstance(value, list) and value[: len(before)] != before:
+        return before + value
     return value
 
 

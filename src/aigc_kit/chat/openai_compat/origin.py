@@ -81,8 +81,9 @@ def own_reasoning(turn: Mapping[str, Any], message: dict[str, Any], origin: str)
     elif came_in == "thinking" and isinstance(message.get("content"), str):  # Mistral's parts
         thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         message["content"] = [thought, {"type": "text", "text": message["content"]}]
-    elif isinstance(came_in, str) and came_in.startswith("<") and isinstance(message.get("content"), str):
-        message["content"] = f"{came_in}{text}</{came_in[1:]}\n\n{message['content']}"
+    elif isinstance(came_in, str) and came_in.startswith(("<", "[")) and isinstance(message.get("content"), str):
+        end = f"{came_in[0]}/{came_in[1:]}"
+        message["content"] = f"{came_in}{text}{end}\n\n{message['content']}"
 
 
 def marked(origin: str, *, fields: Mapping[str, Any], reasoning: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from aigc_kit import settings
-from aigc_kit.chat import vendors
+from aigc_kit.chat import thoughts, vendors
 from aigc_kit.chat.assembler import Assembler, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
@@ -105,8 +105,8 @@ class OpenAICompatProvider(Remade, ChatProvider):
             self.base_url, key, is_openai=row.name == "openai" and vendors.is_openai_host(self.base_url)
         )
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
-        self._refused: frozenset[str] = frozenset()
-        """Fields sent by default that this back end has refused."""
+        self._refused: frozenset[tuple[str, str]] = frozenset()
+        """(model, field): fields sent by default that the back end has refused for this model."""
 
     @property
     def name(self) -> str:
@@ -157,7 +157,7 @@ class OpenAICompatProvider(Remade, ChatProvider):
 
         A 400 costs nothing, so it is sent again at once. Source: gpustack/gpustack#429, microsoft/semantic-kernel#10510.
         """
-        body = {name: value for name, value in request.body.items() if name not in self._refused}
+        body = {name: value for name, value in request.body.items() if (call.model, name) not in self._refused}
         reply = self._door.post(_ENDPOINT, body, asked=asked, deadline=deadline, headers=call.headers)
         ours = "stream_options" in body and "stream_options" not in {*call.extra, *call.extra_body}
         if reply.status not in (400, 422) or not ours:
@@ -167,7 +167,7 @@ class OpenAICompatProvider(Remade, ChatProvider):
         except BadRequestError as error:
             if "stream_options" not in str(error) and "stream_options" not in str(error.body):
                 raise
-        self._refused |= {"stream_options"}
+        self._refused |= {(call.model, "stream_options")}
         del body["stream_options"]
         return self._door.post(_ENDPOINT, body, asked=asked, deadline=deadline, headers=call.headers)
 
@@ -178,7 +178,7 @@ class OpenAICompatProvider(Remade, ChatProvider):
         return origin.of(self.base_url, self.vendor)
 
     def _asked(self, call: Call) -> Asked:
-        return Asked(self.name, call.model, judge=self.vendor.judge, secrets=self._door.secrets)
+        return Asked(self.name, call.model, judge=self.vendor.judge, secrets=(*self._door.secrets, *call.secrets))
 
     def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(
@@ -187,7 +187,7 @@ class OpenAICompatProvider(Remade, ChatProvider):
             schemas=call.schemas,
             names=request.names.own,
             taken=call.taken,
-            splits_thoughts=call.options.split_think_tags,
+            thought_tags=thoughts.TAGS if call.options.split_think_tags else (),
         )
         assembler.warnings = list(request.warnings)
         return assembler

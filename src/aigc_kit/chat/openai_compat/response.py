@@ -30,6 +30,10 @@ _NOT_RETURNED = frozenset({
 """Fields about an answer. Every other one may be state that its back end wants back (``reasoning_details``, ``audio``)."""
 
 
+_SHORTEST_SUMMARY = 16
+"""Characters; a shorter last piece that equals all before it may be a word said twice."""
+
+
 class CompletionReader:
     """
     Reads a whole completion, or one chunk after the other.
@@ -52,6 +56,7 @@ class CompletionReader:
         self._has_deltas = False
         self._choice = _ChoiceFollower()
         self._reasoning_field = ""
+        self._texts: list[str] = []  # of the content as they came, tags included
         self._message: dict[str, Any] = {}
         self._choice_extra: dict[str, Any] = {}
         self._body_extra: dict[str, Any] = {}
@@ -131,7 +136,7 @@ class CompletionReader:
             returned["audio"] = _reference(returned["audio"])
         reasoning = ""
         if assembler.reasoning and self._marks_reasoning:
-            reasoning = self._reasoning_field or "<think>"
+            reasoning = self._reasoning_field or assembler.thought_tag or "<think>"
         assembler.message_extra = origin.marked(self._origin, fields=returned, reasoning=reasoning)
         assembler.has_more = bool(self._message.get("audio")) or assembler.has_more
         assembler.raw = assembler.raw or self._gathered()
@@ -140,7 +145,14 @@ class CompletionReader:
     def _gathered(self) -> dict[str, Any]:
         """The pieces of a stream in the shape of a whole response."""
         assembler = self._assembler
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(assembler.content), **self._message}
+        message: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts), **self._message}
+        if self._reasoning_field in origin.REASONING_FIELDS:
+            message[self._reasoning_field] = "".join(assembler.reasoning)
+        if assembler.refusal:
+            message["refusal"] = "".join(assembler.refusal)
+        calls = assembler.raw_calls()
+        if calls:
+            message["tool_calls"] = calls
         choice = {
             "index": 0,
             "message": message,
@@ -180,13 +192,15 @@ class CompletionReader:
         elif not isinstance(text, str):
             text, thought, images = self._parts(text)
         reasoning = self._reasoning(message) or thought
+        if reason and text and self._is_summary(text):
+            reasoning = "" if reasoning == "".join(assembler.reasoning) else reasoning
+            text = ""
         if reasoning:
             assembler.reasoning.append(reasoning)
-        if text and not (reason and self._is_summary(text)):
+        if text:
+            self._texts.append(text)
             text, split = assembler.text(text)
             reasoning += split
-        else:
-            text = ""
         refusal = message.get("refusal")
         if isinstance(refusal, str) and refusal:
             assembler.refusal.append(refusal)
@@ -199,8 +213,7 @@ class CompletionReader:
 
     def _is_summary(self, text: str) -> bool:
         """Whether the last piece is all the text once more. Source: agno-agi/agno#2336, vercel/ai#3953."""
-        content = self._assembler.content
-        return len(text) >= 16 and len(content) > 1 and text == "".join(content)
+        return len(text) >= _SHORTEST_SUMMARY and text == "".join(self._texts)
 
     def _reasoning(self, message: dict[str, Any]) -> str:
         for name in origin.REASONING_FIELDS:
@@ -285,7 +298,9 @@ class CompletionReader:
         assembler = self._assembler
         assembler.is_whole = assembler.is_whole or event.get("object") == "chat.completion"
         fresh = dict(message)
-        for name, have in (("content", assembler.content), ("reasoning_content", assembler.reasoning)):
+        for name in message.keys() & self._message.keys():
+            self._message[name] = _owned(fresh.pop(name))  # as a whole, in place of its pieces
+        for name, have in (("content", self._texts), ("reasoning_content", assembler.reasoning)):
             value, came = message.get(name), "".join(have)
             if isinstance(value, str) and value.startswith(came):
                 fresh[name] = value[len(came) :]
@@ -310,7 +325,7 @@ class CompletionReader:
         if event.keys() - _FRAME:
             body = {name: value for name, value in event.items() if name not in _FRAME and value is not None}
             for name, value in body.items():
-                self._body_extra[name] = _joined(self._body_extra.get(name), value)
+                self._body_extra[name] = _latest(self._body_extra.get(name), value)
             found |= body
         for name, value in choice.items():
             if name not in ("index", "delta", "message", "finish_reason", "usage", "logprobs") and value is not None:
@@ -346,8 +361,8 @@ class _ChoiceFollower:
     """
 
     def __init__(self) -> None:
-        self._first: Any = None
-        self._last: Any = None
+        self._first: int | None = None
+        self._last = 0
         self._repeated = False
         self._counted = False
 
@@ -357,20 +372,31 @@ class _ChoiceFollower:
             return {}
         if len(listed) > 1:
             self._repeated = True
-        index = listed[0].get("index", 0)
+        index = _index_of(listed[0])
         if self._first is None:
             self._first = self._last = index
-            return listed[0]
-        own = next((choice for choice in listed if choice.get("index", 0) == self._first), None)
+            return self._followed(listed[0])
+        own = next((choice for choice in listed if _index_of(choice) == self._first), None)
         if own is not None:
             if self._counted:
                 raise InvalidReplyError("several answers came mixed, though one was asked for", billed="unknown")
             self._repeated = True
-            return own
-        if not self._repeated and isinstance(index, int) and isinstance(self._last, int) and index > self._last:
+            return self._followed(own)
+        if not self._repeated and index > self._last:
             self._counted, self._last = True, index
-            return listed[0]
+            return self._followed(listed[0])
         return {}
+
+    def _followed(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        if choice.get("finish_reason"):  # an index that is new after the end is another answer
+            self._repeated = True
+        return choice
+
+
+def _index_of(choice: Mapping[str, Any]) -> int:
+    """A choice's index; 0 where there is none, as of a server that knows one choice alone."""
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
@@ -430,7 +456,27 @@ def _joined(before: Any, value: Any) -> Any:
         return _joined_lists(before, value)
     if isinstance(before, dict) and isinstance(value, dict):
         return _merged(before, value)
+    return _owned(value)
+
+
+def _owned(value: Any) -> Any:
+    """A copy whose lists may grow; the chunk keeps its own."""
+    if isinstance(value, list):
+        return [_owned(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _owned(item) for name, item in value.items()}
     return value
+
+
+def _latest(before: Any, value: Any) -> Any:
+    """
+    A field beside ``choices``: the last one, but lists that come in pieces are one.
+
+    Perplexity repeats ``citations`` and ``search_results`` on every chunk. Source: https://docs.perplexity.ai, 2026-11-26.
+    """
+    if not isinstance(before, list) or not isinstance(value, list) or value[: len(before)] == before:
+        return value
+    return before + [item for item in value if item not in before]
 
 
 def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
@@ -440,14 +486,13 @@ def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
 
 def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
     """Items that go on with the last one (``reasoning_details`` in pieces: same type and index) are one with it."""
-    made = list(before)
     for item in value:
-        last = made[-1] if made else None
+        last = before[-1] if before else None
         if isinstance(item, dict) and isinstance(last, dict) and _goes_on(last, item):
-            made[-1] = _merged(last, item)
+            before[-1] = _merged(last, item)
         else:
-            made.append(item)
-    return made
+            before.append(_owned(item))
+    return before  # not a copy: with log probabilities there is a list item for each token
 
 
 def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
@@ -463,4 +508,7 @@ def usage_of(value: Any) -> Usage | None:
     prompt, completion = count(value, "prompt_tokens"), count(value, "completion_tokens")
     details, more = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
     cached = count(details, "cached_tokens") or count(value, "prompt_cache_hit_tokens") or count(value, "cached_tokens")
-    return Usage(prompt, completion, prompt + completion, cached, count(more, "reasoning_tokens"))
+    reasoning = count(more, "reasoning_tokens")
+    if reasoning and count(value, "total_tokens") == prompt + completion + reasoning:
+        completion += reasoning  # xAI counts it apart. Source: litellm 1.110.2, fold_reasoning_tokens_into_completion
+    return Usage(prompt, completion, prompt + completion, cached, reasoning)

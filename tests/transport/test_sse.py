@@ -1,0 +1,33 @@
+"""Server-sent events, and what comes in their place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aigc_kit.transport import sse
+
+
+@pytest.mark.parametrize(("body", "most"), [(b"<html>\n" + b"a {\n b: c\n}\n" * 100, 2), (b"words\n" * 100, 2)])
+def test_a_page_is_not_tried_as_json_at_each_of_its_lines(
+    body: bytes, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page of a megabyte would cost minutes: each try reads all the lines before it."""
+    tried: list[Any] = []
+    loads = json.loads
+
+    def counted(text: Any) -> Any:
+        tried.append(text)
+        return loads(text)
+
+    monkeypatch.setattr(json, "loads", counted)
+    assert list(sse.events([body])) == [body.strip()]
+    assert len(tried) <= most
+
+
+def test_json_over_many_lines_is_one_event() -> None:
+    value = {"error": {"code": 429, "details": [{"a": [1, 2]}]}}
+    body = json.dumps(value, indent=2).encode()
+    assert [json.loads(event) for event in sse.events([body, b"\n", body])] == [value, value]
