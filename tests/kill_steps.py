@@ -1,5 +1,5 @@
 """
-Kill a process at every line of code between being asked for a picture and having its address.
+Kill a process at every line of code between being asked for an image and having its URL.
 
 Run as ``python -m tests.kill_steps VENDOR URL FOLDER``. Each step is a forked process that kills itself (SIGKILL) at one line of
 the modules that hold, store and spool; then another process resumes the spool. One line of JSON for each step is printed.
@@ -19,15 +19,27 @@ from typing import Any
 from aigc_kit import ImageClient, errors
 from aigc_kit.storage import LocalStorage
 
-WATCHED = ("image/purchase.py", "image/journal.py", "image/delivery.py", "storage/local.py")
+WATCHED = (
+    "image/purchase.py",
+    "image/chain.py",
+    "image/claims.py",
+    "image/journal.py",
+    "image/delivery.py",
+    "storage/local.py",
+)
 
 
 def client(vendor: str, url: str, folder: Path) -> ImageClient:
-    options: dict[str, Any] = {"api_key": "k", "base_url": url, "timeout": 120}
-    if vendor == "gemini":
-        options["vertexai"] = False
+    """``vendor``: a name, or ``"fallback"``: Gemini, which refuses, and then Seedream."""
     storage = LocalStorage(folder / "store", base_url="https://assets.example.com")
-    return ImageClient(vendor, storage=storage, keep_urls=True, spool_dir=folder / "spool", **options)
+    common: dict[str, Any] = {"storage": storage, "keep_urls": True, "spool_dir": folder / "spool", "timeout": 120}
+    own: dict[str, Any] = {"api_key": "k", "base_url": url}
+    refusing = {"api_key": "k", "base_url": url + "/refuse", "vertexai": False}
+    if vendor == "fallback":
+        return ImageClient([("gemini", refusing), ("volcengine", own)], **common)
+    if vendor == "gemini":
+        own["vertexai"] = False
+    return ImageClient(vendor, **own, **common)
 
 
 def in_child(work: Callable[[], Any]) -> tuple[int, Any]:

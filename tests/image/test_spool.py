@@ -332,6 +332,8 @@ def vendor_server() -> Iterator[Wire]:
         def reply(request: bytes) -> list[bytes]:
             if request.startswith(b"GET"):
                 return [http(200, PICTURE)]
+            if b"/refuse/" in request.split(b"\r\n")[0]:
+                return [http(400, {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}})]
             ark = {"data": [{"url": f"{server.url}/picture.png"}]}
             return [http(200, ark if b"images/generations" in request.split(b"\r\n")[0] else gemini)]
 
@@ -339,7 +341,7 @@ def vendor_server() -> Iterator[Wire]:
         yield server
 
 
-@pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback"])
 def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any) -> None:
     """
     SIGKILL at each line between the question and the address; then another process resumes.
@@ -354,7 +356,7 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
     posts = Counter(
         request.split(b" ")[1].decode().split("/")[1]
         for request in vendor_server.requests
-        if request.startswith(b"POST")
+        if request.startswith(b"POST") and b"/refuse/" not in request.split(b"\r\n")[0]
     )
     tally: Counter[str] = Counter()
     for entry in steps:
