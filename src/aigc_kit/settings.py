@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 
@@ -29,6 +29,14 @@ class Secret:
     def reveal(self) -> str:
         return self._value
 
+    def current(self) -> Secret:
+        """The credential of this moment: itself, where it does not rotate."""
+        return self
+
+    def bearer(self) -> Secret:
+        """The value of an ``Authorization`` header."""
+        return Secret(f"Bearer {self.reveal()}")
+
     def shown(self) -> tuple[str, ...]:
         """Every value that may stand in a text, to be masked there."""
         return (self._value,)
@@ -47,6 +55,9 @@ class Secret:
             return _from_variable, (self.variable,)
         return Secret, (self._value,)
 
+
+Headers = dict[str, str | Secret]
+"""Names of headers to their values."""
 
 _REMEMBERED = 64
 """Keys of a function that are masked in errors: those of requests under way in as many threads."""
@@ -82,6 +93,9 @@ class RotatingSecret(Secret):
             self._recent = (key, *self._recent[: _REMEMBERED - 1])
         return key
 
+    def current(self) -> Secret:
+        return Secret(self.reveal())
+
     def shown(self) -> tuple[str, ...]:
         return self._recent
 
@@ -93,6 +107,34 @@ class RotatingSecret(Secret):
 
     def __reduce__(self) -> Any:
         return RotatingSecret, (self._function, self._what)
+
+
+_SECRET_NAME = re.compile(r"key|secret|token|password|authorization|cookie", re.IGNORECASE)
+_PUBLIC_NAME = re.compile(r"prefix|max_tokens|idempotency", re.IGNORECASE)
+
+
+def hidden(value: Any, name: str = "", depth: int = 0) -> Any:
+    """The value with the credentials in it as ``Secret``, detected from their names; ``name`` is its own."""
+    if isinstance(value, (str, bytes, bytearray)):  # a key of a wrong type is hidden too, until it is refused
+        return Secret(cast(str, value)) if _is_secret(name, value) else value
+    if depth > 4:  # options are not that deep; what is, may be a circle
+        return value
+    if isinstance(value, dict):
+        return {key: hidden(inner, str(key), depth + 1) for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(hidden(inner, depth=depth + 1) for inner in value)
+    return value
+
+
+_KEY_OPTIONS = ("api_key", "secret_access_key", "aws_secret_access_key", "access_key_secret", "session_token")
+
+
+def _is_secret(name: str, value: str | bytes | bytearray) -> bool:
+    if _PUBLIC_NAME.search(name):
+        return False
+    if _SECRET_NAME.search(name) or any(sorted(name.lower()) == sorted(option) for option in _KEY_OPTIONS):
+        return True  # the second are those with two letters in the wrong order
+    return "url" in name.lower() and "@" in str(value)
 
 
 def _from_variable(variable: str) -> Secret:
@@ -157,8 +199,10 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?|")
 
 
-def headers(value: Any, what: str = "extra_headers") -> dict[str, str] | None:
+def headers(value: Any, what: str = "extra_headers") -> Headers | None:
     """
+    The headers, those that carry credentials as ``Secret``.
+
     Raises:
         InvalidInputError: a name or a value that HTTP cannot carry.
     """
@@ -174,15 +218,15 @@ def headers(value: Any, what: str = "extra_headers") -> dict[str, str] | None:
             raise InvalidInputError(f"{what} has {name!r}, which the HTTP library itself sets")
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
             raise InvalidInputError(f"{what} has a value for {name!r} that no header can carry")
-    return plain or None
+    return {name: Secret(text) if _SECRET_HEADER.search(name) else text for name, text in plain.items()} or None
 
 
 _SECRET_HEADER = re.compile(r"key|secret|token|password|auth|cookie|credential", re.IGNORECASE)
 
 
-def secrets_in(headers: Mapping[str, str] | None) -> tuple[Secret, ...]:
-    """The values of headers that carry credentials, to be masked in errors."""
-    found = [value for name, value in (headers or {}).items() if _SECRET_HEADER.search(name)]
+def secrets_in(headers: Headers | None) -> tuple[Secret, ...]:
+    """What of these headers must be masked in errors: credentials, with and without their scheme."""
+    found = [value.reveal() for value in (headers or {}).values() if isinstance(value, Secret)]
     return tuple(Secret(part) for value in found for part in (value, value.rpartition(" ")[2]))
 
 
@@ -284,6 +328,8 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     """
     from urllib.parse import urlsplit
 
+    if isinstance(explicit, Secret):
+        raise ConfigurationError("base_url must not contain a user name and a password: pass api_key")
     address = option(explicit, *names, default=default).strip().rstrip("/")
     try:
         parts = urlsplit(address)

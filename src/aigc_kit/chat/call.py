@@ -52,7 +52,7 @@ class CallOptions:
     structured_mode: str | None = None
     max_repairs: int = 1
     family: str = ""
-    headers: dict[str, str] | None = field(default=None, repr=False)
+    headers: settings.Headers | None = field(default=None, repr=False)
     split_think_tags: bool = True
     limit: float = 0.0  # the monotonic time by which the next piece must be there
 
@@ -146,7 +146,7 @@ class Call:
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
     extra_body: dict[str, Any] = field(default_factory=dict[str, Any])
-    headers: dict[str, str] | None = None
+    headers: settings.Headers | None = None
     deadline: Deadline = field(default_factory=lambda: Deadline.after(TIMEOUT))
 
     @classmethod

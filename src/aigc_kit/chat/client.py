@@ -14,7 +14,7 @@ from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.streaming import ChatStream
 from aigc_kit.chat.vendors import ALIASES, VENDORS
-from aigc_kit.edge import Client, public, published
+from aigc_kit.client import Client, constructor, public, published
 from aigc_kit.errors import (
     ConfigurationError,
     InvalidReplyError,
@@ -104,6 +104,7 @@ class ChatClient(Client):
 
     provider: ChatProvider
 
+    @constructor
     def __init__(
         self,
         provider: str | ChatProvider,
@@ -158,7 +159,7 @@ class ChatClient(Client):
             raise ConfigurationError(f"provider must be a name or a ChatProvider, got {type(self.provider).__name__}")
         self._closed = False
 
-    def __repr__(self) -> str:
+    def _described(self) -> str:
         return f"ChatClient({self.provider.name!r}, model={getattr(self.provider, 'model', '')!r})"
 
     @public

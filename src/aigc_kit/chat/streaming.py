@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from aigc_kit.chat.assembler import Assembler, cut_off, settled
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
-from aigc_kit.edge import forget_locals
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.transport import sse
 from aigc_kit.transport.deadline import Deadline, WireError, next_chunk
@@ -117,7 +116,7 @@ def _chunks(
     assembler.headers = reply.headers
     ended = False
     try:
-        for raw in sse.events(_bytes(reply, deadline, call, asked, assembler)):
+        for raw in map(asked.masked, sse.events(_bytes(reply, deadline, call, asked, assembler))):
             if raw == _END or raw.strip() == _END:
                 ended = True
                 break
@@ -265,7 +264,6 @@ class ChatStream(Iterator[ChatChunk]):
             raise
         except BaseException as error:
             self.close()
-            forget_locals(error)
             if isinstance(error, AIGCError) or not isinstance(error, Exception) or self._feeds:
                 raise
             raise cut_off(self._assembler, f"it cannot be read: {type(error).__name__}") from error

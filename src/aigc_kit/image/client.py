@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-from aigc_kit.edge import Client, public, published
+from aigc_kit.client import Client, constructor, public, published
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, UnknownProviderError
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, first_of
 from aigc_kit.image.chain import Chain, Link, shared_out
@@ -190,6 +190,7 @@ class ImageClient(Client):
         **provider_options: Any,
     ) -> None: ...
 
+    @constructor
     def __init__(
         self,
         provider: str | ImageProvider | Sequence[Any],
@@ -261,7 +262,7 @@ class ImageClient(Client):
             self._chain.use_downloader(self._references)
         self._closed = False
 
-    def __repr__(self) -> str:
+    def _described(self) -> str:
         return f"ImageClient({self.provider.name!r}, storage={self.storage!r})"
 
     def _made(self, provider: Any, options: dict[str, Any]) -> tuple[ImageProvider | Chain, Chain]:

@@ -18,7 +18,7 @@ from aigc_kit.media.result import Access
 from aigc_kit.storage.base import Storage, StoredObject
 from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError
-from aigc_kit.whose import callers_own
+from aigc_kit.transport.interrupts import callers_own
 
 FETCH_SECONDS = 120.0
 """For one copy of a vendor's image, its three tries included."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aigc_kit import errors, settings
-from aigc_kit.edge import Remade
+from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import (
     Billed,
     ConfigurationError,
@@ -76,9 +76,10 @@ _IMAGE_CONFIG = frozenset(
 _OUTPUT_OPTIONS = {"output_mime_type": "mimeType", "output_compression_quality": "compressionQuality"}
 
 
-class GeminiImageProvider(Remade, VendorProvider):
+class GeminiImageProvider(Rebuilt, VendorProvider):
     """Gemini's picture models."""
 
+    @constructor
     def __init__(
         self,
         *,
@@ -218,6 +219,7 @@ def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any
     try:
         with deadline_of(deadline):
             raw, found = blobs.read(chunks(), length=reply.length)
+            raw = asked.masked(raw)
     finally:
         reply.close()
     documents = blobs.documents(raw)

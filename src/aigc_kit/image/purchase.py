@@ -41,8 +41,8 @@ from aigc_kit.image.claims import Claim, Claims
 from aigc_kit.image.delivery import Delivery, carry, is_lost
 from aigc_kit.image.journal import Entry, Item, Journal, Memory, Record
 from aigc_kit.image.request import ImageRequest
+from aigc_kit.transport.interrupts import callers_own
 from aigc_kit.transport.policy import certainly_unbilled
-from aigc_kit.whose import callers_own
 
 LONGEST_CLAIM = 600.0
 """Seconds that a call waits for another one with the same idempotency key, unless it has a ``timeout``."""

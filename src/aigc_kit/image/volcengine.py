@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aigc_kit import settings
-from aigc_kit.edge import Remade
+from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import (
     AIGCError,
     BadRequestError,
@@ -73,9 +73,10 @@ _HINTS = {
 }
 
 
-class VolcengineProvider(Remade, VendorProvider):
+class VolcengineProvider(Rebuilt, VendorProvider):
     """Seedream on Volcengine Ark, or on BytePlus ModelArk through ``base_url``."""
 
+    @constructor
     def __init__(
         self,
         *,
@@ -256,7 +257,7 @@ class _Call:
     size: str
     warnings: list[dict[str, str]]
     options: dict[str, Any]
-    headers: dict[str, str] | None
+    headers: settings.Headers | None
     inline: bool
     asked: Asked
     run: Policy
@@ -419,7 +420,7 @@ def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
     broken: WireError | None = None
     try:
         with deadline_of(deadline):
-            for raw in sse.events(reply.chunks()):
+            for raw in map(asked.masked, sse.events(reply.chunks())):
                 if raw.strip() == b"[DONE]":
                     finished = True
                     break

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aigc_kit import settings
+from aigc_kit.client import constructor
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import Secret
 from aigc_kit.storage.s3 import LONGEST_SIGNATURE, S3Storage, one_secret
@@ -24,6 +25,7 @@ class R2Storage(S3Storage):
     _secret_positions = 2
     _public_name = "public_domain"
 
+    @constructor
     def __init__(
         self,
         access_key_id: str | Secret | None = None,
@@ -55,7 +57,7 @@ class R2Storage(S3Storage):
             ConfigurationError: another option is missing or makes no sense.
         """
         super().__init__(
-            _required(bucket, "R2_BUCKET_NAME", "bucket"),
+            bucket=_required(bucket, "R2_BUCKET_NAME", "bucket"),
             endpoint_url=_required(endpoint, "R2_ENDPOINT", "endpoint"),
             region="auto",
             public_base_url=settings.option(public_domain, "R2_PUBLIC_DOMAIN") or None,

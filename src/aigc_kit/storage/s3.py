@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from aigc_kit import settings
-from aigc_kit.edge import Remade, forget_locals
+from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError, UnsupportedFeatureError
 from aigc_kit.settings import Secret, spelled
 from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
@@ -18,6 +18,7 @@ from aigc_kit.storage.endpoints import check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.interrupts import without_frames
 from aigc_kit.transport.policy import Policy
 from aigc_kit.transport.replies import Asked, retry_after_of
 
@@ -48,7 +49,7 @@ _NO_CONDITIONS = frozenset({"NotImplemented", "UnsupportedOperation", "InvalidAr
 """What servers answer that know no conditional PUT."""
 
 
-class S3Storage(Remade, Storage):
+class S3Storage(Rebuilt, Storage):
     """
     A bucket behind the S3 protocol.
 
@@ -59,6 +60,7 @@ class S3Storage(Remade, Storage):
 
     _public_name = "public_base_url"
 
+    @constructor
     def __init__(
         self,
         bucket: str,
@@ -134,7 +136,7 @@ class S3Storage(Remade, Storage):
         self._conditional = True
         self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 
-    def __repr__(self) -> str:
+    def _described(self) -> str:
         return f"{type(self).__name__}(bucket={self.bucket!r}, endpoint={self._settings.endpoint_url!r})"
 
     @property
@@ -284,14 +286,13 @@ class S3Storage(Remade, Storage):
             except aws.AwsError as error:
                 raise self._translated(error, key, operation) from error
             except aws.failures() as error:  # from making the client
-                raise self._translated(aws.aws_error(error), key, operation) from error
+                raise self._translated(aws.aws_error(error), key, operation) from without_frames(error)
 
         try:
             return self._policy.run(attempt)[0]
         except StorageError as error:
             if missing_is_none and error.__cause__ is not None and getattr(error.__cause__, "missing", False):
                 return None
-            forget_locals(error)
             raise
 
     def _translated(self, error: aws.AwsError, key: str, operation: str) -> StorageError:

@@ -7,13 +7,22 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.settings import Secret, variable
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError, deadline_of
+from aigc_kit.transport.deadline import (
+    CONNECT_SECONDS,
+    Deadline,
+    Exchange,
+    WireError,
+    current_exchange,
+    deadline_of,
+    parted,
+)
 from aigc_kit.transport.handle import Handle, importing
+from aigc_kit.transport.interrupts import without_frames
 
 INVALID_REPLY = "InvalidReply"
 """``AwsError.code`` of a reply that botocore cannot read."""
@@ -308,22 +317,31 @@ class AwsClient:
     client: Any
     credentials: Any = None
 
-    def call(self, operation: str, request: dict[str, Any], deadline: Deadline) -> Any:
+    def call(
+        self,
+        operation: str,
+        request: dict[str, Any],
+        deadline: Deadline,
+        headers: Mapping[str, Secret] | None = None,
+    ) -> Any:
         """
-        The reply as botocore decodes it.
+        The response as botocore decodes it.
+
+        Args:
+            headers: added when the request leaves.
 
         Raises:
             AwsError: it failed, or could not be sent.
         """
         self._sign_in(deadline)
-        exchange = Exchange(deadline)
+        exchange = Exchange(deadline, headers)
         try:
             with exchange, quiet():
                 return getattr(self.client, operation)(**request)
         except failures() as error:
             if isinstance(error, RecursionError) and not exchange.sent:
-                raise AwsError("it is too deep", sent=False, usage=True, code="ParamValidationError") from error
-            raise aws_error(error) from error
+                raise AwsError("it is too deep", sent=False, usage=True, code="ParamValidationError") from None
+            raise aws_error(error) from without_frames(error)
 
     def _sign_in(self, deadline: Deadline) -> None:
         """Fetch or refresh the machine's credentials, so that their faults are told from the request's."""
@@ -332,8 +350,8 @@ class AwsClient:
         try:
             with deadline_of(deadline):
                 self.credentials.get_frozen_credentials()
-        except Exception as error:
-            raise sign_in_error(error) from error
+        except Exception as error:  # noqa: BLE001 - the chain runs programs, reads files and asks servers
+            raise sign_in_error(error) from without_frames(error)
 
     def presigned(self, bucket: str, key: str, expires: int) -> Any:
         """A signed GET; asks nobody."""
@@ -422,7 +440,7 @@ _EVENTS = frozenset({
 """The members of ``ConverseStreamOutput`` that are no errors. Source: botocore's service model, 1.44.8, 2026-11-25."""
 
 
-def events_of(source: Any) -> Iterator[dict[str, Any]]:
+def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator[dict[str, Any]]:
     """
     The events of a ConverseStream reply, each ``{name: value}``; blobs are base64 text.
 
@@ -436,7 +454,7 @@ def events_of(source: Any) -> Iterator[dict[str, Any]]:
     from botocore.eventstream import EventStreamBuffer
 
     buffer = EventStreamBuffer()
-    for piece in raw.stream():
+    for piece in map(masked, raw.stream()):
         buffer.add_data(piece)
         for message in buffer:
             headers = message.headers
@@ -482,7 +500,7 @@ class BedrockDoor:
         return tuple(secret for secret in held if secret is not None)
 
     def converse(
-        self, request: dict[str, Any], *, deadline: Deadline, stream: bool, headers: Mapping[str, str] | None
+        self, request: dict[str, Any], *, deadline: Deadline, stream: bool, headers: Mapping[str, str | Secret] | None
     ) -> Any:
         """
         The reply as botocore decodes it; a stream's events are still on the wire.
@@ -490,17 +508,16 @@ class BedrockDoor:
         Raises:
             AwsError: it failed, or could not be sent.
         """
-        signed = {"Authorization": f"Bearer {self._bearer.reveal()}"} if self._bearer is not None else {}
-        _extra_headers.value = {**signed, **(headers or {})}
+        signed = {"Authorization": self._bearer.bearer()} if self._bearer is not None else {}
+        plain, secrets = parted({**signed, **(headers or {})})
+        added = {**{name: Secret(value) for name, value in plain.items()}, **secrets}
         try:
             self._check(request, stream)
-            return self._open.get().call("converse_stream" if stream else "converse", request, deadline)
+            return self._open.get().call("converse_stream" if stream else "converse", request, deadline, added)
         except AwsError:
             raise
         except failures() as error:  # from making the client
-            raise aws_error(error) from error
-        finally:
-            _extra_headers.value = None
+            raise aws_error(error) from without_frames(error)
 
     def supports(self, member: str) -> bool:
         """Whether the installed botocore knows this member of a Converse request."""
@@ -540,15 +557,9 @@ class BedrockDoor:
         made = _client("bedrock-runtime", self._settings, parameter_validation=False, **extra)
 
         def add(request: Any, **_: Any) -> None:
-            for name, value in (_extra_headers.value or {}).items():
-                request.headers[name] = value
+            exchange = current_exchange()
+            for name, value in (exchange.secrets if exchange is not None else {}).items():
+                request.headers[name] = value.reveal()
 
         made.client.meta.events.register_first("before-send.bedrock-runtime.*", add)
         return made
-
-
-class _ExtraHeaders(threading.local):
-    value: Mapping[str, str] | None = None
-
-
-_extra_headers = _ExtraHeaders()

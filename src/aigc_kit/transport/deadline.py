@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
+
+from aigc_kit.settings import Secret
 
 T = TypeVar("T")
 
@@ -76,14 +78,14 @@ _thread = _Thread()
 
 class Exchange:
     """
-    One request of this thread, below an SDK: the deadline goes down to the socket, what happened comes back.
+    One request of this thread, below an SDK: deadline and credentials go down to the socket, what happened comes back.
 
-    ``sent``: whether a request began to leave. ``response``: the open response to it; the SDK may see its head alone.
+    ``secrets``: headers that no SDK sees, set when the request leaves. ``sent``: whether a request began to leave. ``response``: the open response to it; the SDK may see its head alone.
     """
 
-    __slots__ = ("_at", "_before", "_outer", "response", "sent")
+    __slots__ = ("_at", "_before", "_outer", "response", "secrets", "sent")
 
-    def __init__(self, deadline: Deadline | None = None) -> None:
+    def __init__(self, deadline: Deadline | None = None, secrets: Mapping[str, Secret] | None = None) -> None:
         """
         Args:
             deadline: None leaves the one of an exchange around this one.
@@ -91,6 +93,7 @@ class Exchange:
         self._at = None if deadline is None else deadline.at
         self._before: float | None = None
         self._outer: Exchange | None = None
+        self.secrets = secrets or {}
         self.sent = False
         self.response: Any = None
 
@@ -130,6 +133,13 @@ class deadline_of:
 
     def __exit__(self, *_: object) -> None:
         _thread.deadline = self._before
+
+
+def parted(headers: Mapping[str, str | Secret]) -> tuple[dict[str, str], dict[str, Secret]]:
+    """The headers that an SDK may see, and those that it may not; of one name in two spellings the last counts."""
+    named = {name.lower(): (name, value) for name, value in headers.items()}
+    plain = {name: value for name, value in named.values() if isinstance(value, str)}
+    return plain, {name: value for name, value in named.values() if isinstance(value, Secret)}
 
 
 def mark_sent() -> None:

@@ -26,7 +26,7 @@ from aigc_kit.transport.deadline import (
     mark_sent,
     seconds_left,
 )
-from aigc_kit.whose import let_out
+from aigc_kit.transport.interrupts import let_out, without_frames
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 """Largest response that is read: four 4K images in base64 with room to spare. Looked up at each call."""
@@ -197,7 +197,7 @@ class Reply:
             except StopIteration:
                 return
             except _failures(self._core) as error:
-                raise _wire_error(self._core, error, sent=True) from error
+                raise _wire_error(self._core, error, sent=True) from without_frames(error)
             yield chunk
 
 
@@ -396,8 +396,12 @@ class Connections:
 
         The body of a success belongs to the exchange of this thread; without one it is read here.
         """
-        reply = self._send(request)
         exchange = current_exchange()
+        if exchange is not None and exchange.secrets:
+            names = {name.lower().encode() for name in exchange.secrets}
+            request.headers = [pair for pair in request.headers if pair[0].lower() not in names]
+            request.headers += [(name.encode(), value.reveal().encode()) for name, value in exchange.secrets.items()]
+        reply = self._send(request)
         if exchange is not None:
             exchange.answered(reply)
         if not 200 <= reply.status < 300:
@@ -415,7 +419,7 @@ class Connections:
         except BaseException as error:
             self._ended(call)
             if isinstance(error, _failures(self._core)):
-                raise _wire_error(self._core, error, sent=True) from error
+                raise _wire_error(self._core, error, sent=True) from without_frames(error)
             raise
         return Reply(self._core, response, partial(self._ended, call))
 

@@ -20,11 +20,12 @@ from typing import Any, get_args
 
 from aigc_kit import errors, settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
-from aigc_kit.settings import RotatingSecret, Secret
+from aigc_kit.settings import Secret
 from aigc_kit.transport import USER_AGENT
-from aigc_kit.transport.deadline import Deadline, Exchange, WireError
+from aigc_kit.transport.deadline import Deadline, Exchange, WireError, parted
 from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.handle import Handle, exchanged, importing
+from aigc_kit.transport.interrupts import without_frames
 from aigc_kit.transport.policy import to_json
 from aigc_kit.transport.pool import Lease, flavor_of
 from aigc_kit.transport.replies import Asked, failure_of
@@ -239,56 +240,46 @@ class GenaiDoor:
         return (held.api_key,) if held.api_key else (_Token(held.credentials),) if held.credentials else ()
 
     def generate(
-        self, model: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline, stream: bool = False,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:  # fmt: skip
+        self,
+        model: str,
+        body: dict[str, Any],
+        *,
+        asked: Asked,
+        deadline: Deadline,
+        stream: bool = False,
+        headers: Mapping[str, str | Secret] | None = None,
+    ) -> Reply:
         """
-        Send a ``generateContent`` (or ``streamGenerateContent``) once; the reply's body is still on the wire.
+        Send a ``generateContent`` (or ``streamGenerateContent``) once; the body of the response is still on the wire.
 
         Raises:
             InvalidInputError: the model's name or the body cannot be sent.
-            ProviderError: no reply came, or signing in failed.
+            ProviderError: no response came, or signing in failed.
         """
         to_json(body)
         name = self.checked_model(model)
         opened = self._open.get()
-        client = opened.client
-        from google.auth import exceptions
-        from google.genai import types
-
-        seconds = max(deadline.left(), 0.001)
-        options = types.HttpOptions(
-            timeout=math.ceil(seconds * 1000),
-            headers={
-                **self._fresh_key(),
-                **(headers or {}),
-                "X-Server-Timeout": str(max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds))),
-            },
-            extra_body=body,
-        )
-        whole = {} if stream else {"should_return_http_response": True}  # which spares the SDK the decoding
-        config = types.GenerateContentConfig(http_options=options, **whole, **opened.config)
-        send = partial(_generate, client, stream, model=name, contents=opened.nothing, config=config)
         try:
-            self._sign_in(opened, deadline)
-            reply: Reply = exchanged(send, Exchange(deadline))
+            self._sign_in(opened, deadline, asked)
+            plain, secrets = parted({**self._credential(), **(headers or {})})
+            request = {
+                "model": name,
+                "contents": opened.nothing,
+                "config": opened.config(body, plain, deadline, stream),
+            }
+            models = opened.client.models
+            send = partial(_streamed, models, request) if stream else partial(models.generate_content, **request)
+            reply: Reply = exchanged(send, Exchange(deadline, secrets))
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
-        except _SignInError as failed:
-            cause = failed.error
-            if isinstance(cause, exceptions.TransportError):
-                broken = WireError(f"signing in: {cause}", sent=False, timed_out=deadline.left() <= 0)
-                raise failure_of(asked, broken, deadline) from cause
-            said = asked.redact(f"{type(cause).__name__}: {str(cause)[:200]}")
-            raise errors.AuthenticationError(
-                f"{asked.provider}: signing in to Vertex AI failed ({said})", provider=asked.provider, model=asked.model
-            ) from cause
         return reply
 
-    def _fresh_key(self) -> dict[str, str]:
-        """The key of the moment, where a function of the application gives it."""
+    def _credential(self) -> dict[str, Secret]:
+        """The header that signs a request: the key, or the token of the moment."""
         key = self._settings.api_key
-        return {"x-goog-api-key": key.reveal()} if isinstance(key, RotatingSecret) else {}
+        if key is not None:
+            return {"x-goog-api-key": key.current()}
+        return {"authorization": _Token(self._settings.credentials).bearer()}
 
     def checked_model(self, model: str) -> str:
         """
@@ -308,8 +299,14 @@ class GenaiDoor:
     def close(self) -> None:
         self._open.close()
 
-    def _sign_in(self, opened: _Open, deadline: Deadline) -> None:
-        """Refresh a token that is due, within the deadline; the SDK itself would wait for two minutes, and three times."""
+    def _sign_in(self, opened: _Open, deadline: Deadline, asked: Asked) -> None:
+        """
+        Refresh a token that is due, within the deadline; the SDK itself would wait for two minutes, and three times.
+
+        Raises:
+            WireError: the token endpoint cannot be reached in time.
+            AuthenticationError: it refused.
+        """
         held = self._settings.credentials
         if held is None or getattr(held, "valid", True):
             return
@@ -321,9 +318,8 @@ class GenaiDoor:
             settings.optional_credential(getattr(held, "token", None), what="the token of Vertex AI")
         except WireError:
             raise
-        except Exception as error:
-            # What a token endpoint sends, and whose credentials these are, is not in our hands.
-            raise _SignInError(error) from error
+        except Exception as error:  # noqa: BLE001 - whatever a token endpoint sends, and whosever credentials these are
+            raise _sign_in_failure(error, asked, deadline) from without_frames(error)
         finally:
             opened.signing_in.release()
 
@@ -334,12 +330,7 @@ class GenaiDoor:
 
         flavor = _flavor_of(types)
         lease = Lease(flavor, reuse=self._reuse)
-        fields = types.GenerateContentConfig.model_fields
-        config = {
-            "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True),
-            **({"automatic_continuation": False} if "automatic_continuation" in fields else {}),
-        }
-        return _Open(self._made(genai, types, lease, flavor), lease, config, types.Content(role="user", parts=[]))
+        return _Open(self._made(genai, types, lease, flavor), lease, types, types.Content(role="user", parts=[]))
 
     def _made(self, genai: Any, types: Any, lease: Lease, flavor: str) -> Any:
         httpx = import_module(flavor)
@@ -359,20 +350,17 @@ class GenaiDoor:
             options["api_version"] = found.api_version
         if found.vertexai:
             access = (
-                {"api_key": found.api_key.reveal()}
+                {"api_key": _PLACEHOLDER}
                 if found.api_key
                 else {"project": found.project, "location": found.location, "credentials": _bare(found.credentials)}
             )
             return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
-        key = found.api_key.reveal() if found.api_key else ""
-        return genai.Client(vertexai=False, api_key=key, http_options=types.HttpOptions(**options))
+        return genai.Client(vertexai=False, api_key=_PLACEHOLDER, http_options=types.HttpOptions(**options))
 
 
-def _generate(client: Any, stream: bool, **request: Any) -> None:
-    if not stream:
-        client.models.generate_content(**request)
-        return
-    for _ in client.models.generate_content_stream(**request):
+def _streamed(models: Any, request: dict[str, Any]) -> None:
+    """The SDK sends when the first chunk is asked for."""
+    for _ in models.generate_content_stream(**request):
         pass
 
 
@@ -391,19 +379,47 @@ class _Open:
 
     client: Any
     lease: Lease
-    config: dict[str, Any]
+    types: Any
     nothing: Any
     signing_in: threading.Lock = field(default_factory=threading.Lock)
+
+    def config(self, body: dict[str, Any], headers: Mapping[str, str], deadline: Deadline, stream: bool) -> Any:
+        """One request's ``GenerateContentConfig``: its body, headers and timeout."""
+        seconds = max(deadline.left(), 0.001)
+        server_seconds = max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds))
+        options: dict[str, Any] = {
+            "http_options": self.types.HttpOptions(
+                timeout=math.ceil(seconds * 1000),
+                headers={**headers, "X-Server-Timeout": str(server_seconds)},
+                extra_body=body,
+            ),
+            "automatic_function_calling": self.types.AutomaticFunctionCallingConfig(disable=True),
+        }
+        if "automatic_continuation" in self.types.GenerateContentConfig.model_fields:  # google-genai 3.x
+            options["automatic_continuation"] = False
+        if not stream:
+            options["should_return_http_response"] = True  # spares the SDK the decoding
+        return self.types.GenerateContentConfig(**options)
 
     def close(self) -> None:
         self.client.close()
         self.lease.close()
 
 
-class _SignInError(Exception):
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+def _sign_in_failure(error: Exception, asked: Asked, deadline: Deadline) -> errors.ProviderError:
+    from google.auth import exceptions
+
+    if isinstance(error, exceptions.TransportError):
+        broken = WireError(f"signing in: {error}", sent=False, timed_out=deadline.left() <= 0)
+        return failure_of(asked, broken, deadline)
+    said = asked.redact(f"{type(error).__name__}: {str(error)[:200]}")
+    return errors.AuthenticationError(
+        f"{asked.provider}: signing in to Vertex AI failed ({said})", provider=asked.provider, model=asked.model
+    )
+
+
+_PLACEHOLDER = "see-the-exchange"
+"""What the SDK gets for a key: the credential is set when the request leaves, and stands in no frame of the SDK."""
 
 
 def _bare(held: Any) -> Any:
@@ -411,7 +427,7 @@ def _bare(held: Any) -> Any:
     from google.auth.credentials import Credentials
 
     class Bare(Credentials):  # type: ignore[misc]
-        token = property(lambda self: held.token, lambda self, value: None)
+        token = property(lambda self: _PLACEHOLDER, lambda self, value: None)
         expired = property(lambda self: False)
         valid = property(lambda self: True)
         quota_project_id = property(lambda self: getattr(held, "quota_project_id", None))

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 from aigc_kit.transport.deadline import Exchange
-from aigc_kit.whose import callers_own
+from aigc_kit.transport.interrupts import callers_own
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 from aigc_kit.settings import Secret
-from aigc_kit.transport.deadline import Deadline, Exchange, WireError
+from aigc_kit.transport.deadline import Deadline, Exchange, WireError, parted
 from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.handle import Handle, exchanged
 from aigc_kit.transport.policy import to_json
@@ -24,7 +24,13 @@ class HttpDoor:
         self._lease = Handle(lambda: Lease("httpx", reuse=False), Lease.close)
 
     def post(
-        self, path: str, body: dict[str, Any], *, asked: Asked, deadline: Deadline, headers: Mapping[str, str] | None
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        asked: Asked,
+        deadline: Deadline,
+        headers: Mapping[str, str | Secret] | None,
     ) -> Reply:
         """
         Send once; the reply's body is still on the wire.
@@ -35,19 +41,16 @@ class HttpDoor:
         """
         content = to_json(body)
         client = self._lease.get().client
+        plain, secrets = parted({"authorization": self._key.bearer(), **(headers or {})})
         try:
             request = client.build_request(
                 "POST",
                 self.base_url + path,
                 content=content,
-                headers={
-                    **(headers or {}),
-                    "authorization": f"Bearer {self._key.reveal()}",
-                    "content-type": "application/json",
-                },
+                headers={**plain, "content-type": "application/json"},
                 timeout=timeouts(deadline),
             )
-            return cast(Reply, exchanged(partial(client.send, request), Exchange(deadline)))
+            return cast(Reply, exchanged(partial(client.send, request), Exchange(deadline, secrets)))
         except WireError as error:
             raise failure_of(asked, error, deadline) from error
 

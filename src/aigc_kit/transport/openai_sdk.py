@@ -14,9 +14,9 @@ from importlib import import_module
 from typing import Any
 
 from aigc_kit.errors import AIGCError
-from aigc_kit.settings import RotatingSecret, Secret
+from aigc_kit.settings import Secret
 from aigc_kit.transport import USER_AGENT
-from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError
+from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError, parted
 from aigc_kit.transport.exchange import Reply
 from aigc_kit.transport.handle import Handle, exchanged, importing
 from aigc_kit.transport.policy import to_json
@@ -55,7 +55,7 @@ class OpenAIDoor:
         *,
         asked: Asked,
         deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
     ) -> Reply:
         """
         Send once; the body of the response is still on the wire.
@@ -67,15 +67,18 @@ class OpenAIDoor:
         content = to_json(body)
         opened = self._open.get()
         left = max(deadline.left(), 0.001)
+        key = self._key
+        authorization = {"Authorization": key.current().bearer()} if key is not None else {}
+        plain, secrets = parted({**authorization, **(headers or {})})
         options: Any = {
-            "headers": opened.headers(self._authorization(), headers or {}),
+            "headers": opened.headers(plain),
             "timeout": opened.timeout(left, connect=min(left, CONNECT_SECONDS)),
         }
         # A whole URL: the SDK would take the base and the path apart and put them together for each call.
         send = partial(
             opened.client.post, self.base_url + path, content=content, cast_to=opened.response, options=options
         )
-        exchange = Exchange(deadline)
+        exchange = Exchange(deadline, secrets)
         try:
             reply: Reply = exchanged(send, exchange)
         except WireError as error:
@@ -92,14 +95,6 @@ class OpenAIDoor:
     def close(self) -> None:
         self._open.close()
 
-    def _authorization(self) -> dict[str, str]:
-        """
-        The SDK's own is right for OpenAI alone: ``OPENAI_CUSTOM_HEADERS`` may replace it, and a key of the moment is not in it.
-        """
-        if self._key is None or (self._is_openai and not isinstance(self._key, RotatingSecret)):
-            return {}
-        return {"Authorization": f"Bearer {self._key.reveal()}"}
-
     def _opened(self) -> _Open:
         with importing():
             import openai
@@ -107,10 +102,8 @@ class OpenAIDoor:
             flavor = _flavor_under(openai)
             httpx = import_module(flavor)
         lease = Lease(flavor)
-        key = self._key
         client = openai.OpenAI(
-            # What the SDK is made with; a key of the moment, or none, is seen to in each request.
-            api_key="none" if key is None or isinstance(key, RotatingSecret) else key.reveal(),
+            api_key="see the exchange",  # not empty: an unset key is looked for in the environment
             base_url=self.base_url,
             max_retries=0,
             http_client=lease.client,
@@ -124,8 +117,7 @@ class OpenAIDoor:
         if not self._is_openai:
             foreign = {*client.default_headers, *_SET_LATE} - _SET_HERE
             fixed.update((name, openai.Omit()) for name in foreign)
-        if key is None:
-            fixed["Authorization"] = openai.Omit()
+        fixed["Authorization"] = openai.Omit()  # the key is set when the request leaves
         return _Open(client, lease, httpx.Response, httpx.Timeout, fixed, spellings)
 
 
@@ -145,9 +137,9 @@ class _Open:
     fixed: dict[str, Any]
     spellings: dict[str, str]
 
-    def headers(self, authorization: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, Any]:
+    def headers(self, extra: Mapping[str, str]) -> dict[str, Any]:
         """What one request sets or omits; ``extra`` wins, however its names are spelled."""
-        made = {**self.fixed, **authorization}
+        made = dict(self.fixed)
         for name, value in extra.items():
             made[self.spellings.get(name.lower(), name)] = value
         return made

@@ -21,6 +21,9 @@ from aigc_kit.transport.rate_limits import wait_in
 MAX_MESSAGE = 600
 """Characters of a vendor's own message that an error repeats."""
 
+_SURE_KEY = 16
+"""Characters of a key that no other text has by chance."""
+
 _REQUEST_ID_HEADERS = (
     "x-request-id", "x-deepseek-request-id", "x-amzn-requestid", "x-client-request-id", "x-goog-request-id",
 )  # fmt: skip
@@ -79,6 +82,14 @@ class Asked:
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**100:
             return "a long number"
         return value
+
+    def masked(self, raw: bytes) -> bytes:
+        """A body without the key that some vendors repeat in it; shorter keys could be a part of an image's base64."""
+        for secret in self.secrets:
+            for value in secret.shown():
+                if len(value) >= _SURE_KEY and value.encode() in raw:
+                    raw = raw.replace(value.encode(), b"***")
+        return raw
 
     def without_secrets(self, error: BaseException) -> BaseException | None:
         """The error as a cause, or None when it or what caused it repeats a secret."""
@@ -462,12 +473,12 @@ def body_of(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
     try:
         if reply.status != 200:
             raise error_of(asked, reply.status, reply.headers, reply.read(deadline, limit=MAX_ERROR_BYTES))
-        return reply.read(deadline, **({} if asked.paid else _CHAT))
+        return asked.masked(reply.read(deadline, **({} if asked.paid else _CHAT)))
     except WireError as error:
         if reply.status != 200:
             raise error_of(asked, reply.status, reply.headers, b"") from error
         if whole_json(error.came):
-            return error.came
+            return asked.masked(error.came)
         raise failure_of(asked, error, deadline, reply.headers) from error
 
 

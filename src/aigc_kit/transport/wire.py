@@ -21,7 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from aigc_kit.transport import names
 from aigc_kit.transport.deadline import CONNECT_SECONDS, WireError, mark_sent, seconds_left
 from aigc_kit.transport.exchange import WRITE_BYTES
-from aigc_kit.whose import let_out
+from aigc_kit.transport.interrupts import let_out
 
 FAILURES = (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError)
 """What urllib3 and the standard library under it raise while they connect and send."""

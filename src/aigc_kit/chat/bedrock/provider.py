@@ -16,7 +16,7 @@ from aigc_kit.chat.bedrock.request import Request, to_request
 from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.streaming import ChatStream, after_content, until_content
-from aigc_kit.edge import Remade
+from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import ConfigurationError, InvalidReplyError
 from aigc_kit.settings import Secret
 from aigc_kit.transport import aws
@@ -28,9 +28,10 @@ from aigc_kit.transport.replies import Asked
 MODEL = "global.anthropic.claude-sonnet-4-6"
 
 
-class BedrockProvider(Remade, ChatProvider):
+class BedrockProvider(Rebuilt, ChatProvider):
     """Any model of Amazon Bedrock that Converse serves."""
 
+    @constructor
     def __init__(
         self,
         *,
@@ -163,9 +164,9 @@ class BedrockProvider(Remade, ChatProvider):
         try:
             return self._door.converse(request.body, deadline=until, stream=stream, headers=call.headers)
         except AwsError as error:
-            failed = error
+            failure, cause = translated(error, asked, deadline), asked.without_secrets(error)
         # Outside of the handler: a cause that repeats a key is left out, and must not come back as the context.
-        raise translated(failed, asked, deadline) from asked.without_secrets(failed)
+        raise failure from cause
 
     def _chunks(self, call: Call, request: Request, assembler: Assembler) -> Iterator[ChatChunk]:
         asked = self._asked(call)
@@ -228,7 +229,7 @@ def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: 
         ProviderError: an exception frame.
         StreamInterruptedError: cut, reset or silent, whatever came before.
     """
-    reader, events, options = ConverseReader(assembler, asked), aws.events_of(source), call.options
+    reader, events, options = ConverseReader(assembler, asked), aws.events_of(source, asked.masked), call.options
     until = min(deadline.at, options.limit)
     heard = False
     try:

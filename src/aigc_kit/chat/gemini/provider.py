@@ -13,7 +13,7 @@ from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.gemini.request import DEVELOPER, VERTEX, Request, to_body
 from aigc_kit.chat.gemini.response import ResponseReader
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
-from aigc_kit.edge import Remade
+from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.transport import codes
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
@@ -24,9 +24,10 @@ from aigc_kit.transport.replies import Asked, body_of, request_id_of
 MODEL = "gemini-3.8-flash"
 
 
-class GeminiProvider(Remade, ChatProvider):
+class GeminiProvider(Rebuilt, ChatProvider):
     """Gemini on Vertex AI (project and credentials) or the Developer API (key)."""
 
+    @constructor
     def __init__(
         self,
         *,

@@ -17,7 +17,7 @@ from aigc_kit.chat.openai_compat.response import CompletionReader
 from aigc_kit.chat.parts import data_uri, image_of
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
 from aigc_kit.chat.vendors import Vendor
-from aigc_kit.edge import Remade
+from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import BadRequestError, ConfigurationError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.deadline import Deadline
@@ -29,9 +29,10 @@ from aigc_kit.transport.replies import Asked, body_of, request_id_of
 _ENDPOINT = "/chat/completions"
 
 
-class OpenAICompatProvider(Remade, ChatProvider):
+class OpenAICompatProvider(Rebuilt, ChatProvider):
     """Every back end that speaks OpenAI's ``chat/completions``: a row of ``aigc_kit.chat.vendors``, or any ``base_url``."""
 
+    @constructor
     def __init__(
         self,
         *,

@@ -50,6 +50,8 @@ _LIBRARIES = frozenset(
     }
 )
 """Packages whose exceptions are failures of a call."""
+_SDKS = _LIBRARIES - {"aigc_kit", "pydantic", "pydantic_core"}
+"""Those that fail by themselves; pydantic and json fail over the caller's input."""
 
 
 def callers_own(error: BaseException, *, inside_of: object = None) -> bool:
@@ -69,6 +71,38 @@ def callers_own(error: BaseException, *, inside_of: object = None) -> bool:
         return False
     package = _package(type(error))
     return package not in _LIBRARIES and package not in sys.stdlib_module_names and package != "builtins"
+
+
+def is_from_a_library(error: BaseException) -> bool:
+    """
+    Whether the exception was raised inside of an SDK or a library under it.
+
+    Not so when this library, or an object of the application in its hands, raised it.
+    """
+    trace, found = error.__traceback__, False
+    while trace is not None:
+        package = str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0]
+        if package == "aigc_kit":
+            found = False
+        elif package in _SDKS:
+            found = True
+        trace = trace.tb_next
+    return found
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """
+    The error and what caused it, without the frames of the libraries that raised them.
+
+    Below the SDKs headers are plain bytes: httpcore, h11 and botocore show keys, tokens and signatures in their locals.
+    """
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def let_out(error: BaseException) -> None:

@@ -12,6 +12,7 @@ import pickle
 import traceback
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,8 @@ def everything_said(capfd: Any, caplog: pytest.LogCaptureFixture) -> Iterator[li
         assert CANARY not in text
 
 
-def shown(error: BaseException) -> str:
-    """What tools show of an error: message, chain, and the locals of every frame of ours."""
-    texts: list[str] = []
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that it carries along."""
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:
@@ -189,15 +189,25 @@ def shown(error: BaseException) -> str:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        texts += [str(current), repr(current), repr(vars(current))]
-        trace = current.__traceback__
-        while trace is not None:
-            if "aigc_kit" in trace.tb_frame.f_code.co_filename and "/tests/" not in trace.tb_frame.f_code.co_filename:
-                for value in trace.tb_frame.f_locals.values():
-                    with contextlib.suppress(Exception):
-                        texts.append(repr(value))
-            trace = trace.tb_next
+        yield current
         pending += [current.__cause__, current.__context__]
+
+
+def said(error: BaseException) -> str:
+    """The messages and the fields."""
+    return "\n".join(f"{each} {each!r} {vars(each)!r}" for each in chain(error))
+
+
+def shown(error: BaseException) -> str:
+    """What tools show of an error: messages, fields, and the locals of every frame but the test's own."""
+    texts = [said(error)]
+    for each in chain(error):
+        for frame, _ in traceback.walk_tb(each.__traceback__):
+            if "/tests/" in frame.f_code.co_filename:
+                continue
+            for name, value in frame.f_locals.items():
+                with contextlib.suppress(Exception):
+                    texts.append(f"{frame.f_code.co_name} {name}={value!r}")
     return "\n".join(texts)
 
 
@@ -231,7 +241,7 @@ def test_no_chat_error_shows_a_secret(
                 call([{"role": "user", "content": content}])
             text = shown(caught.value)
             assert CANARY not in text
-            assert picture[:200] not in text
+            assert picture[:200] not in said(caught.value)
 
 
 @pytest.mark.parametrize(("status", "body"), FAILURES)
@@ -250,7 +260,7 @@ def test_no_picture_error_shows_a_secret(
             client.image_to_image("a cat", reference_images=reference)
         text = shown(caught.value)
         assert CANARY not in text
-        assert coded[:200] not in text
+        assert coded[:200] not in said(caught.value)
         assert CANARY not in repr(client) + repr(vars(client)) + repr(vars(client.provider))
     assert CANARY not in repr(sandbox.requests)
 
@@ -303,3 +313,56 @@ def test_presigned_queries_are_not_shown(sandbox: Sandbox, tmp_path: Path) -> No
         with pytest.raises(errors.ReferenceImageError) as refused:
             client.image_to_image("a cat", reference_images=f"http://169.254.169.254/x?sig={CANARY}")
         assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", [*CHATS, "volcengine images"])
+def test_a_failed_connection_shows_no_key_in_any_frame(name: str, closed_port: int) -> None:
+    """Below the SDKs headers are plain bytes."""
+    where = {"base_url": f"http://127.0.0.1:{closed_port}/v1", "max_retries": 0}
+    options: dict[str, Any] = {"api_key": CANARY}
+    if name == "gemini":
+        options = {"credentials": Credentials(token=CANARY), "project": "p"}
+    if name == "bedrock":
+        options = {"aws_access_key_id": "AKIAX", "aws_secret_access_key": CANARY, "aws_session_token": CANARY}
+        options["region"] = "us-east-1"
+    headers = {"X-Api-Token": CANARY}
+    if name == "volcengine images":
+        client: Any = ImageClient("volcengine", **where, **options)
+        call = partial(client.text_to_image, "a cat", extra_headers=headers)
+    else:
+        client = ChatClient(name, model="m", **where, **options)
+        call = partial(client.chat, ASK, extra_headers=headers)
+    with client, pytest.raises(errors.ConnectionFailedError) as caught:
+        call()
+    assert CANARY not in shown(caught.value)
+
+
+def test_tracebacks_keep_their_locals(sandbox: Sandbox) -> None:
+    """Debuggers and error reporters see what a call was made with."""
+    with chat_client(sandbox, "deepseek", max_retries=0) as client:
+        sandbox.answer(500, {"error": {"message": "down"}})
+        with pytest.raises(errors.ServerError) as caught:
+            client.chat(ASK, temperature=0.5)
+    held = [frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert any("deadline" in names for names in held)
+    assert all(names for names in held)
+
+
+def test_a_client_whose_constructor_failed_can_be_shown() -> None:
+    """Error reporters show ``self`` of each frame."""
+    for kind in (ImageClient, ChatClient, S3Storage):
+        assert repr(kind.__new__(kind)) == f"<{kind.__name__} that was not made>"
+
+
+class Branded(ChatClient):
+    """An application's subclass with a constructor of its own."""
+
+    def __init__(self, brand: str, url: str) -> None:
+        super().__init__("openai_compat", model="m", base_url=url)
+        self.brand = brand
+
+
+def test_a_subclass_of_an_application_is_pickled(sandbox: Sandbox) -> None:
+    """With what its constructor has added."""
+    with Branded("acme", sandbox.url) as client, pickle.loads(pickle.dumps(client)) as copy:
+        assert (type(copy), copy.brand) == (Branded, "acme")
