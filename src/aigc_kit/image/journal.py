@@ -109,9 +109,14 @@ class Entry(ABC):
 
     name = ""
 
-    def __init__(self) -> None:
+    def __init__(self, *, new: bool = False) -> None:
+        """
+        Args:
+            new: nothing can be in it.
+        """
         self._facts: dict[str, Any] = {}
         self._before: Raw | None = None
+        self._new = new
 
     def read(self) -> Record | None:
         """
@@ -135,7 +140,7 @@ class Entry(ABC):
         Raises:
             StorageError: it cannot be written.
         """
-        if not self._facts:
+        if not self._facts and not self._new:
             self._before = self._load()
         self._facts = facts
         self._save({**facts, "state": "asked", "at": time.time()}, [])
@@ -284,14 +289,17 @@ class Journal:
             StorageError: someone else holds it for ``wait`` seconds, or the directory cannot be written.
         """
         if not name:
-            with self._required(secrets.token_hex(16), 0.0, wait) as entry:
+            entry = self.take(secrets.token_hex(16), new=True)
+            if entry is None:  # pragma: no cover - 128 random bits are nobody else's
+                raise busy(0.0)
+            with entry:
                 yield entry
             return
         file_name = "key-" + hashlib.sha256(name.encode()).hexdigest()[:32]
         with alone(name, wait), self._required(file_name, wait, wait, key=name) as entry:
             yield entry
 
-    def take(self, name: str, *, wait: float = 0.0) -> Entry | None:
+    def take(self, name: str, *, wait: float = 0.0, new: bool = False) -> Entry | None:
         """
         The entry of that file name, locked, whether it exists or not; None when someone else holds it for ``wait`` seconds.
 
@@ -305,7 +313,7 @@ class Journal:
         while True:
             lock = self._locked(path)
             if lock is not None:
-                return _FileEntry(self, name, lock)
+                return _FileEntry(self, name, lock, new=new)
             if time.monotonic() >= end:
                 return None
             time.sleep(_POLL)
@@ -363,8 +371,8 @@ class Journal:
 class _FileEntry(Entry):
     """An entry with nothing in it leaves no file."""
 
-    def __init__(self, journal: Journal, name: str, lock: int) -> None:
-        super().__init__()
+    def __init__(self, journal: Journal, name: str, lock: int, *, new: bool) -> None:
+        super().__init__(new=new)
         self.name = name
         self._journal = journal
         self._path = journal.root / f"{name}{ENTRY}"
@@ -416,8 +424,7 @@ class _FileEntry(Entry):
     def _write(self, path: Path, facts: dict[str, Any], blobs: list[bytes], *, last: bool) -> None:
         digests = [(len(blob), hashlib.sha256(blob).hexdigest()) for blob in blobs]
         head = json.dumps({**facts, "blobs": digests}, default=str, skipkeys=True).encode() + b"\n"
-        self._part.unlink(missing_ok=True)
-        with open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE, 0o600), "wb") as file:
+        with open(self._made(), "wb") as file:
             file.write(head)
             for blob in blobs:
                 file.write(blob)
@@ -428,11 +435,21 @@ class _FileEntry(Entry):
         if last:
             _sync(path.parent)
 
+    def _made(self) -> int:
+        """The file to write into, new: one that was left by a crash or put there by somebody goes first."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
+        try:
+            return os.open(self._part, flags, 0o600)
+        except FileExistsError:
+            self._part.unlink()
+            return os.open(self._part, flags, 0o600)
+
     def remove(self) -> None:
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
-            self._part.unlink(missing_ok=True)
-            self._mark_path.unlink(missing_ok=True)
+            if not self._new:
+                self._part.unlink(missing_ok=True)
+                self._mark_path.unlink(missing_ok=True)
 
     def close(self) -> None:
         if self._lock < 0:

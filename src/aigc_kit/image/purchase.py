@@ -271,6 +271,7 @@ class Purchases:
                 self._record(entry, group, request, asked)
                 return group, asked
             except AIGCError as error:
+                _perhaps_paid(error)
                 unbilled = certainly_unbilled(error)
                 if unbilled:
                     entry.refused()
@@ -451,6 +452,15 @@ def _with_gaps(there: dict[int, ImageResult], kept: ImageGroup, key: str) -> Ima
         gap.index = place
         errors.append(gap)
     return ImageGroup([there[place] for place in sorted(there)], errors)
+
+
+def _perhaps_paid(error: AIGCError) -> None:
+    """An error that carries an image is about something that was paid for: the same request would pay again."""
+    if error.result is None or not isinstance(error, ProviderError):
+        return
+    error.retryable = False
+    if error.billed == "no":
+        error.billed = "unknown"
 
 
 def _attempt(error: AIGCError, model: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Gemini: https://ai.google.dev/gemini-api/docs/image-generation, live values wher
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -401,6 +402,7 @@ _ALIASES = {  # documented sizes that differ from what comes, and the old Imagen
 _SCALES = {"1K": 1, "2K": 2, "4K": 4}
 
 
+@functools.lru_cache(maxsize=256)
 def canvas_of(model: str) -> Canvas:
     """What a Gemini model offers, however a relay spells it; the common set for ids that are not known."""
     name = re.split(r"[:@]", model.lower())[0].rsplit("/", 1)[-1].replace(".", "-")
@@ -516,6 +518,8 @@ def _nearest_tier(size: Size, ratio: str, canvas: Canvas) -> str:
 def pixels_of(sent: Any, model: str) -> tuple[int, int] | None:
     """The pixels that are due for what was sent as a size, or None where the model itself decides."""
     ratio, _, tier = str(sent or "").partition("/")
+    if not ratio:
+        return None
     if found := _PIXELS.fullmatch(ratio):
         return int(found[1]), int(found[2])
     canvas = canvas_of(model)
