@@ -56,8 +56,8 @@ class Upstream:
     folder: Path
 
     def stats(self, name: str = "stats") -> Figures:
-        with urllib.request.urlopen(f"{self.http}/control/{name}") as reply:
-            found: Figures = json.load(reply)
+        with urllib.request.urlopen(f"{self.http}/control/{name}") as response:
+            found: Figures = json.load(response)
         return found
 
     def environment(self) -> dict[str, str]:

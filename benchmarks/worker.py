@@ -134,8 +134,8 @@ def leave(operation: Operation, *, stats: str) -> Figures:
     import urllib.request
 
     def busy() -> int:
-        with urllib.request.urlopen(stats) as reply:
-            found: int = json.load(reply)["busy"]
+        with urllib.request.urlopen(stats) as response:
+            found: int = json.load(response)["busy"]
         return found
 
     before = busy()

@@ -31,7 +31,7 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
 from aigc_kit.sandbox.server import Answer, Request
 from aigc_kit.storage import R2Storage
-from aigc_kit.transport import exchange, policy
+from aigc_kit.transport import http, retry
 from tests.pictures import make
 from tests.tls import certificate
 from tests.waits import Overdue, Waits, within
@@ -591,8 +591,8 @@ ROWS = ("none", *FAULTS, *LOST, *SWEEPS)
 def table() -> tuple[dict[str, dict[str, dict[str, Cell]]], list[str]]:
     """(group -> target -> fault -> cell, broken rules)."""
     working, waiting = targets(), targets()
-    first_wait, policy.FIRST_WAIT = policy.FIRST_WAIT, 0.02  # the waits between tries are not what is measured
-    largest, exchange.MAX_REPLY_BYTES = exchange.MAX_REPLY_BYTES, LARGEST_RESPONSE
+    first_wait, retry.FIRST_WAIT = retry.FIRST_WAIT, 0.02  # the waits between tries are not what is measured
+    largest, http.MAX_RESPONSE_BYTES = http.MAX_RESPONSE_BYTES, LARGEST_RESPONSE
     try:
         with Resolver() as resolver, ThreadPoolExecutor(AT_ONCE) as few, ThreadPoolExecutor(len(waiting)) as many:
             silences = few.map(lambda target: Silence(target, resolver), waiting)
@@ -600,7 +600,7 @@ def table() -> tuple[dict[str, dict[str, dict[str, Cell]]], list[str]]:
             worked = few.map(measured, working)
             rows = [one | other.result() for one, other in zip(worked, waited, strict=True)]
     finally:
-        policy.FIRST_WAIT, exchange.MAX_REPLY_BYTES = first_wait, largest
+        retry.FIRST_WAIT, http.MAX_RESPONSE_BYTES = first_wait, largest
         for target in (*working, *waiting):
             target.server.close()
     found: dict[str, dict[str, dict[str, Cell]]] = {}

@@ -27,7 +27,7 @@ from aigc_kit import ChatClient, ImageClient, ImageResult, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage, Storage
 from aigc_kit.storage.local import _refused_by_windows
-from aigc_kit.transport import policy
+from aigc_kit.transport import retry
 from tests.odd import EXTREME, JUNK, ODD, REFUSED, complaint, outcome
 from tests.pictures import animated, make
 from tests.wire import AMPLE
@@ -52,7 +52,7 @@ def clients(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
 @pytest.fixture(autouse=True)
 def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A download that is tried again does not wait before it."""
-    monkeypatch.setattr(policy, "FIRST_WAIT", 0.0)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
 
 
 def ask(clients: dict[str, ImageClient], name: str, picture: Any) -> Callable[[], Any]:

@@ -1,5 +1,5 @@
 """
-One small interface to picture generation, chat and storage across vendors.
+One small interface to image generation, chat and storage across vendors.
 
 Names are loaded when they are first used: ``import aigc_kit`` loads no vendor's SDK.
 """

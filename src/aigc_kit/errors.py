@@ -104,7 +104,7 @@ class IdempotencyConflictError(InvalidInputError):
 
 
 class ReferenceImageError(InvalidInputError):
-    """A reference picture is unreachable, refused, too large or no picture. ``index`` tells which, from 0."""
+    """A reference image is unreachable, refused, too large or no image. ``index`` tells which, from 0."""
 
     def __init__(self, message: str, *, index: int | None = None, **context: Any) -> None:
         super().__init__(message, **context)
@@ -115,7 +115,7 @@ class ProviderError(AIGCError):
     """
     The vendor, or the way to it, failed.
 
-    ``status_code`` is the HTTP status (None without a reply), ``code`` the vendor's own word, ``body`` the decoded
+    ``status_code`` is the HTTP status (None without a response), ``code`` the vendor's own word, ``body`` the decoded
     error body. ``retryable``: the same request may succeed later. ``retry_after``: seconds the vendor asked to wait.
     ``billed``: whether the failed request costs money; when it is not passed, what the class by itself proves.
     """
@@ -217,7 +217,7 @@ class ContentFilterError(ProviderError):
 
 
 class NoImageError(ProviderError):
-    """The model answered without a picture. ``text``: what it said instead; ``reason``: the vendor's word."""
+    """The model answered without an image. ``text``: what it said instead; ``reason``: the vendor's word."""
 
     def __init__(self, message: str, *, reason: str = "", text: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -251,7 +251,7 @@ class OutputTruncatedError(StructuredOutputError):
 
 
 class ToolLoopLimitError(AIGCError):
-    """``max_iterations`` model calls did not end the tool loop. ``messages``: the history; ``result``: the last reply."""
+    """``max_iterations`` model calls did not end the tool loop. ``messages``: the history; ``result``: the last response."""
 
     def __init__(self, message: str, *, messages: list[dict[str, Any]], result: Any, **context: Any) -> None:
         super().__init__(message, **context)

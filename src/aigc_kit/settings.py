@@ -64,7 +64,7 @@ _REMEMBERED = 64
 
 
 class RotatingSecret(Secret):
-    """A credential that a function of the application returns anew for each request; shared by threads."""
+    """A credential that a function of the application returns again for each request; shared by threads."""
 
     __slots__ = ("_function", "_recent", "_what")
 
@@ -111,25 +111,43 @@ class RotatingSecret(Secret):
 
 _SECRET_NAME = re.compile(r"key|secret|token|password|authorization|cookie", re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"prefix|max_tokens|idempotency", re.IGNORECASE)
+_KEY_OPTIONS = (
+    "api_key",
+    "access_key_id",
+    "access_key_secret",
+    "secret_access_key",
+    "session_token",
+    "aws_secret_access_key",
+    "aws_session_token",
+)
 
 
-def hidden(value: Any, name: str = "", depth: int = 0) -> Any:
-    """The value with the credentials in it as ``Secret``, detected from their names; ``name`` is its own."""
+def hidden(value: Any, name: str = "", within: str = "") -> Any:
+    """
+    The value with the credentials in it as ``Secret``, detected from their names.
+
+    Args:
+        name: the value's own.
+        within: the option that it is a part of; there only headers and the options of one provider of several are looked at,
+            for a vendor's own fields may have any name.
+    """
+    if name == "credentials" and isinstance(value, dict):
+        return Secret(cast(str, value))
     if isinstance(value, (str, bytes, bytearray)):  # a key of a wrong type is hidden too, until it is refused
-        return Secret(cast(str, value)) if _is_secret(name, value) else value
-    if depth > 4:  # options are not that deep; what is, may be a circle
+        return Secret(cast(str, value)) if _is_secret(name, value, within) else value
+    if within.count(".") > 3:  # options are not that deep; what is, may be a circle
         return value
+    inside = f"{within}.{name}" if within or name else ""
     if isinstance(value, dict):
-        return {key: hidden(inner, str(key), depth + 1) for key, inner in value.items()}
+        return {key: hidden(inner, str(key), inside) for key, inner in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(hidden(inner, depth=depth + 1) for inner in value)
+        return type(value)(hidden(inner, "", inside or ".") for inner in value)
     return value
 
 
-_KEY_OPTIONS = ("api_key", "secret_access_key", "aws_secret_access_key", "access_key_secret", "session_token")
-
-
-def _is_secret(name: str, value: str | bytes | bytearray) -> bool:
+def _is_secret(name: str, value: str | bytes | bytearray, within: str) -> bool:
+    if within and not within.endswith("headers"):
+        return name in _KEY_OPTIONS
     if _PUBLIC_NAME.search(name):
         return False
     if _SECRET_NAME.search(name) or any(sorted(name.lower()) == sorted(option) for option in _KEY_OPTIONS):
@@ -248,7 +266,7 @@ def optional_credential(explicit: Any, *names: str, what: str, rotating: bool = 
     Like ``credential``, with None where there is none.
 
     Args:
-        rotating: whether it may be a function, asked anew for each request.
+        rotating: whether it may be a function, asked again for each request.
     """
     if explicit is not None:
         return _explicit(explicit, names, what, rotating=rotating)

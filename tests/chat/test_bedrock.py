@@ -18,8 +18,8 @@ from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.bedrock.schema import narrowed
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
-from aigc_kit.transport import aws
-from aigc_kit.transport.replies import Asked
+from aigc_kit.transport import bedrock_sdk
+from aigc_kit.transport.failures import RequestContext
 from tests.waits import within
 from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for
 
@@ -203,9 +203,9 @@ def test_events_read_as_botocore_reads_them() -> None:
         raw = HTTPResponse(io.BytesIO(b"".join(frame(*event) for event in EVENTS)), preload_content=False)
         stream = EventStream(raw, shape.members["stream"], EventStreamJSONParser(), "ConverseStream")
         assembler = Assembler(provider="bedrock", model="m")
-        reader = ConverseReader(assembler, Asked("bedrock", "m"))
+        reader = ConverseReader(assembler, RequestContext("bedrock", "m"))
         # A plain iterator is what a botocore without its stream of bytes would be.
-        chunks = [reader.event(event) for event in aws.events_of(stream if ours else iter(stream))]
+        chunks = [reader.event(event) for event in bedrock_sdk.events_of(stream if ours else iter(stream))]
         reader.end()
         answers.append(([chunk for chunk in chunks if chunk], assembler.result()))
     assert answers[0] == answers[1]

@@ -247,7 +247,7 @@ def test_which_failures_are_tried_again(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, failure: bytes, requests: int
 ) -> None:
     """A PUT changes nothing when repeated, so what may pass is repeated; what cannot is not."""
-    monkeypatch.setattr("aigc_kit.transport.policy.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("aigc_kit.transport.retry.FIRST_WAIT", 0.01)
     wire.script(failure)
     storage = r2(wire.url)
     with pytest.raises(StorageError) as caught:
@@ -268,7 +268,7 @@ def test_a_refused_look_up_says_what_is_wrong(wire: Wire) -> None:
 
 def test_a_cut_is_tried_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """The upload succeeds in the end."""
-    monkeypatch.setattr("aigc_kit.transport.policy.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("aigc_kit.transport.retry.FIRST_WAIT", 0.01)
     wire.script(Reset)
     wire.script(http(200, b"")[:20], Reset)
     wire.script(http(200, b"", headers={"etag": '"e"'}))
@@ -280,7 +280,7 @@ def test_a_cut_is_tried_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_changed_upload_is_an_error(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that counted another digest."""
-    monkeypatch.setattr("aigc_kit.transport.policy.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("aigc_kit.transport.retry.FIRST_WAIT", 0.01)
     wire.script(http(200, b"", headers={"x-amz-checksum-sha256": "AAAA"}))
     storage = r2(wire.url)
     with pytest.raises(StorageError, match="another SHA-256"):

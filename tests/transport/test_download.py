@@ -187,7 +187,7 @@ def test_redirects_are_checked_again(wire: Wire, open_door: Downloader) -> None:
         ("http://169.254.169.254/latest", "refused"),
         ("http://localhost:1/x", "refused"),
         (f"{wire.url}/again", "more than 4 times"),
-        ("file:///etc/passwd", "no http"),
+        ("file:///etc/passwd", "not an http"),
         ("", "not followed"),
     ):
         wire.scripts[:] = []

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from aigc_kit import ChatClient, ImageClient, errors
-from aigc_kit.transport import download, names
+from aigc_kit.transport import download, network
 from aigc_kit.transport.download import Downloader, DownloadError
 from tests.pictures import make
 from tests.wire import Wire, http, until
@@ -123,7 +123,7 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     yield go_on
     go_on.set()
-    assert until(lambda: not names._running)
+    assert until(lambda: not network._running)
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -131,17 +131,17 @@ def test_a_hung_resolver_does_not_pile_up_threads(hung: threading.Event, same: b
     before = threading.active_count()
     for number in range(40):
         with pytest.raises(TimeoutError):
-            names.addresses("hung.example" if same else f"hung-{number}.example", 80, 0.01)
-    assert threading.active_count() - before <= (1 if same else names.MOST)
+            network.addresses("hung.example" if same else f"hung-{number}.example", 80, 0.01)
+    assert threading.active_count() - before <= (1 if same else network.MOST)
     hung.set()
-    assert until(lambda: not names._running)
-    assert "127.0.0.1" in names.addresses("localhost", 80, 5.0)
+    assert until(lambda: not network._running)
+    assert "127.0.0.1" in network.addresses("localhost", 80, 5.0)
 
 
 def test_other_names_are_found_meanwhile(hung: threading.Event) -> None:
     with pytest.raises(TimeoutError):
-        names.addresses("hung.example", 80, 0.01)
-    assert "127.0.0.1" in names.addresses("localhost", 80, 5.0)
+        network.addresses("hung.example", 80, 0.01)
+    assert "127.0.0.1" in network.addresses("localhost", 80, 5.0)
 
 
 # ---- what is said

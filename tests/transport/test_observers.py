@@ -13,8 +13,8 @@ import pytest
 from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.image.base import ImageResult
 from aigc_kit.transport import USER_AGENT
+from aigc_kit.transport.clients import Lease
 from aigc_kit.transport.deadline import Deadline, Exchange
-from aigc_kit.transport.pool import Lease
 from tests.wire import AMPLE, Wire, http
 
 ASK = [{"role": "user", "content": "hi"}]

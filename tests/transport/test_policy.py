@@ -19,16 +19,18 @@ from hypothesis import strategies as st
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.settings import Secret
-from aigc_kit.transport import blobs, codes, exchange, replies, sse
+from aigc_kit.transport import answers, blobs, codes, failures, sse
+from aigc_kit.transport import http as transport_http
+from aigc_kit.transport.clients import HttpTransport, Lease
 from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, Exchange, WireError
-from aigc_kit.transport.http import HttpDoor
-from aigc_kit.transport.policy import Policy, to_json
-from aigc_kit.transport.pool import Lease
-from aigc_kit.transport.replies import Asked, code_and_message, error_from_body, retry_after_of
+from aigc_kit.transport.encoding import to_json
+from aigc_kit.transport.error_bodies import code_and_message
+from aigc_kit.transport.failures import RequestContext, error_from_body, retry_after_of
+from aigc_kit.transport.retry import Policy
 from tests.waits import within
 from tests.wire import AMPLE, Reset, Wire, http
 
-ASKED = Asked("vendor", "model")
+CONTEXT = RequestContext("vendor", "model")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_error_bodies_of_every_shape(body: Any, code: str, message: str) -> None
 @pytest.mark.parametrize("status", range(400, 600))
 def test_every_status_is_an_error(status: int) -> None:
     """No status is a surprise; 5xx may have been billed."""
-    error = error_from_body(ASKED, {}, status=status, headers={})
+    error = error_from_body(CONTEXT, {}, status=status, headers={})
     assert isinstance(error, errors.ProviderError)
     assert type(error) is not errors.ProviderError
     assert error.status_code == status
@@ -144,9 +146,9 @@ def test_every_status_is_an_error(status: int) -> None:
 
 def test_messages_are_short_and_clean() -> None:
     """No key, no base64, no endless text."""
-    asked = Asked("vendor", secrets=(Secret("canary-key"),))
+    asked = RequestContext("vendor", secrets=(Secret("canary-key"),))
     raw = b'{"error": {"message": "key canary-key, picture ' + b"A" * 500 + b" " + b"word " * 500 + b'"}}'
-    error = replies.error_of(asked, 400, {}, raw)
+    error = failures.error_of(asked, 400, {}, raw)
     assert "canary" not in str(error) + repr(error.body)
     assert "A" * 120 not in str(error)
     assert len(str(error)) < 700
@@ -161,7 +163,7 @@ def test_errors_in_a_200_are_told_by_their_type(kind: str, status: type[Exceptio
     """Where neither status nor code says anything."""
     body = {"error": {"type": kind, "message": "m"}}
     with pytest.raises(status):
-        replies.checked_object(ASKED, body, {})
+        answers.checked_object(CONTEXT, body, {})
 
 
 def test_googles_words() -> None:
@@ -265,7 +267,7 @@ def test_blobs_that_are_none() -> None:
 
 def test_room_is_made_for_what_has_come(traced: Peak) -> None:
     """Not for all that is announced: of many small pictures each would pay for all, and a lie would cost its length."""
-    body = exchange.Gathered()
+    body = transport_http.Gathered()
     body.add(b"x" * 3300, 50_000_000)
     assert traced() < 1_000_000
     body.add(b"x" * 4_000_000, 46_000_000)
@@ -293,16 +295,16 @@ def test_an_announced_length_is_not_believed_before_some_of_it_came(wire: Wire, 
     assert traced() < 20_000_000
     assert caught.value.came == b"abcd"
     absurd = httpcore.Response(200, headers=[(b"Content-Length", str(10**12).encode())])
-    assert exchange.Reply(httpcore, absurd).length == 0
+    assert transport_http.Response(httpcore, absurd).length == 0
 
 
 # ---- the shared clients
 
 
-def send(wire: Wire, *, timeout: float = AMPLE, body: Any = None) -> exchange.Reply:
-    door = HttpDoor(wire.url, Secret("k"))
+def send(wire: Wire, *, timeout: float = AMPLE, body: Any = None) -> transport_http.Response:
+    door = HttpTransport(wire.url, Secret("k"))
     try:
-        return door.post("/x", body or {}, asked=ASKED, deadline=Deadline.after(timeout), headers=None)
+        return door.post("/x", body or {}, context=CONTEXT, deadline=Deadline.after(timeout), headers=None)
     finally:
         door.close()
 
@@ -335,11 +337,11 @@ def test_compressed_replies_that_are_refused(wire: Wire, raw: bytes, coding: str
 def test_the_cap_of_a_response_is_looked_up_at_each_call(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, coding: str
 ) -> None:
-    """Lowering ``MAX_REPLY_BYTES`` lowers it for a client that is already open."""
+    """Lowering ``MAX_RESPONSE_BYTES`` lowers it for a client that is already open."""
     body = b"x" * 2000 if coding == "identity" else gzip.compress(b"x" * 2000)
     wire.script(http(200, body, headers={"content-encoding": coding}))
     assert len(send(wire).read(Deadline.after(AMPLE))) == 2000
-    monkeypatch.setattr(exchange, "MAX_REPLY_BYTES", 1000)
+    monkeypatch.setattr(transport_http, "MAX_RESPONSE_BYTES", 1000)
     with pytest.raises(WireError, match="longer than 1000 bytes") as caught:
         send(wire).read(Deadline.after(AMPLE))
     assert caught.value.too_large
@@ -397,8 +399,8 @@ def test_requests_go_through_the_proxy(wire: Wire, monkeypatch: pytest.MonkeyPat
     """An API is reached through the machine's proxy."""
     monkeypatch.setenv("HTTP_PROXY", wire.url)
     wire.script(http(200, b"{}"))
-    door = HttpDoor("http://api.example.com/v1", Secret("k"))
-    reply = door.post("/x", {}, asked=ASKED, deadline=Deadline.after(AMPLE), headers=None)
+    door = HttpTransport("http://api.example.com/v1", Secret("k"))
+    reply = door.post("/x", {}, context=CONTEXT, deadline=Deadline.after(AMPLE), headers=None)
     assert reply.read(Deadline.after(AMPLE)) == b"{}"
     door.close()
     assert wire.requests[0].startswith(b"POST http://api.example.com/v1/x HTTP/1.1")
@@ -407,9 +409,9 @@ def test_requests_go_through_the_proxy(wire: Wire, monkeypatch: pytest.MonkeyPat
 def test_a_socks_proxy_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the variable and what to install, for our own requests and under the SDK."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    door = HttpDoor("http://api.example.com/v1", Secret("k"))
+    door = HttpTransport("http://api.example.com/v1", Secret("k"))
     with pytest.raises(errors.ConfigurationError, match=r"ALL_PROXY .* 'httpx\[socks\]'"):
-        door.post("/x", {}, asked=ASKED, deadline=Deadline.after(2), headers=None)
+        door.post("/x", {}, context=CONTEXT, deadline=Deadline.after(2), headers=None)
     door.close()
     with (
         ChatClient("openai_compat", base_url="http://api.example.com/v1", model="m") as chat,
@@ -422,7 +424,7 @@ def test_interim_bodies_of_errors_are_bounded(wire: Wire) -> None:
     """An error whose body never ends is still that error."""
     wire.script(http(404, b'{"error"', length=500), Reset)
     with pytest.raises(errors.NotFoundError):
-        replies.body_of(ASKED, send(wire), Deadline.after(AMPLE))
+        answers.body_of(CONTEXT, send(wire), Deadline.after(AMPLE))
 
 
 def test_an_ambiguous_try_is_not_forgotten() -> None:

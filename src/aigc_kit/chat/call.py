@@ -18,7 +18,7 @@ from aigc_kit.chat.structured import Format
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport.deadline import Deadline
-from aigc_kit.transport.policy import Policy
+from aigc_kit.transport.retry import Policy
 
 TIMEOUT = 600.0
 """Seconds for one call; reasoning models think for minutes."""

@@ -12,19 +12,11 @@ from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.transport import sse
+from aigc_kit.transport.answers import body_of, checked_object, decoded, not_json, vendor_error
 from aigc_kit.transport.deadline import Deadline, WireError, next_chunk
-from aigc_kit.transport.exchange import Reply
-from aigc_kit.transport.replies import (
-    Asked,
-    body_of,
-    checked_object,
-    decoded,
-    failure_of,
-    is_error,
-    not_json,
-    request_id_of,
-    vendor_error,
-)
+from aigc_kit.transport.error_bodies import is_error
+from aigc_kit.transport.failures import RequestContext, failure_of, request_id_of
+from aigc_kit.transport.http import Response
 
 _decode = json.JSONDecoder().decode
 
@@ -55,9 +47,9 @@ class Reader(Protocol):
 
 def open_stream(
     call: Call,
-    asked: Asked,
+    context: RequestContext,
     assembler: Assembler,
-    send: Callable[[Deadline], Reply],
+    send: Callable[[Deadline], Response],
     reader: Callable[[], Reader],
 ) -> Iterator[ChatChunk]:
     """
@@ -72,11 +64,11 @@ def open_stream(
 
     def attempt(deadline: Deadline) -> tuple[Iterator[ChatChunk], list[ChatChunk]]:
         assembler.clear()
-        reply = send(deadline.sooner(call.options.first_chunk_timeout))
-        if reply.status != 200:
-            body_of(asked, reply, deadline)
+        response = send(deadline.sooner(call.options.first_chunk_timeout))
+        if response.status != 200:
+            body_of(context, response, deadline)
         call.options.limit = deadline.sooner(call.options.first_chunk_timeout).at
-        chunks = _chunks(reply, deadline, call, asked, assembler, reader())
+        chunks = _chunks(response, deadline, call, context, assembler, reader())
         return chunks, until_content(chunks)
 
     (chunks, head), _ = call.options.policy.run(attempt)
@@ -109,18 +101,18 @@ def after_content(chunks: Iterator[ChatChunk], assembler: Assembler) -> Iterator
 
 
 def _chunks(
-    reply: Reply, deadline: Deadline, call: Call, asked: Asked, assembler: Assembler, reader: Reader
+    response: Response, deadline: Deadline, call: Call, context: RequestContext, assembler: Assembler, reader: Reader
 ) -> Iterator[ChatChunk]:
     """The chunks of an open response, read to ``[DONE]`` or to the end of its body."""
-    assembler.request_id = request_id_of(reply.headers)
-    assembler.headers = reply.headers
+    assembler.request_id = request_id_of(response.headers)
+    assembler.headers = response.headers
     ended = False
     try:
-        for raw in map(asked.masked, sse.events(_bytes(reply, deadline, call, asked, assembler))):
+        for raw in map(context.masked, sse.events(_bytes(response, deadline, call, context, assembler))):
             if raw == _END or raw.strip() == _END:
                 ended = True
                 break
-            event = _event(raw, asked, assembler)
+            event = _event(raw, context, assembler)
             if event is None:
                 continue
             for part in event if isinstance(event, list) else (event,):
@@ -132,9 +124,9 @@ def _chunks(
             call.options.heard()
     finally:
         if ended:
-            reply.drain()
+            response.drain()
         else:
-            reply.close()
+            response.close()
     last = assembler.flush()
     if last is not None:
         yield last
@@ -143,14 +135,16 @@ def _chunks(
         raise cut_off(assembler, "it ended without a finish reason")
 
 
-def _bytes(reply: Reply, deadline: Deadline, call: Call, asked: Asked, assembler: Assembler) -> Iterator[bytes]:
+def _bytes(
+    response: Response, deadline: Deadline, call: Call, context: RequestContext, assembler: Assembler
+) -> Iterator[bytes]:
     """
     The bytes of a stream, each within its deadline.
 
     Raises:
         StreamInterruptedError: cut, reset or silent, whatever came before.
     """
-    source = reply.chunks()
+    source = response.chunks()
     try:
         while True:
             chunk = next_chunk(source, min(deadline.at, call.options.limit))
@@ -158,11 +152,11 @@ def _bytes(reply: Reply, deadline: Deadline, call: Call, asked: Asked, assembler
                 return
             yield chunk
     except WireError as error:
-        cause = failure_of(asked, error, deadline, reply.headers)
-        raise cut_off(assembler, asked.redact(str(error)), cause) from cause
+        cause = failure_of(context, error, deadline, response.headers)
+        raise cut_off(assembler, context.redact(str(error)), cause) from cause
 
 
-def _event(raw: bytes, asked: Asked, assembler: Assembler) -> Any:
+def _event(raw: bytes, context: RequestContext, assembler: Assembler) -> Any:
     """The decoded event; None for one that says nothing."""
     try:
         return _decode(raw.decode("utf-8", "surrogatepass"))  # what ``json.loads`` does after guessing
@@ -173,10 +167,10 @@ def _event(raw: bytes, asked: Asked, assembler: Assembler) -> Any:
         return None
     if text.startswith((b"{", b"[")):
         raise cut_off(assembler, f"an event is not JSON: {raw[:80]!r}")
-    raise not_json(asked, raw, request_id=assembler.request_id)
+    raise not_json(context, raw, request_id=assembler.request_id)
 
 
-def read_body(asked: Asked, raw: bytes, headers: Mapping[str, str], reader: Reader) -> dict[str, Any] | None:
+def read_body(context: RequestContext, raw: bytes, headers: Mapping[str, str], reader: Reader) -> dict[str, Any] | None:
     """
     A whole body: the JSON object, or None when it was a stream, which ``reader`` has read.
 
@@ -191,14 +185,14 @@ def read_body(asked: Asked, raw: bytes, headers: Mapping[str, str], reader: Read
         _read_all(body, reader)
         return None
     if isinstance(body, dict) and is_error(body):
-        error = vendor_error(asked, body, headers)
+        error = vendor_error(context, body, headers)
         error.result = reader.salvaged(body)
         raise error
     if body is not None:
-        return checked_object(asked, body, headers)
+        return checked_object(context, body, headers)
     found = _events_in(raw)
     if not found:
-        raise not_json(asked, raw, request_id=request_id_of(headers))
+        raise not_json(context, raw, request_id=request_id_of(headers))
     _read_all(found, reader)
     return None
 

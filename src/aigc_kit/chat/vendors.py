@@ -17,7 +17,7 @@ from aigc_kit.chat import models
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import spelled, suggestion
 from aigc_kit.transport import codes
-from aigc_kit.transport.replies import Judge
+from aigc_kit.transport.failures import Judge
 
 
 @dataclass(frozen=True, eq=False)

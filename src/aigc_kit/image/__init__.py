@@ -1,4 +1,4 @@
-"""Pictures: one client, one file for each vendor's dialect."""
+"""Images: one client, one file for each vendor's dialect."""
 
 from __future__ import annotations
 

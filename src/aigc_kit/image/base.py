@@ -1,4 +1,4 @@
-"""What a picture provider is, and what it answers."""
+"""What an image provider is, and what it answers."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ class ImageProvider(ABC):
 
     @abstractmethod
     def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> ImageResult:
-        """A picture from a text."""
+        """An image from a text."""
 
     @abstractmethod
     def image_to_image(
         self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any
     ) -> ImageResult:
-        """A picture from a text and reference pictures (see ``aigc_kit.image.references``)."""
+        """An image from a text and reference images (see ``aigc_kit.image.references``)."""
 
     def makes_groups(self, **kwargs: Any) -> bool:
-        """Whether one request of these options can give several pictures; then ``image_group`` makes it."""
+        """Whether one request of these options can give several images; then ``image_group`` makes it."""
         return False
 
     def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        """Up to ``n`` pictures of one request; only asked of a provider whose ``makes_groups`` says so."""
-        raise UnsupportedFeatureError(f"{self.name} makes one picture a request")
+        """Up to ``n`` images of one request; only asked of a provider whose ``makes_groups`` says so."""
+        raise UnsupportedFeatureError(f"{self.name} makes one image a request")
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Addresses the user named (``base_url``): pictures may be fetched from there without a guard."""
+        """Addresses the user named (``base_url``): images may be fetched from there without a guard."""
         return ()
 
     def use_downloader(self, downloader: Downloader) -> None:  # noqa: B027 - only who fetches needs it
@@ -210,7 +210,7 @@ def warn(result: Any, feature: str, details: str) -> None:
 
 
 def as_json(picture: ImageResult) -> dict[str, Any]:
-    """A picture as an entry of another one's ``metadata["others"]``."""
+    """An image as an entry of another one's ``metadata["others"]``."""
     entry: dict[str, Any] = {"url": picture.url, "mime_type": picture.mime_type}
     if picture.has_base64:
         entry["base64"] = picture.base64

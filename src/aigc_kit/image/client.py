@@ -355,7 +355,7 @@ class ImageClient(Client):
     @public
     def store(self, result: ImageResult) -> ImageResult:
         """
-        Finish what a failed upload left: give a paid picture its address. Never asks the vendor for another one.
+        Finish what a failed upload left: give a paid image its address. Never asks the vendor for another one.
 
         A result that already lies in the store comes back as it is, with the renditions that it lacked where its bytes
         are here (``result.download()`` brings them).
@@ -380,7 +380,7 @@ class ImageClient(Client):
     @public
     def resume_spool(self, *, forget: bool = False) -> ImageGroup:
         """
-        Finish what a crash left in ``spool_dir``: pictures that were paid for and have no address yet. Never pays.
+        Finish what a crash left in ``spool_dir``: images that were paid for and have no address yet. Never pays.
 
         Orders that another thread or process works on are left to it. ``images``: those that have their address now;
         ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError`` for each payment whose outcome

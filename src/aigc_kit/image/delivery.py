@@ -370,8 +370,8 @@ def _verify(result: ImageResult) -> None:
         result.metadata |= {"width": width, "height": height}
         wanted = pixels_of(result.metadata.get("sent_size"), str(result.metadata.get("model") or ""))
         if wanted and wanted != (width, height):
-            asked = result.metadata.get("requested_size") or result.metadata.get("sent_size")
-            warn(result, "size", f"{asked} was asked for, {wanted[0]}x{wanted[1]} was due, {width}x{height} came")
+            requested = result.metadata.get("requested_size") or result.metadata.get("sent_size")
+            warn(result, "size", f"{requested} was asked for, {wanted[0]}x{wanted[1]} was due, {width}x{height} came")
     if not sniff.is_whole(data):
         warn(result, "picture", "the end of the file is missing; it may not show in full")
 

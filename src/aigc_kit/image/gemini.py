@@ -1,5 +1,5 @@
 """
-Gemini's picture models, on Vertex AI or the Developer API, through google-genai.
+Gemini's image models, on Vertex AI or the Developer API, through google-genai.
 
 Source: https://ai.google.dev/gemini-api/docs/image-generation and the model cards of Vertex AI, read 2026-11-22.
 """
@@ -27,13 +27,15 @@ from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
 from aigc_kit.transport import blobs, codes, sniff
+from aigc_kit.transport.answers import answer_of, checked_object, json_of
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, decode_base64, merged
-from aigc_kit.transport.exchange import Reply
-from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
-from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.replies import Asked, body_of, checked_object, failure_of, json_of, request_id_of
+from aigc_kit.transport.failures import RequestContext, failure_of, request_id_of
+from aigc_kit.transport.genai_sdk import GenaiTransport
+from aigc_kit.transport.google_auth import GenaiSettings
+from aigc_kit.transport.http import Response
+from aigc_kit.transport.retry import Policy
 
 Blob = bytes | blobs.Unread
 
@@ -47,7 +49,7 @@ CURRENT_MODELS = (
 """Served in November 2026. ``gemini-3-pro-image-preview`` was shut down on 2026-06-25."""
 
 REFERENCE_BYTES = 7_000_000
-"""Of one inlined picture. Source: the Vertex AI model cards."""
+"""Of one inlined image. Source: the Vertex AI model cards."""
 
 VERTEX_BYTES, DEVELOPER_BYTES = 500_000_000 * 3 // 4, 100_000_000 * 3 // 4
 """
@@ -77,7 +79,7 @@ _OUTPUT_OPTIONS = {"output_mime_type": "mimeType", "output_compression_quality":
 
 
 class GeminiImageProvider(Rebuilt, VendorProvider):
-    """Gemini's picture models."""
+    """Gemini's image models."""
 
     @constructor
     def __init__(
@@ -99,7 +101,7 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         Args:
             model: unset: ``GEMINI_IMAGE_MODEL``, then ``gemini-3-pro-image``.
             project: of Vertex AI; unset: ``GOOGLE_CLOUD_PROJECT``, then the credentials' own.
-            location: unset: ``GOOGLE_CLOUD_LOCATION``, then ``"global"``, where the picture models are.
+            location: unset: ``GOOGLE_CLOUD_LOCATION``, then ``"global"``, where the image models are.
             credentials: a google.auth object or the path of a service account file; unset: the machine's own, first of
                 all ``GOOGLE_APPLICATION_CREDENTIALS``.
             api_key: instead of the three above; unset: ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``.
@@ -122,8 +124,8 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             project=project, location=location, credentials=credentials, api_key=api_key, base_url=base_url,
             vertexai=vertexai,
         )  # fmt: skip
-        self._door = GenaiDoor(self._settings, reuse=False)
-        self._door.checked_model(self.model)
+        self._transport = GenaiTransport(self._settings, reuse=False)
+        self._transport.checked_model(self.model)
         self._downloader = Downloader()
 
     fields = frozenset({
@@ -146,7 +148,7 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         self._downloader = downloader
 
     def close(self) -> None:
-        self._door.close()
+        self._transport.close()
         self._downloader.close()
 
     def generate(self, request: ImageRequest) -> ImageGroup:
@@ -164,16 +166,16 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             body = to_body(request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
         except RecursionError:
             raise InvalidInputError("an option of the call is nested too deeply") from None
-        asked = Asked("gemini", model, paid=True, judge=codes.google, secrets=self._door.secrets)
+        context = RequestContext("gemini", model, paid=True, judge=codes.google, secrets=self._transport.secrets)
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], list[Blob], str]:
-            reply = self._door.generate(model, body, asked=asked, deadline=deadline, headers=headers)
-            return *_read(reply, asked, deadline), request_id_of(reply.headers)
+            response = self._transport.generate(model, body, context=context, deadline=deadline, headers=headers)
+            return *_read(response, context, deadline), request_id_of(response.headers)
 
         try:
             (answer, found, request_id), requests = run.run(attempt, deadline)
         except errors.NotFoundError as error:
-            error.args = (f"{error}; picture models served today: {', '.join(CURRENT_MODELS)}",)
+            error.args = (f"{error}; image models served today: {', '.join(CURRENT_MODELS)}",)
             raise
         config = body.get("generationConfig", {}).get("imageConfig", {})
         sent_size = "/".join(str(config[name]) for name in ("aspectRatio", "imageSize") if config.get(name))
@@ -184,7 +186,7 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             "warnings": [*warnings, *references.warnings_of(pictures)],
             "attempts": [{"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}],
         }
-        return from_reply(answer, found, asked=asked, request_id=request_id, facts=facts)
+        return from_response(answer, found, context=context, request_id=request_id, facts=facts)
 
     def _references(
         self, given: Any, canvas: sizes.Canvas, model: str, deadline: Deadline, *, shrink: bool
@@ -205,33 +207,33 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         return references.resolve(given, limits, fetch)
 
 
-def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any], list[Blob]]:
-    if reply.status != 200:
-        return json_of(asked, body_of(asked, reply, deadline), reply.headers), []
+def _read(response: Response, context: RequestContext, deadline: Deadline) -> tuple[dict[str, Any], list[Blob]]:
+    if response.status != 200:
+        return answer_of(context, response, deadline).json, []
     cut: list[WireError] = []
 
     def chunks() -> Iterator[bytes]:
         try:
-            yield from reply.chunks()
+            yield from response.chunks()
         except WireError as error:
             cut.append(error)
 
     try:
         with deadline_of(deadline):
-            raw, found = blobs.read(chunks(), length=reply.length)
-            raw = asked.masked(raw)
+            raw, found = blobs.read(chunks(), length=response.length)
+            raw = context.masked(raw)
     finally:
-        reply.close()
+        response.close()
     documents = blobs.documents(raw)
     if cut and (documents is None or not unusual.look(documents, found).images):
-        failure = failure_of(asked, cut[0], deadline, reply.headers)
+        failure = failure_of(context, cut[0], deadline, response.headers)
         failure.result = unusual.salvaged(raw, found)
         raise failure from cut[0]
-    return _answer(raw, documents, found, asked, reply.headers), found
+    return _answer(raw, documents, found, context, response.headers), found
 
 
 def _answer(
-    raw: bytes, documents: list[Any] | None, found: list[Blob], asked: Asked, headers: Mapping[str, str]
+    raw: bytes, documents: list[Any] | None, found: list[Blob], context: RequestContext, headers: Mapping[str, str]
 ) -> dict[str, Any]:
     """
     The response as one object, whatever a relay has made of it: a list, events of a stream, OpenAI's shape.
@@ -245,11 +247,11 @@ def _answer(
         }
     try:
         if documents is None:
-            return json_of(asked, raw, headers)
+            return json_of(context, raw, headers)
         whole = _merged(documents)
         if isinstance(whole, dict) and whole.get("error") and unusual.look(whole, found).images:
             return dict(whole)
-        return checked_object(asked, whole if documents else [], headers)
+        return checked_object(context, whole if documents else [], headers)
     except ProviderError as error:
         error.result = unusual.salvaged(raw, found) if documents is None else unusual.look(documents, found).any()
         raise
@@ -331,8 +333,8 @@ def _camel_keys(value: Any) -> Any:
     return value
 
 
-def from_reply(
-    answer: dict[str, Any], found: Sequence[Blob], *, asked: Asked, request_id: str, facts: dict[str, Any]
+def from_response(
+    answer: dict[str, Any], found: Sequence[Blob], *, context: RequestContext, request_id: str, facts: dict[str, Any]
 ) -> ImageGroup:
     """
     Every image of a ``GenerateContentResponse``; thoughts are skipped, text is kept. Where Gemini has none, images in
@@ -357,9 +359,9 @@ def from_reply(
         images = unusual.look(_without_thoughts(answer), found).images
         notes = [{"feature": "response", "details": "the image was in an unusual place"}]
     for error in came.broken:
-        error.model, error.request_id = asked.model, request_id
+        error.model, error.request_id = context.model, request_id
     if not images:
-        failure = came.broken[0] if came.broken else _without_image(answer, came, asked, request_id, usage)
+        failure = came.broken[0] if came.broken else _without_image(answer, came, context, request_id, usage)
         failure.result = failure.result or unusual.look(answer, found).any()
         raise failure
     group = ImageGroup(images, list(came.broken))
@@ -380,33 +382,33 @@ def from_reply(
 
 
 def _without_image(
-    answer: dict[str, Any], came: _Came, asked: Asked, request_id: str, usage: dict[str, Any]
+    answer: dict[str, Any], came: _Came, context: RequestContext, request_id: str, usage: dict[str, Any]
 ) -> NoImageError | ContentFilterError | InvalidReplyError:
     """What it means that there is no image."""
-    context: dict[str, Any] = {
-        "provider": "gemini", "model": asked.model, "request_id": request_id, "status_code": 200, "body": _slim(answer),
+    details: dict[str, Any] = {
+        "provider": "gemini", "model": context.model, "request_id": request_id, "status_code": 200, "body": _slim(answer),
     }  # fmt: skip
     feedback = _dict(answer.get("promptFeedback"))
     if not {"candidates", "promptFeedback", "usageMetadata", "modelVersion"} & answer.keys():
         return InvalidReplyError(
             f"gemini answered 200 with something that is not its response; its fields: {sorted(answer)}",
             billed="unknown",
-            **context,
+            **details,
         )
-    context |= {"billed": _billed(usage), "text": came.text}
+    details |= {"billed": _billed(usage), "text": came.text}
     blocked = feedback.get("blockReason")
     if isinstance(blocked, str) and blocked and not answer.get("candidates"):
         detail = feedback.get("blockReasonMessage") or "no explanation"
         return ContentFilterError(
-            f"gemini blocked the prompt: {blocked} ({_short(detail)})", reason=blocked, code=blocked, **context
+            f"gemini blocked the prompt: {blocked} ({_short(detail)})", reason=blocked, code=blocked, **details
         )
     reason, detail = came.reason, _short(came.explained or came.text or "no explanation")
     if reason in BLOCKED:
         return ContentFilterError(
-            f"gemini blocked the image: {reason} ({detail})", reason=reason, code=reason, **context
+            f"gemini blocked the image: {reason} ({detail})", reason=reason, code=reason, **details
         )
     said = f"gemini answered without an image: {reason or 'no candidates'} ({detail})"
-    return NoImageError(said, reason=reason, code=reason, **context)
+    return NoImageError(said, reason=reason, code=reason, **details)
 
 
 @dataclass

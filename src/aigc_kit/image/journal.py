@@ -537,7 +537,7 @@ class _MemoryEntry(Entry):
         self._held.pop(self.name, None)
 
     def close(self) -> None:
-        """There is no lock of its own."""
+        """There is not a lock of its own."""
 
 
 def busy(wait: float, key: str = "") -> StorageError:

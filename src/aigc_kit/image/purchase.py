@@ -42,7 +42,7 @@ from aigc_kit.image.delivery import Delivery, carry, is_lost
 from aigc_kit.image.journal import Entry, Item, Journal, Memory, Record
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.transport.interrupts import callers_own
-from aigc_kit.transport.policy import certainly_unbilled
+from aigc_kit.transport.retry import certainly_unbilled
 
 LONGEST_CLAIM = 600.0
 """Seconds that a call waits for another one with the same idempotency key, unless it has a ``timeout``."""

@@ -101,11 +101,11 @@ def resolve(
     Checked references, in order.
 
     Args:
-        references: one or a list of http(s) address, ``data:`` URI, bytes, path, PIL picture or ``ImageResult``.
+        references: one or a list of http(s) address, ``data:`` URI, bytes, path, PIL image or ``ImageResult``.
         is_public: whether an https address can be reached from anywhere; only such are passed on as addresses.
 
     Raises:
-        ReferenceImageError: none, too many, or one that is unreachable, refused, too large, or no picture.
+        ReferenceImageError: none, too many, or one that is unreachable, refused, too large, or no image.
     """
     items = listed(references)
     if not items:

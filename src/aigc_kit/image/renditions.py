@@ -1,8 +1,8 @@
 """
-Smaller and lighter copies of a picture: WebP, thumbnails. Bytes in, bytes out, with Pillow.
+Smaller and lighter copies of an image: WebP, thumbnails. Bytes in, bytes out, with Pillow.
 
 One decode for all of them; each is scaled from the smallest one before it that is still at least twice as large, which is
-what Pillow's own ``reducing_gap`` does within one picture. Nothing is enlarged, and what needs no change is not encoded again.
+what Pillow's own ``reducing_gap`` does within one image. Nothing is enlarged, and what needs no change is not encoded again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TYPES = ("image/webp", "image/jpeg", "image/png")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _GAP = 2.0
-"""How much larger than the result the picture is that Lanczos works on; more looks no better and costs more."""
+"""How much larger than the result the image is that Lanczos works on; more looks no better and costs more."""
 
 _WEBP_SIDE = 16383
 """Pixels of one side that WebP can hold: libwebp 1.6.0 refuses one more, tried on 2026-11-25."""
@@ -41,11 +41,11 @@ _JPEG_LABEL = 65_000
 @dataclass(frozen=True)
 class Rendition:
     """
-    A copy to make of each picture.
+    A copy to make of each image.
 
     ``name``: 1 to 40 letters, digits, ``-`` and ``_``; its place in keys and in ``metadata["renditions"]``. ``side``: pixels
     of the longer side at most; None keeps the size. ``mime_type``: WebP, JPEG or PNG. ``quality``: 1 to 100, not for PNG.
-    ``method``: WebP's effort, 0 (fast) to 6 (small); 1 costs a quarter to a half of Pillow's own 4, for a smooth picture's file
+    ``method``: WebP's effort, 0 (fast) to 6 (small); 1 costs a quarter to a half of Pillow's own 4, for a smooth image's file
     about a seventh larger and a grainy one's no larger (2 is neither: it makes grain much larger).
 
     Raises:
@@ -75,13 +75,13 @@ class Rendition:
 
     @property
     def suffix(self) -> str:
-        """What its storage key has in the place of the picture's own ``.png``."""
+        """What its storage key has in the place of the image's own ``.png``."""
         return f".{self.name}{sniff.extension(self.mime_type)}"
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """``data`` is the picture's own bytes where nothing had to change."""
+    """``data`` is the image's own bytes where nothing had to change."""
 
     rendition: Rendition
     data: bytes
@@ -110,17 +110,17 @@ def checked(renditions: Any) -> tuple[Rendition, ...]:
 
 def render(data: bytes, renditions: Sequence[Rendition]) -> list[Rendered]:
     """
-    Every rendition of the picture, in the order asked for. Colours, transparency and the labels in Exif and XMP are kept.
+    Every rendition of the image, in the order asked for. Colours, transparency and the labels in Exif and XMP are kept.
 
     JPEG has no transparency: it is laid on white. Of an animation the first frame.
 
     Raises:
-        InvalidInputError: ``data`` is no picture that can be decoded, or one of them cannot be made of it.
+        InvalidInputError: ``data`` is not an image that can be decoded, or one of them cannot be made of it.
         ConfigurationError: ``renditions`` are none.
     """
     made, faults = attempted(data, checked(renditions))
     for fault in faults.values():
-        raise InvalidInputError(f"the picture {fault}")
+        raise InvalidInputError(f"the image {fault}")
     return made
 
 
@@ -171,7 +171,7 @@ def _made(data: bytes, renditions: Sequence[Rendition]) -> tuple[dict[str, Rende
 
 
 def _same(data: bytes, renditions: Sequence[Rendition]) -> list[Rendition]:
-    """Those that the picture itself is: of its type, no smaller, neither turned nor animated."""
+    """Those that the image itself is: of its type, no smaller, neither turned nor animated."""
     from PIL import Image
 
     kind, size = sniff.mime_type(data), sniff.dimensions(data)

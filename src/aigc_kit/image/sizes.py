@@ -74,8 +74,8 @@ def check_policy(policy: Any) -> str:
     return str(policy)
 
 
-def warning(asked: str, sent: str, why: str) -> dict[str, str]:
-    return {"feature": "size", "details": f"{asked} was sent as {sent}: {why}"}
+def warning(requested: str, sent: str, why: str) -> dict[str, str]:
+    return {"feature": "size", "details": f"{requested} was sent as {sent}: {why}"}
 
 
 # ---- Seedream
@@ -87,8 +87,8 @@ class Family:
     What one Seedream family accepts.
 
     ``min_pixels .. max_pixels``: the product of the sides. ``max_ratio``: the longer side over the shorter.
-    ``side_floor``: the shorter side that a "WIDTHxHEIGHT" is enlarged to. ``references``: pictures at most.
-    ``reference_bytes``: of one picture. ``group``: whether one request can make several pictures.
+    ``side_floor``: the shorter side that a "WIDTHxHEIGHT" is enlarged to. ``references``: images at most.
+    ``reference_bytes``: of one image. ``group``: whether one request can make several images.
     """
 
     name: str
@@ -225,8 +225,8 @@ def with_floor(width: int, height: int, family: Family) -> tuple[int, int]:
     return nearest_legal(width, height, family)
 
 
-def _unknown_rules(asked: str) -> dict[str, str]:
-    details = f"{asked} was sent as it is: no rules are known for this model; family='4.5' (or another) names them"
+def _unknown_rules(requested: str) -> dict[str, str]:
+    details = f"{requested} was sent as it is: no rules are known for this model; family='4.5' (or another) names them"
     return {"feature": "size", "details": details}
 
 
@@ -242,15 +242,15 @@ def fit_seedream(
     Raises:
         InvalidInputError: ``policy`` is ``"exact"`` and the family does not take the size; names the nearest.
     """
-    asked = f"{size.width}x{size.height}" if size.width else size.text
+    requested = f"{size.width}x{size.height}" if size.width else size.text
     if family is None:
-        return asked, [] if own_endpoint else [_unknown_rules(size.text)]
+        return requested, [] if own_endpoint else [_unknown_rules(size.text)]
     sent = _seedream_size(size, family, policy)
     if policy == "exact" and size.width and not is_legal(size.width, size.height, family):
         wide, high = nearest_legal(size.width, size.height, family)
         raise InvalidInputError(f"size {size.text!r} is not legal for Seedream {family.name} ({_limits(family)}); the"
                                 f" nearest legal size is '{wide}x{high}'")  # fmt: skip
-    changed = sent != asked and (bool(size.width) or (bool(size.tier) and sent != size.tier))
+    changed = sent != requested and (bool(size.width) or (bool(size.tier) and sent != size.tier))
     if changed and policy == "exact":
         raise InvalidInputError(
             f"size {size.text!r} does not exist for Seedream {family.name}, which has"
@@ -297,7 +297,7 @@ def _tier_side(tier: str) -> float:
 
 def _limits(family: Family) -> str:
     if family.tiers == ("adaptive",):
-        return "only 'adaptive', the size of the reference picture"
+        return "only 'adaptive', the size of the reference image"
     sides = f", sides {family.min_side} to {family.max_side}" if family.max_side < 1 << 20 else ""
     floor = f"; smaller sizes are enlarged until both sides have {family.side_floor}" if family.side_floor else ""
     return f"{family.min_pixels} to {family.max_pixels} pixels in all, ratio up to {family.max_ratio}:1{sides}{floor}"
@@ -308,7 +308,7 @@ def _limits(family: Family) -> str:
 
 @dataclass(frozen=True)
 class Canvas:
-    """What one line of Gemini picture models offers. ``references``: pictures at most in one prompt."""
+    """What one line of Gemini image models offers. ``references``: images at most in one prompt."""
 
     ratios: tuple[str, ...]
     tiers: tuple[str, ...]

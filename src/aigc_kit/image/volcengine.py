@@ -30,29 +30,22 @@ from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
 from aigc_kit.transport import blobs, codes, sniff, sse
+from aigc_kit.transport.answers import body_of, checked_object, json_of
+from aigc_kit.transport.clients import HttpTransport
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader, is_plain_name, is_plainly_private
 from aigc_kit.transport.encoding import decode_base64
-from aigc_kit.transport.exchange import Reply
-from aigc_kit.transport.http import HttpDoor
-from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.replies import (
-    Asked,
-    body_of,
-    checked_object,
-    error_from_body,
-    failure_of,
-    json_of,
-    request_id_of,
-)
+from aigc_kit.transport.failures import RequestContext, error_from_body, failure_of, request_id_of
+from aigc_kit.transport.http import Response
+from aigc_kit.transport.retry import Policy
 
 BASE_URL = "https://ark.cn-beijing.volces.com/api/v3"
 MODEL = "doubao-seedream-4-5-251128"
 LINK_LIFETIME = timedelta(hours=24)
-"""How long a link to a generated picture lives. Source: the reference page, "valid for 24 hours"."""
+"""How long a link to a generated image lives. Source: the reference page, "valid for 24 hours"."""
 
 MAX_GROUP = 15
-"""References and generated pictures together, in one request."""
+"""References and generated images together, in one request."""
 
 _OPTIONS = [
     "api_key",
@@ -120,7 +113,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             paid=True,
         )
         self._secrets = (key,)
-        self._door = HttpDoor(self.base_url, key)
+        self._transport = HttpTransport(self.base_url, key)
         self._downloader = Downloader()
 
     fields = frozenset({
@@ -147,7 +140,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         self._downloader = downloader
 
     def close(self) -> None:
-        self._door.close()
+        self._transport.close()
         self._downloader.close()
 
     def generate(self, request: ImageRequest) -> ImageGroup:
@@ -169,7 +162,9 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             "warnings": [*call.warnings, *references.warnings_of(found or ())],
             "attempts": [{"provider": "volcengine", "model": call.model, "requests": requests, "outcome": "ok"}],
         }
-        return from_reply(answer, asked=call.asked, request_id=request_id, facts=facts, sent=sent, base=self.base_url)
+        return from_response(
+            answer, context=call.context, request_id=request_id, facts=facts, sent=sent, base=self.base_url
+        )
 
     def _call(self, request: ImageRequest) -> _Call:
         options = dict(request.options)
@@ -184,9 +179,9 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         own = model.lower().startswith("ep-")
         size, warnings = sizes.fit_seedream(sizes.parse(request.size), family, policy=policy, own_endpoint=own)
         run = self._policy.for_call(request)
-        asked = Asked("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
+        context = RequestContext("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
         return _Call(
-            model, family, policy, size, warnings, options, headers, inline, asked, run, Deadline.after(run.timeout)
+            model, family, policy, size, warnings, options, headers, inline, context, run, Deadline.after(run.timeout)
         )
 
     def _send(
@@ -202,8 +197,8 @@ class VolcengineProvider(Rebuilt, VendorProvider):
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
             path = "/images/generations"
-            reply = self._door.post(path, body, asked=call.asked, deadline=deadline, headers=call.headers)
-            return _read(reply, call.asked, deadline)
+            response = self._transport.post(path, body, context=call.context, deadline=deadline, headers=call.headers)
+            return _read(response, call.context, deadline)
 
         (answer, request_id), requests = call.run.run(attempt, call.deadline)
         return body, answer, request_id, requests
@@ -259,7 +254,7 @@ class _Call:
     options: dict[str, Any]
     headers: settings.Headers | None
     inline: bool
-    asked: Asked
+    context: RequestContext
     run: Policy
     deadline: Deadline
 
@@ -299,7 +294,7 @@ def to_body(
     """
     The JSON that Ark takes.
 
-    ``pictures``: addresses or ``data:`` URIs; one goes as a bare string. ``options`` win over everything but these.
+    ``images``: addresses or ``data:`` URIs; one goes as a bare string. ``options`` win over everything but these.
     ``extra_body`` in them is merged in last.
     """
     fields = {name: value for name, value in options.items() if name != "extra_body" and value is not None}
@@ -319,26 +314,26 @@ def to_body(
     return {**body, **(extra or {})}
 
 
-def _read(reply: Reply, asked: Asked, deadline: Deadline) -> tuple[dict[str, Any], str]:
+def _read(response: Response, context: RequestContext, deadline: Deadline) -> tuple[dict[str, Any], str]:
     """(answer, request id): a JSON object, or the events of a stream gathered into the same shape."""
-    kind = reply.headers.get("content-type", "")
-    if reply.status == 200 and "event-stream" in kind:
-        answer = _gathered(reply, asked, deadline)
+    kind = response.headers.get("content-type", "")
+    if response.status == 200 and "event-stream" in kind:
+        answer = _gathered(response, context, deadline)
     else:
-        answer = _answer(_body(asked, reply, deadline), asked, reply.headers)
-    return answer, request_id_of(reply.headers)
+        answer = _answer(_body(context, response, deadline), context, response.headers)
+    return answer, request_id_of(response.headers)
 
 
-def _body(asked: Asked, reply: Reply, deadline: Deadline) -> bytes:
+def _body(context: RequestContext, response: Response, deadline: Deadline) -> bytes:
     try:
-        return body_of(asked, reply, deadline)
+        return body_of(context, response, deadline)
     except AIGCError as error:
         came = getattr(error.__cause__, "came", b"")
         error.result = unusual.salvaged(came) if came else None
         raise
 
 
-def _answer(raw: bytes, asked: Asked, headers: Mapping[str, str]) -> dict[str, Any]:
+def _answer(raw: bytes, context: RequestContext, headers: Mapping[str, str]) -> dict[str, Any]:
     """
     The response as one object with ``data``, whatever a relay has made of it.
 
@@ -350,12 +345,12 @@ def _answer(raw: bytes, asked: Asked, headers: Mapping[str, str]) -> dict[str, A
     documents = blobs.documents(raw)
     try:
         if documents is None:
-            return json_of(asked, raw, headers)
+            return json_of(context, raw, headers)
         if len(documents) != 1 or raw.lstrip()[:1] == b"[":
             documents = (
-                [_of_several(documents, asked)] if all(isinstance(one, dict) for one in documents) else documents
+                [_of_several(documents, context)] if all(isinstance(one, dict) for one in documents) else documents
             )
-        return checked_object(asked, documents[0] if documents else [], headers, paid_in="data")
+        return checked_object(context, documents[0] if documents else [], headers, paid_in="data")
     except ProviderError as error:
         error.result = unusual.salvaged(raw) if documents is None else unusual.look(documents).any()
         if isinstance(error, ContentFilterError) and error.result is None:
@@ -363,10 +358,10 @@ def _answer(raw: bytes, asked: Asked, headers: Mapping[str, str]) -> dict[str, A
         raise
 
 
-def _of_several(documents: list[dict[str, Any]], asked: Asked) -> dict[str, Any]:
+def _of_several(documents: list[dict[str, Any]], context: RequestContext) -> dict[str, Any]:
     """Events of a stream, objects with ``data`` each, or entries without anything around them."""
     if any(str(one.get("type", "")).startswith("image_generation") for one in documents):
-        answer, cut, _ = _of_events(documents, asked, {})
+        answer, cut, _ = _of_events(documents, context, {})
         return answer if answer["data"] or cut is None else {"error": documents[-1].get("error")}
     if len(documents) == 1 and ("data" in documents[0] or "error" in documents[0]):
         return documents[0]
@@ -375,7 +370,7 @@ def _of_several(documents: list[dict[str, Any]], asked: Asked) -> dict[str, Any]
 
 
 def _of_events(
-    events: Iterable[dict[str, Any]], asked: Asked, headers: Mapping[str, str]
+    events: Iterable[dict[str, Any]], context: RequestContext, headers: Mapping[str, str]
 ) -> tuple[dict[str, Any], AIGCError | None, bool]:
     """(what came, the error that ended it, whether the stream said that it is complete)."""
     answer: dict[str, Any] = {"data": []}
@@ -391,7 +386,7 @@ def _of_events(
             if event.get("b64_json") or event.get("url"):  # OpenAI's events have the image in the last one
                 answer["data"].append(event)
         elif event.get("error"):
-            cut = error_from_body(asked, event, status=200, headers=headers)
+            cut = error_from_body(context, event, status=200, headers=headers)
         for name in ("model", "created"):
             if event.get(name):
                 answer.setdefault(name, event[name])
@@ -409,7 +404,7 @@ def _in_their_places(entries: list[Any]) -> list[Any]:
     return entries
 
 
-def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
+def _gathered(response: Response, context: RequestContext, deadline: Deadline) -> dict[str, Any]:
     """
     The events of ``stream=true`` as one response: what came before a cut is kept, and the cut is its last error.
 
@@ -420,7 +415,7 @@ def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
     broken: WireError | None = None
     try:
         with deadline_of(deadline):
-            for raw in map(asked.masked, sse.events(reply.chunks())):
+            for raw in map(context.masked, sse.events(response.chunks())):
                 if raw.strip() == b"[DONE]":
                     finished = True
                     break
@@ -428,13 +423,13 @@ def _gathered(reply: Reply, asked: Asked, deadline: Deadline) -> dict[str, Any]:
     except WireError as error:
         broken = error
     finally:
-        reply.drain()
-    answer, cut, complete = _of_events(events, asked, reply.headers)
+        response.drain()
+    answer, cut, complete = _of_events(events, context, response.headers)
     if cut is None and broken is not None:
-        cut = failure_of(asked, broken, deadline, reply.headers)
+        cut = failure_of(context, broken, deadline, response.headers)
     if cut is None and not (finished or complete):
         when = "it was complete" if answer["data"] else "anything came"
-        cut = failure_of(asked, WireError(f"the stream ended before {when}", sent=True), deadline, reply.headers)
+        cut = failure_of(context, WireError(f"the stream ended before {when}", sent=True), deadline, response.headers)
     if cut is not None and not answer["data"]:
         cut.result = unusual.look(events).any()
         raise cut
@@ -450,10 +445,10 @@ def _event(raw: bytes) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def from_reply(
+def from_response(
     answer: dict[str, Any],
     *,
-    asked: Asked,
+    context: RequestContext,
     request_id: str,
     facts: dict[str, Any],
     sent: Mapping[str, Any],
@@ -468,7 +463,7 @@ def from_reply(
     Raises:
         ProviderError: the response is an error as a whole, or has nothing in it; ``result`` has what was found.
     """
-    checked_object(asked, answer, {}, paid_in="data")
+    checked_object(context, answer, {}, paid_in="data")
     items = answer.get("data")
     group = ImageGroup()
     if not isinstance(items, list) or not items:
@@ -478,7 +473,7 @@ def from_reply(
         raise _nothing(
             f"volcengine answered 200 without an image and without an error; its fields: {sorted(answer)}",
             answer,
-            asked,
+            context,
             request_id,
             unusual.look(answer, base=base).any(),
         )
@@ -486,7 +481,7 @@ def from_reply(
     for index, item in enumerate(items):
         place = item.get("image_index", index) if isinstance(item, dict) else index
         try:
-            came = _pictures(item, answer, asked, request_id, base)
+            came = _pictures(item, answer, context, request_id, base)
         except AIGCError as error:
             error.index = place if isinstance(place, int) else index
             group.errors.append(error)
@@ -504,11 +499,13 @@ def from_reply(
     return group
 
 
-def _nothing(text: str, body: Any, asked: Asked, request_id: str, found: ImageResult | None) -> InvalidReplyError:
+def _nothing(
+    text: str, body: Any, context: RequestContext, request_id: str, found: ImageResult | None
+) -> InvalidReplyError:
     error = InvalidReplyError(
         text,
         provider="volcengine",
-        model=asked.model,
+        model=context.model,
         request_id=request_id,
         status_code=200,
         body=body,
@@ -530,22 +527,24 @@ def _found(value: Any, answer: Mapping[str, Any], base: str) -> list[ImageResult
     return images
 
 
-def _pictures(item: Any, answer: dict[str, Any], asked: Asked, request_id: str, base: str) -> list[ImageResult]:
+def _pictures(
+    item: Any, answer: dict[str, Any], context: RequestContext, request_id: str, base: str
+) -> list[ImageResult]:
     if not isinstance(item, dict):
-        return _found_or_nothing(item, answer, asked, request_id, base)
+        return _found_or_nothing(item, answer, context, request_id, base)
     text, url = item.get("b64_json"), item.get("url")
     link = unusual.usable_url(url, base)
     if isinstance(text, str) and text:
-        result = _of_base64(text, asked, request_id)
+        result = _of_base64(text, context, request_id)
     elif link:
         result = ImageResult(url=link, provider="volcengine")
         result.metadata |= {"source_url": link, "expires_at": _expiry(item, answer)}
     elif item.get("error"):
-        error = error_from_body(asked, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
+        error = error_from_body(context, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
         error.billed = "no"  # "failed images are not billed", the reference page says
         raise error
     else:
-        return _found_or_nothing(item, answer, asked, request_id, base)
+        return _found_or_nothing(item, answer, context, request_id, base)
     known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
     try:
         size = sizes.parse(item.get("size"))
@@ -559,28 +558,28 @@ def _pictures(item: Any, answer: dict[str, Any], asked: Asked, request_id: str, 
 
 
 def _found_or_nothing(
-    item: Any, answer: Mapping[str, Any], asked: Asked, request_id: str, base: str
+    item: Any, answer: Mapping[str, Any], context: RequestContext, request_id: str, base: str
 ) -> list[ImageResult]:
     images = _found(item, answer, base) or _found({"data": item}, answer, base)
     if not images:
         raise _nothing(
             "volcengine sent an entry that is neither an image nor an error",
             item,
-            asked,
+            context,
             request_id,
             unusual.look({"data": item}, base=base).any(),
         )
     return images
 
 
-def _of_base64(text: str, asked: Asked, request_id: str) -> ImageResult:
+def _of_base64(text: str, context: RequestContext, request_id: str) -> ImageResult:
     try:
         return ImageResult.from_bytes(decode_base64(text), provider="volcengine")
     except ValueError as error:
         failure = InvalidReplyError(
             f"volcengine sent an image whose base64 is broken: {error}",
             provider="volcengine",
-            model=asked.model,
+            model=context.model,
             request_id=request_id,
             status_code=200,
             billed="yes",

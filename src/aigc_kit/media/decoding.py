@@ -59,7 +59,7 @@ def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | Non
         at_least: pixels of the longer side that are enough; a JPEG is decoded no larger than needed for them.
 
     Raises:
-        ImageFault: no picture, cut, broken, or more pixels than ``max_pixels``.
+        ImageFault: no image, cut, broken, or more pixels than ``max_pixels``.
     """
     from PIL import Image
 

@@ -104,10 +104,10 @@ class ImageResult(_Held):
     @property
     def data(self) -> bytes:
         """
-        The picture's bytes, or ``b""`` when only an address is there.
+        The image's bytes, or ``b""`` when only an address is there.
 
         Raises:
-            InvalidReplyError: ``base64`` is no base64.
+            InvalidReplyError: ``base64`` is not base64.
         """
         data = self._bytes
         if data is None:
@@ -115,7 +115,7 @@ class ImageResult(_Held):
                 data = decode_base64(self._text or "")
             except (ValueError, TypeError) as error:
                 raise InvalidReplyError(
-                    f"the picture's base64 cannot be decoded: {error}", provider=self.provider, billed="unknown"
+                    f"the image's base64 cannot be decoded: {error}", provider=self.provider, billed="unknown"
                 ) from None
             self._bytes = data
         return data
@@ -138,13 +138,13 @@ class ImageResult(_Held):
 
     def download(self, *, timeout: float = 120.0) -> bytes:
         """
-        The picture's bytes; fetched from ``url`` when they are not here, and kept.
+        The image's bytes; fetched from ``url`` when they are not here, and kept.
 
         The address is guarded like any other: private hosts are refused unless the client that made this result
         allows them.
 
         Raises:
-            NoImageError: there is neither an address nor bytes, or the address does not give a picture.
+            NoImageError: there is neither an address nor bytes, or the address does not give an image.
         """
         if self.has_base64:
             return self.data
@@ -153,7 +153,7 @@ class ImageResult(_Held):
         data = self._fetch(timeout)
         if not sniff.mime_type(data):
             raise NoImageError(
-                f"{len(data)} bytes came from the address, and they are no picture", provider=self.provider
+                f"{len(data)} bytes came from the address, and they are no image", provider=self.provider
             )
         self._bytes = data
         self.mime_type = sniff.mime_type(data)
@@ -187,7 +187,7 @@ class ImageResult(_Held):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """
-        Write the picture to ``path``; a path without suffix gets the one of its type. Returns the path written.
+        Write the image to ``path``; a path without suffix gets the one of its type. Returns the path written.
 
         Raises:
             NoImageError: see ``download``.
@@ -203,7 +203,7 @@ class ImageResult(_Held):
 
     def to_pil(self) -> PIL.Image.Image:
         """
-        The decoded picture.
+        The decoded image.
 
         Raises:
             NoImageError: see ``download``.
@@ -214,7 +214,7 @@ class ImageResult(_Held):
         try:
             return decode(self.download())
         except ImageFault as error:
-            raise InvalidReplyError(f"the picture {error}", provider=self.provider, billed="yes") from error
+            raise InvalidReplyError(f"the image {error}", provider=self.provider, billed="yes") from error
 
     def _repr_html_(self) -> str:
         """For notebooks."""

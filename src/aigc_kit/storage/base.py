@@ -113,7 +113,7 @@ class Storage(ABC):
         Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole ``data:`` URI.
 
         Raises:
-            InvalidInputError: ``data`` is no base64, or the key breaks the rules.
+            InvalidInputError: ``data`` is not base64, or the key breaks the rules.
             StorageError: the store failed.
         """
         if not isinstance(data, str):
@@ -164,7 +164,7 @@ def check_key(key: str) -> str:
     try:
         size = len(key.encode())
     except UnicodeEncodeError:
-        raise InvalidInputError(f"storage key {key[:60]!r} is no valid Unicode") from None
+        raise InvalidInputError(f"storage key {key[:60]!r} is not valid Unicode") from None
     problem = ""
     if not 1 <= size <= MAX_KEY_BYTES:
         problem = f"must have 1 to {MAX_KEY_BYTES} bytes of UTF-8, it has {size}"

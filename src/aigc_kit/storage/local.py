@@ -34,7 +34,7 @@ class LocalStorage(Storage):
     def __init__(self, root: str | os.PathLike[str], *, base_url: str | None = None) -> None:
         """
         Raises:
-            ConfigurationError: ``root`` is a file, or ``base_url`` is no http(s) address.
+            ConfigurationError: ``root`` is a file, or ``base_url`` is not an http(s) address.
         """
         try:
             self.root = Path(root).expanduser().resolve()
@@ -81,7 +81,7 @@ class LocalStorage(Storage):
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
-                os.chmod(name, 0o644)  # mkstemp's 0600 would hide the picture from the web server
+                os.chmod(name, 0o644)  # mkstemp's 0600 would hide the image from the web server
                 _remember(name, _MIME_ATTRIBUTE, content_type)
                 os.replace(name, path)
             except BaseException:

@@ -17,10 +17,10 @@ from aigc_kit.storage.base import Storage, StoredObject, address_of, check_conte
 from aigc_kit.storage.endpoints import check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
+from aigc_kit.transport.failures import RequestContext, retry_after_of
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.interrupts import without_frames
-from aigc_kit.transport.policy import Policy
-from aigc_kit.transport.replies import Asked, retry_after_of
+from aigc_kit.transport.retry import Policy
 
 # Codes that a second try may cure though their status does not say so.
 # Source: https://developers.cloudflare.com/r2/api/error-codes/ read 2026-11-22.
@@ -213,11 +213,11 @@ class S3Storage(Rebuilt, Storage):
             request["CacheControl"] = self.cache_control
         request |= self._extra
         request |= more or {}
-        reply = self._call("put_object", key, request)
-        stored = reply.get("ChecksumSHA256")
+        response = self._call("put_object", key, request)
+        stored = response.get("ChecksumSHA256")
         if stored and stored != digest:
             raise StorageError(f"{key!r} arrived changed: the server counted another SHA-256", key=key, retryable=True)
-        etag = str(reply.get("ETag", "")).strip('"')
+        etag = str(response.get("ETag", "")).strip('"')
         if not etag:  # every S3 server sends one: something else said 200
             there = self.exists(key)
             if there is None or there.size != len(data):
@@ -231,13 +231,13 @@ class S3Storage(Rebuilt, Storage):
 
     def exists(self, key: str) -> StoredObject | None:
         key = check_key(key)
-        reply = self._call("head_object", key, {"Bucket": self.bucket, "Key": key}, missing_is_none=True)
-        if reply is None:
+        response = self._call("head_object", key, {"Bucket": self.bucket, "Key": key}, missing_is_none=True)
+        if response is None:
             return None
-        etag = str(reply.get("ETag", "")).strip('"')
-        kind = str(reply.get("ContentType", ""))
-        told = {str(name).lower(): str(value) for name, value in (reply.get("Metadata") or {}).items()}
-        size = int(reply.get("ContentLength", 0))
+        etag = str(response.get("ETag", "")).strip('"')
+        kind = str(response.get("ContentType", ""))
+        told = {str(name).lower(): str(value) for name, value in (response.get("Metadata") or {}).items()}
+        size = int(response.get("ContentLength", 0))
         return StoredObject(self.url_of(key), key, size, kind, etag, self.bucket, told, self._expiry())
 
     def url_of(self, key: str) -> str:
@@ -300,7 +300,7 @@ class S3Storage(Rebuilt, Storage):
         retryable = retryable or error.code in _RETRYABLE_CODES
         retryable = retryable or (error.status == 0 and not error.usage)
         secrets = (self._settings.access_key_id, self._settings.secret_access_key, self._settings.session_token)
-        redact = Asked("s3", secrets=tuple(secret for secret in secrets if secret is not None)).redact
+        redact = RequestContext("s3", secrets=tuple(secret for secret in secrets if secret is not None)).redact
         said = " ".join(dict.fromkeys(str(part) for part in (error.status or "", error.code) if part))
         hint = _HINTS.get(error.code, "")
         return StorageError(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +16,13 @@ from aigc_kit.transport.deadline import (
     Deadline,
     Exchange,
     WireError,
-    current_exchange,
     deadline_of,
-    parted,
 )
-from aigc_kit.transport.handle import Handle, importing
 from aigc_kit.transport.interrupts import without_frames
+from aigc_kit.transport.sdks import importing
 
 INVALID_REPLY = "InvalidReply"
-"""``AwsError.code`` of a reply that botocore cannot read."""
+"""``AwsError.code`` of a response that botocore cannot read."""
 
 _sessions_lock = threading.Lock()  # boto3 sessions are not safe to use from two threads at once
 
@@ -98,7 +95,7 @@ class AwsError(Exception):
     """
     What botocore or urllib3 raised.
 
-    ``status`` is 0 when there was no reply; then ``sent`` tells whether the request may have arrived, and
+    ``status`` is 0 when there was no response; then ``sent`` tells whether the request may have arrived, and
     ``timed_out`` whether time ran out. ``code`` is AWS's word, ``usage`` marks a call that botocore refused to send,
     ``sign_in`` one for which this machine's credentials could not be had, ``is_frame`` an error inside of an event stream.
     """
@@ -155,10 +152,10 @@ def s3_client(settings: AwsSettings) -> AwsClient:
     Over TLS the payload's digest travels as a signed ``x-amz-checksum-sha256``, so the payload itself is not signed too.
     Source: https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page, read 2026-11-22.
     """
-    _ready()
+    ready()
     from botocore.handlers import add_expect_header
 
-    made = _client(
+    made = make_client(
         "s3",
         settings,
         signature_version="s3v4",
@@ -185,7 +182,7 @@ def _no_head_bucket(**_: Any) -> None:
     raise ClientError({"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket")
 
 
-def _ready() -> None:
+def ready() -> None:
     """Import all of botocore that is used here, one thread at a time."""
     if _loaded:
         return
@@ -197,23 +194,23 @@ def _ready() -> None:
         import botocore.parsers
         import botocore.session
 
-        import aigc_kit.transport.aws_wire
+        import aigc_kit.transport.aws_network
 
-        _loaded.extend((botocore, aigc_kit.transport.aws_wire))
+        _loaded.extend((botocore, aigc_kit.transport.aws_network))
 
 
 _loaded: list[Any] = []
 
 
-def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
+def make_client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
     """A client whose requests leave through ``aws_wire``."""
-    _ready()
+    ready()
     _silence()
     import botocore.session
     from botocore.config import Config
     from botocore.httpsession import get_cert_path
 
-    from aigc_kit.transport.aws_wire import Sender
+    from aigc_kit.transport.aws_network import Sender
 
     explicit = settings.access_key_id is not None
     config = Config(
@@ -256,7 +253,7 @@ def _client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
 
 def region_of(profile: str | None) -> str:
     """The region of the profile (unset: ``AWS_PROFILE``, then the default one), ``""`` when it names none."""
-    _ready()
+    ready()
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
@@ -366,7 +363,7 @@ class AwsClient:
 
 def failures() -> tuple[type[Exception], ...]:
     """Everything that a boto3 call or its stream raises. Nothing but these is an answer of AWS or of the way to it."""
-    _ready()
+    ready()
     from botocore.eventstream import ParserError
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -398,9 +395,9 @@ def aws_error(error: Exception) -> AwsError:
             str(error), sent=error.sent, timed_out=error.timed_out, code=INVALID_REPLY if error.too_large else ""
         )
     if isinstance(error, exceptions.ClientError):
-        reply: Any = error.response
-        meta = reply.get("ResponseMetadata", {})
-        inner = reply.get("Error", {})
+        answer: Any = error.response
+        meta = answer.get("ResponseMetadata", {})
+        inner = answer.get("Error", {})
         return AwsError(
             str(inner.get("Message") or inner.get("Code") or "no message"),
             status=int(meta.get("HTTPStatusCode") or 0),
@@ -432,134 +429,3 @@ def is_no_event_stream(error: Exception) -> bool:
     from botocore.eventstream import ParserError
 
     return isinstance(error, ParserError)
-
-
-_EVENTS = frozenset({
-    "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
-})  # fmt: skip
-"""The members of ``ConverseStreamOutput`` that are no errors. Source: botocore's service model, 1.44.8, 2026-11-25."""
-
-
-def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator[dict[str, Any]]:
-    """
-    The events of a ConverseStream reply, each ``{name: value}``; blobs are base64 text.
-
-    botocore's framing and checksums, without its walk over the service model for each event, which costs more than all
-    the rest. Where the stream's bytes cannot be reached, botocore's own events (blobs are bytes).
-    """
-    raw: Any = getattr(source, "_raw_stream", None)
-    if not hasattr(raw, "stream"):
-        yield from source
-        return
-    from botocore.eventstream import EventStreamBuffer
-
-    buffer = EventStreamBuffer()
-    for piece in map(masked, raw.stream()):
-        buffer.add_data(piece)
-        for message in buffer:
-            headers = message.headers
-            if headers.get(":message-type") in ("error", "exception"):
-                raise _event_error(headers, message.payload)
-            name = headers.get(":event-type")
-            if name in _EVENTS:  # botocore passes over the others too, whatever is in them
-                yield {name: json.loads(message.payload) if message.payload else {}}
-
-
-def _event_error(headers: Mapping[str, Any], payload: bytes) -> Exception:
-    from botocore.exceptions import EventStreamError
-
-    text = headers.get(":error-message")
-    with contextlib.suppress(ValueError, AttributeError):
-        inner = json.loads(payload)
-        text = inner.get("message") or inner.get("Message") or text
-    code = headers.get(":exception-type") or headers.get(":error-code") or ""
-    error: Exception = EventStreamError({"Error": {"Code": code, "Message": text or ""}}, "ConverseStream")
-    return error
-
-
-_MADE_HERE = frozenset({"modelId", "messages", "system", "toolConfig", "additionalModelRequestFields"})
-"""Members of a Converse request that cannot have a wrong type; the others may be passed through from the application."""
-
-
-class BedrockDoor:
-    """Converse and ConverseStream: one boto3 client for each read timeout, made at the first call; shared by threads."""
-
-    def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:
-        self._settings = settings
-        self._bearer = bearer
-        self._open = Handle(self._opened, AwsClient.close)
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        held = (
-            self._bearer,
-            self._settings.access_key_id,
-            self._settings.secret_access_key,
-            self._settings.session_token,
-        )
-        return tuple(secret for secret in held if secret is not None)
-
-    def converse(
-        self, request: dict[str, Any], *, deadline: Deadline, stream: bool, headers: Mapping[str, str | Secret] | None
-    ) -> Any:
-        """
-        The reply as botocore decodes it; a stream's events are still on the wire.
-
-        Raises:
-            AwsError: it failed, or could not be sent.
-        """
-        signed = {"Authorization": self._bearer.bearer()} if self._bearer is not None else {}
-        plain, secrets = parted({**signed, **(headers or {})})
-        added = {**{name: Secret(value) for name, value in plain.items()}, **secrets}
-        try:
-            self._check(request, stream)
-            return self._open.get().call("converse_stream" if stream else "converse", request, deadline, added)
-        except AwsError:
-            raise
-        except failures() as error:  # from making the client
-            raise aws_error(error) from without_frames(error)
-
-    def supports(self, member: str) -> bool:
-        """Whether the installed botocore knows this member of a Converse request."""
-        return member in self._shape(stream=False).members
-
-    def _shape(self, *, stream: bool) -> Any:
-        model = self._open.get().client.meta.service_model
-        return model.operation_model("ConverseStream" if stream else "Converse").input_shape
-
-    def _check(self, request: dict[str, Any], stream: bool) -> None:
-        """
-        What botocore would check before it sends, but for what the dialect has made of checked values: in a long history
-        that is most of the work of a call.
-        """
-        if _MADE_HERE.issuperset(request):
-            return
-        from botocore.exceptions import ParamValidationError
-        from botocore.validate import ParamValidator
-
-        given = {name: value for name, value in request.items() if name not in _MADE_HERE}
-        found = ParamValidator().validate(
-            {"modelId": request["modelId"], "messages": [], **given}, self._shape(stream=stream)
-        )
-        if found.has_errors():
-            raise ParamValidationError(report=found.generate_report())
-
-    def close(self) -> None:
-        self._open.close()
-
-    def _opened(self) -> AwsClient:
-        from botocore import UNSIGNED
-
-        explicit = self._settings.access_key_id is not None
-        # A bearer token of the environment would win over explicit keys, and botocore refuses one over http.
-        version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
-        extra = {"signature_version": version} if version is not None else {}
-        made = _client("bedrock-runtime", self._settings, parameter_validation=False, **extra)
-
-        def add(request: Any, **_: Any) -> None:
-            exchange = current_exchange()
-            for name, value in (exchange.secrets if exchange is not None else {}).items():
-                request.headers[name] = value.reveal()
-
-        made.client.meta.events.register_first("before-send.bedrock-runtime.*", add)
-        return made

@@ -1,7 +1,7 @@
 """
-JSON with pictures in it, read in one pass: the long base64 of a ``"data"`` member is decoded while it arrives.
+JSON with images in it, read in one pass: the long base64 of a ``"data"`` member is decoded while it arrives.
 
-An 8 MB picture is 11 MB of base64; parsing that as JSON text and decoding it afterwards holds it six times.
+An 8 MB image is 11 MB of base64; parsing that as JSON text and decoding it afterwards holds it six times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.transport import sse
-from aigc_kit.transport.exchange import Gathered
+from aigc_kit.transport.encoding import BROKEN, loaded
+from aigc_kit.transport.http import Gathered
 
 PREFIX = "\x00blob:"
 """How a placeholder begins; the number behind it is the place in the list of blobs."""
@@ -86,26 +87,16 @@ def documents(raw: bytes) -> list[Any] | None:
     line. None when it is not JSON.
     """
     text = raw.lstrip(b"\xef\xbb\xbf \t\r\n")
-    value = _loaded(text)
-    if value is not _BROKEN:
+    value = loaded(text)
+    if value is not BROKEN:
         return value if isinstance(value, list) else [value]
     if text.startswith((b"data:", b"event:", b"id:", b"retry:", b":")):
         pieces = [event for event in sse.events([raw]) if event.strip() not in (b"", b"[DONE]")]
     else:
         pieces = [line for line in text.splitlines() if line.strip()]
-    values = [_loaded(piece) for piece in pieces]
-    whole = [value for value in values if value is not _BROKEN]
+    values = [loaded(piece) for piece in pieces]
+    whole = [value for value in values if value is not BROKEN]
     return whole if whole and (len(whole) == len(values) or text[:1] != b"{") else None
-
-
-_BROKEN = object()
-
-
-def _loaded(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return _BROKEN
 
 
 def blob_of(value: Any, blobs: Sequence[bytes | Unread]) -> bytes | Unread | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from aigc_kit import errors
+from aigc_kit.transport.failures import Verdict
 from aigc_kit.transport.rate_limits import wait_in
-from aigc_kit.transport.replies import Verdict
 
 # https://www.volcengine.com/docs/82379/1299023, read 2026-11-22.
 _ARK: dict[str, Verdict] = {

@@ -161,7 +161,7 @@ def seconds_left() -> float | None:
 
 def next_chunk(source: Iterator[T], at: float) -> T | None:
     """
-    The next piece of a reply, or None at its end; like ``deadline_of`` for one step, without its cost.
+    The next piece of a response, or None at its end; like ``deadline_of`` for one step, without its cost.
 
     Raises:
         WireError: cut, reset, or not there by ``at`` on the monotonic clock.

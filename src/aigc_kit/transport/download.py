@@ -1,5 +1,5 @@
 """
-Fetching an address that a stranger gave.
+Fetching an address that an untrusted source gave.
 
 The guard stands where the connection is made: the name is resolved once, every answer is checked, and the socket
 goes to a checked answer. A redirect, a second look-up (rebinding) or a literal in any spelling passes the same gate.
@@ -19,16 +19,18 @@ from typing import Any, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
-from aigc_kit.transport import USER_AGENT, names
+from aigc_kit.transport import USER_AGENT, network
+from aigc_kit.transport.clients import proxy_pool, ssl_context
 from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError, seconds_left
-from aigc_kit.transport.exchange import Backend, Connections, Reply, Stream, httpx_transport
-from aigc_kit.transport.handle import Handle, exchanged, importing
-from aigc_kit.transport.policy import back_off
-from aigc_kit.transport.pool import proxy_pool, ssl_context
+from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.http import Connections, Response, httpx_transport
+from aigc_kit.transport.network import Backend, Stream
+from aigc_kit.transport.retry import back_off
+from aigc_kit.transport.sdks import exchanged, importing
 
 MAX_REDIRECTS = 4
 MAX_BYTES = 64 * 1024 * 1024
-"""Largest picture that is fetched; Ark takes references of 30 MB at most, its own 4K PNGs stay below 60 MB."""
+"""Largest image that is fetched; Ark takes references of 30 MB at most, its own 4K PNGs stay below 60 MB."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]
@@ -149,7 +151,7 @@ def is_plainly_private(host: str) -> bool:
 
 
 def _resolve(host: str, port: int) -> list[str]:
-    return names.addresses(host, port, seconds_left())
+    return network.addresses(host, port, seconds_left())
 
 
 class _Refused(Exception):
@@ -265,25 +267,25 @@ class Downloader:
     def _fetch(self, url: str, deadline: Deadline, limit: int, inflate: bool) -> Fetched:
         address, hops = url, 0
         while True:
-            reply = self._get(address, deadline)
-            if reply.status not in (301, 302, 303, 307, 308):
-                return self._body(reply, address, deadline, limit, inflate)
-            target = reply.headers.get("location", "")
-            reply.close()
+            response = self._get(address, deadline)
+            if response.status not in (301, 302, 303, 307, 308):
+                return self._body(response, address, deadline, limit, inflate)
+            target = response.headers.get("location", "")
+            response.close()
             hops += 1
             if hops > MAX_REDIRECTS:
                 raise DownloadError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
             try:
                 following = urljoin(address, target)
             except ValueError:
-                raise DownloadError(f"{shown(url)} redirects to what is no address", refused=True) from None
+                raise DownloadError(f"{shown(url)} redirects to what is not an address", refused=True) from None
             if not target or (_scheme(address) == "https" and _scheme(following) != "https"):
                 raise DownloadError(
                     f"{shown(url)} redirects to {shown(following)}, which is not followed", refused=True
                 )
             address = following
 
-    def _get(self, url: str, deadline: Deadline) -> Reply:
+    def _get(self, url: str, deadline: Deadline) -> Response:
         import httpx
 
         check_address(url)
@@ -296,37 +298,38 @@ class Downloader:
                 "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
                 timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
             )  # fmt: skip
-            return cast(Reply, exchanged(partial(client.send, request), Exchange(deadline)))
+            return cast(Response, exchanged(partial(client.send, request), Exchange(deadline)))
         except _Refused as error:
             raise DownloadError(
-                f"{shown(url)} is refused: {error}. allow_private_hosts=True lets pictures come from an intranet",
+                f"{shown(url)} is refused: {error}. allow_private_hosts=True lets images come from an intranet",
                 refused=True,
             ) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
-            raise DownloadError(f"{shown(url)} is no usable address ({error})", refused=True) from error
+            raise DownloadError(f"{shown(url)} is not a usable address ({error})", refused=True) from error
         except WireError as error:
             raise DownloadError(f"{shown(url)} cannot be reached ({error})", retryable=True) from error
 
-    def _body(self, reply: Reply, url: str, deadline: Deadline, limit: int, inflate: bool) -> Fetched:
-        if reply.status != 200:
-            reply.close()
+    def _body(self, response: Response, url: str, deadline: Deadline, limit: int, inflate: bool) -> Fetched:
+        if response.status != 200:
+            response.close()
             raise DownloadError(
-                f"{shown(url)} answered {reply.status}", retryable=reply.status in (408, 429) or reply.status >= 500
+                f"{shown(url)} answered {response.status}",
+                retryable=response.status in (408, 429) or response.status >= 500,
             )
-        length = reply.headers.get("content-length", "")
+        length = response.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > limit:
-            reply.close()
+            response.close()
             raise DownloadError(f"{shown(url)} has {int(length)} bytes, the limit is {limit}")
-        coding = reply.headers.get("content-encoding", "").strip().lower()
+        coding = response.headers.get("content-encoding", "").strip().lower()
         if coding not in ("", "identity") and not inflate:
-            reply.close()
+            response.close()
             raise DownloadError(f"{shown(url)} came compressed although that was not asked for")
         try:
-            data = reply.read(deadline, limit=limit)
+            data = response.read(deadline, limit=limit)
         except WireError as error:
             retryable = not error.too_large
             raise DownloadError(f"{shown(url)} could not be read to its end ({error})", retryable=retryable) from error
-        return Fetched(data, reply.headers.get("content-type", "").split(";")[0].strip().lower(), url)
+        return Fetched(data, response.headers.get("content-type", "").split(";")[0].strip().lower(), url)
 
     def _check_name(self, url: str) -> None:
         """Through a proxy the name is looked up there; what can be told here is checked here."""
@@ -381,7 +384,7 @@ def _is_below(url: str, base: str) -> bool:
 
 def check_address(url: str) -> None:
     """
-    Refuse what is no plain http(s) address.
+    Refuse what is not a plain http(s) address.
 
     Raises:
         DownloadError: another scheme, no host, credentials inside, or characters that have no place in an address.
@@ -392,9 +395,9 @@ def check_address(url: str) -> None:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise DownloadError(f"{shown(url)} is no address ({error})", refused=True) from None
+        raise DownloadError(f"{shown(url)} is not an address ({error})", refused=True) from None
     if parts.scheme.lower() not in ("http", "https"):
-        raise DownloadError(f"{shown(url)} is no http(s) address", refused=True)
+        raise DownloadError(f"{shown(url)} is not an http(s) address", refused=True)
     if not host or port == 0 or "\\" in parts.netloc:
         raise DownloadError(f"{shown(url)} has no usable host", refused=True)
     if parts.username is not None or parts.password is not None:

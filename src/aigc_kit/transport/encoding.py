@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any
+
+from aigc_kit.errors import InvalidInputError
 
 
 def decode_base64(text: str) -> bytes:
@@ -13,7 +16,7 @@ def decode_base64(text: str) -> bytes:
     The bytes of base64 in either alphabet, padded or not, wrapped or not, or inside of a ``data:`` URI.
 
     Raises:
-        ValueError: ``text`` is no base64, or a ``data:`` URI that is not base64.
+        ValueError: ``text`` is not base64, or a ``data:`` URI that is not base64.
     """
     if text[:5].lower() == "data:":
         head, _, text = text.partition(",")
@@ -47,3 +50,31 @@ def merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
         inner = result.get(name)
         result[name] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
     return result
+
+
+def to_json(body: dict[str, Any]) -> bytes:
+    """
+    The body as the wire takes it.
+
+    Raises:
+        InvalidInputError: something in it is not JSON, a number is not finite, or a text is not valid Unicode.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"the request has a text that is not valid Unicode: a lone surrogate {error.object[error.start]!r}"
+        ) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"the request is not JSON: {error}") from None
+
+
+BROKEN = object()
+
+
+def loaded(raw: bytes) -> Any:
+    """The JSON value, or ``BROKEN``; not an exception, which would carry the whole text along as its context."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return BROKEN

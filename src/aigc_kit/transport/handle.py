@@ -3,79 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from importlib import import_module
-from typing import Any, Generic, TypeVar
-
-from aigc_kit.transport.deadline import Exchange
-from aigc_kit.transport.interrupts import callers_own
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
-
-_imports = threading.RLock()
-
-
-def importing() -> AbstractContextManager[bool]:
-    """
-    Held while an SDK is imported for the first time.
-
-    Two threads that enter botocore by different modules meet in its import circles: one of them sees half a module.
-    """
-    return _imports
-
-
-_WATCHED = ("httpx", "requests")
-"""Modules that the SDKs look for in ``sys.modules``, where a half-loaded one stands while another thread imports it."""
-
-
-def exchanged(send: Callable[[], object], exchange: Exchange) -> Any:
-    """
-    The open response to the request that ``send`` makes through an SDK.
-
-    An SDK raises its own errors for a status of 400 and above, and may fail over what it reads; where a response came, that
-    is the answer all the same.
-
-    openai and google-genai ask a module in ``sys.modules`` for its classes; of one that another thread is still importing
-    they get an AttributeError. Where nothing was sent by then, the module is waited for and the request is sent.
-    """
-    with exchange:
-        try:
-            _through_imports(send, exchange)
-        except Exception as error:
-            if exchange.response is None or callers_own(error):
-                raise
-        if exchange.response is None:
-            raise RuntimeError("the SDK answered without sending the request")
-        return exchange.response
-
-
-def _through_imports(send: Callable[[], object], exchange: Exchange) -> None:
-    try:
-        send()
-    except AttributeError:
-        if exchange.sent or not _was_loading():
-            raise
-        send()
-
-
-def _was_loading() -> bool:
-    """Wait for the watched modules that are loaded or being loaded; whether there is one."""
-    found = [name for name in _WATCHED if name in sys.modules]
-    for name in found:
-        import_module(name)  # blocks while another thread executes it
-    return bool(found)
-
-
-def _in_child() -> None:
-    global _imports
-    _imports = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
 
 
 class _Slot(Generic[T]):
@@ -113,7 +45,7 @@ class Handle(Generic[T]):
         return value
 
     def close(self) -> None:
-        """Close what this process opened; the next ``get`` opens anew."""
+        """Close what this process opened; the next ``get`` opens again."""
         slot = self._mine()
         with slot.lock:
             value, slot.value = slot.value, None

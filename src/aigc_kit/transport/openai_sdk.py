@@ -16,12 +16,13 @@ from typing import Any
 from aigc_kit.errors import AIGCError
 from aigc_kit.settings import Secret
 from aigc_kit.transport import USER_AGENT
+from aigc_kit.transport.clients import Lease
 from aigc_kit.transport.deadline import CONNECT_SECONDS, Deadline, Exchange, WireError, parted
-from aigc_kit.transport.exchange import Reply
-from aigc_kit.transport.handle import Handle, exchanged, importing
-from aigc_kit.transport.policy import to_json
-from aigc_kit.transport.pool import Lease, flavor_of
-from aigc_kit.transport.replies import Asked, failure_of, sdk_fault
+from aigc_kit.transport.encoding import to_json
+from aigc_kit.transport.failures import RequestContext, failure_of, sdk_fault
+from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.http import Response
+from aigc_kit.transport.sdks import exchanged, flavor_of, importing
 
 _SET_HERE = frozenset({"Accept", "Authorization", "Content-Type", "User-Agent"})
 """Headers that every vendor gets, with the value set here."""
@@ -30,7 +31,7 @@ _SET_LATE = ("x-stainless-retry-count", "x-stainless-read-timeout")
 """Headers that the SDK adds to each request unless the request names them. openai 2.21 and 3.57, read 2026-11-26."""
 
 
-class OpenAIDoor:
+class OpenAITransport:
     """One kept ``openai.OpenAI`` over the shared HTTP client. Made at the first call; shared by threads."""
 
     def __init__(self, base_url: str, key: Secret | None, *, is_openai: bool = False) -> None:
@@ -53,10 +54,10 @@ class OpenAIDoor:
         path: str,
         body: dict[str, Any],
         *,
-        asked: Asked,
+        context: RequestContext,
         deadline: Deadline,
         headers: Mapping[str, str | Secret] | None = None,
-    ) -> Reply:
+    ) -> Response:
         """
         Send once; the body of the response is still on the wire.
 
@@ -80,17 +81,17 @@ class OpenAIDoor:
         )
         exchange = Exchange(deadline, secrets)
         try:
-            reply: Reply = exchanged(send, exchange)
+            response: Response = exchanged(send, exchange)
         except WireError as error:
-            raise failure_of(asked, error, deadline) from error
+            raise failure_of(context, error, deadline) from error
         except Exception as error:
             below = _ours_below(error)
             if below is None:
-                raise sdk_fault(asked, error, sent=exchange.sent) from error
+                raise sdk_fault(context, error, sent=exchange.sent) from error
             if isinstance(below, WireError):
-                raise failure_of(asked, below, deadline) from error
+                raise failure_of(context, below, deadline) from error
             raise below from None
-        return reply
+        return response
 
     def close(self) -> None:
         self._open.close()

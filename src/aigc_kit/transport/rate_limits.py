@@ -44,10 +44,10 @@ def _seconds(unit: str) -> float:
 
 def wait_in(message: str) -> float | None:
     """Seconds that an error message asks to wait ("Please try again in 2.5s"), or None."""
-    asked = _ASKED.search(message)
-    if asked is None:
+    context = _ASKED.search(message)
+    if context is None:
         return None
-    found = _SPAN.findall(asked.group(1).lower())
+    found = _SPAN.findall(context.group(1).lower())
     if not found:
         return None
     return sum(float(number) * _seconds(unit) for number, unit in found)

@@ -16,7 +16,7 @@ _BRANDS = {
 
 
 def mime_type(data: bytes | bytearray | memoryview) -> str:
-    """The picture type of these bytes, or ``""`` when they are no picture we know."""
+    """The image type of these bytes, or ``""`` when they are no image we know."""
     head = bytes(data[:32])
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
@@ -40,7 +40,7 @@ def mime_type(data: bytes | bytearray | memoryview) -> str:
 
 
 def extension(mime: str) -> str:
-    """A file suffix for a picture type, ``.bin`` for others."""
+    """A file suffix for an image type, ``.bin`` for others."""
     return _EXTENSIONS.get(mime, ".bin")
 
 

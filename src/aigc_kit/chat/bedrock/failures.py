@@ -16,7 +16,7 @@ from aigc_kit.errors import (
 from aigc_kit.transport import aws
 from aigc_kit.transport.aws import AwsError
 from aigc_kit.transport.deadline import Deadline, WireError
-from aigc_kit.transport.replies import Asked, Verdict, error_from_body, failure_of
+from aigc_kit.transport.failures import RequestContext, Verdict, error_from_body, failure_of
 
 CURRENT_MODELS = (
     "global.anthropic.claude-sonnet-4-6, global.anthropic.claude-haiku-4-5-20251001-v1:0, amazon.nova-2-lite-v1:0"
@@ -63,44 +63,44 @@ _WAYS_TO_SIGN_IN = (
 
 
 def translated(
-    error: AwsError, asked: Asked, deadline: Deadline
+    error: AwsError, context: RequestContext, deadline: Deadline
 ) -> ProviderError | ConfigurationError | InvalidInputError:
     """The typed error for what boto3 raised."""
     if error.usage and error.code == "ParamValidationError":
-        said = asked.redact(" ".join(str(error).split()))[:500]
-        return InvalidInputError(f"bedrock cannot take the request: {said}", provider="bedrock", model=asked.model)
+        said = context.redact(" ".join(str(error).split()))[:500]
+        return InvalidInputError(f"bedrock cannot take the request: {said}", provider="bedrock", model=context.model)
     if error.sign_in:
         return AuthenticationError(
-            f"bedrock: signing in to AWS failed on this machine ({asked.redact(str(error))[:300]});"
+            f"bedrock: signing in to AWS failed on this machine ({context.redact(str(error))[:300]});"
             f" {aws.advice_for(error.code)}",
             code=error.code,
             provider="bedrock",
-            model=asked.model,
+            model=context.model,
         )
     if error.usage:
         lacking = "Credentials" in error.code or error.code == "ProfileNotFound"
         kind = MissingCredentialError if lacking else ConfigurationError
-        return kind(f"bedrock: {error}; {_WAYS_TO_SIGN_IN}", provider="bedrock", model=asked.model)
+        return kind(f"bedrock: {error}; {_WAYS_TO_SIGN_IN}", provider="bedrock", model=context.model)
     if error.code == aws.INVALID_REPLY:
         return InvalidReplyError(
-            f"bedrock answered with what cannot be read ({asked.redact(str(error))[:200]}); is base_url right?",
+            f"bedrock answered with what cannot be read ({context.redact(str(error))[:200]}); is base_url right?",
             provider="bedrock",
-            model=asked.model,
+            model=context.model,
             billed="unknown",
         )
     status = error.status or _STATUS.get(error.code.lower(), 0)
     if not status and error.code:
         status = 500
     if not status:
-        return failure_of(asked, WireError(str(error), sent=error.sent, timed_out=error.timed_out), deadline)
-    message = asked.redact(str(error))
+        return failure_of(context, WireError(str(error), sent=error.sent, timed_out=error.timed_out), deadline)
+    message = context.redact(str(error))
     if "on-demand throughput" in message.lower():
         message += "; put a geography in front, e.g. 'us.', 'eu.', 'apac.' or 'global.'"
     elif _GONE.search(message) or "model identifier is invalid" in message.lower():
         message += f"; current models: {CURRENT_MODELS}"
     body = {"error": {"code": error.code, "message": message}}
     headers = {**error.headers, **({"x-amzn-requestid": error.request_id} if error.request_id else {})}
-    found = error_from_body(asked, body, status=status, headers=headers)
+    found = error_from_body(context, body, status=status, headers=headers)
     if isinstance(found, errors.NotFoundError) and "current models" not in message and "geography" not in message:
         found.args = (f"{found}; current models: {CURRENT_MODELS}",)
     return found

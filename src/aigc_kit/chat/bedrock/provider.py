@@ -19,11 +19,12 @@ from aigc_kit.chat.streaming import ChatStream, after_content, until_content
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import ConfigurationError, InvalidReplyError
 from aigc_kit.settings import Secret
-from aigc_kit.transport import aws
-from aigc_kit.transport.aws import AwsError, AwsSettings, BedrockDoor
+from aigc_kit.transport import aws, bedrock_sdk
+from aigc_kit.transport.aws import AwsError, AwsSettings
+from aigc_kit.transport.bedrock_sdk import BedrockTransport
 from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, next_chunk
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.replies import Asked
+from aigc_kit.transport.failures import RequestContext
 
 MODEL = "global.anthropic.claude-sonnet-4-6"
 
@@ -95,7 +96,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
             )
         url = base_url if base_url is not None else endpoint_url
         self.model = settings.option(model, "BEDROCK_MODEL", default=MODEL)
-        self._door = BedrockDoor(
+        self._transport = BedrockTransport(
             AwsSettings(
                 region=_region(region, profile),
                 endpoint_url=settings.base_url(url) if url is not None else None,
@@ -123,11 +124,11 @@ class BedrockProvider(Rebuilt, ChatProvider):
         return ChatStream(self._chunks(call, request, assembler), assembler, finish=call.checked_once)
 
     def close(self) -> None:
-        self._door.close()
+        self._transport.close()
         self._downloader.close()
 
     def _request(self, call: Call, turns: list[dict[str, Any]]) -> Request:
-        native = bool(call.format) and self._door.supports("outputConfig")
+        native = bool(call.format) and self._transport.supports("outputConfig")
         return to_request(call, turns, self._downloader, native=native)
 
     def _assembler(self, call: Call, request: Request) -> Assembler:
@@ -143,52 +144,52 @@ class BedrockProvider(Rebuilt, ChatProvider):
         assembler.keeps_reasoning = False  # thinking_blocks carry it, with its signature
         return assembler
 
-    def _asked(self, call: Call) -> Asked:
-        return Asked("bedrock", call.model, judge=judge, secrets=(*self._door.secrets, *call.secrets))
+    def _context(self, call: Call) -> RequestContext:
+        return RequestContext("bedrock", call.model, judge=judge, secrets=(*self._transport.secrets, *call.secrets))
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = self._request(call, turns)
-        asked = self._asked(call)
+        context = self._context(call)
 
         def attempt(deadline: Deadline) -> ChatResult:
-            reply = self._send(call, request, asked, deadline, stream=False)
+            response = self._send(call, request, context, deadline, stream=False)
             assembler = self._assembler(call, request)
-            _head(reply, assembler)
-            ConverseReader(assembler, asked).whole(reply)
+            _head(response, assembler)
+            ConverseReader(assembler, context).whole(response)
             return settled(assembler)
 
         return call.options.policy.run(attempt, call.deadline)[0]
 
-    def _send(self, call: Call, request: Request, asked: Asked, deadline: Deadline, *, stream: bool) -> Any:
+    def _send(self, call: Call, request: Request, context: RequestContext, deadline: Deadline, *, stream: bool) -> Any:
         until = deadline.sooner(call.options.first_chunk_timeout) if stream else deadline
         try:
-            return self._door.converse(request.body, deadline=until, stream=stream, headers=call.headers)
+            return self._transport.converse(request.body, deadline=until, stream=stream, headers=call.headers)
         except AwsError as error:
-            failure, cause = translated(error, asked, deadline), asked.without_secrets(error)
+            failure, cause = translated(error, context, deadline), context.without_secrets(error)
         # Outside of the handler: a cause that repeats a key is left out, and must not come back as the context.
         raise failure from cause
 
     def _chunks(self, call: Call, request: Request, assembler: Assembler) -> Iterator[ChatChunk]:
-        asked = self._asked(call)
-        attempt = partial(self._opened, call, request, assembler, asked)
+        context = self._context(call)
+        attempt = partial(self._opened, call, request, assembler, context)
         (chunks, head), _ = call.options.policy.run(attempt)
         yield from head
         yield from after_content(chunks, assembler)
 
     def _opened(
-        self, call: Call, request: Request, assembler: Assembler, asked: Asked, deadline: Deadline
+        self, call: Call, request: Request, assembler: Assembler, context: RequestContext, deadline: Deadline
     ) -> tuple[Iterator[ChatChunk], list[ChatChunk]]:
         """The chunks, read up to the first content: until there an error is the plain call's."""
         assembler.clear()
-        reply = self._send(call, request, asked, deadline, stream=True)
+        response = self._send(call, request, context, deadline, stream=True)
         call.options.limit = deadline.sooner(call.options.first_chunk_timeout).at
-        _head(reply, assembler)
-        source = reply.get("stream")
+        _head(response, assembler)
+        source = response.get("stream")
         if source is None:
             raise InvalidReplyError(
                 "bedrock answered without a stream", provider="bedrock", model=call.model, status_code=200
             )
-        chunks = _read(source, deadline, call, asked, assembler)
+        chunks = _read(source, deadline, call, context, assembler)
         return chunks, until_content(chunks)
 
 
@@ -201,8 +202,8 @@ def _region(region: str | None, profile: str | None) -> str:
     return found
 
 
-def _head(reply: Mapping[str, Any], assembler: Assembler) -> None:
-    meta = reply.get("ResponseMetadata") or {}
+def _head(response: Mapping[str, Any], assembler: Assembler) -> None:
+    meta = response.get("ResponseMetadata") or {}
     assembler.request_id = assembler.id = str(meta.get("RequestId") or "")
     headers = meta.get("HTTPHeaders")
     assembler.headers = {str(name).lower(): str(value) for name, value in (headers or {}).items()}
@@ -221,7 +222,9 @@ def _no_events(assembler: Assembler) -> InvalidReplyError:
     )
 
 
-def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: Assembler) -> Iterator[ChatChunk]:
+def _read(
+    source: Any, deadline: Deadline, call: Call, context: RequestContext, assembler: Assembler
+) -> Iterator[ChatChunk]:
     """
     The chunks of an open event stream, read to messageStop and metadata, or to the end of its body.
 
@@ -229,7 +232,11 @@ def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: 
         ProviderError: an exception frame.
         StreamInterruptedError: cut, reset or silent, whatever came before.
     """
-    reader, events, options = ConverseReader(assembler, asked), aws.events_of(source, asked.masked), call.options
+    reader, events, options = (
+        ConverseReader(assembler, context),
+        bedrock_sdk.events_of(source, context.masked),
+        call.options,
+    )
     until = min(deadline.at, options.limit)
     heard = False
     try:
@@ -242,9 +249,9 @@ def _read(source: Any, deadline: Deadline, call: Call, asked: Asked, assembler: 
                 if reader.has_ended:  # nothing is missing but the end of the connection
                     break
                 failed = aws.aws_error(error)
-                cause = translated(failed, asked, deadline)
+                cause = translated(failed, context, deadline)
                 if failed.is_frame:  # the vendor's own error
-                    raise cause from asked.without_secrets(error)
+                    raise cause from context.without_secrets(error)
                 if not heard and aws.is_no_event_stream(error):
                     raise _no_events(assembler) from error
                 raise cut_off(assembler, str(cause), cause) from cause

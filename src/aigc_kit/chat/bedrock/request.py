@@ -26,8 +26,7 @@ from aigc_kit.chat.tool_names import ToolNames
 from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.encoding import camel, decode_base64, merged
-from aigc_kit.transport.policy import to_json
+from aigc_kit.transport.encoding import camel, decode_base64, merged, to_json
 
 MAX_IMAGE_BYTES = 3_932_160
 """3.75 MB of one image. Source: the Message type of the service model."""
@@ -281,7 +280,7 @@ def to_converse_messages(
     """
     (system blocks, messages): user and assistant in turn, the results of a turn together in one user message.
 
-    Reasoning with its signature comes first and unchanged, for Claude only; ids that Bedrock refuses are made anew, the
+    Reasoning with its signature comes first and unchanged, for Claude only; ids that Bedrock refuses are made again, the
     same on both sides.
     """
     turns, moved = hoisted(turns, from_tools=request.fits(_NO_TOOL_IMAGES), from_assistant=True)

@@ -12,7 +12,7 @@ from aigc_kit.chat.base import ChatChunk, Usage, count
 from aigc_kit.chat.messages import arguments_object
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.media.result import ImageResult
-from aigc_kit.transport.replies import Asked
+from aigc_kit.transport.failures import RequestContext
 
 _BLOCKED = ("guardrail_intervened", "content_filtered")
 _RUN_BY_AWS = "server_tool_use"
@@ -22,9 +22,9 @@ _RUN_BY_AWS = "server_tool_use"
 class ConverseReader:
     """Blocks and stream events; reasoning is kept block by block, with its signature."""
 
-    def __init__(self, assembler: Assembler, asked: Asked) -> None:
+    def __init__(self, assembler: Assembler, context: RequestContext) -> None:
         self._assembler = assembler
-        self._asked = asked
+        self._context = context
         self._thoughts: list[_Thought] = []
         self._thought_of: dict[Any, _Thought] = {}
         self._call_of: dict[Any, int] = {}
@@ -36,7 +36,7 @@ class ConverseReader:
         self.has_ended = False
         """Whether messageStop and metadata came, after which nothing follows."""
 
-    def whole(self, reply: Mapping[str, Any]) -> None:
+    def whole(self, response: Mapping[str, Any]) -> None:
         """
         A whole response.
 
@@ -44,8 +44,8 @@ class ConverseReader:
             InvalidReplyError: there is no output in it, as when a proxy answers 200.
         """
         assembler = self._assembler
-        assembler.raw = as_json({name: value for name, value in reply.items() if name != "ResponseMetadata"})
-        output = reply.get("output")
+        assembler.raw = as_json({name: value for name, value in response.items() if name != "ResponseMetadata"})
+        output = response.get("output")
         message = output.get("message") if isinstance(output, Mapping) else None
         if not isinstance(message, Mapping):
             raise InvalidReplyError(
@@ -62,8 +62,8 @@ class ConverseReader:
         for block in content if isinstance(content, list) else ():
             if isinstance(block, Mapping):
                 self._block(block)
-        assembler.finish_reason = str(reply.get("stopReason") or "")
-        assembler.usage = usage_of(reply.get("usage"))
+        assembler.finish_reason = str(response.get("stopReason") or "")
+        assembler.usage = usage_of(response.get("usage"))
         self.end()
 
     def _block(self, block: Mapping[str, Any]) -> None:
@@ -183,7 +183,7 @@ class ConverseReader:
                 reason=assembler.finish_reason,
                 code=assembler.finish_reason,
                 provider="bedrock",
-                model=self._asked.model,
+                model=self._context.model,
                 request_id=assembler.request_id,
                 status_code=200,
                 billed="yes" if assembler.usage else "unknown",

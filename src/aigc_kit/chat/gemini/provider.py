@@ -15,11 +15,13 @@ from aigc_kit.chat.gemini.response import ResponseReader
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.transport import codes
+from aigc_kit.transport.answers import answer_of
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.exchange import Reply
-from aigc_kit.transport.genai_sdk import GenaiDoor, GenaiSettings
-from aigc_kit.transport.replies import Asked, body_of, request_id_of
+from aigc_kit.transport.failures import RequestContext, request_id_of
+from aigc_kit.transport.genai_sdk import GenaiTransport
+from aigc_kit.transport.google_auth import GenaiSettings
+from aigc_kit.transport.http import Response
 
 MODEL = "gemini-3.8-flash"
 
@@ -89,8 +91,8 @@ class GeminiProvider(Rebuilt, ChatProvider):
             api_version=api_version,
         )
         self._backend = VERTEX if found.vertexai else DEVELOPER
-        self._door = GenaiDoor(found)
-        self._door.checked_model(self.model)
+        self._transport = GenaiTransport(found)
+        self._transport.checked_model(self.model)
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
 
     @property
@@ -104,41 +106,44 @@ class GeminiProvider(Rebuilt, ChatProvider):
     def chat_stream(self, messages: Sequence[Message], **kwargs: Any) -> ChatStream:
         call = Call.read(messages, kwargs, self._options, self.model, "gemini")
         request = to_body(call, call.messages, self._downloader, backend=self._backend)
-        assembler, asked = self._assembler(call, request), self._asked(call)
-        send = partial(self._send, request, call, asked, stream=True)
-        chunks = open_stream(call, asked, assembler, send, partial(ResponseReader, assembler, asked, self._backend))
+        assembler, context = self._assembler(call, request), self._context(call)
+        send = partial(self._send, request, call, context, stream=True)
+        chunks = open_stream(call, context, assembler, send, partial(ResponseReader, assembler, context, self._backend))
         return ChatStream(chunks, assembler, finish=call.checked_once)
 
     def close(self) -> None:
-        self._door.close()
+        self._transport.close()
         self._downloader.close()
 
-    def _send(self, request: Request, call: Call, asked: Asked, deadline: Deadline, *, stream: bool) -> Reply:
+    def _send(
+        self, request: Request, call: Call, context: RequestContext, deadline: Deadline, *, stream: bool
+    ) -> Response:
         headers = {**request.headers, **(call.headers or {})}
-        return self._door.generate(
-            call.model, request.body, asked=asked, deadline=deadline, stream=stream, headers=headers
+        return self._transport.generate(
+            call.model, request.body, context=context, deadline=deadline, stream=stream, headers=headers
         )
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = to_body(call, turns, self._downloader, backend=self._backend)
-        asked = self._asked(call)
+        context = self._context(call)
 
         def attempt(deadline: Deadline) -> ChatResult:
-            reply = self._send(request, call, asked, deadline, stream=False)
-            raw = body_of(asked, reply, deadline)
+            response = self._send(request, call, context, deadline, stream=False)
             assembler = self._assembler(call, request)
-            assembler.headers = reply.headers
-            assembler.request_id = request_id_of(reply.headers)
-            reader = ResponseReader(assembler, asked, self._backend)
-            body = read_body(asked, raw, reply.headers, reader)
-            if body is not None:
-                reader.whole(body)
+            assembler.headers = response.headers
+            assembler.request_id = request_id_of(response.headers)
+            reader = ResponseReader(assembler, context, self._backend)
+            answer = answer_of(context, response, deadline, partial(read_body, reader=reader))
+            if answer.json is not None:
+                reader.whole(answer.json)
             return settled(assembler)
 
         return call.options.policy.run(attempt, call.deadline)[0]
 
-    def _asked(self, call: Call) -> Asked:
-        return Asked("gemini", call.model, judge=codes.google, secrets=(*self._door.secrets, *call.secrets))
+    def _context(self, call: Call) -> RequestContext:
+        return RequestContext(
+            "gemini", call.model, judge=codes.google, secrets=(*self._transport.secrets, *call.secrets)
+        )
 
     def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(

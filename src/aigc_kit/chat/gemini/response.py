@@ -11,8 +11,10 @@ from typing import Any
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
 from aigc_kit.errors import ContentFilterError
+from aigc_kit.transport.answers import vendor_error
 from aigc_kit.transport.encoding import decode_base64
-from aigc_kit.transport.replies import Asked, is_error, vendor_error
+from aigc_kit.transport.error_bodies import is_error
+from aigc_kit.transport.failures import RequestContext
 
 _BLOCKED = frozenset({
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
@@ -27,13 +29,13 @@ _NOTES = frozenset({"content", "finishReason", "finishMessage", "index", "tokenC
 class ResponseReader:
     """Reads one response after the other; a plain answer is one, a stream is many."""
 
-    def __init__(self, assembler: Assembler, asked: Asked, backend: str) -> None:
+    def __init__(self, assembler: Assembler, context: RequestContext, backend: str) -> None:
         """
         Args:
             backend: who made the answer; signatures go back to it alone.
         """
         self._assembler = assembler
-        self._asked = asked
+        self._context = context
         self._backend = backend
         self._segments: list[dict[str, Any]] = []
         self._block: dict[str, Any] = {}
@@ -62,7 +64,7 @@ class ResponseReader:
         """
         assembler = self._assembler
         if is_error(event):
-            raise vendor_error(self._asked, event, {})
+            raise vendor_error(self._context, event, {})
         if not assembler.id and isinstance(event.get("responseId"), str):
             assembler.id = event["responseId"]
         if not assembler.reply_model and isinstance(event.get("modelVersion"), str):
@@ -159,7 +161,7 @@ class ResponseReader:
             reason=reason,
             code=reason,
             provider="gemini",
-            model=self._asked.model,
+            model=self._context.model,
             request_id=self._assembler.request_id or self._assembler.id,
             status_code=200,
             billed="yes" if usage and usage.total_tokens else "unknown",

@@ -20,11 +20,12 @@ from aigc_kit.chat.vendors import Vendor
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import BadRequestError, ConfigurationError
 from aigc_kit.settings import Secret
+from aigc_kit.transport.answers import answer_of, body_of
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.exchange import Reply
-from aigc_kit.transport.openai_sdk import OpenAIDoor
-from aigc_kit.transport.replies import Asked, body_of, request_id_of
+from aigc_kit.transport.failures import RequestContext, request_id_of
+from aigc_kit.transport.http import Response
+from aigc_kit.transport.openai_sdk import OpenAITransport
 
 _ENDPOINT = "/chat/completions"
 
@@ -102,7 +103,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         # People paste the whole endpoint.
         url = settings.base_url(base_url, *row.base_url_variables, default=row.base_url)
         self.base_url = url.removesuffix(_ENDPOINT)
-        self._door = OpenAIDoor(
+        self._transport = OpenAITransport(
             self.base_url, key, is_openai=row.name == "openai" and vendors.is_openai_host(self.base_url)
         )
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
@@ -120,57 +121,58 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
     def chat_stream(self, messages: Sequence[Message], **kwargs: Any) -> ChatStream:
         call = Call.read(messages, kwargs, self._options, self.model, self.name)
         request = self._request(call, call.messages, stream=True)
-        asked = self._asked(call)
+        context = self._context(call)
         assembler = self._assembler(call, request)
-        chunks = self._streamed(call, request, assembler, asked)
+        chunks = self._streamed(call, request, assembler, context)
         return ChatStream(chunks, assembler, finish=call.checked_once)
 
     def close(self) -> None:
-        self._door.close()
+        self._transport.close()
         self._downloader.close()
 
-    def _streamed(self, call: Call, request: Request, assembler: Assembler, asked: Asked) -> Iterator[ChatChunk]:
-        reader = partial(self._reader, request, assembler, asked)
-        yield from open_stream(call, asked, assembler, partial(self._send, request, call, asked), reader)
+    def _streamed(
+        self, call: Call, request: Request, assembler: Assembler, context: RequestContext
+    ) -> Iterator[ChatChunk]:
+        reader = partial(self._reader, request, assembler, context)
+        yield from open_stream(call, context, assembler, partial(self._send, request, call, context), reader)
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = self._request(call, turns, stream=False)
-        asked = self._asked(call)
+        context = self._context(call)
 
         def attempt(deadline: Deadline) -> ChatResult:
-            reply = self._send(request, call, asked, deadline)
-            raw = body_of(asked, reply, deadline)
+            response = self._send(request, call, context, deadline)
             assembler = self._assembler(call, request)
-            assembler.headers = reply.headers
-            assembler.request_id = request_id_of(reply.headers)
-            reader = self._reader(request, assembler, asked)
-            body = read_body(asked, raw, reply.headers, reader)
-            if body is not None:
-                assembler.request_id = request_id_of(reply.headers, body=body)
-                reader.whole(body)
+            assembler.headers = response.headers
+            assembler.request_id = request_id_of(response.headers)
+            reader = self._reader(request, assembler, context)
+            answer = answer_of(context, response, deadline, partial(read_body, reader=reader))
+            if answer.json is not None:
+                assembler.request_id = answer.request_id
+                reader.whole(answer.json)
             return settled(assembler)
 
         return call.options.policy.run(attempt, call.deadline)[0]
 
-    def _send(self, request: Request, call: Call, asked: Asked, deadline: Deadline) -> Reply:
+    def _send(self, request: Request, call: Call, context: RequestContext, deadline: Deadline) -> Response:
         """
         Send once; a field that is sent by default and refused by name is left out from then on.
 
         A 400 costs nothing, so it is sent again at once. Source: gpustack/gpustack#429, microsoft/semantic-kernel#10510.
         """
         body = {name: value for name, value in request.body.items() if (call.model, name) not in self._refused}
-        reply = self._door.post(_ENDPOINT, body, asked=asked, deadline=deadline, headers=call.headers)
+        response = self._transport.post(_ENDPOINT, body, context=context, deadline=deadline, headers=call.headers)
         ours = "stream_options" in body and "stream_options" not in {*call.extra, *call.extra_body}
-        if reply.status not in (400, 422) or not ours:
-            return reply
+        if response.status not in (400, 422) or not ours:
+            return response
         try:
-            body_of(asked, reply, deadline)
+            body_of(context, response, deadline)
         except BadRequestError as error:
             if "stream_options" not in str(error) and "stream_options" not in str(error.body):
                 raise
         self._refused |= {(call.model, "stream_options")}
         del body["stream_options"]
-        return self._door.post(_ENDPOINT, body, asked=asked, deadline=deadline, headers=call.headers)
+        return self._transport.post(_ENDPOINT, body, context=context, deadline=deadline, headers=call.headers)
 
     def _facts(self, call: Call) -> Vendor:
         return vendors.facts(self.vendor, base_url=self.base_url, model=call.rules, profile=self._profile)
@@ -178,8 +180,10 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
     def _origin(self) -> str:
         return origin.of(self.base_url, self.vendor)
 
-    def _asked(self, call: Call) -> Asked:
-        return Asked(self.name, call.model, judge=self.vendor.judge, secrets=(*self._door.secrets, *call.secrets))
+    def _context(self, call: Call) -> RequestContext:
+        return RequestContext(
+            self.name, call.model, judge=self.vendor.judge, secrets=(*self._transport.secrets, *call.secrets)
+        )
 
     def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(
@@ -193,9 +197,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         assembler.warnings = list(request.warnings)
         return assembler
 
-    def _reader(self, request: Request, assembler: Assembler, asked: Asked) -> CompletionReader:
+    def _reader(self, request: Request, assembler: Assembler, context: RequestContext) -> CompletionReader:
         echoes = request.fits(request.vendor.echo_reasoning)
-        return CompletionReader(assembler, asked, self._origin(), marks_reasoning=not echoes)
+        return CompletionReader(assembler, context, self._origin(), marks_reasoning=not echoes)
 
     def _request(self, call: Call, turns: list[dict[str, Any]], *, stream: bool) -> Request:
         if not call.model:

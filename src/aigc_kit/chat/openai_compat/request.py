@@ -227,7 +227,7 @@ def _transcript(turn: Mapping[str, Any]) -> str:
 
 
 def _is_foreign(turn: Mapping[str, Any]) -> bool:
-    """Whether Bedrock or Gemini made the turn: their reasoning is no business of this vendor."""
+    """Whether Bedrock or Gemini made the turn: their reasoning means nothing to this vendor."""
     extra = turn.get("extra_content")
     return "thinking_blocks" in turn or (isinstance(extra, Mapping) and "google" in extra)
 

@@ -10,7 +10,9 @@ from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, coun
 from aigc_kit.chat.openai_compat import origin
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.media.result import ImageResult
-from aigc_kit.transport.replies import Asked, is_error, vendor_error
+from aigc_kit.transport.answers import vendor_error
+from aigc_kit.transport.error_bodies import is_error
+from aigc_kit.transport.failures import RequestContext
 
 _READ = frozenset({
     "role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "name",
@@ -42,7 +44,7 @@ class CompletionReader:
     """
 
     def __init__(
-        self, assembler: Assembler, asked: Asked, own_origin: str = "", *, marks_reasoning: bool = True
+        self, assembler: Assembler, context: RequestContext, own_origin: str = "", *, marks_reasoning: bool = True
     ) -> None:
         """
         Args:
@@ -50,7 +52,7 @@ class CompletionReader:
             marks_reasoning: off for models whose reasoning is sent back wherever it came from.
         """
         self._assembler = assembler
-        self._asked = asked
+        self._context = context
         self._origin = own_origin
         self._marks_reasoning = marks_reasoning
         self._has_deltas = False
@@ -100,12 +102,12 @@ class CompletionReader:
         assembler = self._assembler
         choices = event.get("choices")
         if not choices and is_error(event):
-            raise vendor_error(self._asked, event, {})
+            raise vendor_error(self._context, event, {})
         if not assembler.id:
             _head(event, assembler)
         choice = self._choice.of(choices)
         if choice.get("error") or event.get("error"):
-            raise vendor_error(self._asked, event, {})
+            raise vendor_error(self._context, event, {})
         delta = choice.get("delta")
         chunk = None
         if delta and isinstance(delta, dict):
@@ -166,15 +168,15 @@ class CompletionReader:
         return body
 
     def _refuse_blocked(self) -> None:
-        assembler, asked = self._assembler, self._asked
+        assembler, context = self._assembler, self._context
         if assembler.finish_reason not in ("content_filter", "sensitive") or assembler.has_answer():
             return
         raise ContentFilterError(
-            f"{asked.provider} blocked the answer: {assembler.finish_reason}",
+            f"{context.provider} blocked the answer: {assembler.finish_reason}",
             reason=assembler.finish_reason,
             code=assembler.finish_reason,
-            provider=asked.provider,
-            model=asked.model,
+            provider=context.provider,
+            model=context.model,
             request_id=assembler.request_id,
             status_code=200,
             billed="unknown",

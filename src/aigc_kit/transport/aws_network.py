@@ -1,29 +1,32 @@
 """
-urllib3 with one deadline for a whole call.
+urllib3 under boto3, with one deadline for a whole call.
 
-Timeouts of its own are for each read, which a server that drips bytes outlasts for hours.
+botocore signs and decodes. Its own sender knows only timeouts for each read, which a server that drips bytes outlasts for
+hours; this one takes its place.
 """
 
 from __future__ import annotations
 
-import http.client
 import io
 import socket
 from collections.abc import Iterator
 from functools import partial
+from http.client import SWITCHING_PROTOCOLS, HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
+from botocore.awsrequest import AWSResponse
 from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from aigc_kit.transport import names
+from aigc_kit.transport import http, network
 from aigc_kit.transport.deadline import CONNECT_SECONDS, WireError, mark_sent, seconds_left
-from aigc_kit.transport.exchange import WRITE_BYTES
 from aigc_kit.transport.interrupts import let_out
+from aigc_kit.transport.network import WRITE_BYTES
+from aigc_kit.transport.proxies import Proxies
 
-FAILURES = (exceptions.HTTPError, OSError, http.client.HTTPException, ValueError)
+FAILURES = (exceptions.HTTPError, OSError, HTTPException, ValueError)
 """What urllib3 and the standard library under it raise while they connect and send."""
 
 POOLS = 16
@@ -57,7 +60,7 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-class _Response(http.client.HTTPResponse):
+class _Response(HTTPResponse):
     def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         plain: Any = self.fp
@@ -65,8 +68,8 @@ class _Response(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        while 100 <= self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
-            # http.client passes over 100 alone and would take a 103 for the reply.
+        while 100 <= self.status < 200 and self.status != SWITCHING_PROTOCOLS:
+            # HTTPResponse passes over 100 alone and would take a 103 for the response.
             self.headers = None  # type: ignore[assignment]
             super().begin()
 
@@ -85,7 +88,7 @@ class _Timed:
     def _new_conn(self: Any) -> socket.socket:
         """What urllib3 opens a connection with; its own tries each address of a name for the whole time."""
         try:
-            found = names.addresses(self.host.strip("[]"), self.port or 0, _connect_seconds())
+            found = network.addresses(self.host.strip("[]"), self.port or 0, _connect_seconds())
         except TimeoutError as error:
             raise exceptions.ConnectTimeoutError(self, str(error)) from error
         except (OSError, UnicodeError) as error:
@@ -153,7 +156,7 @@ def manager(proxy: str = "", **options: Any) -> Any:
 
 def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any) -> Any:
     """
-    The reply to one request, its body still on the wire. Never sent twice, never redirected, never decoded.
+    The response to one request, its body still on the wire. Never sent twice, never redirected, never decoded.
 
     Args:
         pool: of a ``manager``, for the origin of ``url``.
@@ -161,7 +164,7 @@ def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any
 
     Raises:
         WireError: the deadline was over before.
-        FAILURES: no reply came.
+        FAILURES: no response came.
     """
     left = seconds_left()
     if left is not None and left <= 0:
@@ -173,13 +176,13 @@ def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any
     )  # fmt: skip
 
 
-def pieces(reply: Any) -> Iterator[bytes]:
+def pieces(response: Any) -> Iterator[bytes]:
     """The body as it comes."""
-    if getattr(reply, "chunked", False):
-        chunks: Iterator[bytes] = reply.read_chunked(PIECE, decode_content=False)
+    if getattr(response, "chunked", False):
+        chunks: Iterator[bytes] = response.read_chunked(PIECE, decode_content=False)
         return chunks
     # ``read1`` gives what is there; ``read`` would wait for a full buffer while a stream trickles.
-    return iter(partial(getattr(reply, "read1", None) or reply.read, PIECE), b"")
+    return iter(partial(getattr(response, "read1", None) or response.read, PIECE), b"")
 
 
 def target_of(url: str) -> str:
@@ -208,3 +211,104 @@ def wire_error(error: Exception) -> WireError:
         f"{type(error).__name__}: {error}", sent=not isinstance(error, unsent),
         timed_out=(timed_out and not refused) or (left is not None and left <= 0),
     )  # fmt: skip
+
+
+class Sender:
+    """In the place of botocore's ``URLLib3Session``: sends within the thread's deadline. Shared by threads."""
+
+    def __init__(self, *, pool_size: int, ca_file: str, proxies: dict[str, str] | None) -> None:
+        """
+        Args:
+            pool_size: idle connections that are kept for one host.
+            ca_file: path of the certificates to trust.
+            proxies: scheme -> address; None are the machine's own.
+        """
+        self._options: dict[str, Any] = {"maxsize": pool_size, "ca_certs": ca_file}
+        self._proxies = proxies
+        self._managers: dict[str, Any] = {"": manager(**self._options)}
+        self._pools: dict[tuple[str, str], Any] = {}
+
+    def send(self, request: Any) -> AWSResponse:
+        """
+        The response to a signed request; its body is still on the wire.
+
+        Raises:
+            WireError: no response came.
+        """
+        url = str(request.url)
+        proxy = self._proxy_for(url)
+        try:
+            response = opened(
+                self._pool(url, proxy), request.method, url, target=url if proxy and url.startswith("http:") else "",
+                body=_at_hand(request.body), headers=dict(request.headers),
+                chunked=request.headers.get("Transfer-Encoding", "").lower() == "chunked",
+            )  # fmt: skip
+        except FAILURES as error:
+            raise wire_error(error) from error
+        return AWSResponse(url, response.status, response.headers, _Body(response))
+
+    def close(self) -> None:
+        self._pools.clear()
+        for manager in self._managers.values():
+            manager.clear()
+
+    def _pool(self, url: str, proxy: str) -> Any:
+        """The connections to the origin of ``url``; found by its text, as urllib3 takes it apart for each call."""
+        key = (url[: url.find("/", 8)], proxy)
+        found = self._pools.get(key)
+        if found is None:
+            if proxy not in self._managers:
+                self._managers.setdefault(proxy, manager(proxy, **self._options))
+            if len(self._pools) >= POOLS:  # the manager drops the oldest too
+                self._pools.clear()
+            found = self._pools[key] = self._managers[proxy].connection_from_url(url)
+        return found
+
+    def _proxy_for(self, url: str) -> str:
+        if self._proxies is None:
+            return Proxies.read().proxy_for_url(url)
+        found = self._proxies.get(urlsplit(url).scheme) or self._proxies.get("all") or ""
+        return found if not found or "://" in found else f"http://{found}"
+
+
+_LARGEST = 16 * 1024 * 1024
+_INFLATED = 4 * 1024 * 1024
+"""Bytes of a chat's response, and of one that came compressed though nobody asked for that."""
+
+
+def _at_hand(body: Any) -> Any:
+    """The bytes themselves of a body that botocore has wrapped into a file: not copied once more to be sent."""
+    return body.getvalue() if type(body) is io.BytesIO and body.tell() == 0 else body
+
+
+class _Body:
+    """The body as botocore reads it: handed on as it comes, each piece within the thread's deadline."""
+
+    def __init__(self, response: Any) -> None:
+        self._reply = response
+
+    def stream(self, amt: int = 0, decode_content: bool | None = None) -> Iterator[bytes]:
+        """
+        Raises:
+            WireError: cut, reset, too slow or endless.
+        """
+        raw = self._raw()
+        coding = str(self._reply.headers.get("content-encoding", "")).strip().lower()
+        return http.inflate(raw, _INFLATED) if coding in ("gzip", "x-gzip", "deflate") else raw
+
+    def _raw(self) -> Iterator[bytes]:
+        total, limit = 0, min(_LARGEST, http.MAX_RESPONSE_BYTES)
+        try:
+            for piece in pieces(self._reply):
+                total += len(piece)
+                if total > limit:
+                    self._reply.close()
+                    raise WireError(f"the response is longer than {limit} bytes", sent=True, too_large=True)
+                yield piece
+        except (*FAILURES, AttributeError) as error:
+            self._reply.close()
+            raise wire_error(error) from error
+        self._reply.release_conn()
+
+    def close(self) -> None:
+        self._reply.close()

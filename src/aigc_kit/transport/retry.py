@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from aigc_kit import errors
 from aigc_kit.errors import AIGCError, InvalidInputError, ProviderError, StorageError
@@ -89,8 +88,8 @@ class Policy:
                     ran = ran or error.billed != "no"
                     if ran and error.billed == "no":  # this try was not, but one before it may have been
                         error.billed = "unknown"
-                asked = error.retry_after
-                wait = back_off(tries) if asked is None else asked
+                context = error.retry_after
+                wait = back_off(tries) if context is None else context
                 if tries > self.max_retries or not self.may_repeat(error) or wait >= deadline.left():
                     raise
             time.sleep(wait)
@@ -108,20 +107,3 @@ def certainly_unbilled(error: AIGCError) -> bool:
 def back_off(tries: int) -> float:
     """Seconds to wait after the ``tries``-th failure, which begins with 1."""
     return min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
-
-
-def to_json(body: dict[str, Any]) -> bytes:
-    """
-    The body as the wire takes it.
-
-    Raises:
-        InvalidInputError: something in it is no JSON, a number is not finite, or a text is no valid Unicode.
-    """
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"the request has a text that is no valid Unicode: a lone surrogate {error.object[error.start]!r}"
-        ) from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"the request is not JSON: {error}") from None

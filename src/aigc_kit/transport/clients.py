@@ -1,27 +1,27 @@
-"""The shared HTTP clients: one for each generation of httpx in a process, with one TLS context."""
+"""The shared HTTP clients, one for each generation of httpx in a process, and our own JSON requests over them."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from aigc_kit.errors import ConfigurationError
+from aigc_kit.settings import Secret
 from aigc_kit.transport import USER_AGENT
-from aigc_kit.transport.exchange import Backend, Connections, httpx_transport
-from aigc_kit.transport.handle import importing
+from aigc_kit.transport.deadline import Deadline, Exchange, WireError, parted
+from aigc_kit.transport.encoding import to_json
+from aigc_kit.transport.failures import RequestContext, failure_of
+from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.http import Connections, Response, httpx_transport
+from aigc_kit.transport.network import Backend
 from aigc_kit.transport.proxies import Proxies, variable_of
-
-
-def flavor_of(distribution: str) -> str:
-    """``"httpx2"`` or ``"httpx"``: what the installed release of this SDK is built on."""
-    from importlib import metadata
-
-    requirements = metadata.requires(distribution) or []
-    return "httpx2" if any(line.split(";")[0].strip().startswith("httpx2") for line in requirements) else "httpx"
+from aigc_kit.transport.sdks import exchanged, importing
 
 
 @dataclass(eq=False)
@@ -85,9 +85,9 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
     with importing():
         httpx = import_module(flavor)
         core = import_module(flavor.replace("httpx", "httpcore"))
-    context = ssl_context(flavor)
+    tls = ssl_context(flavor)
     limits: dict[str, Any] = {
-        "ssl_context": context,
+        "ssl_context": tls,
         "max_connections": 1000,
         "max_keepalive_connections": 100 if reuse else 0,
         "keepalive_expiry": 5.0,
@@ -97,7 +97,7 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
     no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one jar would be shared by all keys of a process
     routes = _Routes(httpx, core, limits)
     client = kept(
-        transport=httpx_transport(httpx, context, routes),
+        transport=httpx_transport(httpx, tls, routes),
         timeout=None,
         follow_redirects=False,
         cookies=no_cookies,
@@ -145,7 +145,7 @@ class _Routes:
 
 
 def ssl_context(flavor: str) -> Any:
-    """One TLS context per process and trust setting: making one costs more than a whole call."""
+    """One TLS tls per process and trust setting: making one costs more than a whole call."""
     key = (flavor, os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
     if key not in _contexts:
         _contexts[key] = import_module(flavor).create_ssl_context()
@@ -167,3 +167,56 @@ def proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any], variab
         raise ConfigurationError(
             f"{variable} asks for a {url.scheme} proxy, which needs one more package: install 'httpx[socks]'"
         ) from error
+
+
+class HttpTransport:
+    """One vendor's API over httpx, with a bearer token. Shared by threads; ``close`` it."""
+
+    def __init__(self, base_url: str, key: Secret) -> None:
+        self.base_url = base_url
+        self._key = key
+        self._lease = Handle(lambda: Lease("httpx", reuse=False), Lease.close)
+
+    def post(
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        context: RequestContext,
+        deadline: Deadline,
+        headers: Mapping[str, str | Secret] | None,
+    ) -> Response:
+        """
+        Send once; the response's body is still on the wire.
+
+        Raises:
+            InvalidInputError: the body is not JSON.
+            ProviderError: no response came.
+        """
+        content = to_json(body)
+        client = self._lease.get().client
+        plain, secrets = parted({"authorization": self._key.bearer(), **(headers or {})})
+        try:
+            request = client.build_request(
+                "POST",
+                self.base_url + path,
+                content=content,
+                headers={**plain, "content-type": "application/json"},
+                timeout=timeouts(deadline),
+            )
+            return cast(Response, exchanged(partial(client.send, request), Exchange(deadline, secrets)))
+        except WireError as error:
+            raise failure_of(context, error, deadline) from error
+
+    def close(self) -> None:
+        self._lease.close()
+
+
+def timeouts(deadline: Deadline) -> Any:
+    """Limits of one step each; the deadline itself is kept at the socket."""
+    import httpx
+
+    from aigc_kit.transport.deadline import CONNECT_SECONDS
+
+    left = max(deadline.left(), 0.001)
+    return httpx.Timeout(left, connect=min(left, CONNECT_SECONDS))

@@ -1,0 +1,148 @@
+"""Converse and ConverseStream over boto3."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from aigc_kit.settings import Secret
+from aigc_kit.transport.aws import AwsClient, AwsError, AwsSettings, aws_error, failures, make_client
+from aigc_kit.transport.deadline import (
+    Deadline,
+    current_exchange,
+    parted,
+)
+from aigc_kit.transport.handle import Handle
+from aigc_kit.transport.interrupts import without_frames
+
+_EVENTS = frozenset({
+    "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
+})  # fmt: skip
+"""The members of ``ConverseStreamOutput`` that are not errors. Source: botocore's service model, 1.44.8, 2026-11-25."""
+
+
+def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator[dict[str, Any]]:
+    """
+    The events of a ConverseStream response, each ``{name: value}``; blobs are base64 text.
+
+    botocore's framing and checksums, without its walk over the service model for each event, which costs more than all
+    the rest. Where the stream's bytes cannot be reached, botocore's own events (blobs are bytes).
+    """
+    raw: Any = getattr(source, "_raw_stream", None)
+    if not hasattr(raw, "stream"):
+        yield from source
+        return
+    from botocore.eventstream import EventStreamBuffer
+
+    buffer = EventStreamBuffer()
+    for piece in map(masked, raw.stream()):
+        buffer.add_data(piece)
+        for message in buffer:
+            headers = message.headers
+            if headers.get(":message-type") in ("error", "exception"):
+                raise _event_error(headers, message.payload)
+            name = headers.get(":event-type")
+            if name in _EVENTS:  # botocore passes over the others too, whatever is in them
+                yield {name: json.loads(message.payload) if message.payload else {}}
+
+
+def _event_error(headers: Mapping[str, Any], payload: bytes) -> Exception:
+    from botocore.exceptions import EventStreamError
+
+    text = headers.get(":error-message")
+    with contextlib.suppress(ValueError, AttributeError):
+        inner = json.loads(payload)
+        text = inner.get("message") or inner.get("Message") or text
+    code = headers.get(":exception-type") or headers.get(":error-code") or ""
+    error: Exception = EventStreamError({"Error": {"Code": code, "Message": text or ""}}, "ConverseStream")
+    return error
+
+
+_MADE_HERE = frozenset({"modelId", "messages", "system", "toolConfig", "additionalModelRequestFields"})
+"""Members of a Converse request that cannot have a wrong type; the others may be passed through from the application."""
+
+
+class BedrockTransport:
+    """Converse and ConverseStream: one boto3 client for each read timeout, made at the first call; shared by threads."""
+
+    def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:
+        self._settings = settings
+        self._bearer = bearer
+        self._open = Handle(self._opened, AwsClient.close)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        held = (
+            self._bearer,
+            self._settings.access_key_id,
+            self._settings.secret_access_key,
+            self._settings.session_token,
+        )
+        return tuple(secret for secret in held if secret is not None)
+
+    def converse(
+        self, request: dict[str, Any], *, deadline: Deadline, stream: bool, headers: Mapping[str, str | Secret] | None
+    ) -> Any:
+        """
+        The response as botocore decodes it; a stream's events are still on the wire.
+
+        Raises:
+            AwsError: it failed, or could not be sent.
+        """
+        signed = {"Authorization": self._bearer.bearer()} if self._bearer is not None else {}
+        plain, secrets = parted({**signed, **(headers or {})})
+        added = {**{name: Secret(value) for name, value in plain.items()}, **secrets}
+        try:
+            self._check(request, stream)
+            return self._open.get().call("converse_stream" if stream else "converse", request, deadline, added)
+        except AwsError:
+            raise
+        except failures() as error:  # from making the client
+            raise aws_error(error) from without_frames(error)
+
+    def supports(self, member: str) -> bool:
+        """Whether the installed botocore knows this member of a Converse request."""
+        return member in self._shape(stream=False).members
+
+    def _shape(self, *, stream: bool) -> Any:
+        model = self._open.get().client.meta.service_model
+        return model.operation_model("ConverseStream" if stream else "Converse").input_shape
+
+    def _check(self, request: dict[str, Any], stream: bool) -> None:
+        """
+        What botocore would check before it sends, but for what the dialect has made of checked values: in a long history
+        that is most of the work of a call.
+        """
+        if _MADE_HERE.issuperset(request):
+            return
+        from botocore.exceptions import ParamValidationError
+        from botocore.validate import ParamValidator
+
+        given = {name: value for name, value in request.items() if name not in _MADE_HERE}
+        found = ParamValidator().validate(
+            {"modelId": request["modelId"], "messages": [], **given}, self._shape(stream=stream)
+        )
+        if found.has_errors():
+            raise ParamValidationError(report=found.generate_report())
+
+    def close(self) -> None:
+        self._open.close()
+
+    def _opened(self) -> AwsClient:
+        from botocore import UNSIGNED
+
+        explicit = self._settings.access_key_id is not None
+        # A bearer token of the environment would win over explicit keys, and botocore refuses one over http.
+        version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
+        extra = {"signature_version": version} if version is not None else {}
+        made = make_client("bedrock-runtime", self._settings, parameter_validation=False, **extra)
+
+        def add(request: Any, **_: Any) -> None:
+            exchange = current_exchange()
+            for name, value in (exchange.secrets if exchange is not None else {}).items():
+                request.headers[name] = value.reveal()
+
+        made.client.meta.events.register_first("before-send.bedrock-runtime.*", add)
+        return made
