@@ -39,7 +39,7 @@ PICTURE = make()
 
 
 class Vendors(Sandbox):
-    """Answers as the words in a request wish, and puts its mark into the picture."""
+    """Responds as the words in a request say, and draws their mark into the image."""
 
     def handle(self, request: Request) -> Answer:
         self.requests.clear()
@@ -70,7 +70,7 @@ def serve() -> None:
 
 
 def held() -> dict[str, int]:
-    """What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system does not tell."""
+    """What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system does not say."""
     status, fds = Path("/proc/self/status"), Path("/dev/fd")
     rss = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
     return {

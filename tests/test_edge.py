@@ -215,7 +215,7 @@ FAILURES: list[tuple[int, Any]] = [
 def test_no_chat_error_shows_a_secret(
     sandbox: Sandbox, everything_said: list[str], name: str, status: int, body: Any
 ) -> None:
-    """Not the key, not the picture in a message, whatever the vendor repeats of them."""
+    """Neither the key nor the image in a message, even if the vendor repeats them."""
     options: dict[str, Any] = {"api_key": CANARY}
     if name == "gemini":
         options = {"credentials": Credentials(token=CANARY)}
@@ -236,7 +236,7 @@ def test_no_chat_error_shows_a_secret(
 
 @pytest.mark.parametrize(("status", "body"), FAILURES)
 @pytest.mark.parametrize("name", ["volcengine", "gemini"])
-def test_no_picture_error_shows_a_secret(
+def test_no_image_error_shows_a_secret(
     sandbox: Sandbox, everything_said: list[str], tmp_path: Path, name: str, status: int, body: Any
 ) -> None:
     """Neither key nor reference, in memory, in the spool, or in what the sandbox wrote down."""

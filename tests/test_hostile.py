@@ -94,7 +94,7 @@ BAD_SIZES = [
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 @pytest.mark.parametrize("policy", ["nearest", "exact"])
 def test_bad_sizes_are_refused(server: Sandbox, pictures: dict[str, ImageClient], vendor: str, policy: str) -> None:
-    """No text that is no size, and nothing that is no text, is paid for."""
+    """A text that is not a size, and a value that is not a text, are never paid for."""
     client = pictures[vendor]
     values: dict[str, Any] = {repr(size)[:40]: size for size in BAD_SIZES}
     values |= {name: make() for name, make in ODD.items()}
@@ -150,7 +150,7 @@ NAMES_OF_OPTIONS = {
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_odd_options_of_picture_clients(server: Sandbox, vendor: str) -> None:
+def test_odd_options_of_image_clients(server: Sandbox, vendor: str) -> None:
     """A client is refused when it is made, or works, or its first call says why not."""
 
     def make(name: str, value: Any) -> None:
@@ -288,7 +288,7 @@ def test_prompts_arrive_to_the_letter(
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 def test_bad_prompts_are_refused(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
-    """Texts that are blank or no Unicode, and what is no text."""
+    """Texts that are blank or not Unicode, and values that are not texts."""
     values: dict[str, Any] = {
         name: make() for name, make in ODD.items() if name not in ("text", "nul", "crlf", "unicode")
     }
@@ -314,7 +314,7 @@ VENDOR_OPTIONS = {
     ("vendor", "option"),
     [(vendor, option) for vendor, own in VENDOR_OPTIONS.items() for option in [*PICTURE_OPTIONS, *own]],
 )
-def test_odd_options_of_picture_calls(
+def test_odd_options_of_image_calls(
     server: Sandbox, pictures: dict[str, ImageClient], vendor: str, option: str
 ) -> None:
     """They are refused, or sent as JSON."""
@@ -324,7 +324,7 @@ def test_odd_options_of_picture_calls(
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_odd_numbers_of_pictures(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
+def test_odd_numbers_of_images(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
     """``n`` is a whole number from 1 to 100."""
     calls = {name: lambda make=make: pictures[vendor].text_to_images("x", n=make()) for name, make in ODD.items()}
     assert complaints(server, calls, refused=True) == []
@@ -418,7 +418,7 @@ MUST_REFUSE = {
 
 @pytest.mark.parametrize("name", CHATS)
 def test_wrong_messages_are_refused(server: Sandbox, chats: dict[str, ChatClient], name: str) -> None:
-    """What is surely wrong for every vendor never leaves."""
+    """What is wrong for every vendor is never sent."""
     calls = {
         f"{place}={kind}": lambda place=place, kind=kind: chats[name].chat(PLACES[place](ODD[kind]()))
         for place, kinds in MUST_REFUSE.items()
@@ -638,7 +638,7 @@ def test_headers_cannot_be_injected(
 )
 @pytest.mark.parametrize("name", ["deepseek", "gemini", "bedrock"])
 def test_headers_that_frame_a_request(server: Sandbox, name: str, header: str) -> None:
-    """Whatever comes of them, it is an answer or an error of the library."""
+    """The outcome is an answer or an error of the library."""
     with chat_client(server, name, timeout=1) as client:
         for value in ("0", "5", "chunked", "close", "100-continue", "gzip"):
             with contextlib.suppress(errors.AIGCError):
@@ -663,7 +663,7 @@ def test_what_cannot_be_shown_is_refused_all_the_same(server: Sandbox, chats: di
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_what_cannot_be_shown_is_refused_by_pictures(
+def test_what_cannot_be_shown_is_refused_by_images(
     server: Sandbox, pictures: dict[str, ImageClient], vendor: str
 ) -> None:
     """The same for prompts, sizes and options."""
@@ -733,13 +733,13 @@ SCHEMAS: dict[str, Callable[[], Any]] = {
 def test_schemas_that_cannot_be_applied_are_refused(
     server: Sandbox, chats: dict[str, ChatClient], name: str, kind: str
 ) -> None:
-    """Before anything is sent: a paid answer that cannot be validated helps nobody."""
+    """Before anything is sent: a paid answer that cannot be validated is useless."""
     wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMAS[kind]()}}
     assert complaint(server, lambda: chats[name].chat(ASK, response_format=wanted), refused=True) == ""
 
 
-def test_schemas_open_no_address(server: Sandbox, chats: dict[str, ChatClient]) -> None:
-    """A ``$ref`` to an address is not fetched, neither before the answer nor after it."""
+def test_schemas_open_no_url(server: Sandbox, chats: dict[str, ChatClient]) -> None:
+    """A ``$ref`` to a URL is not fetched, before the answer or after it."""
     with Sandbox() as other:
         for schema in (
             {"$ref": f"{other.url}/s"},
@@ -812,7 +812,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
 def test_whatever_a_tool_does_reaches_the_model(
     server: Sandbox, chats: dict[str, ChatClient], name: str, kind: str
 ) -> None:
-    """Odd results and odd exceptions are told to the model; the conversation goes on."""
+    """Odd results and exceptions are reported to the model, and the conversation continues."""
     server.reset()
     result = chats[name].chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: RESULTS[kind]())
     assert len(server.requests) == 2
@@ -821,7 +821,7 @@ def test_whatever_a_tool_does_reaches_the_model(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_a_tool_may_end_the_program(server: Sandbox, chats: dict[str, ChatClient], error: type[BaseException]) -> None:
-    """What is no ``Exception`` comes out as it is."""
+    """What is not an ``Exception`` is raised unchanged."""
     with pytest.raises(error):
         chats["openai"].chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: raises(error()))
 

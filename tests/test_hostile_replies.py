@@ -1,4 +1,4 @@
-"""Hostile replies: whatever a server sends, only errors of the library come out, and half of a stream never looks whole."""
+"""Hostile responses: whatever a server sends, only errors of the library are raised, and half a stream never looks complete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASK = [{"role": "user", "content": "hello"}]
 PICTURE = base64.b64encode(make()).decode()
 COMPAT = [name for name in CHATS if name not in ("gemini", "bedrock")]
 
-# ---- replies as the vendors send them, made short
+# ---- responses as the vendors send them, shortened
 
 CALLS = [
     {"index": 0, "id": "call_00_pGo", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}},
@@ -194,7 +194,7 @@ Use = Callable[[bool], Any]
 
 @pytest.fixture(scope="module")
 def uses(server: Sandbox) -> Iterator[dict[str, Use]]:
-    """Kind of reply -> a call that reads it (streamed: True) and gives back the result."""
+    """Kind of response -> a call that reads it (streamed: True) and returns the result."""
     with contextlib.ExitStack() as stack:
 
         def chat(name: str) -> Use:
@@ -280,7 +280,7 @@ def replied(
         if not stream or ("openai" if kind in COMPAT else kind) in STREAMS
     ],
 )
-def test_replies_are_read(server: Sandbox, uses: dict[str, Use], kind: str, stream: bool) -> None:
+def test_responses_are_read(server: Sandbox, uses: dict[str, Use], kind: str, stream: bool) -> None:
     """Before they are changed: the mutations below begin from what works."""
     base = "openai" if kind in COMPAT else kind
     body, content_type = encoded(base, (STREAMS if stream else WHOLE)[base], stream=stream)
@@ -322,7 +322,7 @@ def edited(data: bytes, edits: list[tuple[int, str, bytes]]) -> bytes:
 
 
 @given(kind=st.sampled_from([*WHOLE, *COMPAT]), edits=EDITS)
-def test_mutated_bytes_of_replies(server: Sandbox, uses: dict[str, Use], kind: str, edits: Any) -> None:
+def test_mutated_bytes_of_responses(server: Sandbox, uses: dict[str, Use], kind: str, edits: Any) -> None:
     """Flipped, deleted, inserted, doubled, cut."""
     base = "openai" if kind in COMPAT else kind
     body, content_type = encoded(base, WHOLE[base], stream=False)
@@ -344,7 +344,7 @@ def test_mutated_bytes_of_streams(server: Sandbox, uses: dict[str, Use], kind: s
 def test_any_bytes_of_any_type(
     server: Sandbox, uses: dict[str, Use], kind: str, body: bytes, stream: bool, status: int, content_type: str
 ) -> None:
-    """A server that is no vendor at all."""
+    """A server that is not a vendor."""
     replied(server, uses[kind], body, content_type, stream=stream, status=status)
 
 
@@ -358,7 +358,7 @@ HEADS = [
 
 
 class Blunt(Wire):
-    """Sends what it is told and hangs up, whatever that looks like."""
+    """Sends the given bytes and closes the connection."""
 
     def _play(self, connection: socket.socket, steps: Any) -> bool:
         connection.sendall(steps[0])
@@ -467,7 +467,7 @@ def mutated(value: Any, mutations: list[tuple[int, Any]]) -> str:
 
 
 @given(kind=st.sampled_from([*WHOLE, *COMPAT]), mutations=MUTATIONS)
-def test_mutated_json_of_replies(server: Sandbox, uses: dict[str, Use], kind: str, mutations: Any) -> None:
+def test_mutated_json_of_responses(server: Sandbox, uses: dict[str, Use], kind: str, mutations: Any) -> None:
     """Every member replaced by what JSON can and cannot say: infinities, huge numbers, depths, half characters."""
     base = "openai" if kind in COMPAT else kind
     text = mutated(WHOLE[base], mutations)
@@ -530,7 +530,7 @@ DEEP = {"lists": b"[" * 100_000 + b"]" * 100_000, "objects": b'{"a":' * 50_000 +
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("shape", DEEP)
 @pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock", "ark picture", "gemini picture"])
-def test_deep_replies(server: Sandbox, uses: dict[str, Use], kind: str, shape: str, status: int) -> None:
+def test_deep_responses(server: Sandbox, uses: dict[str, Use], kind: str, shape: str, status: int) -> None:
     """JSON deeper than the interpreter can follow, whole and as an event of a stream."""
     result = replied(server, uses[kind], DEEP[shape], "application/json", stream=False, status=status)
     assert isinstance(result, errors.ProviderError)
@@ -579,7 +579,7 @@ def test_paths_of_partial_arguments(server: Sandbox, uses: dict[str, Use], path:
 
 
 @pytest.mark.parametrize("kind", [*STREAMS, "deepseek", "moonshot"])
-def test_half_a_stream_is_no_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
+def test_half_a_stream_is_not_an_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
     """Wherever it ends, with a proper end of the body: before its finish reason it is interrupted."""
     base = "openai" if kind in COMPAT else kind
     events = STREAMS[base]
@@ -603,7 +603,7 @@ def test_half_a_stream_is_no_answer(server: Sandbox, uses: dict[str, Use], kind:
 
 
 @pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock"])
-def test_a_stream_without_one_event_is_no_other_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
+def test_a_stream_without_one_event_is_not_another_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
     """A finish reason that never came is missed, whatever else came: an error, or a warning behind ``[DONE]``."""
     events = [
         event

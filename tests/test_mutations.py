@@ -1,4 +1,4 @@
-"""True replies, mutated at random: every vendor and operation answers with a result or with one of our errors."""
+"""True responses, mutated at random: every vendor and operation gives a result or one of the library's errors."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def raw(kind: str, value: Any) -> tuple[Any, str]:
 
 
 @pytest.mark.parametrize("kind", REPLIES)
-def test_no_reply_gets_a_foreign_exception_out(sandbox: Sandbox, kind: str) -> None:
+def test_no_response_gets_a_foreign_exception_out(sandbox: Sandbox, kind: str) -> None:
     """Wrong types, missing fields, infinities, nonsense: in every field, one to three at a time."""
     name = {"ark": "volcengine", "gemini picture": "gemini"}.get(kind, kind.split()[0])
     client: Any

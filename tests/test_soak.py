@@ -1,4 +1,4 @@
-"""64 threads on shared clients, with faults: nobody gets another's answer, and nothing leaks."""
+"""64 threads on shared clients, with faults: no caller gets another's result, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CALLS = int(os.environ.get("SOAK_CALLS", "2000"))
 
 
 def test_a_soak() -> None:
-    """Right answer to right caller; no socket, thread or memory stays behind; the spool is empty."""
+    """Each caller gets its own result; no socket, thread or memory leaks; the journal is empty."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.soak", str(CALLS)], capture_output=True, text=True, timeout=3600,
         cwd=Path(__file__).parents[1],

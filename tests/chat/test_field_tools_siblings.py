@@ -620,7 +620,7 @@ VALUES = {
 
 
 def told(value: Any) -> str:
-    """What the model was told of a tool that returned this."""
+    """What the model gets from a tool that returned this."""
     with Vendor(calling(), completion("done")) as vendor:
         result = vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: value)
     assert result.content == "done"
@@ -667,7 +667,7 @@ async def _weather(place: str, name: str, text: str) -> str:
     ids=["an object", "a partial", "a lambda"],
 )
 def test_every_kind_of_async_executor_is_awaited_or_refused(executor: Any) -> None:
-    """A lambda shows its coroutine only when it is called: the model is told of an error then, or gets what it returned."""
+    """A lambda shows its coroutine only when it is called: the model then gets an error, or what it returned."""
     with Vendor(calling(), completion("done")) as vendor:
         result = outcome(lambda: vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=executor))
     said = vendor.body["messages"][-1]["content"] if len(vendor.requests) > 1 else ""

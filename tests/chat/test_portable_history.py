@@ -1,4 +1,4 @@
-"""A conversation that any vendor can continue: own state exactly, a stranger's translated, nothing said is lost."""
+"""A conversation that any vendor can continue: own state exactly, foreign state translated, and no text is lost."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_gemini_gets_its_signatures_back_on_their_parts() -> None:
     ]  # fmt: skip
 
 
-def test_strangers_calls_get_the_skip_signature_only_where_it_is_demanded() -> None:
+def test_foreign_calls_get_the_skip_signature_only_where_it_is_demanded() -> None:
     """In the current turn of Gemini 3; older turns and older models are left alone."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     old = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]  # fmt: skip
@@ -295,7 +295,7 @@ def test_claude_gets_its_thoughts_back_first_and_unchanged() -> None:
     assert messages[1]["content"] == [{"text": "t"}]
 
 
-def test_ids_are_made_anew_the_same_on_both_sides() -> None:
+def test_ids_are_made_again_the_same_on_both_sides() -> None:
     """Mistral's nine characters, Bedrock's 64."""
     for model, mark in (("mistral.x", "call_1"), ("anthropic.claude", "é" * 10), ("anthropic.claude", "x" * 65)):
         made = tool_id(mark, model)

@@ -57,7 +57,7 @@ class TestR2Storage(StorageContract):
         yield lambda key: client.get_object(Bucket=bucket, Key=key)["Body"].read()
         client.close()
 
-    def test_public_addresses_are_those_of_the_domain(self, storage: Storage) -> None:
+    def test_public_urls_are_those_of_the_domain(self, storage: Storage) -> None:
         """Quoted once, whatever letters the key has."""
         stored = storage.upload_bytes(b"x", "a b/猫+(1)~é.png", content_type="image/png")
         assert stored.url == "https://assets.example.com/a%20b/%E7%8C%AB%2B%281%29~%C3%A9.png"
@@ -132,7 +132,7 @@ def test_what_leaves_on_plain_http(wire: Wire) -> None:
 
 
 def test_a_known_digest_is_what_leaves(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not counted again; a subclass with an ``upload_bytes`` of its own is asked there."""
+    """It is not hashed again; a subclass's own ``upload_bytes`` is used."""
 
     class Own(S3Storage):
         def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
@@ -169,7 +169,7 @@ def test_what_leaves_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert absent not in sent
 
 
-def test_a_certificate_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_certificate(tmp_path: Path) -> None:
     """TLS is checked."""
     context, _ = certificate(tmp_path)
     with Wire(tls=context) as secure:
@@ -356,7 +356,7 @@ def test_bad_options(options: dict[str, Any], match: str) -> None:
         ({"public_base_url": "cdn.x.y"}, "https://cdn.x.y/k"),
     ],
 )
-def test_the_buckets_own_address(options: dict[str, Any], url: str) -> None:
+def test_the_buckets_own_url(options: dict[str, Any], url: str) -> None:
     """On AWS, on another server, behind a domain."""
     assert S3Storage(**{"bucket": "b", **options}).url_of("k") == url
 
@@ -369,7 +369,7 @@ def test_the_tls_helper_makes_a_server_context(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reply", [http(200, b"<html>login</html>"), http(202, b""), http(204, b"")])
-def test_a_200_of_something_else_is_no_upload(wire: Wire, reply: bytes) -> None:
+def test_a_200_of_something_else_is_not_an_upload(wire: Wire, reply: bytes) -> None:
     """No S3 server answers a PUT without an ETag: the object is looked up before it counts."""
     wire.script(reply)
     wire.script(http(404, b""))
@@ -380,8 +380,8 @@ def test_a_200_of_something_else_is_no_upload(wire: Wire, reply: bytes) -> None:
 
 
 @pytest.mark.parametrize("interim", [102, 103])
-def test_interim_replies_are_passed_over(wire: Wire, interim: int) -> None:
-    """A 103 before a 503 is no success."""
+def test_interim_responses_are_passed_over(wire: Wire, interim: int) -> None:
+    """A 103 before a 503 is not a success."""
     hint = f"HTTP/1.1 {interim} X\r\nlink: x\r\n\r\n".encode()
     wire.script(hint + hint + http(503, b"<Error><Code>SlowDown</Code></Error>"))
     storage = R2Storage("a", "b", wire.url, "bucket", "assets.example.com", max_retries=0)
