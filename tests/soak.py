@@ -47,13 +47,13 @@ class Vendors(Sandbox):
             return super().handle(request)
         text = request.raw.decode("utf-8", "replace")
         mark = re.search(r"mark-\d+-", text or request.path)
-        answer = self._picture(request, mark[0]) if mark and "image" in request.path else super().handle(request)
+        answer = self._image(request, mark[0]) if mark and "image" in request.path else super().handle(request)
         wish = re.search(r"\[fault ([a-z ]+|\d+)\]", text)
         if wish and wish[1].isdigit():
             return Answer(int(wish[1]), {"error": {"message": "as you wish"}}, {"retry-after": "0"})
         return replace(answer, fault=Fault(wish[1], at=20)) if wish else answer
 
-    def _picture(self, request: Request, mark: str) -> Answer:
+    def _image(self, request: Request, mark: str) -> Answer:
         data = PICTURE + mark.encode()
         if request.method == "GET":
             return Answer(200, data, {"content-type": "image/png"})
@@ -88,7 +88,7 @@ class Soak:
             for name in ("openai", "deepseek", "gemini", "bedrock")
         }
         self.storage = R2Storage(**Sandbox.storage_options(at))
-        self.pictures = {
+        self.image_clients = {
             name: ImageClient(
                 name, storage=self.storage, keep_urls=True, spool_dir=folder / "spool", timeout=600, max_retries=0,
                 **Sandbox.image_options(at, name),
@@ -122,9 +122,9 @@ class Soak:
 
     def _asked(self, dice: random.Random, mark: str, fault: str, options: dict[str, Any]) -> str:
         if dice.random() < 0.25:
-            name = dice.choice(list(self.pictures))
-            result = self.pictures[name].text_to_image(f"{mark}{fault}", **options)
-            return "" if result.data.endswith(mark.encode()) else f"{mark} got another's picture"
+            name = dice.choice(list(self.image_clients))
+            result = self.image_clients[name].text_to_image(f"{mark}{fault}", **options)
+            return "" if result.data.endswith(mark.encode()) else f"{mark} got another's image"
         client = self.chats[dice.choice(list(self.chats))]
         messages = [{"role": "user", "content": f"{mark}{fault}"}]
         if dice.random() < 0.5:
@@ -140,7 +140,7 @@ class Soak:
         return "" if said.startswith("You said: " + mark) else f"{mark} got {said[:60]!r}"
 
     def close(self) -> None:
-        for client in (*self.chats.values(), *self.pictures.values()):
+        for client in (*self.chats.values(), *self.image_clients.values()):
             client.close()
         self.storage.close()
 

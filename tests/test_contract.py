@@ -223,6 +223,6 @@ def test_leaving_a_stream_early(chat: ChatClient) -> None:
 
 def test_images_in_messages(chat: ChatClient) -> None:
     """An inlined image is sent in the vendor's shape."""
-    picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-    content = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": picture}}]
+    image = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+    content = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": image}}]
     assert chat.chat([{"role": "user", "content": content}]).content == "You said: what is it?"

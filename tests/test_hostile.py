@@ -51,7 +51,7 @@ def chats(server: Sandbox) -> Iterator[dict[str, ChatClient]]:
 
 
 @pytest.fixture(scope="module")
-def pictures(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
+def image_clients(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
     clients = {
         name: ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name))
         for name in ("volcengine", "gemini")
@@ -93,9 +93,11 @@ BAD_SIZES = [
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 @pytest.mark.parametrize("policy", ["nearest", "exact"])
-def test_bad_sizes_are_refused(server: Sandbox, pictures: dict[str, ImageClient], vendor: str, policy: str) -> None:
+def test_bad_sizes_are_refused(
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str, policy: str
+) -> None:
     """A text that is not a size, and a value that is not a text, are never paid for."""
-    client = pictures[vendor]
+    client = image_clients[vendor]
     values: dict[str, Any] = {repr(size)[:40]: size for size in BAD_SIZES}
     values |= {name: make() for name, make in ODD.items()}
     values["none"] = None
@@ -108,9 +110,11 @@ def test_bad_sizes_are_refused(server: Sandbox, pictures: dict[str, ImageClient]
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if not name.startswith("seededit")])
 @pytest.mark.parametrize("policy", ["nearest", "exact"])
-def test_sizes_fit_every_family(server: Sandbox, pictures: dict[str, ImageClient], policy: str, family: str) -> None:
+def test_sizes_fit_every_family(
+    server: Sandbox, image_clients: dict[str, ImageClient], policy: str, family: str
+) -> None:
     """Under ``"nearest"`` every size is sent; under ``"exact"`` it is sent or refused."""
-    client = pictures["volcengine"]
+    client = image_clients["volcengine"]
     for size in GOOD_SIZES:
         name = outcome(
             server,
@@ -131,11 +135,11 @@ def test_sizes_fit_every_family(server: Sandbox, pictures: dict[str, ImageClient
     vendor=st.sampled_from(["volcengine", "gemini"]),
 )
 def test_any_size_is_sent_or_refused(
-    server: Sandbox, pictures: dict[str, ImageClient], size: Any, policy: str, family: str, vendor: str
+    server: Sandbox, image_clients: dict[str, ImageClient], size: Any, policy: str, family: str, vendor: str
 ) -> None:
     """Whatever it is, the sandbox (which knows the vendor's rules) takes what is sent."""
     own = {"family": family, "model": "ep-1"} if vendor == "volcengine" else {}
-    assert outcome(server, lambda: pictures[vendor].text_to_image("x", size=size, size_policy=policy, **own)) in (
+    assert outcome(server, lambda: image_clients[vendor].text_to_image("x", size=size, size_policy=policy, **own)) in (
         "ok", "InvalidInputError",
     )  # fmt: skip
 
@@ -277,23 +281,23 @@ GOOD_PROMPTS = {
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 @pytest.mark.parametrize("name", GOOD_PROMPTS)
 def test_prompts_arrive_to_the_letter(
-    server: Sandbox, pictures: dict[str, ImageClient], vendor: str, name: str
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str, name: str
 ) -> None:
     """Any valid Unicode, however odd."""
     server.reset()
-    pictures[vendor].text_to_image(GOOD_PROMPTS[name])
+    image_clients[vendor].text_to_image(GOOD_PROMPTS[name])
     body = server.requests[0].body
     assert GOOD_PROMPTS[name] == (body["prompt"] if vendor == "volcengine" else body["contents"][0]["parts"][0]["text"])
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_bad_prompts_are_refused(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
+def test_bad_prompts_are_refused(server: Sandbox, image_clients: dict[str, ImageClient], vendor: str) -> None:
     """Texts that are blank or not Unicode, and values that are not texts."""
     values: dict[str, Any] = {
         name: make() for name, make in ODD.items() if name not in ("text", "nul", "crlf", "unicode")
     }
     values |= {"none": None, "blank": " \n", "half": "\udfff"}
-    client = pictures[vendor]
+    client = image_clients[vendor]
     for call in (
         client.text_to_image,
         lambda p: client.image_to_image(p, reference_images=b"x"),
@@ -315,18 +319,18 @@ VENDOR_OPTIONS = {
     [(vendor, option) for vendor, own in VENDOR_OPTIONS.items() for option in [*PICTURE_OPTIONS, *own]],
 )
 def test_odd_options_of_image_calls(
-    server: Sandbox, pictures: dict[str, ImageClient], vendor: str, option: str
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str, option: str
 ) -> None:
     """They are refused, or sent as JSON."""
-    client = pictures[vendor]
+    client = image_clients[vendor]
     calls = {name: lambda make=make: client.text_to_image("x", **{option: make()}) for name, make in ODD.items()}
     assert complaints(server, calls) == []
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_odd_numbers_of_images(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
+def test_odd_numbers_of_images(server: Sandbox, image_clients: dict[str, ImageClient], vendor: str) -> None:
     """``n`` is a whole number from 1 to 100."""
-    calls = {name: lambda make=make: pictures[vendor].text_to_images("x", n=make()) for name, make in ODD.items()}
+    calls = {name: lambda make=make: image_clients[vendor].text_to_images("x", n=make()) for name, make in ODD.items()}
     assert complaints(server, calls, refused=True) == []
 
 
@@ -609,15 +613,19 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("headers", HEADERS)
-@pytest.mark.parametrize("name", [*CHATS, "volcengine pictures", "gemini pictures"])
+@pytest.mark.parametrize("name", [*CHATS, "volcengine images", "gemini images"])
 def test_headers_cannot_be_injected(
-    server: Sandbox, chats: dict[str, ChatClient], pictures: dict[str, ImageClient], name: str, headers: dict[str, str]
+    server: Sandbox,
+    chats: dict[str, ChatClient],
+    image_clients: dict[str, ImageClient],
+    name: str,
+    headers: dict[str, str],
 ) -> None:
     """A header that HTTP cannot carry is refused by name, not found out on the wire and tried again."""
     server.reset()
     call: Callable[[], Any] = lambda: chats[name].chat(ASK, extra_headers=headers)  # noqa: E731
-    if name.endswith("pictures"):
-        call = lambda: pictures[name.split()[0]].text_to_image("x", extra_headers=headers)  # noqa: E731
+    if name.endswith("images"):
+        call = lambda: image_clients[name.split()[0]].text_to_image("x", extra_headers=headers)  # noqa: E731
     with pytest.raises(REFUSED, match="extra_headers"):
         call()
     assert server.requests == []
@@ -664,10 +672,10 @@ def test_what_cannot_be_shown_is_refused_all_the_same(server: Sandbox, chats: di
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 def test_what_cannot_be_shown_is_refused_by_images(
-    server: Sandbox, pictures: dict[str, ImageClient], vendor: str
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str
 ) -> None:
     """The same for prompts, sizes and options."""
-    client = pictures[vendor]
+    client = image_clients[vendor]
     calls: dict[str, Callable[[], Any]] = {}
     for kind, odd in EXTREME.items():
         calls[f"prompt={kind}"] = lambda odd=odd: client.text_to_image(odd())

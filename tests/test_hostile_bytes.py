@@ -55,8 +55,8 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "FIRST_WAIT", 0.0)
 
 
-def ask(clients: dict[str, ImageClient], name: str, picture: Any) -> Callable[[], Any]:
-    return lambda: clients[name].image_to_image("x", reference_images=picture, size="2048x2048")
+def ask(clients: dict[str, ImageClient], name: str, image: Any) -> Callable[[], Any]:
+    return lambda: clients[name].image_to_image("x", reference_images=image, size="2048x2048")
 
 
 # ---- reference images
@@ -218,8 +218,8 @@ def test_cut_images_are_refused(server: Sandbox, clients: dict[str, ImageClient]
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_pil_images_of_every_mode(server: Sandbox, clients: dict[str, ImageClient], vendor: str, mode: str) -> None:
     """They are sent as PNG, or refused."""
-    picture = Image.new(mode, (20, 20))
-    assert outcome(server, ask(clients, vendor, picture)) in ("ok", "ReferenceImageError")
+    image = Image.new(mode, (20, 20))
+    assert outcome(server, ask(clients, vendor, image)) in ("ok", "ReferenceImageError")
 
 
 def test_odd_pil_images_are_refused(server: Sandbox, clients: dict[str, ImageClient]) -> None:
@@ -232,8 +232,8 @@ def test_odd_pil_images_are_refused(server: Sandbox, clients: dict[str, ImageCli
     lying = Image.new("RGB", (20, 20))
     lying.info = {"transparency": object(), "icc_profile": "x", "dpi": "y", "exif": 5}
     for vendor in VENDORS:
-        for picture in (closed, loaded, cut, Image.new("RGB", (0, 0)), Image.new("L", (0, 5))):
-            assert outcome(server, ask(clients, vendor, picture)) == "ReferenceImageError"
+        for image in (closed, loaded, cut, Image.new("RGB", (0, 0)), Image.new("L", (0, 5))):
+            assert outcome(server, ask(clients, vendor, image)) == "ReferenceImageError"
         assert outcome(server, ask(clients, vendor, lying)) in ("ok", "ReferenceImageError")
 
 
@@ -249,8 +249,8 @@ def test_odd_references_are_refused(server: Sandbox, clients: dict[str, ImageCli
     """What is not an image in any form, alone and in a list."""
     found = []
     for kind, make_odd in {**ODD, **EXTREME}.items():
-        for picture in (make_odd, lambda make_odd=make_odd: [make(), make_odd()]):
-            why = complaint(server, lambda picture=picture: ask(clients, vendor, picture())(), refused=True)
+        for image in (make_odd, lambda make_odd=make_odd: [make(), make_odd()]):
+            why = complaint(server, lambda image=image: ask(clients, vendor, image())(), refused=True)
             found += [f"{kind}: {why}"] if why else []
     assert found == []
 

@@ -150,7 +150,7 @@ ARK_STREAM = [
         "usage": {"generated_images": 2, "output_tokens": 48_672},
     },
 ]
-GEMINI_PICTURE = {
+GEMINI_IMAGE = {
     "candidates": [{"content": {"role": "model", "parts": [
         {"text": "Thinking.", "thought": True}, {"inlineData": {"mimeType": "image/png", "data": PICTURE}, "thought": True},
         {"text": "Here it is."}, {"inlineData": {"mimeType": "image/png", "data": PICTURE}, "thoughtSignature": "eA=="}]}, "finishReason": "STOP"}],
@@ -166,10 +166,10 @@ ERRORS: dict[str, tuple[int, Any]] = {
 }  # fmt: skip
 
 WHOLE: dict[str, Any] = {
-    "openai": OPENAI, "gemini": GEMINI, "bedrock": BEDROCK, "ark picture": ARK, "gemini picture": GEMINI_PICTURE,
+    "openai": OPENAI, "gemini": GEMINI, "bedrock": BEDROCK, "ark image": ARK, "gemini image": GEMINI_IMAGE,
 }  # fmt: skip
 STREAMS: dict[str, Any] = {
-    "openai": OPENAI_STREAM, "gemini": GEMINI_STREAM, "bedrock": BEDROCK_STREAM, "ark picture": ARK_STREAM,
+    "openai": OPENAI_STREAM, "gemini": GEMINI_STREAM, "bedrock": BEDROCK_STREAM, "ark image": ARK_STREAM,
 }  # fmt: skip
 
 
@@ -204,14 +204,14 @@ def uses(server: Sandbox) -> Iterator[dict[str, Use]]:
             )
             return use_of(client)
 
-        def picture(name: str) -> Use:
+        def image_use(name: str) -> Use:
             client = stack.enter_context(ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name)))
             return use_of(client)
 
         yield {
             **{name: chat(name) for name in CHATS},
-            "ark picture": picture("volcengine"),
-            "gemini picture": picture("gemini"),
+            "ark image": image_use("volcengine"),
+            "gemini image": image_use("gemini"),
         }
 
 
@@ -380,18 +380,18 @@ def raw_uses(raw: Wire) -> Iterator[dict[str, Use]]:
             name: stack.enter_context(ChatClient(name, timeout=3, max_retries=0, **fake.chat_options(name)))
             for name in ("openai", "gemini", "bedrock")
         }
-        pictures = {
-            f"{label} picture": stack.enter_context(
+        image_clients = {
+            f"{label} image": stack.enter_context(
                 ImageClient(name, timeout=3, max_retries=0, **fake.image_options(name))
             )
             for label, name in (("ark", "volcengine"), ("gemini", "gemini"))
         }
         found = {name: use_of(client) for name, client in chats.items()}
-        yield found | {name: use_of(client) for name, client in pictures.items()}
+        yield found | {name: use_of(client) for name, client in image_clients.items()}
 
 
 @given(
-    kind=st.sampled_from(["openai", "gemini", "bedrock", "ark picture", "gemini picture"]), head=st.sampled_from(HEADS), edits=EDITS, stream=st.booleans(),
+    kind=st.sampled_from(["openai", "gemini", "bedrock", "ark image", "gemini image"]), head=st.sampled_from(HEADS), edits=EDITS, stream=st.booleans(),
     headers=st.lists(st.sampled_from([
         b"content-encoding: gzip", b"content-encoding: br", b"transfer-encoding: chunked", b"content-length: 5", b"content-length: -1", b"content-length: 99999999999999999999",
         b"content-type: text/event-stream", b"content-type: application/json", b"x-request-id: \xff\xfe", b"retry-after: Tue, 99 Foo 99999 99:99:99 XYZ", b"retry-after: nan",
@@ -519,7 +519,7 @@ def test_mutated_errors(
     server.answer(
         200 if hidden else status, mutated(body, mutations).encode(), headers={"content-type": "application/json"}
     )
-    read(uses[kind], stream and kind != "gemini picture")
+    read(uses[kind], stream and kind != "gemini image")
 
 
 DEEP = {"lists": b"[" * 100_000 + b"]" * 100_000, "objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000, "open": b"[" * 100_000, "digits": b"9" * 100_000,
@@ -529,7 +529,7 @@ DEEP = {"lists": b"[" * 100_000 + b"]" * 100_000, "objects": b'{"a":' * 50_000 +
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("shape", DEEP)
-@pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock", "ark picture", "gemini picture"])
+@pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock", "ark image", "gemini image"])
 def test_deep_responses(server: Sandbox, uses: dict[str, Use], kind: str, shape: str, status: int) -> None:
     """JSON deeper than the interpreter can follow, whole and as an event of a stream."""
     result = replied(server, uses[kind], DEEP[shape], "application/json", stream=False, status=status)
@@ -588,7 +588,7 @@ def test_half_a_stream_is_not_an_answer(server: Sandbox, uses: dict[str, Use], k
         "openai": b'"tool_calls", "',
         "gemini": b'"STOP"',
         "bedrock": b"messageStop",
-        "ark picture": b"image_generation.completed",
+        "ark image": b"image_generation.completed",
     }
     if base == "openai":
         last = body.rindex(b'"finish_reason": "tool_calls"')
@@ -596,7 +596,7 @@ def test_half_a_stream_is_not_an_answer(server: Sandbox, uses: dict[str, Use], k
         last = body.rindex(ends[base])
     for length in sorted({*range(0, last, 37), *range(last - 30, last)}):
         result = replied(server, uses[kind], body[:length], content_type, stream=True)
-        if base == "ark picture":
+        if base == "ark image":
             assert isinstance(result, errors.AIGCError) or result.metadata["warnings"], length
         else:
             assert isinstance(result, errors.ProviderError), length

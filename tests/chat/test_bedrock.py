@@ -367,7 +367,7 @@ def test_images_that_bedrock_cannot_take(wire: Wire) -> None:
     """Types and sizes are checked before anything is sent."""
     from tests.pictures import make
 
-    for data in (make("BMP"), make("PNG", (1300, 1300), compress_level=0), b"no picture"):
+    for data in (make("BMP"), make("PNG", (1300, 1300), compress_level=0), b"not an image"):
         import base64
 
         url = "data:image/png;base64," + base64.b64encode(data).decode()

@@ -674,7 +674,7 @@ def test_every_kind_of_async_executor_is_awaited_or_refused(executor: Any) -> No
     assert isinstance(result, errors.ConfigurationError | errors.InvalidInputError) or "coroutine object" not in said
 
 
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.new("RGB", (2, 2), "red")
 
 
@@ -689,7 +689,7 @@ def picture() -> Image.Image:
 )
 @pytest.mark.parametrize(
     "value",
-    [picture(), ImageResult(base64=PNG_BASE64, mime_type="image/png"), {"image": picture()}],
+    [image(), ImageResult(base64=PNG_BASE64, mime_type="image/png"), {"image": image()}],
     ids=["PIL", "ImageResult", "inside"],
 )
 def test_an_image_that_a_tool_returns_reaches_the_model_as_an_image(

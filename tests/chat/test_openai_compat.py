@@ -201,8 +201,8 @@ def test_images(wire: Wire) -> None:
     assert body["messages"][0]["content"] == [part]
     body, _ = sent(wire, "glm", "glm-5v-turbo", [{"role": "user", "content": [data]}])
     assert body["messages"][0]["content"][0]["image_url"]["url"] == "aaaa"
-    picture = make()
-    wire.scripts[:] = [(http(200, picture),), (http(200, reply()),)]
+    image = make()
+    wire.scripts[:] = [(http(200, image),), (http(200, reply()),)]
     wire.requests.clear()
     local = {"type": "image_url", "image_url": {"url": wire.url + "/a.png"}}
     with client(wire, "moonshot", model="kimi-k3") as chat, pytest.raises(errors.InvalidInputError, match="refused"):

@@ -94,11 +94,11 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     if draw(st.booleans()):
         turns.append({"role": "system", "content": draw(text)})
     for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["plain", "picture", "system first"]))
+        kind = draw(st.sampled_from(["plain", "image", "system first"]))
         if kind == "system first":
             turns.append({"role": draw(st.sampled_from(["system", "developer"])), "content": draw(said)})
         content: Any = draw(text)
-        if kind == "picture":
+        if kind == "image":
             content = [{"type": "text", "text": draw(text)}, {"type": "image_url", "image_url": {"url": PNG}}]
         turns.append({"role": "user", "content": content})
         if draw(st.booleans()):

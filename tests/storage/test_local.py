@@ -31,11 +31,11 @@ class TestLocalStorage(StorageContract):
 
 def test_public_urls(tmp_path: Path) -> None:
     """With a base the URL is the web server's, quoted once."""
-    storage = LocalStorage(tmp_path, base_url="http://localhost:8000/pictures/")
+    storage = LocalStorage(tmp_path, base_url="http://localhost:8000/images/")
     assert storage.upload_bytes(b"x", "猫 1.png", content_type="image/png").url == (
-        "http://localhost:8000/pictures/%E7%8C%AB%201.png"
+        "http://localhost:8000/images/%E7%8C%AB%201.png"
     )
-    assert storage.origins == ("http://localhost:8000/pictures",)
+    assert storage.origins == ("http://localhost:8000/images",)
     assert LocalStorage(tmp_path).origins == ()
     with pytest.raises(ConfigurationError, match="base_url"):
         LocalStorage(tmp_path, base_url="http://x?y")
