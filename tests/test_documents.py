@@ -24,7 +24,7 @@ import respx
 from google.oauth2.credentials import Credentials
 
 import aigc_kit
-from aigc_kit import ImageClient, ImageProvider, errors
+from aigc_kit import ChatClient, ImageClient, ImageProvider, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage
 from tests.pictures import make
@@ -212,6 +212,33 @@ def test_the_docs_examples_are_true(sandbox: Sandbox, tmp_path: Path, monkeypatc
     exec(blocks("docs/storage.md", "python")[0], {})
     (stored,) = tmp_path.rglob("orange.png")
     assert stored.read_bytes() == b"..."
+
+
+@pytest.mark.filterwarnings("ignore:.*was not closed:ResourceWarning")  # short blocks close nothing
+def test_the_blocks_about_images_run(world: Sandbox, tmp_path: Path) -> None:
+    """Renditions, and several vendors in a row."""
+    with LocalStorage(tmp_path) as storage:
+        names: dict[str, Any] = {"ImageClient": ImageClient, "storage": storage}
+        renditions, in_a_row = blocks("docs/images.md", "python")
+        exec(renditions, names)
+        assert set(names["result"].metadata["renditions"]) == {"full", "large", "thumb"}
+        names["client"].close()
+        exec(in_a_row, names)
+        assert names["result"].provider == "gemini"
+        names["client"].close()
+
+
+def test_the_blocks_about_chat_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    """A relay, a function as a tool, and the streamed tool loop."""
+    relay, tools, streamed = blocks("docs/chat.md", "python")
+    names: dict[str, Any] = {"ChatClient": ChatClient}
+    exec(relay, names)
+    names["relay"].close()
+    with ChatClient("deepseek", **sandbox.chat_options("deepseek")) as names["client"]:
+        exec(tools, names)
+        assert names["result"].content
+        exec(streamed, names)
+    assert "total_tokens" in capsys.readouterr().out
 
 
 def test_the_size_table_of_the_docs_is_the_code() -> None:
