@@ -264,6 +264,19 @@ def test_every_provider_is_on_its_page() -> None:
     assert not missing, "docs/providers.md lacks:\n" + "\n".join(missing)
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_tables_name_every_provider(name: str) -> None:
+    """The image table names the providers, the chat table their aliases too."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    images, chat = (
+        re.findall(r"^\| ([a-z_]+(?: / [a-z_]+)*) (?:\(.*?\) )?\|.*✅", part, re.MULTILINE)
+        for part in text.split("## Chat Comp")
+    )
+    assert set(images) == set(aliases_of("aigc_kit.image.client"))
+    shown = {first: set(others) for first, *others in (row.split(" / ") for row in chat)}
+    assert shown == {first: set(others) for first, others in aliases_of("aigc_kit.chat.client").items()}
+
+
 def provider_rows() -> list[str]:
     from aigc_kit.chat import bedrock, gemini
     from aigc_kit.chat.vendors import VENDORS
