@@ -16,6 +16,7 @@ import types
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -275,6 +276,34 @@ def test_the_tables_name_every_provider(name: str) -> None:
     assert set(images) == set(aliases_of("aigc_kit.image.client"))
     shown = {first: set(others) for first, *others in (row.split(" / ") for row in chat)}
     assert shown == {first: set(others) for first, others in aliases_of("aigc_kit.chat.client").items()}
+
+
+RATIOS = (
+    ("import", ("import",)),
+    ("call", ("call-openai", "call-gemini", "call-bedrock")),
+    ("stream", ("stream-openai", "stream-gemini", "stream-bedrock")),
+    ("image", ("picture-gemini",)),
+)
+"""Rows of the READMEs' last table about peers, in order, and their cases in ``benchmarks/results.json``."""
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_ratios_are_the_measured_ones(name: str) -> None:
+    """Within a tenth or 0.02: the figures vary as much from run to run."""
+    rounds = json.loads((ROOT / "benchmarks/results.json").read_text())["rounds"]
+    text = (ROOT / name).read_text(encoding="utf-8")
+    lines = text[text.index("benchmarks/RESULTS.md") :].split("|---|---|---|---|\n")[1].splitlines()
+    for (label, cases), line in zip(RATIOS, lines, strict=False):
+        for peer, cell in zip(("raw SDK", "LiteLLM", "any-llm"), line.split("|")[2:5], strict=True):
+            measured = [ratio(rounds[case], peer) for case in cases if peer in rounds[case]]
+            shown = [float(number) for number in re.findall(r"\d\.\d+", cell)]
+            assert shown == pytest.approx(measured, rel=0.1, abs=0.02), (label, peer, measured)
+
+
+def ratio(rounds: dict[str, list[Any]], peer: str) -> float:
+    """The median of the ratios of each round, as in ``benchmarks/RESULTS.md``."""
+    pairs = zip(rounds["aigc-kit"], rounds[peer], strict=True)
+    return round(median(ours["cpu"] / theirs["cpu"] for ours, theirs in pairs if ours and theirs), 3)
 
 
 def provider_rows() -> list[str]:
