@@ -1,4 +1,4 @@
-"""Start on one vendor, continue on another: the history is plain JSON and goes everywhere."""
+"""Start on one vendor, continue on another: the history is plain JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One question to three vendors: whole, streamed, and as structured output."""
+"""One question to three vendors: streamed, and as structured output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures from two vendors, each with an address. Without keys in .env they come from the sandbox."""
+"""Images from two vendors, each with a URL. Without keys in .env they come from the sandbox."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ VENDORS = {
 
 def main() -> None:
     load_dotenv()
-    storage = LocalStorage("pictures")
-    print(f"{'vendor':12}{'where':10}{'asked':12}{'sent':12}{'came':12}address")
+    storage = LocalStorage("images")
+    print(f"{'vendor':12}{'where':10}{'requested':12}{'sent':12}{'received':12}URL")
     with contextlib.ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox())
         for vendor, variables in VENDORS.items():
@@ -29,8 +29,10 @@ def main() -> None:
             street = client.image_to_image("The same cat, now on a rainy street", reference_images=[cat], size="16:9")
             for result in (cat, street):
                 facts = result.metadata
-                came = f"{result.width}x{result.height}"
-                print(f"{vendor:12}{where:10}{facts['requested_size']:12}{facts['sent_size']:12}{came:12}{result.url}")
+                received = f"{result.width}x{result.height}"
+                print(
+                    f"{vendor:12}{where:10}{facts['requested_size']:12}{facts['sent_size']:12}{received:12}{result.url}"
+                )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An upload fails after the picture was paid for: nothing is lost, nothing is paid twice."""
+"""An upload fails after the image was paid for: nothing is lost, and nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def main() -> None:
                 print("upload failed:", type(error).__name__)
                 (root / "aigc").unlink()
                 result = client.store(error.result)
-                print("stored after all:", result.url)
-        print("pictures paid for:", len(sandbox.requests))
+                print("stored:", result.url)
+        print("images paid for:", len(sandbox.requests))
 
 
 if __name__ == "__main__":

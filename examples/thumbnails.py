@@ -1,4 +1,4 @@
-"""A picture with a WebP copy and a thumbnail beside it in the store."""
+"""An image with a WebP copy and a thumbnail beside it in the storage."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def main() -> None:
     copies = [Rendition("full"), Rendition("thumb", side=256)]
     with (
         Sandbox() as sandbox,
-        LocalStorage("pictures") as storage,
+        LocalStorage("images") as storage,
         ImageClient("gemini", storage=storage, renditions=copies, **sandbox.image_options("gemini")) as client,
     ):
         result = client.text_to_image("A lighthouse in the fog", size="1024x1024")
-        print("picture:", f"{result.width}x{result.height}", result.url)
+        print("image:", f"{result.width}x{result.height}", result.url)
         for name, copy in result.metadata["renditions"].items():
             print(f"{name}:", f"{copy['width']}x{copy['height']}", copy["size"], "bytes", copy["url"])
 

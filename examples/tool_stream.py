@@ -1,4 +1,4 @@
-"""The tool loop, streamed: a Python function as the tool, its events and the answer as they come."""
+"""The tool loop as a stream: a Python function is the tool; its events and the answer arrive as they happen."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>nginx</bo
 
 
 class Recording(Sandbox):
-    """A sandbox that makes each true reply once; the last one to a POST is its ``truth``."""
+    """A sandbox that makes each true response once; the last one to a POST is its ``truth``."""
 
     truth: Answer
 
@@ -77,7 +77,7 @@ class Target:
     """
     One operation of one provider.
 
-    ``open``: (address, timeout, retries) -> a client. ``call``: does it. ``path``: of the request that a fault spoils.
+    ``open``: (URL, timeout, retries) -> a client. ``call``: makes the call. ``path``: of the request that a fault spoils.
     ``paid``: whether it may be sent once only.
     """
 
@@ -164,7 +164,7 @@ def targets() -> list[Target]:
 
 @dataclass
 class At:
-    """As much of a sandbox as its options need, at another address."""
+    """As much of a sandbox as its options need, at another URL."""
 
     url: str
     api_key: str = "sandbox-key"
@@ -235,7 +235,7 @@ def run(target: Target, client: Any, limit: float) -> Cell:
 
 
 def _no_success(result: Any) -> str:
-    """Why this is no success, or ``""``."""
+    """Why this is not a success, or ``""``."""
     for picture in getattr(result, "images", [result] if hasattr(result, "has_url") else []):
         if not (picture.has_base64 or picture.url.startswith("http")):
             return "a picture without bytes and without an address"
@@ -328,11 +328,11 @@ WITH_BODY = (
 )  # fmt: skip
 CHECKSUM = "one wrong bit"
 CHECKED = (("Chat stream", "bedrock"), ("Reference download", "volcengine"), ("Reference download", "gemini"))
-"""Where a wrong bit can be told at all."""
+"""Where a wrong bit can be detected at all."""
 
 
 def true_body(target: Target) -> bytes:
-    """The body of the last true reply."""
+    """The body of the last true response."""
     if target.group == "Reference download":
         return target.server.files["reference.png"][0]
     if target.group == "Upload":
@@ -364,11 +364,11 @@ SLOW = "the name is never looked up"
 UNTRUSTED = "TLS: untrusted certificate"
 PLAIN = "TLS: the server speaks none"
 LOST = (REFUSED, UNKNOWN, SLOW, UNTRUSTED, PLAIN)
-"""Faults of the way there: nobody answers at the address."""
+"""Faults before the server: nothing listens at the URL."""
 
 
 def _astray(target: Target, address: str, timeout: float) -> tuple[Target, Any]:
-    """The same operation where the address leads nowhere, and its client."""
+    """The same operation at a URL where nothing listens, and its client."""
     if target.group != "Reference download":
         return target, target.open(address, timeout, 2)
     moved, reference = copy.copy(target), f"{address}/reference.png"

@@ -50,7 +50,7 @@ def in_child(work: Callable[[], Any]) -> tuple[int, Any]:
         try:
             os.write(writing, json.dumps(work()).encode())
             os._exit(0)
-        except BaseException:  # the child has no other way to tell
+        except BaseException:  # the child has no other way to report it
             traceback.print_exc()
             os._exit(1)
     os.close(writing)

@@ -1,4 +1,4 @@
-"""Values that no caller means, and the rule that every call keeps: errors of the library, and nothing sent for a bad input."""
+"""Values that no caller means, and the rule for every call: errors of the library, and nothing sent for a bad input."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def loop_dict() -> dict[str, Any]:
     return value
 
 
-# Made anew for each use: some are spent by looking at them.
+# Made again for each use: some can be read only once.
 ODD: dict[str, Callable[[], Any]] = {
     "true": lambda: True,
     "zero": lambda: 0,
@@ -115,7 +115,7 @@ JUNK = st.recursive(
 
 def outcome(sandbox: Sandbox, call: Callable[[], Any]) -> str:
     """
-    ``"ok"`` or the name of the error of the library that came out; what comes out besides is a failure of the test.
+    ``"ok"`` or the name of the error of the library that was raised; any other exception fails the test.
 
     A bad input sends nothing, nothing sent means a bad input, and what is sent is strict JSON.
     """

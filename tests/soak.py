@@ -39,7 +39,7 @@ PICTURE = make()
 
 
 class Vendors(Sandbox):
-    """Answers as the words in a request wish, and puts its mark into the picture."""
+    """Responds as the words in a request say, and draws their mark into the image."""
 
     def handle(self, request: Request) -> Answer:
         self.requests.clear()
@@ -47,13 +47,13 @@ class Vendors(Sandbox):
             return super().handle(request)
         text = request.raw.decode("utf-8", "replace")
         mark = re.search(r"mark-\d+-", text or request.path)
-        answer = self._picture(request, mark[0]) if mark and "image" in request.path else super().handle(request)
+        answer = self._image(request, mark[0]) if mark and "image" in request.path else super().handle(request)
         wish = re.search(r"\[fault ([a-z ]+|\d+)\]", text)
         if wish and wish[1].isdigit():
             return Answer(int(wish[1]), {"error": {"message": "as you wish"}}, {"retry-after": "0"})
         return replace(answer, fault=Fault(wish[1], at=20)) if wish else answer
 
-    def _picture(self, request: Request, mark: str) -> Answer:
+    def _image(self, request: Request, mark: str) -> Answer:
         data = PICTURE + mark.encode()
         if request.method == "GET":
             return Answer(200, data, {"content-type": "image/png"})
@@ -70,7 +70,7 @@ def serve() -> None:
 
 
 def held() -> dict[str, int]:
-    """What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system does not tell."""
+    """What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system does not say."""
     status, fds = Path("/proc/self/status"), Path("/dev/fd")
     rss = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
     return {
@@ -88,7 +88,7 @@ class Soak:
             for name in ("openai", "deepseek", "gemini", "bedrock")
         }
         self.storage = R2Storage(**Sandbox.storage_options(at))
-        self.pictures = {
+        self.image_clients = {
             name: ImageClient(
                 name, storage=self.storage, keep_urls=True, spool_dir=folder / "spool", timeout=600, max_retries=0,
                 **Sandbox.image_options(at, name),
@@ -122,9 +122,9 @@ class Soak:
 
     def _asked(self, dice: random.Random, mark: str, fault: str, options: dict[str, Any]) -> str:
         if dice.random() < 0.25:
-            name = dice.choice(list(self.pictures))
-            result = self.pictures[name].text_to_image(f"{mark}{fault}", **options)
-            return "" if result.data.endswith(mark.encode()) else f"{mark} got another's picture"
+            name = dice.choice(list(self.image_clients))
+            result = self.image_clients[name].text_to_image(f"{mark}{fault}", **options)
+            return "" if result.data.endswith(mark.encode()) else f"{mark} got another's image"
         client = self.chats[dice.choice(list(self.chats))]
         messages = [{"role": "user", "content": f"{mark}{fault}"}]
         if dice.random() < 0.5:
@@ -140,7 +140,7 @@ class Soak:
         return "" if said.startswith("You said: " + mark) else f"{mark} got {said[:60]!r}"
 
     def close(self) -> None:
-        for client in (*self.chats.values(), *self.pictures.values()):
+        for client in (*self.chats.values(), *self.image_clients.values()):
             client.close()
         self.storage.close()
 
@@ -166,18 +166,20 @@ def main(calls: int) -> dict[str, Any]:
                 list(pool.map(soak.call, range(1000 + part * calls // 4, 1000 + (part + 1) * calls // 4)))
                 gc.collect()
                 marks.append(held())
+        told = soak.image_clients["gemini"].resume_spool()  # payments whose outcome is unknown, each reported once
         soak.close()
         gc.collect()
         end = time.monotonic() + 120
         while held()["threads"] > before["threads"] and time.monotonic() < end:
             time.sleep(0.05)
         after = held()
+        found = [type(error).__name__ for error in told.errors]
         left = sorted(os.listdir(Path(folder) / "spool"))
     server.communicate("")
     return {
         "calls": sum(soak.outcomes.values()), "threads": THREADS, "seconds": round(time.monotonic() - started, 1),
         "outcomes": dict(soak.outcomes), "wrong": soak.wrong[:20], "before": before, "quarters": marks, "after": after,
-        "spool": left,
+        "spool": left, "resumed": {name: found.count(name) for name in set(found)},
     }  # fmt: skip
 
 

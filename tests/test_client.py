@@ -71,11 +71,11 @@ def test_keys_of_the_environment_stay_there(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv(name, f"{CANARY}-1")
     storage = R2Storage(endpoint="https://r2.example.com", bucket="b", public_domain="a.example.com")
     with (
-        ImageClient("volcengine", storage=storage) as pictures,
+        ImageClient("volcengine", storage=storage) as images,
         ChatClient("deepseek") as deepseek,
         ChatClient("bedrock", region="us-east-1") as bedrock,
     ):
-        raw = pickle.dumps([pictures, deepseek, bedrock])
+        raw = pickle.dumps([images, deepseek, bedrock])
     assert CANARY.encode() not in raw
     monkeypatch.setenv("ARK_API_KEY", "another")
     for copy in pickle.loads(raw):
@@ -225,14 +225,14 @@ FAILURES: list[tuple[int, Any]] = [
 def test_no_chat_error_shows_a_secret(
     sandbox: Sandbox, everything_said: list[str], name: str, status: int, body: Any
 ) -> None:
-    """Not the key, not the picture in a message, whatever the vendor repeats of them."""
+    """Neither the key nor the image in a message, even if the vendor repeats them."""
     options: dict[str, Any] = {"api_key": CANARY}
     if name == "gemini":
         options = {"credentials": Credentials(token=CANARY)}
     if name == "bedrock":
         options = {"aws_access_key_id": "AKIAX", "aws_secret_access_key": CANARY, "aws_session_token": CANARY}
-    picture = base64.b64encode(make(side=90)).decode()
-    content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{picture}"}}]
+    image = base64.b64encode(make(side=90)).decode()
+    content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}]
     with chat_client(sandbox, name, max_retries=0, **options) as client:
         assert CANARY not in repr(client) + repr(client.provider) + repr(vars(client.provider))
         for call in (client.chat, lambda messages: list(client.chat_stream(messages))):
@@ -241,12 +241,12 @@ def test_no_chat_error_shows_a_secret(
                 call([{"role": "user", "content": content}])
             text = shown(caught.value)
             assert CANARY not in text
-            assert picture[:200] not in said(caught.value)
+            assert image[:200] not in said(caught.value)
 
 
 @pytest.mark.parametrize(("status", "body"), FAILURES)
 @pytest.mark.parametrize("name", ["volcengine", "gemini"])
-def test_no_picture_error_shows_a_secret(
+def test_no_image_error_shows_a_secret(
     sandbox: Sandbox, everything_said: list[str], tmp_path: Path, name: str, status: int, body: Any
 ) -> None:
     """Neither key nor reference, in memory, in the spool, or in what the sandbox wrote down."""

@@ -49,7 +49,7 @@ class Person(BaseModel):
 
 
 def test_no_provider_is_without_a_row() -> None:
-    """Who registers a provider adds it here."""
+    """A registered provider is in this table."""
     registry._ensure_registered()
     own = {name for name, home in registry._registry.items() if isinstance(home, str) and home.startswith("aigc_kit.")}
     assert {{"google": "gemini", **ALIASES}.get(name, name) for name in own} == set(PROVIDERS)
@@ -89,7 +89,7 @@ def test_a_conversation_goes_on(chat: ChatClient) -> None:
 
 
 def test_streaming(chat: ChatClient) -> None:
-    """The pieces make the same answer as a whole reply."""
+    """The chunks add up to the same result as a plain response."""
     whole = chat.chat(ASK)
     stream = chat.chat_stream(ASK)
     chunks = list(stream)
@@ -121,7 +121,7 @@ def test_tool_calls(chat: ChatClient) -> None:
 
 
 def test_the_tool_loop(chat: ChatClient) -> None:
-    """The executor's answer reaches the model; the history is whole, JSON, and ready for the next call."""
+    """The executor's answer reaches the model; the history is complete, JSON, and ready for the next call."""
     asked: list[tuple[str, Any]] = []
 
     def execute(name: str, args_json: str) -> Any:
@@ -140,7 +140,7 @@ def test_the_tool_loop(chat: ChatClient) -> None:
 
 @pytest.mark.parametrize("wanted", [FORMAT, Person], ids=["dict", "pydantic"])
 def test_structured_output(chat: ChatClient, wanted: Any) -> None:
-    """The same value whatever the vendor has; the warnings say how it was asked for."""
+    """The same value with every vendor; the warnings say which mode was used."""
     result = chat.chat(ASK, response_format=wanted)
     parsed = result.parsed.model_dump() if isinstance(result.parsed, Person) else result.parsed
     assert parsed == {"name": "text", "age": 1}
@@ -155,7 +155,7 @@ def test_any_json_object(chat: ChatClient) -> None:
     assert isinstance(chat.chat(ASK, response_format={"type": "json_object"}).parsed, dict)
 
 
-def test_a_cut_answer_is_told_before_its_json(chat: ChatClient) -> None:
+def test_a_cut_answer_is_reported_before_its_json(chat: ChatClient) -> None:
     """Tokens ran out: that is the error, not the broken JSON."""
     messages = [{"role": "user", "content": "[cut]"}]
     with pytest.raises(errors.OutputTruncatedError) as caught:
@@ -211,7 +211,7 @@ def test_errors_before_a_stream_are_those_of_a_call(chat: ChatClient, sandbox: S
 
 
 def test_leaving_a_stream_early(chat: ChatClient) -> None:
-    """Closing it ends it; there is no result then, and the client still works."""
+    """A closed stream has no result, and the client still works."""
     with chat.chat_stream(ASK) as stream:
         next(stream)
     assert list(stream) == []
@@ -221,8 +221,8 @@ def test_leaving_a_stream_early(chat: ChatClient) -> None:
     assert chat.chat(ASK).content
 
 
-def test_pictures_in_messages(chat: ChatClient) -> None:
-    """An inlined picture is sent in the vendor's shape."""
-    picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-    content = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": picture}}]
+def test_images_in_messages(chat: ChatClient) -> None:
+    """An inlined image is sent in the vendor's shape."""
+    image = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+    content = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": image}}]
     assert chat.chat([{"role": "user", "content": content}]).content == "You said: what is it?"

@@ -51,7 +51,7 @@ def chats(server: Sandbox) -> Iterator[dict[str, ChatClient]]:
 
 
 @pytest.fixture(scope="module")
-def pictures(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
+def image_clients(server: Sandbox) -> Iterator[dict[str, ImageClient]]:
     clients = {
         name: ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name))
         for name in ("volcengine", "gemini")
@@ -93,9 +93,11 @@ BAD_SIZES = [
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 @pytest.mark.parametrize("policy", ["nearest", "exact"])
-def test_bad_sizes_are_refused(server: Sandbox, pictures: dict[str, ImageClient], vendor: str, policy: str) -> None:
-    """No text that is no size, and nothing that is no text, is paid for."""
-    client = pictures[vendor]
+def test_bad_sizes_are_refused(
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str, policy: str
+) -> None:
+    """A text that is not a size, and a value that is not a text, are never paid for."""
+    client = image_clients[vendor]
     values: dict[str, Any] = {repr(size)[:40]: size for size in BAD_SIZES}
     values |= {name: make() for name, make in ODD.items()}
     values["none"] = None
@@ -108,9 +110,11 @@ def test_bad_sizes_are_refused(server: Sandbox, pictures: dict[str, ImageClient]
 
 @pytest.mark.parametrize("family", [name for name in FAMILIES if not name.startswith("seededit")])
 @pytest.mark.parametrize("policy", ["nearest", "exact"])
-def test_sizes_fit_every_family(server: Sandbox, pictures: dict[str, ImageClient], policy: str, family: str) -> None:
+def test_sizes_fit_every_family(
+    server: Sandbox, image_clients: dict[str, ImageClient], policy: str, family: str
+) -> None:
     """Under ``"nearest"`` every size is sent; under ``"exact"`` it is sent or refused."""
-    client = pictures["volcengine"]
+    client = image_clients["volcengine"]
     for size in GOOD_SIZES:
         name = outcome(
             server,
@@ -131,11 +135,11 @@ def test_sizes_fit_every_family(server: Sandbox, pictures: dict[str, ImageClient
     vendor=st.sampled_from(["volcengine", "gemini"]),
 )
 def test_any_size_is_sent_or_refused(
-    server: Sandbox, pictures: dict[str, ImageClient], size: Any, policy: str, family: str, vendor: str
+    server: Sandbox, image_clients: dict[str, ImageClient], size: Any, policy: str, family: str, vendor: str
 ) -> None:
     """Whatever it is, the sandbox (which knows the vendor's rules) takes what is sent."""
     own = {"family": family, "model": "ep-1"} if vendor == "volcengine" else {}
-    assert outcome(server, lambda: pictures[vendor].text_to_image("x", size=size, size_policy=policy, **own)) in (
+    assert outcome(server, lambda: image_clients[vendor].text_to_image("x", size=size, size_policy=policy, **own)) in (
         "ok", "InvalidInputError",
     )  # fmt: skip
 
@@ -150,7 +154,7 @@ NAMES_OF_OPTIONS = {
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_odd_options_of_picture_clients(server: Sandbox, vendor: str) -> None:
+def test_odd_options_of_image_clients(server: Sandbox, vendor: str) -> None:
     """A client is refused when it is made, or works, or its first call says why not."""
 
     def make(name: str, value: Any) -> None:
@@ -277,23 +281,23 @@ GOOD_PROMPTS = {
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
 @pytest.mark.parametrize("name", GOOD_PROMPTS)
 def test_prompts_arrive_to_the_letter(
-    server: Sandbox, pictures: dict[str, ImageClient], vendor: str, name: str
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str, name: str
 ) -> None:
     """Any valid Unicode, however odd."""
     server.reset()
-    pictures[vendor].text_to_image(GOOD_PROMPTS[name])
+    image_clients[vendor].text_to_image(GOOD_PROMPTS[name])
     body = server.requests[0].body
     assert GOOD_PROMPTS[name] == (body["prompt"] if vendor == "volcengine" else body["contents"][0]["parts"][0]["text"])
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_bad_prompts_are_refused(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
-    """Texts that are blank or no Unicode, and what is no text."""
+def test_bad_prompts_are_refused(server: Sandbox, image_clients: dict[str, ImageClient], vendor: str) -> None:
+    """Texts that are blank or not Unicode, and values that are not texts."""
     values: dict[str, Any] = {
         name: make() for name, make in ODD.items() if name not in ("text", "nul", "crlf", "unicode")
     }
     values |= {"none": None, "blank": " \n", "half": "\udfff"}
-    client = pictures[vendor]
+    client = image_clients[vendor]
     for call in (
         client.text_to_image,
         lambda p: client.image_to_image(p, reference_images=b"x"),
@@ -314,19 +318,19 @@ VENDOR_OPTIONS = {
     ("vendor", "option"),
     [(vendor, option) for vendor, own in VENDOR_OPTIONS.items() for option in [*PICTURE_OPTIONS, *own]],
 )
-def test_odd_options_of_picture_calls(
-    server: Sandbox, pictures: dict[str, ImageClient], vendor: str, option: str
+def test_odd_options_of_image_calls(
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str, option: str
 ) -> None:
     """They are refused, or sent as JSON."""
-    client = pictures[vendor]
+    client = image_clients[vendor]
     calls = {name: lambda make=make: client.text_to_image("x", **{option: make()}) for name, make in ODD.items()}
     assert complaints(server, calls) == []
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_odd_numbers_of_pictures(server: Sandbox, pictures: dict[str, ImageClient], vendor: str) -> None:
+def test_odd_numbers_of_images(server: Sandbox, image_clients: dict[str, ImageClient], vendor: str) -> None:
     """``n`` is a whole number from 1 to 100."""
-    calls = {name: lambda make=make: pictures[vendor].text_to_images("x", n=make()) for name, make in ODD.items()}
+    calls = {name: lambda make=make: image_clients[vendor].text_to_images("x", n=make()) for name, make in ODD.items()}
     assert complaints(server, calls, refused=True) == []
 
 
@@ -418,7 +422,7 @@ MUST_REFUSE = {
 
 @pytest.mark.parametrize("name", CHATS)
 def test_wrong_messages_are_refused(server: Sandbox, chats: dict[str, ChatClient], name: str) -> None:
-    """What is surely wrong for every vendor never leaves."""
+    """What is wrong for every vendor is never sent."""
     calls = {
         f"{place}={kind}": lambda place=place, kind=kind: chats[name].chat(PLACES[place](ODD[kind]()))
         for place, kinds in MUST_REFUSE.items()
@@ -609,15 +613,19 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("headers", HEADERS)
-@pytest.mark.parametrize("name", [*CHATS, "volcengine pictures", "gemini pictures"])
+@pytest.mark.parametrize("name", [*CHATS, "volcengine images", "gemini images"])
 def test_headers_cannot_be_injected(
-    server: Sandbox, chats: dict[str, ChatClient], pictures: dict[str, ImageClient], name: str, headers: dict[str, str]
+    server: Sandbox,
+    chats: dict[str, ChatClient],
+    image_clients: dict[str, ImageClient],
+    name: str,
+    headers: dict[str, str],
 ) -> None:
     """A header that HTTP cannot carry is refused by name, not found out on the wire and tried again."""
     server.reset()
     call: Callable[[], Any] = lambda: chats[name].chat(ASK, extra_headers=headers)  # noqa: E731
-    if name.endswith("pictures"):
-        call = lambda: pictures[name.split()[0]].text_to_image("x", extra_headers=headers)  # noqa: E731
+    if name.endswith("images"):
+        call = lambda: image_clients[name.split()[0]].text_to_image("x", extra_headers=headers)  # noqa: E731
     with pytest.raises(REFUSED, match="extra_headers"):
         call()
     assert server.requests == []
@@ -638,7 +646,7 @@ def test_headers_cannot_be_injected(
 )
 @pytest.mark.parametrize("name", ["deepseek", "gemini", "bedrock"])
 def test_headers_that_frame_a_request(server: Sandbox, name: str, header: str) -> None:
-    """Whatever comes of them, it is an answer or an error of the library."""
+    """The outcome is an answer or an error of the library."""
     with chat_client(server, name, timeout=1) as client:
         for value in ("0", "5", "chunked", "close", "100-continue", "gzip"):
             with contextlib.suppress(errors.AIGCError):
@@ -663,11 +671,11 @@ def test_what_cannot_be_shown_is_refused_all_the_same(server: Sandbox, chats: di
 
 
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini"])
-def test_what_cannot_be_shown_is_refused_by_pictures(
-    server: Sandbox, pictures: dict[str, ImageClient], vendor: str
+def test_what_cannot_be_shown_is_refused_by_images(
+    server: Sandbox, image_clients: dict[str, ImageClient], vendor: str
 ) -> None:
     """The same for prompts, sizes and options."""
-    client = pictures[vendor]
+    client = image_clients[vendor]
     calls: dict[str, Callable[[], Any]] = {}
     for kind, odd in EXTREME.items():
         calls[f"prompt={kind}"] = lambda odd=odd: client.text_to_image(odd())
@@ -733,13 +741,13 @@ SCHEMAS: dict[str, Callable[[], Any]] = {
 def test_schemas_that_cannot_be_applied_are_refused(
     server: Sandbox, chats: dict[str, ChatClient], name: str, kind: str
 ) -> None:
-    """Before anything is sent: a paid answer that cannot be validated helps nobody."""
+    """Before anything is sent: a paid answer that cannot be validated is useless."""
     wanted = {"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMAS[kind]()}}
     assert complaint(server, lambda: chats[name].chat(ASK, response_format=wanted), refused=True) == ""
 
 
-def test_schemas_open_no_address(server: Sandbox, chats: dict[str, ChatClient]) -> None:
-    """A ``$ref`` to an address is not fetched, neither before the answer nor after it."""
+def test_schemas_open_no_url(server: Sandbox, chats: dict[str, ChatClient]) -> None:
+    """A ``$ref`` to a URL is not fetched, before the answer or after it."""
     with Sandbox() as other:
         for schema in (
             {"$ref": f"{other.url}/s"},
@@ -812,7 +820,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
 def test_whatever_a_tool_does_reaches_the_model(
     server: Sandbox, chats: dict[str, ChatClient], name: str, kind: str
 ) -> None:
-    """Odd results and odd exceptions are told to the model; the conversation goes on."""
+    """Odd results and exceptions are reported to the model, and the conversation continues."""
     server.reset()
     result = chats[name].chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: RESULTS[kind]())
     assert len(server.requests) == 2
@@ -821,7 +829,7 @@ def test_whatever_a_tool_does_reaches_the_model(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
 def test_a_tool_may_end_the_program(server: Sandbox, chats: dict[str, ChatClient], error: type[BaseException]) -> None:
-    """What is no ``Exception`` comes out as it is."""
+    """What is not an ``Exception`` is raised unchanged."""
     with pytest.raises(error):
         chats["openai"].chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: raises(error()))
 

@@ -1,4 +1,4 @@
-"""Hostile bytes, addresses, paths and storage keys: only errors of the library, nothing paid, nothing reached, no hang."""
+"""Hostile bytes, URLs, paths and storage keys: only errors of the library, nothing paid, nothing reached, no hang."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.0)
 
 
-def ask(clients: dict[str, ImageClient], name: str, picture: Any) -> Callable[[], Any]:
-    return lambda: clients[name].image_to_image("x", reference_images=picture, size="2048x2048")
+def ask(clients: dict[str, ImageClient], name: str, image: Any) -> Callable[[], Any]:
+    return lambda: clients[name].image_to_image("x", reference_images=image, size="2048x2048")
 
 
-# ---- reference pictures
+# ---- reference images
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -152,16 +152,16 @@ BAD_PICTURES: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", GOOD_PICTURES)
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_pictures_of_every_kind_go_through(
+def test_images_of_every_kind_go_through(
     server: Sandbox, clients: dict[str, ImageClient], vendor: str, kind: str
 ) -> None:
-    """As bytes of several types, as ``data:`` URI with another type's name, and as PIL picture."""
+    """As bytes of several types, as a ``data:`` URI with another type's name, and as a PIL image."""
     data = GOOD_PICTURES[kind]()
     uri = f"data:image/x-icon;base64,{base64.b64encode(data).decode()}"
     opened = Image.open(io.BytesIO(data))
     for given_as in (data, bytearray(data), memoryview(data), uri, opened, ImageResult.from_bytes(data)):
         assert outcome(server, ask(clients, vendor, given_as)) == "ok"
-    if vendor == "gemini":  # the name never lies about the bytes
+    if vendor == "gemini":  # the name always matches the bytes
         for part in server.requests[0].body["contents"][0]["parts"][1:]:
             sent = base64.b64decode(part["inlineData"]["data"])
             assert Image.MIME[str(Image.open(io.BytesIO(sent)).format)] == part["inlineData"]["mimeType"]
@@ -172,8 +172,8 @@ def test_pictures_of_every_kind_go_through(
     # Gemini has no rule for ratios.
     [(vendor, kind) for vendor in VENDORS for kind in BAD_PICTURES if (vendor, kind) != ("gemini", "flat line")],
 )
-def test_bad_pictures_are_refused(server: Sandbox, clients: dict[str, ImageClient], vendor: str, kind: str) -> None:
-    """As bytes and as ``data:`` URI that says it is a picture."""
+def test_bad_images_are_refused(server: Sandbox, clients: dict[str, ImageClient], vendor: str, kind: str) -> None:
+    """As bytes and as a ``data:`` URI that claims to be an image."""
     data = BAD_PICTURES[kind]()
     uri = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     assert outcome(server, ask(clients, vendor, data)) == "ReferenceImageError"
@@ -182,7 +182,7 @@ def test_bad_pictures_are_refused(server: Sandbox, clients: dict[str, ImageClien
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"])
-def test_cut_pictures_are_refused(server: Sandbox, clients: dict[str, ImageClient], vendor: str, form: str) -> None:
+def test_cut_images_are_refused(server: Sandbox, clients: dict[str, ImageClient], vendor: str, form: str) -> None:
     """Wherever the cut is; what follows the last byte that counts may be missing."""
     noise = Image.frombytes("RGB", (40, 30), random.Random(form).randbytes(3600))
     buffer = io.BytesIO()
@@ -216,13 +216,13 @@ def test_cut_pictures_are_refused(server: Sandbox, clients: dict[str, ImageClien
     ],
 )
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_pil_pictures_of_every_mode(server: Sandbox, clients: dict[str, ImageClient], vendor: str, mode: str) -> None:
+def test_pil_images_of_every_mode(server: Sandbox, clients: dict[str, ImageClient], vendor: str, mode: str) -> None:
     """They are sent as PNG, or refused."""
-    picture = Image.new(mode, (20, 20))
-    assert outcome(server, ask(clients, vendor, picture)) in ("ok", "ReferenceImageError")
+    image = Image.new(mode, (20, 20))
+    assert outcome(server, ask(clients, vendor, image)) in ("ok", "ReferenceImageError")
 
 
-def test_odd_pil_pictures_are_refused(server: Sandbox, clients: dict[str, ImageClient]) -> None:
+def test_odd_pil_images_are_refused(server: Sandbox, clients: dict[str, ImageClient]) -> None:
     """Closed, empty, half loaded."""
     closed = Image.open(io.BytesIO(make()))
     closed.close()
@@ -232,25 +232,25 @@ def test_odd_pil_pictures_are_refused(server: Sandbox, clients: dict[str, ImageC
     lying = Image.new("RGB", (20, 20))
     lying.info = {"transparency": object(), "icc_profile": "x", "dpi": "y", "exif": 5}
     for vendor in VENDORS:
-        for picture in (closed, loaded, cut, Image.new("RGB", (0, 0)), Image.new("L", (0, 5))):
-            assert outcome(server, ask(clients, vendor, picture)) == "ReferenceImageError"
+        for image in (closed, loaded, cut, Image.new("RGB", (0, 0)), Image.new("L", (0, 5))):
+            assert outcome(server, ask(clients, vendor, image)) == "ReferenceImageError"
         assert outcome(server, ask(clients, vendor, lying)) in ("ok", "ReferenceImageError")
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_broken_exif_does_no_harm(server: Sandbox, clients: dict[str, ImageClient], vendor: str, mode: str) -> None:
-    """Also where the picture is converted."""
+    """Also where the image is converted."""
     assert outcome(server, ask(clients, vendor, bad_exif(mode))) in ("ok", "ReferenceImageError")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_odd_references_are_refused(server: Sandbox, clients: dict[str, ImageClient], vendor: str) -> None:
-    """What is no picture in any form, alone and in a list."""
+    """What is not an image in any form, alone and in a list."""
     found = []
     for kind, make_odd in {**ODD, **EXTREME}.items():
-        for picture in (make_odd, lambda make_odd=make_odd: [make(), make_odd()]):
-            why = complaint(server, lambda picture=picture: ask(clients, vendor, picture())(), refused=True)
+        for image in (make_odd, lambda make_odd=make_odd: [make(), make_odd()]):
+            why = complaint(server, lambda image=image: ask(clients, vendor, image())(), refused=True)
             found += [f"{kind}: {why}"] if why else []
     assert found == []
 
@@ -312,7 +312,7 @@ def test_paths_that_are_no_files_are_refused(
 
 @pytest.mark.parametrize("kind", ["fifo", "socket"])
 def test_special_files_do_not_hang(server: Sandbox, clients: dict[str, ImageClient], tmp_path: Path, kind: str) -> None:
-    """A pipe that nobody writes to, a socket: no regular file, no picture."""
+    """A pipe without a writer, a socket: not regular files, not images."""
     path = tmp_path / "x"
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as listening:
         if kind == "fifo":
@@ -350,7 +350,7 @@ SEEDS = {kind: GOOD_PICTURES[kind]() for kind in GOOD_PICTURES}
         min_size=1, max_size=6,
     ),
 )  # fmt: skip
-def test_mutated_pictures_are_sent_or_refused(
+def test_mutated_images_are_sent_or_refused(
     server: Sandbox, clients: dict[str, ImageClient], kind: str, vendor: str, edits: list[tuple[int, str, int]]
 ) -> None:
     """Bytes changed, dropped, doubled, cut."""
@@ -402,11 +402,11 @@ def test_any_reference_is_refused(server: Sandbox, clients: dict[str, ImageClien
     assert complaint(server, lambda: ask(clients, "gemini", value)(), refused=True) == ""
 
 
-# ---- addresses
+# ---- URLs
 
 
 class Trap:
-    """Listens on every loopback address and counts who comes."""
+    """Listens on every loopback address and counts connections."""
 
     def __init__(self) -> None:
         self.accepted = 0
@@ -460,7 +460,7 @@ HOSTS = [
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP", "https", "hTTps"])
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_no_address_leads_inside(
+def test_no_url_leads_inside(
     server: Sandbox,
     clients: dict[str, ImageClient],
     trap: Trap,
@@ -507,7 +507,7 @@ OTHER_ADDRESSES = [
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_no_other_address_is_taken(
+def test_no_other_url_is_accepted(
     server: Sandbox, clients: dict[str, ImageClient], trap: Trap, vendor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only http, https and base64 in ``data:``."""
@@ -518,10 +518,10 @@ def test_no_other_address_is_taken(
 
 
 @pytest.mark.parametrize("name", ["gemini", "bedrock", "moonshot", "glm"])
-def test_no_picture_in_a_message_leads_inside(
+def test_no_image_in_a_message_leads_inside(
     server: Sandbox, trap: Trap, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where pictures of messages are fetched here, the same guard stands."""
+    """Images of messages that are fetched here pass the same guard."""
     monkeypatch.setattr(socket, "getaddrinfo", _numbers_only)
     found = []
     with ChatClient(name, timeout=AMPLE, max_retries=0, **server.chat_options(name)) as client:
@@ -586,7 +586,7 @@ def test_any_spelling_of_loopback_is_refused(
     if not host.isascii() or (
         any(char.isalpha() for char in host.removeprefix("127.0.0.1")) and host.startswith("127.0.0.1")
     ):
-        return  # a name, which a name server would be asked for
+        return  # a name that would be looked up in DNS
     url = f"{scheme}://{host}:{trap.port}/x.png"
     assert complaint(server, lambda: ask(clients, vendor, url)(), refused=True) == ""
     assert trap.accepted == 0
@@ -676,7 +676,7 @@ def test_equivalent_keys_are_one_object(stores: dict[str, Storage], kind: str) -
 
 @pytest.mark.parametrize("kind", ["local", "s3", "r2"])
 def test_odd_data_is_refused(stores: dict[str, Storage], kind: str) -> None:
-    """Data that is no bytes, and base64 that is none."""
+    """Data that is not bytes, and text that is not base64."""
     found = []
     for name, make_odd in {**ODD, **EXTREME}.items():
         for call in (stores[kind].upload_bytes, stores[kind].upload_base64):
@@ -743,7 +743,7 @@ def test_bad_content_types_are_refused(stores: dict[str, Storage], kind: str, co
     data=st.binary(max_size=4),
 )
 def test_any_key_stays_inside(tmp_path_factory: pytest.TempPathFactory, key: str, data: bytes) -> None:
-    """A key is refused, or lies below the root and comes back; nothing else appears anywhere."""
+    """A key is refused, or its object is below the root and can be read; nothing else appears anywhere."""
     base = tmp_path_factory.getbasetemp() / "any"
     store = LocalStorage(base / "root")
     try:
@@ -760,7 +760,7 @@ def test_any_key_stays_inside(tmp_path_factory: pytest.TempPathFactory, key: str
 
 @pytest.mark.parametrize("link", ["parent", "absolute", "to a file", "loop", "deep"])
 def test_links_lead_nowhere_outside(tmp_path: Path, link: str) -> None:
-    """What lies outside of the root is not changed, whatever links are inside."""
+    """Files outside the root are not changed, whatever links are inside."""
     outside, root = tmp_path / "outside", tmp_path / "root"
     outside.mkdir()
     root.mkdir()

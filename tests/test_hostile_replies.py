@@ -1,4 +1,4 @@
-"""Hostile replies: whatever a server sends, only errors of the library come out, and half of a stream never looks whole."""
+"""Hostile responses: whatever a server sends, only errors of the library are raised, and half a stream never looks complete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASK = [{"role": "user", "content": "hello"}]
 PICTURE = base64.b64encode(make()).decode()
 COMPAT = [name for name in CHATS if name not in ("gemini", "bedrock")]
 
-# ---- replies as the vendors send them, made short
+# ---- responses as the vendors send them, shortened
 
 CALLS = [
     {"index": 0, "id": "call_00_pGo", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}},
@@ -150,7 +150,7 @@ ARK_STREAM = [
         "usage": {"generated_images": 2, "output_tokens": 48_672},
     },
 ]
-GEMINI_PICTURE = {
+GEMINI_IMAGE = {
     "candidates": [{"content": {"role": "model", "parts": [
         {"text": "Thinking.", "thought": True}, {"inlineData": {"mimeType": "image/png", "data": PICTURE}, "thought": True},
         {"text": "Here it is."}, {"inlineData": {"mimeType": "image/png", "data": PICTURE}, "thoughtSignature": "eA=="}]}, "finishReason": "STOP"}],
@@ -166,10 +166,10 @@ ERRORS: dict[str, tuple[int, Any]] = {
 }  # fmt: skip
 
 WHOLE: dict[str, Any] = {
-    "openai": OPENAI, "gemini": GEMINI, "bedrock": BEDROCK, "ark picture": ARK, "gemini picture": GEMINI_PICTURE,
+    "openai": OPENAI, "gemini": GEMINI, "bedrock": BEDROCK, "ark image": ARK, "gemini image": GEMINI_IMAGE,
 }  # fmt: skip
 STREAMS: dict[str, Any] = {
-    "openai": OPENAI_STREAM, "gemini": GEMINI_STREAM, "bedrock": BEDROCK_STREAM, "ark picture": ARK_STREAM,
+    "openai": OPENAI_STREAM, "gemini": GEMINI_STREAM, "bedrock": BEDROCK_STREAM, "ark image": ARK_STREAM,
 }  # fmt: skip
 
 
@@ -194,7 +194,7 @@ Use = Callable[[bool], Any]
 
 @pytest.fixture(scope="module")
 def uses(server: Sandbox) -> Iterator[dict[str, Use]]:
-    """Kind of reply -> a call that reads it (streamed: True) and gives back the result."""
+    """Kind of response -> a call that reads it (streamed: True) and returns the result."""
     with contextlib.ExitStack() as stack:
 
         def chat(name: str) -> Use:
@@ -204,14 +204,14 @@ def uses(server: Sandbox) -> Iterator[dict[str, Use]]:
             )
             return use_of(client)
 
-        def picture(name: str) -> Use:
+        def image_use(name: str) -> Use:
             client = stack.enter_context(ImageClient(name, timeout=AMPLE, max_retries=0, **server.image_options(name)))
             return use_of(client)
 
         yield {
             **{name: chat(name) for name in CHATS},
-            "ark picture": picture("volcengine"),
-            "gemini picture": picture("gemini"),
+            "ark image": image_use("volcengine"),
+            "gemini image": image_use("gemini"),
         }
 
 
@@ -280,7 +280,7 @@ def replied(
         if not stream or ("openai" if kind in COMPAT else kind) in STREAMS
     ],
 )
-def test_replies_are_read(server: Sandbox, uses: dict[str, Use], kind: str, stream: bool) -> None:
+def test_responses_are_read(server: Sandbox, uses: dict[str, Use], kind: str, stream: bool) -> None:
     """Before they are changed: the mutations below begin from what works."""
     base = "openai" if kind in COMPAT else kind
     body, content_type = encoded(base, (STREAMS if stream else WHOLE)[base], stream=stream)
@@ -322,7 +322,7 @@ def edited(data: bytes, edits: list[tuple[int, str, bytes]]) -> bytes:
 
 
 @given(kind=st.sampled_from([*WHOLE, *COMPAT]), edits=EDITS)
-def test_mutated_bytes_of_replies(server: Sandbox, uses: dict[str, Use], kind: str, edits: Any) -> None:
+def test_mutated_bytes_of_responses(server: Sandbox, uses: dict[str, Use], kind: str, edits: Any) -> None:
     """Flipped, deleted, inserted, doubled, cut."""
     base = "openai" if kind in COMPAT else kind
     body, content_type = encoded(base, WHOLE[base], stream=False)
@@ -344,7 +344,7 @@ def test_mutated_bytes_of_streams(server: Sandbox, uses: dict[str, Use], kind: s
 def test_any_bytes_of_any_type(
     server: Sandbox, uses: dict[str, Use], kind: str, body: bytes, stream: bool, status: int, content_type: str
 ) -> None:
-    """A server that is no vendor at all."""
+    """A server that is not a vendor."""
     replied(server, uses[kind], body, content_type, stream=stream, status=status)
 
 
@@ -358,7 +358,7 @@ HEADS = [
 
 
 class Blunt(Wire):
-    """Sends what it is told and hangs up, whatever that looks like."""
+    """Sends the given bytes and closes the connection."""
 
     def _play(self, connection: socket.socket, steps: Any) -> bool:
         connection.sendall(steps[0])
@@ -380,18 +380,18 @@ def raw_uses(raw: Wire) -> Iterator[dict[str, Use]]:
             name: stack.enter_context(ChatClient(name, timeout=3, max_retries=0, **fake.chat_options(name)))
             for name in ("openai", "gemini", "bedrock")
         }
-        pictures = {
-            f"{label} picture": stack.enter_context(
+        image_clients = {
+            f"{label} image": stack.enter_context(
                 ImageClient(name, timeout=3, max_retries=0, **fake.image_options(name))
             )
             for label, name in (("ark", "volcengine"), ("gemini", "gemini"))
         }
         found = {name: use_of(client) for name, client in chats.items()}
-        yield found | {name: use_of(client) for name, client in pictures.items()}
+        yield found | {name: use_of(client) for name, client in image_clients.items()}
 
 
 @given(
-    kind=st.sampled_from(["openai", "gemini", "bedrock", "ark picture", "gemini picture"]), head=st.sampled_from(HEADS), edits=EDITS, stream=st.booleans(),
+    kind=st.sampled_from(["openai", "gemini", "bedrock", "ark image", "gemini image"]), head=st.sampled_from(HEADS), edits=EDITS, stream=st.booleans(),
     headers=st.lists(st.sampled_from([
         b"content-encoding: gzip", b"content-encoding: br", b"transfer-encoding: chunked", b"content-length: 5", b"content-length: -1", b"content-length: 99999999999999999999",
         b"content-type: text/event-stream", b"content-type: application/json", b"x-request-id: \xff\xfe", b"retry-after: Tue, 99 Foo 99999 99:99:99 XYZ", b"retry-after: nan",
@@ -467,7 +467,7 @@ def mutated(value: Any, mutations: list[tuple[int, Any]]) -> str:
 
 
 @given(kind=st.sampled_from([*WHOLE, *COMPAT]), mutations=MUTATIONS)
-def test_mutated_json_of_replies(server: Sandbox, uses: dict[str, Use], kind: str, mutations: Any) -> None:
+def test_mutated_json_of_responses(server: Sandbox, uses: dict[str, Use], kind: str, mutations: Any) -> None:
     """Every member replaced by what JSON can and cannot say: infinities, huge numbers, depths, half characters."""
     base = "openai" if kind in COMPAT else kind
     text = mutated(WHOLE[base], mutations)
@@ -519,7 +519,7 @@ def test_mutated_errors(
     server.answer(
         200 if hidden else status, mutated(body, mutations).encode(), headers={"content-type": "application/json"}
     )
-    read(uses[kind], stream and kind != "gemini picture")
+    read(uses[kind], stream and kind != "gemini image")
 
 
 DEEP = {"lists": b"[" * 100_000 + b"]" * 100_000, "objects": b'{"a":' * 50_000 + b"1" + b"}" * 50_000, "open": b"[" * 100_000, "digits": b"9" * 100_000,
@@ -529,8 +529,8 @@ DEEP = {"lists": b"[" * 100_000 + b"]" * 100_000, "objects": b'{"a":' * 50_000 +
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 @pytest.mark.parametrize("shape", DEEP)
-@pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock", "ark picture", "gemini picture"])
-def test_deep_replies(server: Sandbox, uses: dict[str, Use], kind: str, shape: str, status: int) -> None:
+@pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock", "ark image", "gemini image"])
+def test_deep_responses(server: Sandbox, uses: dict[str, Use], kind: str, shape: str, status: int) -> None:
     """JSON deeper than the interpreter can follow, whole and as an event of a stream."""
     result = replied(server, uses[kind], DEEP[shape], "application/json", stream=False, status=status)
     assert isinstance(result, errors.ProviderError)
@@ -579,7 +579,7 @@ def test_paths_of_partial_arguments(server: Sandbox, uses: dict[str, Use], path:
 
 
 @pytest.mark.parametrize("kind", [*STREAMS, "deepseek", "moonshot"])
-def test_half_a_stream_is_no_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
+def test_half_a_stream_is_not_an_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
     """Wherever it ends, with a proper end of the body: before its finish reason it is interrupted."""
     base = "openai" if kind in COMPAT else kind
     events = STREAMS[base]
@@ -588,7 +588,7 @@ def test_half_a_stream_is_no_answer(server: Sandbox, uses: dict[str, Use], kind:
         "openai": b'"tool_calls", "',
         "gemini": b'"STOP"',
         "bedrock": b"messageStop",
-        "ark picture": b"image_generation.completed",
+        "ark image": b"image_generation.completed",
     }
     if base == "openai":
         last = body.rindex(b'"finish_reason": "tool_calls"')
@@ -596,14 +596,14 @@ def test_half_a_stream_is_no_answer(server: Sandbox, uses: dict[str, Use], kind:
         last = body.rindex(ends[base])
     for length in sorted({*range(0, last, 37), *range(last - 30, last)}):
         result = replied(server, uses[kind], body[:length], content_type, stream=True)
-        if base == "ark picture":
+        if base == "ark image":
             assert isinstance(result, errors.AIGCError) or result.metadata["warnings"], length
         else:
             assert isinstance(result, errors.ProviderError), length
 
 
 @pytest.mark.parametrize("kind", ["openai", "gemini", "bedrock"])
-def test_a_stream_without_one_event_is_no_other_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
+def test_a_stream_without_one_event_is_not_another_answer(server: Sandbox, uses: dict[str, Use], kind: str) -> None:
     """A finish reason that never came is missed, whatever else came: an error, or a warning behind ``[DONE]``."""
     events = [
         event

@@ -1,4 +1,4 @@
-"""True replies, mutated at random: every vendor and operation answers with a result or with one of our errors."""
+"""True responses, mutated at random: every vendor and operation gives a result or one of the library's errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.pictures import make
 from tests.wire import AMPLE
 
 TRIES = int(os.environ.get("MUTATIONS", "80"))
-PICTURE = base64.b64encode(make()).decode()
+IMAGE = base64.b64encode(make()).decode()
 JUNK: list[Any] = [
     None, True, False, 0, -1, float("inf"), "", "x", [], [1], {}, {"a": 1}, "9" * 50, [[[]]], {"error": "x"}, 3.7, "data:x", 10**30,
 ]  # fmt: skip
@@ -30,9 +30,9 @@ GEMINI_PARTS = [
 ]  # fmt: skip
 CALL = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 REPLIES: dict[str, Any] = {
-    "ark": {"model": "m", "created": 1, "data": [{"url": "https://a/x.jpeg", "size": "2x2"}, {"b64_json": PICTURE},
+    "ark": {"model": "m", "created": 1, "data": [{"url": "https://a/x.jpeg", "size": "2x2"}, {"b64_json": IMAGE},
                                                  {"error": {"code": "X", "message": "m"}}], "usage": {"generated_images": 1}},
-    "gemini picture": {"candidates": [{"content": {"parts": [{"text": "t"}, {"inlineData": {"mimeType": "image/png", "data": PICTURE}}]},
+    "gemini image": {"candidates": [{"content": {"parts": [{"text": "t"}, {"inlineData": {"mimeType": "image/png", "data": IMAGE}}]},
                                        "finishReason": "STOP"}], "usageMetadata": USAGE, "promptFeedback": {"blockReason": "x"}},
     "openai": {"id": "c", "model": "m", "choices": [{"message": {"content": "x", "reasoning_content": "r", "tool_calls": [CALL]},
                                                      "finish_reason": "tool_calls"}], "usage": {"prompt_tokens": 1}},
@@ -88,12 +88,12 @@ def raw(kind: str, value: Any) -> tuple[Any, str]:
 
 
 @pytest.mark.parametrize("kind", REPLIES)
-def test_no_reply_gets_a_foreign_exception_out(sandbox: Sandbox, kind: str) -> None:
+def test_no_response_gets_a_foreign_exception_out(sandbox: Sandbox, kind: str) -> None:
     """Wrong types, missing fields, infinities, nonsense: in every field, one to three at a time."""
-    name = {"ark": "volcengine", "gemini picture": "gemini"}.get(kind, kind.split()[0])
+    name = {"ark": "volcengine", "gemini image": "gemini"}.get(kind, kind.split()[0])
     client: Any
     call: Callable[[], Any]
-    if kind in ("ark", "gemini picture"):
+    if kind in ("ark", "gemini image"):
         client = ImageClient(name, max_retries=0, timeout=AMPLE, **sandbox.image_options(name))
         call = lambda: client.text_to_image("x")  # noqa: E731
     else:

@@ -19,7 +19,7 @@ def threads_of(wire: Wire) -> list[threading.Thread]:
 
 @pytest.mark.parametrize("connections", [0, 3])
 def test_a_closed_wire_leaves_no_thread(connections: int) -> None:
-    """Neither the one that accepts nor those that wait for a request, are silent, or send what nobody reads."""
+    """Neither the accepting thread nor those that wait for a request, are silent, or send to a client that does not read."""
     with contextlib.ExitStack() as clients:
         with Wire() as wire:
             wire.script(http(200)[:10], 3600.0)
@@ -34,7 +34,7 @@ def test_a_closed_wire_leaves_no_thread(connections: int) -> None:
 
 
 def test_a_closed_wire_leaves_no_handshake(tmp_path: Path) -> None:
-    """A client that never says hello does not keep its thread."""
+    """A client that never sends a TLS hello does not hold its thread."""
     context, _ = certificate(tmp_path)
     with Wire(tls=context) as wire, socket.create_connection(("127.0.0.1", wire.port)):
         assert until(lambda: len(threads_of(wire)) == 2)
@@ -43,7 +43,7 @@ def test_a_closed_wire_leaves_no_handshake(tmp_path: Path) -> None:
 
 
 def test_a_wire_closes_once_and_for_all() -> None:
-    """Closing again is allowed; nobody listens at its port afterwards."""
+    """Closing again is allowed; nothing listens on its port afterwards."""
     with Wire() as wire:
         wire.close()
     with pytest.raises(OSError):

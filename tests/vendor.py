@@ -207,7 +207,7 @@ def kept(result: Any) -> str:
 
 
 def completion(content: Any = "ok", *, finish: str | None = "stop", usage: Any = USAGE, **message: Any) -> Response:
-    """A whole answer; more keywords are fields of its message."""
+    """A complete answer; more keywords are fields of its message."""
     choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
     return json_response({"id": "c1", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
 

@@ -27,7 +27,7 @@ deadline that starts again after a timeout is off by the whole limit.
 
 
 class Overdue(BaseException):
-    """A wait would end too late. No ``Exception``: nobody may take it for a failure of the network and try again."""
+    """A wait would end too late. Not an ``Exception``, so that no code takes it for a network failure and retries."""
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A TCP server that answers with exact bytes, pauses, cuts and resets: what no HTTP framework lets a test do."""
+"""A TCP server that sends exact bytes, pauses, cuts and resets, which no HTTP framework lets a test do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Step = bytes | float | type[Reset]
 
 
 def http(status: int, body: Any = b"", *, headers: dict[str, str] | None = None, length: int | None = None) -> bytes:
-    """A whole HTTP reply. ``length``: what Content-Length claims; -1 leaves it out."""
+    """A complete HTTP response. ``length``: what Content-Length claims; -1 leaves it out."""
     kind = "application/octet-stream"
     if isinstance(body, (dict, list)):
         body, kind = json.dumps(body, ensure_ascii=False).encode(), "application/json"
@@ -183,9 +183,9 @@ def body_of(request: bytes) -> Any:
 
 
 AMPLE = 60.0
-"""Timeout of a call that is answered: no machine is that slow."""
+"""Timeout of a call that gets a response: no machine is that slow."""
 SHORT = 2.0
-"""Timeout of a call that is never answered, and spends it all: long enough to send the request on a slow machine."""
+"""Timeout of a call that never gets a response and uses all of it: long enough to send the request on a slow machine."""
 
 
 def timeout_for(steps: Sequence[Step]) -> float:

@@ -132,8 +132,8 @@ def test_errors(wire: Wire, status: int, code: str, message: str, kind: type[Exc
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", {"output": {}}, {"output": {"message": 5}}])
-def test_replies_without_an_output(wire: Wire, body: Any) -> None:
-    """A proxy's 200 is no success."""
+def test_responses_without_an_output(wire: Wire, body: Any) -> None:
+    """A proxy's 200 is not a success."""
     wire.script(http(200, body))
     with client(wire) as chat, pytest.raises(errors.ProviderError):
         chat.chat(ASK)
@@ -196,7 +196,7 @@ EVENTS = [
 
 
 def test_events_read_as_botocore_reads_them() -> None:
-    """Our decoding of the frames and botocore's own: the same chunks, the same answer."""
+    """Our decoding of the frames gives the same chunks and the same result as botocore's."""
     shape = Session().get_service_model("bedrock-runtime").operation_model("ConverseStream").output_shape
     answers: list[Any] = []
     for ours in (True, False):
@@ -262,7 +262,7 @@ def test_what_is_no_event_stream(wire: Wire) -> None:
 
 
 def test_reasoning_and_redacted_reasoning(wire: Wire) -> None:
-    """Kept block by block, replayed byte for byte, first."""
+    """Saved block by block, replayed first and byte for byte."""
     blocks = [
         {"reasoningContent": {"reasoningText": {"text": "hm", "signature": "c2ln"}}},
         {"reasoningContent": {"redactedContent": "AAEC"}},
@@ -363,11 +363,11 @@ def test_a_model_that_is_gone_or_needs_a_profile(sandbox: Sandbox) -> None:
             chat.chat(ASK)
 
 
-def test_pictures_that_bedrock_cannot_take(wire: Wire) -> None:
+def test_images_that_bedrock_cannot_take(wire: Wire) -> None:
     """Types and sizes are checked before anything is sent."""
     from tests.pictures import make
 
-    for data in (make("BMP"), make("PNG", (1300, 1300), compress_level=0), b"no picture"):
+    for data in (make("BMP"), make("PNG", (1300, 1300), compress_level=0), b"not an image"):
         import base64
 
         url = "data:image/png;base64," + base64.b64encode(data).decode()

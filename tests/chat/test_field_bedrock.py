@@ -82,7 +82,7 @@ def test_openais_parameters_are_mapped_or_left_out_with_a_warning(options: dict[
 )
 def test_converses_own_fields_stand_at_the_top_of_the_request(options: dict[str, Any], field: str) -> None:
     """
-    A guardrail in additionalModelRequestFields is no guardrail.
+    A guardrail in additionalModelRequestFields is ignored.
 
     Source: https://github.com/epam/ai-dial-adapter-bedrock/issues/276
     """

@@ -696,7 +696,7 @@ def test_the_response_fields_of_a_streams_end_are_kept() -> None:
 
 
 @pytest.mark.parametrize("stop", ["malformed_model_output", "malformed_tool_use"])
-def test_a_broken_off_answer_of_bedrock_is_no_final_answer(stop: str) -> None:
+def test_a_broken_off_answer_of_bedrock_is_not_a_final_answer(stop: str) -> None:
     with Vendor(converse_response(stop=stop)) as vendor:
         chat = bedrock(vendor)
         result = outcome(lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1"))

@@ -226,7 +226,7 @@ def test_a_signature_returns_only_to_the_back_end_that_made_it(
     first: dict[str, Any], second: dict[str, Any], same: bool
 ) -> None:
     """
-    Elsewhere the signature that skips the check goes out, as for a foreign turn.
+    Elsewhere the signature that skips the check is sent, as for a foreign turn.
 
     Source: https://github.com/BerriAI/litellm/issues/32140 and https://github.com/google-gemini/gemini-cli/issues/13467
     """

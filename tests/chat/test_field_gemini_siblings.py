@@ -322,7 +322,7 @@ def test_a_file_in_cloud_storage_has_its_true_type(uri: str, mime_types: set[str
 
 
 def test_a_file_in_cloud_storage_without_a_type_is_refused_or_given_one() -> None:
-    """``image/`` and nothing behind it is no type."""
+    """``image/`` without a subtype is not a type."""
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini")
         result = unless_refused(lambda: chat.chat(user({"type": "image_url", "image_url": {"url": "gs://b/photo"}})))
@@ -609,7 +609,7 @@ def test_what_had_come_before_gemini_broke_off_is_kept(reason: str) -> None:
     assert came.finish_reason not in ("stop", "")
 
 
-# ---- credentials and addresses
+# ---- credentials and URLs
 
 
 def service_account() -> dict[str, str]:

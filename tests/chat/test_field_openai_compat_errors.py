@@ -182,7 +182,7 @@ def test_an_error_body_of_any_shape_tells_the_vendors_own_words(
     assert kind is errors.AIGCError or type(caught.value) is kind
 
 
-# ---- what a status alone does not tell
+# ---- what a status alone does not say
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,6 @@ def test_openai_compat_keeps_its_own_name(sandbox: Sandbox) -> None:
         assert chat.chat(ASK).provider == "openai_compat"
 
 
-def test_a_name_that_nobody_registered_is_unknown(sandbox: Sandbox) -> None:
+def test_a_name_that_is_not_registered_is_unknown(sandbox: Sandbox) -> None:
     with pytest.raises(errors.UnknownProviderError, match="nobody"):
         ChatClient("nobody", model="m", **sandbox.chat_options("openai_compat"))

@@ -172,7 +172,7 @@ def test_an_unknown_field_of_a_turn_returns_to_its_owner() -> None:
 
 
 @pytest.mark.parametrize("provider", ["openai", "deepseek", "glm", "kimi", "qwen", "volcengine"])
-def test_no_stranger_sees_the_state_of_a_turn(provider: str) -> None:
+def test_no_other_back_end_sees_the_state_of_a_turn(provider: str) -> None:
     state = {"opaque_state": {"a": [1]}, "reasoning_details": DETAILS}
     with Vendor(completion("hello", **state)) as vendor:
         first = vendor.client().chat(ASK)

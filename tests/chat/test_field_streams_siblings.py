@@ -443,7 +443,7 @@ def test_a_summary_in_the_last_delta_is_not_added_to_what_came(
 
 
 def test_a_whole_message_alone_in_a_stream_is_the_answer() -> None:
-    """Nothing came before it, so it is no summary."""
+    """Nothing came before it, so it is not a summary."""
     summary = {"choices": [{"index": 0, "message": WHOLE_MESSAGE, "finish_reason": "stop"}]}
     result = streamed(events(summary, USAGE_CHUNK))
     assert (result.content, result.reasoning_content) == ("hello world", "why")

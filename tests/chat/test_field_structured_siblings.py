@@ -81,7 +81,7 @@ def test_a_think_tag_at_the_head_is_taken_off_however_it_comes(
 
 
 def test_the_chunks_of_a_think_tag_are_parted_as_the_result_is() -> None:
-    """However the tags are cut, what was shown is what is kept."""
+    """However the tags are cut, the result is what was shown."""
     with Vendor(pieces("<think>why not</think>\n\nHello <b>", 2)) as vendor, vendor.client().chat_stream(ASK) as stream:
         chunks = list(stream)
     shown = ["".join(getattr(chunk, name) for chunk in chunks) for name in ("delta_content", "delta_reasoning")]
@@ -293,7 +293,7 @@ def schema_of(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def answering(value: Any) -> Any:
-    """A vendor of JSON objects: it wraps the value as the schema asks, and refuses a root that is no object."""
+    """A vendor of JSON objects: it wraps the value as the schema asks, and refuses a root that is not an object."""
 
     def script(body: Any, number: int) -> Response:
         schema = schema_of(body)

@@ -620,7 +620,7 @@ VALUES = {
 
 
 def told(value: Any) -> str:
-    """What the model was told of a tool that returned this."""
+    """What the model gets from a tool that returned this."""
     with Vendor(calling(), completion("done")) as vendor:
         result = vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: value)
     assert result.content == "done"
@@ -667,14 +667,14 @@ async def _weather(place: str, name: str, text: str) -> str:
     ids=["an object", "a partial", "a lambda"],
 )
 def test_every_kind_of_async_executor_is_awaited_or_refused(executor: Any) -> None:
-    """A lambda shows its coroutine only when it is called: the model is told of an error then, or gets what it returned."""
+    """A lambda shows its coroutine only when it is called: the model then gets an error, or what it returned."""
     with Vendor(calling(), completion("done")) as vendor:
         result = outcome(lambda: vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=executor))
     said = vendor.body["messages"][-1]["content"] if len(vendor.requests) > 1 else ""
     assert isinstance(result, errors.ConfigurationError | errors.InvalidInputError) or "coroutine object" not in said
 
 
-def picture() -> Image.Image:
+def image() -> Image.Image:
     return Image.new("RGB", (2, 2), "red")
 
 
@@ -689,7 +689,7 @@ def picture() -> Image.Image:
 )
 @pytest.mark.parametrize(
     "value",
-    [picture(), ImageResult(base64=PNG_BASE64, mime_type="image/png"), {"image": picture()}],
+    [image(), ImageResult(base64=PNG_BASE64, mime_type="image/png"), {"image": image()}],
     ids=["PIL", "ImageResult", "inside"],
 )
 def test_an_image_that_a_tool_returns_reaches_the_model_as_an_image(

@@ -1,4 +1,4 @@
-"""Gemini's chat: what leaves, thinking for each generation, replies of every shape, streams that break."""
+"""Gemini's chat: what is sent, thinking for each generation, responses of every shape, streams that break."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_json_beside_tools_on_old_models(wire: Wire) -> None:
     }
 
 
-def test_a_reply_with_everything(wire: Wire) -> None:
+def test_a_response_with_everything(wire: Wire) -> None:
     """Thoughts, text, calls with and without ids, signatures, tokens."""
     wire.script(
         http(
@@ -178,7 +178,7 @@ def test_a_reply_with_everything(wire: Wire) -> None:
         (b"<html>", errors.InvalidReplyError),
     ],
 )
-def test_replies_that_are_no_success(wire: Wire, body: Any, kind: type[errors.ProviderError]) -> None:
+def test_responses_that_are_no_success(wire: Wire, body: Any, kind: type[errors.ProviderError]) -> None:
     """Blocked, malformed, empty."""
     if isinstance(body, dict) and body.get("candidates") and isinstance(body["candidates"][0], dict):
         body["candidates"][0]["finishMessage"] = "Malformed function call: empty"
@@ -252,7 +252,7 @@ def test_arguments_that_come_member_by_member(wire: Wire) -> None:
 
 
 def test_the_sandbox_keeps_the_names_of_the_application(sandbox: Sandbox) -> None:
-    """Keys in schemas, arguments and results are no fields of the API."""
+    """Keys in schemas, arguments and results are not fields of the API."""
     tool = {
         "type": "function",
         "function": {

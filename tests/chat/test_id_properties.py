@@ -54,7 +54,7 @@ ids = st.sampled_from([None, "", "X", "Y", "call_0", "call_1", "call_2"])
 
 @dataclass(frozen=True)
 class Turn:
-    """``marks``: the vendor's ids of its calls; ``stream``: how the answer comes."""
+    """``marks``: the vendor's ids of its calls; ``stream``: whether the answer is streamed."""
 
     marks: list[str | None]
     stream: bool
@@ -176,7 +176,7 @@ def echo(name: str, text: str) -> str:
 
 
 def talk(bench: Bench, dialect: str, conversation: list[Turn]) -> list[dict[str, Any]]:
-    """The history of a conversation that an application keeps itself, stored as JSON after each turn."""
+    """The history of a conversation that an application stores as JSON after each turn."""
     history: list[dict[str, Any]] = list(ASK)
     for turn, calls in zip(conversation, with_cities(conversation), strict=True):
         bench.vendor.reset(ANSWERS[dialect](calls, turn.stream))

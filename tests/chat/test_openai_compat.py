@@ -56,7 +56,7 @@ def sent(
 
 
 def test_the_request(wire: Wire) -> None:
-    """One POST to ``chat/completions`` with a bearer token and just what was asked for."""
+    """One POST to ``chat/completions`` with a bearer token and only the requested fields."""
     body, warnings = sent(
         wire, "openai_compat", "m", temperature=0.5, stop=["x"], seed=7, brand_new=[1], extra_body={"x": 1}
     )
@@ -173,8 +173,8 @@ def test_histories_with_tools(wire: Wire, provider: str, echo: Any, pad: Any, ro
     assert not {"thinking", "thinking_blocks"} & set(called)
 
 
-def test_a_strangers_state_is_not_sent(wire: Wire) -> None:
-    """Signatures and blocks of other dialects stay here; the turn is padded."""
+def test_foreign_state_is_not_sent(wire: Wire) -> None:
+    """Signatures and blocks of other dialects are not sent; the turn is padded."""
     foreign = {
         **CALLED, "thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}],
         "tool_calls": [{**CALLED["tool_calls"][0], "extra_content": {"google": {"thought_signature": "s"}}}],
@@ -187,22 +187,22 @@ def test_a_strangers_state_is_not_sent(wire: Wire) -> None:
 
 
 def test_without_tools_reasoning_stays_away(wire: Wire) -> None:
-    """Also from those who demand it with tools."""
+    """Also from vendors that require it with tools."""
     history = [ASK[0], {"role": "assistant", "content": "a", "reasoning_content": "r"}, ASK[0]]
     body, _ = sent(wire, "deepseek", "m", history)
     assert "reasoning_content" not in body["messages"][1]
 
 
-def test_pictures(wire: Wire) -> None:
-    """Kimi takes no addresses, GLM no data: prefix; details stay."""
+def test_images(wire: Wire) -> None:
+    """Kimi takes no URLs, GLM no data: prefix; details are sent."""
     part = {"type": "image_url", "image_url": {"url": "https://x.example/a.png", "detail": "low"}}
     data = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aaaa"}}
     body, _ = sent(wire, "openai", "gpt-4o", [{"role": "user", "content": [part]}])
     assert body["messages"][0]["content"] == [part]
     body, _ = sent(wire, "glm", "glm-5v-turbo", [{"role": "user", "content": [data]}])
     assert body["messages"][0]["content"][0]["image_url"]["url"] == "aaaa"
-    picture = make()
-    wire.scripts[:] = [(http(200, picture),), (http(200, reply()),)]
+    image = make()
+    wire.scripts[:] = [(http(200, image),), (http(200, reply()),)]
     wire.requests.clear()
     local = {"type": "image_url", "image_url": {"url": wire.url + "/a.png"}}
     with client(wire, "moonshot", model="kimi-k3") as chat, pytest.raises(errors.InvalidInputError, match="refused"):
@@ -215,7 +215,7 @@ def test_pictures(wire: Wire) -> None:
 
 
 def test_nothing_of_openai_leaks_to_others(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys, organisation, project, base address and custom headers of ``OPENAI_*`` stay at home."""
+    """Keys, organisation, project, base URL and custom headers of ``OPENAI_*`` are not sent."""
     for name, value in {
         "OPENAI_API_KEY": "sk-canary", "OPENAI_ORG_ID": "org-canary", "OPENAI_PROJECT_ID": "proj-canary",
         "OPENAI_BASE_URL": "http://127.0.0.1:1/canary", "OPENAI_CUSTOM_HEADERS": "X-Canary: canary\nAuthorization: Bearer canary\nuser-agent: canary\nACCEPT: canary",
@@ -315,8 +315,8 @@ def test_wrong_options_are_refused(wire: Wire, options: dict[str, Any]) -> None:
         (reply({"content": "x", "tool_calls": "nonsense"}, 5), "x", [], "unknown"),
     ],
 )  # fmt: skip
-def test_replies_of_every_shape(wire: Wire, body: Any, content: str, calls: list[Any], reason: str) -> None:
-    """Content as list, legacy calls, arguments as objects, reasons nobody knows."""
+def test_responses_of_every_shape(wire: Wire, body: Any, content: str, calls: list[Any], reason: str) -> None:
+    """Content as list, legacy calls, arguments as objects, unknown reasons."""
     wire.script(http(200, body))
     with client(wire) as chat:
         result = chat.chat(ASK)
@@ -345,7 +345,7 @@ def test_replies_of_every_shape(wire: Wire, body: Any, content: str, calls: list
         (json.dumps(reply({"content": "x"}, "network_error")).encode(), errors.ServerError),
     ],
 )
-def test_replies_that_are_no_success(wire: Wire, raw: bytes, kind: type[errors.ProviderError]) -> None:
+def test_responses_that_are_no_success(wire: Wire, raw: bytes, kind: type[errors.ProviderError]) -> None:
     """An error in a 200, HTML in a 200, nothing in a 200."""
     wire.script(http(200, raw))
     with client(wire) as chat, pytest.raises(errors.ProviderError) as caught:
@@ -361,7 +361,7 @@ def test_blank_lines_before_the_json(wire: Wire) -> None:
 
 
 def test_reasoning_refusal_and_usage(wire: Wire) -> None:
-    """Under either name; usage inside of the choice; a refusal is no content."""
+    """Under either name; usage inside of the choice; a refusal is not content."""
     body = reply({"content": "x", "reasoning": "r"})
     body["choices"][0]["usage"] = {"prompt_tokens": 5, "completion_tokens": 3, "prompt_cache_hit_tokens": 4}
     wire.script(http(200, body))
@@ -450,7 +450,7 @@ def test_streams_that_end_early_keep_what_came(wire: Wire, raw: bytes, why: str)
 
 @pytest.mark.parametrize("tail", [(Reset,), (3600.0,), ()])
 def test_streams_that_are_cut_or_fall_silent(wire: Wire, tail: tuple[Any, ...]) -> None:
-    """A reset, silence, a body shorter than promised; the cause is told."""
+    """A reset, silence, a body shorter than announced; the error has its cause."""
     wire.script(http(200, reply()))
     wire.script(stream_reply(sse(delta(content="par"), done=False), length=9999), *tail)
     timeout = timeout_for(tail)
@@ -463,7 +463,7 @@ def test_streams_that_are_cut_or_fall_silent(wire: Wire, tail: tuple[Any, ...]) 
 
 
 def test_json_where_a_stream_was_asked_for(wire: Wire) -> None:
-    """A whole reply becomes one piece; an error is the error of a call; HTML is no stream."""
+    """A plain response becomes one chunk; an error is the plain call's error; HTML is not a stream."""
     wire.script(http(200, reply(usage={"prompt_tokens": 1, "completion_tokens": 1})))
     wire.script(http(200, {"error": {"message": "no", "type": "authentication_error"}}))
     wire.script(http(200, b"<html>", headers={"content-type": "text/html"}))
@@ -479,7 +479,7 @@ def test_json_where_a_stream_was_asked_for(wire: Wire) -> None:
 
 
 def test_deadlines_of_a_stream(wire: Wire) -> None:
-    """Until the first piece, between pieces; comments are no pieces."""
+    """Until the first chunk and between chunks; comments are not chunks."""
     event = b"data: " + json.dumps(delta(content="x")).encode() + b"\n\n"
     head = stream_reply(b"", length=99999)
     wire.script(http(200, reply()))

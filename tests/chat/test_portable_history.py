@@ -1,4 +1,4 @@
-"""A conversation that any vendor can continue: own state exactly, a stranger's translated, nothing said is lost."""
+"""A conversation that any vendor can continue: own state exactly, foreign state translated, and no text is lost."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     if draw(st.booleans()):
         turns.append({"role": "system", "content": draw(text)})
     for _ in range(draw(st.integers(1, 4))):
-        kind = draw(st.sampled_from(["plain", "picture", "system first"]))
+        kind = draw(st.sampled_from(["plain", "image", "system first"]))
         if kind == "system first":
             turns.append({"role": draw(st.sampled_from(["system", "developer"])), "content": draw(said)})
         content: Any = draw(text)
-        if kind == "picture":
+        if kind == "image":
             content = [{"type": "text", "text": draw(text)}, {"type": "image_url", "image_url": {"url": PNG}}]
         turns.append({"role": "user", "content": content})
         if draw(st.booleans()):
@@ -258,7 +258,7 @@ def test_gemini_gets_its_signatures_back_on_their_parts() -> None:
     ]  # fmt: skip
 
 
-def test_strangers_calls_get_the_skip_signature_only_where_it_is_demanded() -> None:
+def test_foreign_calls_get_the_skip_signature_only_where_it_is_demanded() -> None:
     """In the current turn of Gemini 3; older turns and older models are left alone."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     old = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]  # fmt: skip
@@ -295,7 +295,7 @@ def test_claude_gets_its_thoughts_back_first_and_unchanged() -> None:
     assert messages[1]["content"] == [{"text": "t"}]
 
 
-def test_ids_are_made_anew_the_same_on_both_sides() -> None:
+def test_ids_are_made_again_the_same_on_both_sides() -> None:
     """Mistral's nine characters, Bedrock's 64."""
     for model, mark in (("mistral.x", "call_1"), ("anthropic.claude", "é" * 10), ("anthropic.claude", "x" * 65)):
         made = tool_id(mark, model)

@@ -47,7 +47,7 @@ def ask(chat: ChatClient, stream: bool, **options: Any) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_openai(wire: Wire, stream: bool) -> None:
-    """The same JSON to the same address with the same key."""
+    """The same JSON to the same URL with the same key."""
     from openai import OpenAI
 
     whole = {
@@ -75,7 +75,7 @@ def test_openai(wire: Wire, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_gemini(wire: Wire, stream: bool) -> None:
-    """The same JSON, in one casing and alphabet, to the same address with the same key."""
+    """The same JSON, in one casing and alphabet, to the same URL with the same key."""
     from google import genai
     from google.genai import types
 
@@ -115,7 +115,7 @@ def test_gemini(wire: Wire, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_bedrock(wire: Wire, stream: bool) -> None:
-    """The same JSON to the same address, though the history is not validated by botocore here."""
+    """The same JSON to the same URL, though the history is not validated by botocore here."""
     from botocore.session import Session
 
     whole = {"output": {"message": {"role": "assistant", "content": [{"text": "ok"}]}}, "stopReason": "end_turn",

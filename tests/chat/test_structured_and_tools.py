@@ -93,7 +93,7 @@ def test_fences_are_stripped(chat: ChatClient, sandbox: Sandbox, answer: str) ->
 
 
 def test_one_repair_that_shows_the_violations(chat: ChatClient, sandbox: Sandbox) -> None:
-    """The model hears what was wrong; tokens of both rounds are counted; the warning tells."""
+    """The model gets the violations; tokens of both rounds are counted; a warning says so."""
     sandbox.answer(200, says('{"name": 5}'))
     sandbox.answer(200, says('{"name": "x"}'))
     result = chat.chat(ASK, response_format=FORMAT)
@@ -140,7 +140,7 @@ def test_pydantic_validates_too(chat: ChatClient, sandbox: Sandbox) -> None:
 
 
 def test_a_stream_is_validated_at_its_end(chat: ChatClient, sandbox: Sandbox) -> None:
-    """There is no second round, but there is the error."""
+    """No second round, but an error."""
     events = [b'data: {"choices":[{"delta":{"content":"oops"},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n"]
     sandbox.answer(200, events)
     with pytest.raises(errors.StructuredOutputError):
@@ -175,7 +175,7 @@ def test_reasoning_goes_back_in_the_loop(chat: ChatClient, sandbox: Sandbox) -> 
 
 
 def test_a_tool_that_raises(chat: ChatClient, sandbox: Sandbox) -> None:
-    """The model is told, and the result says so; or it comes out."""
+    """The model gets the error and the result has a warning; or the error is raised."""
 
     def fail(name: str, args: str) -> Any:
         raise LookupError("no such city")
@@ -188,7 +188,7 @@ def test_a_tool_that_raises(chat: ChatClient, sandbox: Sandbox) -> None:
 
 
 def test_tools_that_are_invented_and_arguments_that_are_no_json(chat: ChatClient, sandbox: Sandbox) -> None:
-    """Neither reaches the executor; the model is told what is wrong."""
+    """Neither reaches the executor; the model gets the error."""
     sandbox.answer(200, calls(("ghost", "{}"), ("f", "{broken"), ("f", "[1]")))
     ran: list[str] = []
     chat.chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: ran.append(name))
@@ -210,7 +210,7 @@ def test_the_limit(chat: ChatClient, sandbox: Sandbox) -> None:
 
 
 def test_calls_that_were_cut_are_not_run(chat: ChatClient, sandbox: Sandbox) -> None:
-    """Half of an argument is no argument."""
+    """Half an argument is not an argument."""
     sandbox.answer(200, says("", "length", [{"id": "c", "function": {"name": "f", "arguments": '{"a": 1'}}]))
     ran: list[str] = []
     with pytest.raises(errors.OutputTruncatedError):
@@ -313,7 +313,7 @@ def test_an_applications_own_provider() -> None:
 
 
 def test_an_open_client_is_told() -> None:
-    """A client that nobody closed warns."""
+    """A client that was not closed warns."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ChatClient(Parrot())

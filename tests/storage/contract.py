@@ -33,7 +33,7 @@ class StorageContract:
         assert (found.url, found.key, found.size, found.etag) == (stored.url, key, stored.size, stored.etag)
 
     def test_the_type_is_kept(self, storage: Storage) -> None:
-        """As far as the key's name tells it too."""
+        """Also by the name of the key."""
         storage.upload_bytes(b"x", "t.webp", content_type="image/webp")
         found = storage.exists("t.webp")
         assert found is not None
@@ -47,7 +47,7 @@ class StorageContract:
         assert storage.exists("there/x/y") is None
 
     def test_a_second_upload_replaces_the_first(self, storage: Storage, read: Reader) -> None:
-        """Whole; the address stays."""
+        """Completely; the URL does not change."""
         first = storage.upload_bytes(b"a" * 1000, "k.png", content_type="image/png")
         second = storage.upload_bytes(b"b", "k.png", content_type="image/png")
         assert read("k.png") == b"b"

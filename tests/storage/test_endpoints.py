@@ -75,7 +75,7 @@ def test_others_keep_path_style(endpoint: str) -> None:
 
 
 def test_a_host_that_begins_with_the_bucket_must_be_explained() -> None:
-    """Nobody can tell a host of that name from a bucket in it."""
+    """A host of that name cannot be distinguished from a bucket in it."""
     with pytest.raises(ConfigurationError, match="addressing_style"):
         s3("minio", endpoint_url="https://minio.example.com")
     assert s3("minio", endpoint_url="https://minio.example.com", addressing_style="path").url_of("k") == (

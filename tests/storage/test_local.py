@@ -29,13 +29,13 @@ class TestLocalStorage(StorageContract):
         return read
 
 
-def test_public_addresses(tmp_path: Path) -> None:
-    """With a base the address is the web server's, quoted once."""
-    storage = LocalStorage(tmp_path, base_url="http://localhost:8000/pictures/")
+def test_public_urls(tmp_path: Path) -> None:
+    """With a base the URL is the web server's, quoted once."""
+    storage = LocalStorage(tmp_path, base_url="http://localhost:8000/images/")
     assert storage.upload_bytes(b"x", "猫 1.png", content_type="image/png").url == (
-        "http://localhost:8000/pictures/%E7%8C%AB%201.png"
+        "http://localhost:8000/images/%E7%8C%AB%201.png"
     )
-    assert storage.origins == ("http://localhost:8000/pictures",)
+    assert storage.origins == ("http://localhost:8000/images",)
     assert LocalStorage(tmp_path).origins == ()
     with pytest.raises(ConfigurationError, match="base_url"):
         LocalStorage(tmp_path, base_url="http://x?y")
@@ -88,7 +88,7 @@ def test_failures_are_storage_errors_and_leave_nothing(tmp_path: Path) -> None:
 
 
 def test_the_root_is_checked(tmp_path: Path) -> None:
-    """A file is no root; files are readable for others."""
+    """A file is not a root; stored files are readable by others."""
     (tmp_path / "file").write_text("x")
     with pytest.raises(ConfigurationError, match="is a file"):
         LocalStorage(tmp_path / "file")
@@ -98,7 +98,7 @@ def test_the_root_is_checked(tmp_path: Path) -> None:
 
 
 def test_types_without_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the file system keeps no attributes the extension tells the type."""
+    """Where the file system keeps no attributes the extension gives the type."""
 
     def refuse(*args: object) -> None:
         raise OSError("not supported")

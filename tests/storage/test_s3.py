@@ -57,7 +57,7 @@ class TestR2Storage(StorageContract):
         yield lambda key: client.get_object(Bucket=bucket, Key=key)["Body"].read()
         client.close()
 
-    def test_public_addresses_are_those_of_the_domain(self, storage: Storage) -> None:
+    def test_public_urls_are_those_of_the_domain(self, storage: Storage) -> None:
         """Quoted once, whatever letters the key has."""
         stored = storage.upload_bytes(b"x", "a b/猫+(1)~é.png", content_type="image/png")
         assert stored.url == "https://assets.example.com/a%20b/%E7%8C%AB%2B%281%29~%C3%A9.png"
@@ -108,14 +108,14 @@ def test_what_leaves_on_plain_http(wire: Wire) -> None:
     """Path style, signature v4 for region auto, the SHA-256 of the bytes, no checksum trailer, no wait for a 100."""
     wire.script(http(200, b"", headers={"etag": '"abc"'}))
     storage = r2(wire.url, "bucket")
-    stored = storage.upload_bytes(b"picture", "a/b.png", content_type="image/png")
+    stored = storage.upload_bytes(b"content", "a/b.png", content_type="image/png")
     storage.close()
     (request,) = wire.requests
     sent = headers(request)
     assert request.startswith(b"PUT /bucket/a/b.png HTTP/1.1\r\n")
-    assert request.endswith(b"\r\n\r\npicture")
+    assert request.endswith(b"\r\n\r\ncontent")
     assert "/auto/s3/aws4_request" in sent["authorization"]
-    digest = hashlib.sha256(b"picture").digest()
+    digest = hashlib.sha256(b"content").digest()
     assert sent["x-amz-checksum-sha256"] == base64.b64encode(digest).decode()
     assert sent["x-amz-content-sha256"] == digest.hex()
     assert sent["content-length"] == "7"
@@ -132,7 +132,7 @@ def test_what_leaves_on_plain_http(wire: Wire) -> None:
 
 
 def test_a_known_digest_is_what_leaves(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not counted again; a subclass with an ``upload_bytes`` of its own is asked there."""
+    """It is not hashed again; a subclass's own ``upload_bytes`` is used."""
 
     class Own(S3Storage):
         def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
@@ -159,17 +159,17 @@ def test_what_leaves_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with Wire(tls=context) as secure:
         secure.script(http(200, b"", headers={"etag": '"e"'}))
         storage = r2(secure.url, "bucket")
-        storage.upload_bytes(b"picture", "k.png", content_type="image/png")
+        storage.upload_bytes(b"content", "k.png", content_type="image/png")
         storage.close()
         sent = headers(secure.requests[0])
     assert sent["content-length"] == "7"
-    assert sent["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"picture").digest()).decode()
+    assert sent["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"content").digest()).decode()
     assert sent["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
     for absent in ("expect", "x-amz-trailer", "content-encoding", "transfer-encoding"):
         assert absent not in sent
 
 
-def test_a_certificate_nobody_knows(tmp_path: Path) -> None:
+def test_an_unknown_certificate(tmp_path: Path) -> None:
     """TLS is checked."""
     context, _ = certificate(tmp_path)
     with Wire(tls=context) as secure:
@@ -356,7 +356,7 @@ def test_bad_options(options: dict[str, Any], match: str) -> None:
         ({"public_base_url": "cdn.x.y"}, "https://cdn.x.y/k"),
     ],
 )
-def test_the_buckets_own_address(options: dict[str, Any], url: str) -> None:
+def test_the_buckets_own_url(options: dict[str, Any], url: str) -> None:
     """On AWS, on another server, behind a domain."""
     assert S3Storage(**{"bucket": "b", **options}).url_of("k") == url
 
@@ -369,7 +369,7 @@ def test_the_tls_helper_makes_a_server_context(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("reply", [http(200, b"<html>login</html>"), http(202, b""), http(204, b"")])
-def test_a_200_of_something_else_is_no_upload(wire: Wire, reply: bytes) -> None:
+def test_a_200_of_something_else_is_not_an_upload(wire: Wire, reply: bytes) -> None:
     """No S3 server answers a PUT without an ETag: the object is looked up before it counts."""
     wire.script(reply)
     wire.script(http(404, b""))
@@ -380,8 +380,8 @@ def test_a_200_of_something_else_is_no_upload(wire: Wire, reply: bytes) -> None:
 
 
 @pytest.mark.parametrize("interim", [102, 103])
-def test_interim_replies_are_passed_over(wire: Wire, interim: int) -> None:
-    """A 103 before a 503 is no success."""
+def test_interim_responses_are_passed_over(wire: Wire, interim: int) -> None:
+    """A 103 before a 503 is not a success."""
     hint = f"HTTP/1.1 {interim} X\r\nlink: x\r\n\r\n".encode()
     wire.script(hint + hint + http(503, b"<Error><Code>SlowDown</Code></Error>"))
     storage = R2Storage("a", "b", wire.url, "bucket", "assets.example.com", max_retries=0)

@@ -98,7 +98,7 @@ def test_metadata_services_are_never_reachable(address: str) -> None:
     "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
 def test_public_addresses_pass(address: str) -> None:
-    """The guard is no wall."""
+    """The guard lets public addresses through."""
     assert forbidden(address) == ""
 
 
@@ -108,7 +108,7 @@ def test_public_addresses_pass(address: str) -> None:
      "printer", "db.internal", "nas.local", "::1", "x.home.arpa", "169.254.169.254"],
 )  # fmt: skip
 def test_names_that_say_they_are_private(host: str) -> None:
-    """Told without a resolver."""
+    """Decided without a resolver."""
     assert is_plainly_private(host)
     assert not is_plainly_private("assets.example.com")
 
@@ -134,7 +134,7 @@ def test_loopback_in_every_spelling(wire: Wire, host: str) -> None:
      "http://h:0/", "http://h:99999/", "http://exa mple/", "http://h/\r\nX: 1", "http://[::1", "//x/y", "", "http://h\\@x/",
      "http://①②⑦.0.0.1/"],
 )  # fmt: skip
-def test_what_is_no_plain_address_is_refused(url: str) -> None:
+def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
     """Other schemes, credentials, control characters; credentials are not repeated."""
     downloader = Downloader(resolve=lambda host, port: ["8.8.8.8"])
     with pytest.raises(DownloadError) as caught:
@@ -168,8 +168,8 @@ def test_rebinding_changes_nothing(wire: Wire) -> None:
     assert wire.requests == []
 
 
-def test_a_good_picture(wire: Wire, open_door: Downloader) -> None:
-    """Asked for without compression, credentials or cookies; the query goes byte for byte."""
+def test_a_good_image(wire: Wire, open_door: Downloader) -> None:
+    """Requested without compression, credentials or cookies; the query is sent byte for byte."""
     wire.script(http(200, PNG, headers={"content-type": "image/png; x=y", "set-cookie": "a=b"}))
     for _ in range(2):
         found = open_door.fetch(f"{wire.url}/a%2Fb?sig=a%2Fb&c=%7E", timeout=AMPLE)
@@ -206,7 +206,7 @@ def test_a_redirect_is_followed(wire: Wire, open_door: Downloader) -> None:
 
 
 @pytest.mark.parametrize("status", [201, 204, 304, 400, 401, 403, 404, 429, 500, 503])
-def test_only_200_is_a_picture(wire: Wire, open_door: Downloader, status: int) -> None:
+def test_only_200_is_a_image(wire: Wire, open_door: Downloader, status: int) -> None:
     """Everything else is an error with the status."""
     wire.script(http(status, b""))
     with pytest.raises(DownloadError, match=str(status)):
@@ -223,7 +223,7 @@ def test_size_is_capped(wire: Wire, open_door: Downloader) -> None:
 
 
 def test_compressed_bodies_are_refused(wire: Wire, open_door: Downloader) -> None:
-    """Nobody asked for gzip, and bombs come in it."""
+    """gzip was not requested, and can hold a bomb."""
     wire.script(http(200, gzip.compress(b"\0" * 10**7), headers={"content-encoding": "gzip"}))
     with pytest.raises(DownloadError, match="compressed"):
         open_door.fetch(f"{wire.url}/x", timeout=AMPLE)
@@ -250,7 +250,7 @@ def test_cuts_are_errors(wire: Wire, open_door: Downloader) -> None:
 
 
 def test_environment_proxies_do_not_go_around_the_guard(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY is not asked."""
+    """HTTP_PROXY is ignored."""
     monkeypatch.setenv("HTTP_PROXY", wire.url)
     monkeypatch.setenv("ALL_PROXY", wire.url)
     downloader = Downloader()

@@ -47,7 +47,7 @@ def packed(size: int) -> bytes:
 @pytest.mark.parametrize("provider", ["openai_compat", "gemini", "bedrock"])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_chats_response_has_a_limit_that_fits_it(wire: Wire, provider: str, compressed: bool) -> None:
-    """38 KB of a compression that nobody asked for hold 40 MB."""
+    """38 KB of unrequested compression hold 40 MB."""
     if compressed:
         wire.script(http(200, packed(40), headers={"content-encoding": "gzip", "content-type": "application/json"}))
     else:
@@ -152,7 +152,7 @@ def test_other_names_are_found_meanwhile(hung: threading.Event) -> None:
     [{}, {"api_key": None, "aws_access_key_id": "AKIDTEST12345678", "aws_secret_access_key": "secret/secret+01"}],
 )
 def test_botocores_debug_log_holds_no_secret(wire: Wire, options: dict[str, Any]) -> None:
-    """The application logs everything; URL and status are still told."""
+    """The application logs everything; URL and status are still logged."""
     prompt, image = "a very private wish " * 6, base64.b64encode(make(size=(64, 64))).decode()
     content = [
         {"type": "text", "text": prompt},
@@ -254,7 +254,7 @@ def test_a_trusted_base_opens_what_is_below_it_alone(wire: Wire, path: str, fetc
 
 
 def test_downloads_go_through_a_proxy_when_told_to(wire: Wire) -> None:
-    """The name is looked up there; what can be told here is refused here."""
+    """The proxy looks the name up; what is known here is refused here."""
     wire.script(http(200, make()))
     downloader = Downloader(proxy=wire.url, resolve=lambda host, port: ["8.8.8.8"])
     inside = Downloader(proxy=wire.url, resolve=lambda host, port: ["169.254.169.254"])
