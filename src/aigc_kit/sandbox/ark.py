@@ -10,13 +10,11 @@ import base64
 import hashlib
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox.drawing import draw
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 # name -> least pixels, most pixels, presets with the pixels they give, most references, groups
 _MODELS: tuple[tuple[str, int, int, dict[str, str], int, bool], ...] = (
@@ -33,13 +31,13 @@ _BLOCKED = re.compile(r"\[blocked\]|\[违规\]")
 _ANSWER_BLOCKED = re.compile(r"\[blocked picture ?(\d*)\]")
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+def handle(request: Request, state: State) -> Answer | None:
     """The reply of Ark, or None for a path that is not Ark's."""
     if request.path.startswith("/ark-content/"):
-        return _file(request, sandbox)
+        return _file(request, state)
     if request.path != "/api/v3/images/generations":
         return None
-    if sandbox.api_key and request.headers.get("authorization") != f"Bearer {sandbox.api_key}":
+    if state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
         return _error(401, "AuthenticationError", "The API key doesn't exist", kind="Unauthorized")
     try:
         body = request.json()
@@ -47,10 +45,10 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
         return _error(400, "InvalidParameter", "The request body is not valid JSON")
     if not isinstance(body, dict):
         return _error(400, "InvalidParameter", "The request body must be an object")
-    return _generate(body, sandbox)
+    return _generate(body, state)
 
 
-def _generate(body: dict[str, Any], sandbox: Sandbox) -> Answer:
+def _generate(body: dict[str, Any], state: State) -> Answer:
     for name in ("model", "prompt"):
         if not isinstance(body.get(name), str) or not body[name]:
             return _error(400, "MissingParameter", f"missing one or multiple required parameters: {name}", param=name)
@@ -83,7 +81,7 @@ def _generate(body: dict[str, Any], sandbox: Sandbox) -> Answer:
         if not 1 <= count <= 15 or count + len(pictures) > 15:
             return _error(400, "InvalidParameter", "max_images and references exceed 15",
                           param="sequential_image_generation_options")  # fmt: skip
-    return _drawn(body, sandbox, size, count)
+    return _drawn(body, state, size, count)
 
 
 def _pixels(size: Any, row: tuple[str, int, int, dict[str, str], int, bool]) -> tuple[int, int] | Answer:
@@ -119,7 +117,7 @@ def _picture_problem(picture: Any) -> str:
     return "" if len(data) <= 30_000_000 else "image is too large"
 
 
-def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count: int) -> Answer:
+def _drawn(body: dict[str, Any], state: State, size: tuple[int, int], count: int) -> Answer:
     width, height = size
     form = "PNG" if body.get("output_format") == "png" else "JPEG"
     blocked = _ANSWER_BLOCKED.search(body["prompt"])
@@ -136,7 +134,7 @@ def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count:
         if body.get("response_format") == "b64_json":
             entry["b64_json"] = base64.b64encode(picture).decode()
         else:
-            entry["url"] = _link(picture, form, sandbox)
+            entry["url"] = _link(picture, form, state)
         data.append(entry)
     good = sum("error" not in entry for entry in data)
     if not good:
@@ -154,16 +152,16 @@ def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count:
     )
 
 
-def _link(picture: bytes, form: str, sandbox: Sandbox) -> str:
+def _link(picture: bytes, form: str, state: State) -> str:
     mark = hashlib.sha256(picture).hexdigest()
     name = f"ark-content/{mark[:24]}.{form.lower()}"
-    sandbox.keep(name, picture, f"image/{form.lower()}")
-    return f"{sandbox.url}/{name}?X-Tos-Expires=86400&X-Tos-Signature={mark[24:]}%2F{mark[:8]}"
+    state.keep(name, picture, f"image/{form.lower()}")
+    return f"{state.url}/{name}?X-Tos-Expires=86400&X-Tos-Signature={mark[24:]}%2F{mark[:8]}"
 
 
-def _file(request: Request, sandbox: Sandbox) -> Answer:
+def _file(request: Request, state: State) -> Answer:
     """A signed link: for GET only, without credentials, while it lives, with its query byte for byte."""
-    entry = sandbox.files.get(request.path.lstrip("/"))
+    entry = state.files.get(request.path.lstrip("/"))
     if entry is None:
         return Answer(404, "<Error><Code>NoSuchKey</Code></Error>", {"content-type": "application/xml"})
     data, kind, dies = entry

@@ -11,13 +11,11 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox import model
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream)")
 SIGNATURE = "c2FuZGJveA=="
@@ -25,15 +23,15 @@ SIGNATURE = "c2FuZGJveA=="
 _GONE = ("anthropic.claude-sonnet-4-20250514-v1:0",)
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+def handle(request: Request, state: State) -> Answer | None:
     """The reply of Bedrock, or None for a path that is not Bedrock's."""
     found = _PATH.fullmatch(request.path)
     if not found:
         return None
     name, operation = found.groups()
     authorization = request.headers.get("authorization", "")
-    signed = authorization.startswith("AWS4-HMAC-SHA256") and f"Credential={sandbox.api_key}/" in authorization
-    if sandbox.api_key and not signed and authorization != f"Bearer {sandbox.api_key}":
+    signed = authorization.startswith("AWS4-HMAC-SHA256") and f"Credential={state.api_key}/" in authorization
+    if state.api_key and not signed and authorization != f"Bearer {state.api_key}":
         return _error(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
     if any(name.endswith(gone) for gone in _GONE):
         return _error(404, "ResourceNotFoundException", "This model version has reached the end of its life.")

@@ -9,14 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox import gemini_chat
 from aigc_kit.sandbox.drawing import draw
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 _VERTEX = re.compile(r"/v1(?:beta1)?/projects/([^/]+)/locations/([^/]+)/publishers/google/models/([^/:]+):(\w+)")
 _EXPRESS = re.compile(r"/v1(?:beta1)?/publishers/google/models/([^/:]+):(\w+)")
@@ -36,18 +34,18 @@ _SCALES = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+def handle(request: Request, state: State) -> Answer | None:
     """The reply of Gemini, or None for a path that is not Gemini's."""
     on_vertex = _VERTEX.fullmatch(request.path)
     other = _EXPRESS.fullmatch(request.path) or _DEVELOPER.fullmatch(request.path)
     if on_vertex:
         project, location, model, method = on_vertex.groups()
-        if sandbox.api_key and request.headers.get("authorization") != f"Bearer {sandbox.api_key}":
+        if state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
             return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
         where = f"projects/{project}/locations/{location}/publishers/google/models/{model}"
     elif other:
         model, method = other.groups()
-        if sandbox.api_key and request.headers.get("x-goog-api-key") != sandbox.api_key:
+        if state.api_key and request.headers.get("x-goog-api-key") != state.api_key:
             reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
             return _error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", [reason])
         where = f"models/{model}"

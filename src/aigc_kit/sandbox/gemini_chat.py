@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aigc_kit.sandbox import model
-from aigc_kit.sandbox.server import Answer
+from aigc_kit.sandbox.http import Answer
 
 SIGNATURE = "c2FuZGJveC1nZW1pbmk="
 SKIP = "skip_thought_signature_validator"

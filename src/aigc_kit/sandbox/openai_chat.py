@@ -10,13 +10,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox import model
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,13 @@ def base_url(vendor: str, root: str) -> str:
     return root + _VENDORS[vendor].prefix
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+def handle(request: Request, state: State) -> Answer | None:
     """The reply of the vendor whose address it is, or None."""
     name = next((n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None)
     if name is None:
         return None
     vendor = _VENDORS[name]
-    if (
-        name != "openai_compat"
-        and sandbox.api_key
-        and request.headers.get("authorization") != f"Bearer {sandbox.api_key}"
-    ):
+    if name != "openai_compat" and state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
         return _refused(name, 401, "Incorrect API key provided.", "invalid_api_key", glm="1001")
     try:
         body = request.json()

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING
 
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 ROOT = "/s3/"
 _STATUS = {"NoSuchKey": 404, "Unauthorized": 401, "InvalidAccessKeyId": 403, "BadDigest": 400, "NotImplemented": 501,
            "PreconditionFailed": 412}  # fmt: skip
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
+def handle(request: Request, state: State) -> Answer | None:
     """The reply of the store, or None for a path that is not one of its."""
     if not request.path.startswith(ROOT):
         return None
     authorization = request.headers.get("authorization", "")
     if not authorization.startswith("AWS4-HMAC-SHA256"):
         return _error("Unauthorized", "Unauthorized")
-    if sandbox.api_key and f"Credential={sandbox.api_key}/" not in authorization:
+    if state.api_key and f"Credential={state.api_key}/" not in authorization:
         return _error("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.")
     name = request.path.lstrip("/")
     if request.method == "PUT":
@@ -37,16 +34,16 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
         digest = base64.b64encode(hashlib.sha256(request.raw).digest()).decode()
         if told is not None and told != digest:
             return _error("BadDigest", "The SHA-256 you specified did not match what was received.")
-        if request.headers.get("if-none-match") == "*" and name in sandbox.files:
+        if request.headers.get("if-none-match") == "*" and name in state.files:
             return _error("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.")
-        sandbox.keep(name, request.raw, request.headers.get("content-type", "application/octet-stream"))
-        sandbox.described[name] = {
+        state.keep(name, request.raw, request.headers.get("content-type", "application/octet-stream"))
+        state.described[name] = {
             header: value for header, value in request.headers.items() if header.startswith("x-amz-meta-")
         }
         return Answer(200, b"", {"etag": f'"{hashlib.md5(request.raw, usedforsecurity=False).hexdigest()}"'})
-    found = sandbox.files.get(name)
+    found = state.files.get(name)
     if request.method == "DELETE":
-        sandbox.files.pop(name, None)
+        state.files.pop(name, None)
         return Answer(204, b"", {})
     if request.method not in ("HEAD", "GET"):
         return _error("NotImplemented", "A header or query you provided implies functionality that is not implemented.")
@@ -54,7 +51,7 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
         return _error("NoSuchKey", "The specified key does not exist.")
     data, kind, _ = found
     etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    described = sandbox.described.get(name, {})
+    described = state.described.get(name, {})
     return Answer(200, data, {"content-type": kind, "etag": f'"{etag}"', **described})
 
 
