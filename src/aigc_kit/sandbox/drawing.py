@@ -8,9 +8,18 @@ from typing import Any
 
 # Where common systems keep a font with Chinese letters; Pillow's own has none.
 _FONTS = (
-    "NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf", "wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf",
-    "PingFang.ttc", "STHeiti Light.ttc", "Hiragino Sans GB.ttc", "msyh.ttc", "simhei.ttf", "unifont.otf",
-)  # fmt: skip
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansSC-Regular.otf",
+    "wqy-microhei.ttc",
+    "wqy-zenhei.ttc",
+    "DroidSansFallbackFull.ttf",
+    "PingFang.ttc",
+    "STHeiti Light.ttc",
+    "Hiragino Sans GB.ttc",
+    "msyh.ttc",
+    "simhei.ttf",
+    "unifont.otf",
+)
 
 
 def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str = "", salt: str = "") -> bytes:

@@ -23,12 +23,21 @@ _DEVELOPER = re.compile(r"/v1(?:beta)?/models/([^/:]+):(\w+)")
 _RETIRED = ("gemini-3-pro-image-preview", "gemini-3.1-flash-image-preview")
 # ratio -> pixels of the 1K tier on 3.x, pixels on 2.5
 _RATIOS = {
-    "1:1": ("1024x1024", "1024x1024"), "2:3": ("848x1264", "832x1248"), "3:2": ("1264x848", "1248x832"),
-    "3:4": ("896x1200", "864x1184"), "4:3": ("1200x896", "1184x864"), "4:5": ("928x1152", "896x1152"),
-    "5:4": ("1152x928", "1152x896"), "9:16": ("768x1376", "768x1344"), "16:9": ("1376x768", "1344x768"),
-    "21:9": ("1584x672", "1536x672"), "1:4": ("512x2064", ""), "4:1": ("2064x512", ""), "1:8": ("352x2928", ""),
+    "1:1": ("1024x1024", "1024x1024"),
+    "2:3": ("848x1264", "832x1248"),
+    "3:2": ("1264x848", "1248x832"),
+    "3:4": ("896x1200", "864x1184"),
+    "4:3": ("1200x896", "1184x864"),
+    "4:5": ("928x1152", "896x1152"),
+    "5:4": ("1152x928", "1152x896"),
+    "9:16": ("768x1376", "768x1344"),
+    "16:9": ("1376x768", "1344x768"),
+    "21:9": ("1584x672", "1536x672"),
+    "1:4": ("512x2064", ""),
+    "4:1": ("2064x512", ""),
+    "1:8": ("352x2928", ""),
     "8:1": ("2928x352", ""),
-}  # fmt: skip
+}
 _WIDE = ("1:4", "4:1", "1:8", "8:1")
 _SCALES = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
@@ -52,8 +61,9 @@ def handle(request: Request, state: State) -> Answer | None:
     else:
         return None
     if model in _RETIRED or not model.startswith("gemini-"):
-        return _error(404, "NOT_FOUND", f"Publisher Model `{where}` was not found or your project does not have access"
-                      " to it.")  # fmt: skip
+        return _error(
+            404, "NOT_FOUND", f"Publisher Model `{where}` was not found or your project does not have access to it."
+        )
     try:
         body = normal(request.json())
     except (ValueError, RecursionError):

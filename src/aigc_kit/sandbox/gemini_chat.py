@@ -28,9 +28,14 @@ def problem_of(body: dict[str, Any], name: str) -> str:
     if old and body.get("tools") and generation.get("responseMimeType"):
         return "Function calling with a response mime type: 'application/json' is unsupported"
     turn = max(
-        (at for at, content in enumerate(contents) if content.get("role") == "user"
-         and any("functionResponse" not in part for part in content.get("parts") or ())), default=0,
-    )  # fmt: skip
+        (
+            at
+            for at, content in enumerate(contents)
+            if content.get("role") == "user"
+            and any("functionResponse" not in part for part in content.get("parts") or ())
+        ),
+        default=0,
+    )
     calls: list[str] = []
     for place, content in enumerate(contents):
         parts = content.get("parts") or []
@@ -75,8 +80,9 @@ def _asked(body: dict[str, Any]) -> model.Asked:
     generation = body.get("generationConfig") or {}
     tools = [
         (tool["name"], tool.get("parametersJsonSchema") or tool.get("parameters"))
-        for group in body.get("tools") or () for tool in group.get("functionDeclarations") or ()
-    ]  # fmt: skip
+        for group in body.get("tools") or ()
+        for tool in group.get("functionDeclarations") or ()
+    ]
     config = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
     named = config.get("allowedFunctionNames") or [""]
     choice = {"NONE": "none", "ANY": named[0] or "any"}.get(config.get("mode", "AUTO"), "")
@@ -89,10 +95,16 @@ def _asked(body: dict[str, Any]) -> model.Asked:
     ]
     system = "\n".join(part.get("text", "") for part in (body.get("systemInstruction") or {}).get("parts") or ())
     return model.Asked(
-        said=next((text for text in reversed(texts) if text), ""), results=shown, tools=tools, choice=choice,
-        schema=generation.get("responseJsonSchema"), wants_json=generation.get("responseMimeType") == "application/json",
-        system=system, turns=len(contents), thinks=bool((generation.get("thinkingConfig") or {}).get("includeThoughts")),
-    )  # fmt: skip
+        said=next((text for text in reversed(texts) if text), ""),
+        results=shown,
+        tools=tools,
+        choice=choice,
+        schema=generation.get("responseJsonSchema"),
+        wants_json=generation.get("responseMimeType") == "application/json",
+        system=system,
+        turns=len(contents),
+        thinks=bool((generation.get("thinkingConfig") or {}).get("includeThoughts")),
+    )
 
 
 def _pieces(said: model.Said, signed: bool, thoughts: list[str], words: list[str]) -> Iterator[list[dict[str, Any]]]:
@@ -124,9 +136,11 @@ def _response(
 ) -> dict[str, Any]:
     prompt = len(json.dumps(body["contents"])) // 4
     usage = {
-        "promptTokenCount": prompt, "cachedContentTokenCount": prompt // 2, "candidatesTokenCount": len(said.content) // 4 + 1,
+        "promptTokenCount": prompt,
+        "cachedContentTokenCount": prompt // 2,
+        "candidatesTokenCount": len(said.content) // 4 + 1,
         "thoughtsTokenCount": len(said.reasoning) // 4,
-    }  # fmt: skip
+    }
     usage["totalTokenCount"] = prompt + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}} if parts else {"content": {}}
     if reason:

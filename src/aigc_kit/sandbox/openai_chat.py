@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,32 +85,50 @@ def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> An
 
 
 def _problem(body: dict[str, Any], name: str, vendor: _Vendor) -> str:
-    messages, tools = body["messages"], body.get("tools")
-    model = str(body.get("model", ""))
-    if tools == []:
+    """What the vendor would refuse, in its words, or ``""``."""
+    if body.get("tools") == []:
         return "[] is too short - 'tools'"
-    problem = _history_problem(messages, bool(tools), vendor)
+    problem = _history_problem(body["messages"], bool(body.get("tools")), vendor) or _format_problem(body, vendor)
     if problem:
         return problem
+    own = _OWN_RULES.get(name)
+    return own(body) if own else ""
+
+
+def _format_problem(body: dict[str, Any], vendor: _Vendor) -> str:
     wanted = (body.get("response_format") or {}).get("type")
     if wanted == "json_schema" and not vendor.has_schema:
         return "This response_format type is unavailable now"
-    if wanted == "json_object" and vendor.wants_word and "json" not in json.dumps(messages, ensure_ascii=False).lower():
+    said = json.dumps(body["messages"], ensure_ascii=False).lower()
+    if wanted == "json_object" and vendor.wants_word and "json" not in said:
         return "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
-    thinking = (body.get("thinking") or {}).get("type", "enabled" if vendor.thinks else "disabled")
-    choice = body.get("tool_choice")
-    if name == "deepseek" and thinking == "enabled" and choice not in (None, "auto", "none"):
+    return ""
+
+
+def _deepseek_problem(body: dict[str, Any]) -> str:
+    thinking = (body.get("thinking") or {}).get("type", "enabled")
+    if thinking == "enabled" and body.get("tool_choice") not in (None, "auto", "none"):
         return "Thinking mode does not support this tool_choice"
-    if name == "glm" and choice not in (None, "auto"):
+    return ""
+
+
+def _glm_problem(body: dict[str, Any]) -> str:
+    if body.get("tool_choice") not in (None, "auto"):
         return "tool_choice only supports auto"
-    if name == "glm" and any(not 0 < body.get(field, 0.5) < 1 for field in ("temperature", "top_p")):
+    if any(not 0 < body.get(field, 0.5) < 1 for field in ("temperature", "top_p")):
         return "temperature must be in (0,1)"
-    if name == "moonshot" and (body.get("temperature", 1) != 1 or body.get("top_p", 1) != 1):
+    return ""
+
+
+def _moonshot_problem(body: dict[str, Any]) -> str:
+    if body.get("temperature", 1) != 1 or body.get("top_p", 1) != 1:
         return "invalid temperature: only 1 is allowed for this model"
-    if name == "volcengine" and "max_tokens" in body and "max_completion_tokens" in body:
+    return ""
+
+
+def _volcengine_problem(body: dict[str, Any]) -> str:
+    if "max_tokens" in body and "max_completion_tokens" in body:
         return "max_tokens and max_completion_tokens cannot be set at the same time"
-    if name == "openai":
-        return _openai_problem(body, model)
     return ""
 
 
@@ -136,17 +154,31 @@ def _history_problem(messages: list[Any], tools: bool, vendor: _Vendor) -> str:
     return "insufficient tool messages following tool_calls message" if waiting else ""
 
 
-def _openai_problem(body: dict[str, Any], model: str) -> str:
+def _openai_problem(body: dict[str, Any]) -> str:
     if any("reasoning_content" in message or "thinking_blocks" in message for message in body["messages"]):
         return "Unknown parameter: 'messages[1].reasoning_content'."
-    if re.match(r"gpt-[56]|o\d", model):
-        if "max_tokens" in body:
-            return "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-        if body.get("reasoning_effort") != "none" and body.get("temperature", 1) != 1:
-            return "Unsupported value: 'temperature' does not support this value with this model."
-        if body.get("tools") and model.startswith("gpt-6") and body.get("reasoning_effort") != "none":
-            return f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
+    model = str(body.get("model", ""))
+    if not re.match(r"gpt-[56]|o\d", model):
+        return ""
+    if "max_tokens" in body:
+        return (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        )
+    effort = body.get("reasoning_effort")
+    if effort != "none" and body.get("temperature", 1) != 1:
+        return "Unsupported value: 'temperature' does not support this value with this model."
+    if effort != "none" and body.get("tools") and model.startswith("gpt-6"):
+        return f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
     return ""
+
+
+_OWN_RULES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "deepseek": _deepseek_problem,
+    "glm": _glm_problem,
+    "moonshot": _moonshot_problem,
+    "volcengine": _volcengine_problem,
+    "openai": _openai_problem,
+}
 
 
 def _text(content: Any) -> str:
@@ -187,10 +219,12 @@ def _usage(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
     answer = len(reply.content) // 4 + 1
     thought = len(reply.reasoning) // 4
     return {
-        "prompt_tokens": prompt, "completion_tokens": answer + thought, "total_tokens": prompt + answer + thought,
+        "prompt_tokens": prompt,
+        "completion_tokens": answer + thought,
+        "total_tokens": prompt + answer + thought,
         "prompt_tokens_details": {"cached_tokens": prompt // 2},
         "completion_tokens_details": {"reasoning_tokens": thought},
-    }  # fmt: skip
+    }
 
 
 def _whole(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
