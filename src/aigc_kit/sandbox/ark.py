@@ -1,5 +1,5 @@
 """
-Volcengine Ark's picture endpoint: its paths, size rules, limits, error bodies and links that die.
+Volcengine Ark's image endpoint: its paths, size rules, limits, error bodies and links that die.
 
 Source: https://www.volcengine.com/docs/82379/1541523 and .../1299023, probes by third parties, read 2026-11-22.
 """
@@ -43,11 +43,11 @@ _MODELS = (
 )
 _OWN_ENDPOINT = _Model("ep-", 1, 1 << 40, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True)
 _BLOCKED = re.compile(r"\[blocked\]|\[违规\]")
-_ANSWER_BLOCKED = re.compile(r"\[blocked picture ?(\d*)\]")
+_ANSWER_BLOCKED = re.compile(r"\[blocked (?:picture|image) ?(\d*)\]")
 
 
 def handle(request: Request, state: State) -> Answer | None:
-    """The reply of Ark, or None for a path that is not Ark's."""
+    """The response of Ark, or None for a path that is not Ark's."""
     if request.path.startswith("/ark-content/"):
         return _file(request, state)
     if request.path != "/api/v3/images/generations":
@@ -175,12 +175,12 @@ def _drawn(body: dict[str, Any], state: State, size: tuple[int, int], count: int
             )
             continue
         note = "AI生成" if body.get("watermark", True) else ""
-        picture = draw(body["prompt"], width, height, form=form, note=note, salt=f"ark{index}")
+        image = draw(body["prompt"], width, height, form=form, note=note, salt=f"ark{index}")
         entry: dict[str, Any] = {"size": f"{width}x{height}"}
         if body.get("response_format") == "b64_json":
-            entry["b64_json"] = base64.b64encode(picture).decode()
+            entry["b64_json"] = base64.b64encode(image).decode()
         else:
-            entry["url"] = _link(picture, form, state)
+            entry["url"] = _link(image, form, state)
         data.append(entry)
     good = sum("error" not in entry for entry in data)
     if not good:
@@ -198,10 +198,10 @@ def _drawn(body: dict[str, Any], state: State, size: tuple[int, int], count: int
     )
 
 
-def _link(picture: bytes, form: str, state: State) -> str:
-    mark = hashlib.sha256(picture).hexdigest()
+def _link(image: bytes, form: str, state: State) -> str:
+    mark = hashlib.sha256(image).hexdigest()
     name = f"ark-content/{mark[:24]}.{form.lower()}"
-    state.keep(name, picture, f"image/{form.lower()}")
+    state.keep(name, image, f"image/{form.lower()}")
     return f"{state.url}/{name}?X-Tos-Expires=86400&X-Tos-Signature={mark[24:]}%2F{mark[:8]}"
 
 

@@ -24,7 +24,7 @@ _GONE = ("anthropic.claude-sonnet-4-20250514-v1:0",)
 
 
 def handle(request: Request, state: State) -> Answer | None:
-    """The reply of Bedrock, or None for a path that is not Bedrock's."""
+    """The response of Bedrock, or None for a path that is not Bedrock's."""
     found = _PATH.fullmatch(request.path)
     if not found:
         return None
@@ -49,11 +49,11 @@ def handle(request: Request, state: State) -> Answer | None:
     problem = _problem(body, name)
     if problem:
         return _error(400, "ValidationException", problem)
-    said = model.answer(_asked(body))
+    completion = model.complete(_prompt(body))
     headers = {"x-amzn-requestid": "req-1"}
     if operation == "converse":
-        return Answer(200, _whole(body, said), headers)
-    return Answer(200, _events(body, said), {**headers, "content-type": "application/vnd.amazon.eventstream"})
+        return Answer(200, _whole(body, completion), headers)
+    return Answer(200, _events(body, completion), {**headers, "content-type": "application/vnd.amazon.eventstream"})
 
 
 def _problem(body: dict[str, Any], name: str) -> str:
@@ -148,7 +148,7 @@ def _config_problem(body: dict[str, Any]) -> str:
     return ""
 
 
-def _asked(body: dict[str, Any]) -> model.Asked:
+def _prompt(body: dict[str, Any]) -> model.Prompt:
     messages = body["messages"]
     fields = body.get("additionalModelRequestFields") or {}
     config = body.get("toolConfig") or {}
@@ -172,8 +172,8 @@ def _asked(body: dict[str, Any]) -> model.Asked:
         .get("jsonSchema", {})
         .get("schema")
     )
-    return model.Asked(
-        said=next((text for text in reversed(texts) if text), ""),
+    return model.Prompt(
+        text=next((text for text in reversed(texts) if text), ""),
         results=results if not texts[-1] else [],
         tools=tools,
         choice=choice,
@@ -192,9 +192,9 @@ _REASONS = {
 }
 
 
-def _usage(body: dict[str, Any], said: model.Said) -> dict[str, int]:
+def _usage(body: dict[str, Any], completion: model.Completion) -> dict[str, int]:
     prompt = len(json.dumps(body["messages"])) // 8
-    answer = len(said.content) // 4 + len(said.reasoning) // 4 + 1
+    answer = len(completion.content) // 4 + len(completion.reasoning) // 4 + 1
     return {
         "inputTokens": prompt,
         "outputTokens": answer,
@@ -203,26 +203,26 @@ def _usage(body: dict[str, Any], said: model.Said) -> dict[str, int]:
     }
 
 
-def _whole(body: dict[str, Any], said: model.Said) -> dict[str, Any]:
+def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
-    if said.reasoning:
-        blocks.append({"reasoningContent": {"reasoningText": {"text": said.reasoning, "signature": SIGNATURE}}})
-    if said.content:
-        blocks.append({"text": said.content})
-    blocks += [{"toolUse": {"toolUseId": mark, "name": name, "input": value}} for mark, name, value in said.calls]
+    if completion.reasoning:
+        blocks.append({"reasoningContent": {"reasoningText": {"text": completion.reasoning, "signature": SIGNATURE}}})
+    if completion.content:
+        blocks.append({"text": completion.content})
+    blocks += [{"toolUse": {"toolUseId": mark, "name": name, "input": value}} for mark, name, value in completion.calls]
     return {
         "output": {"message": {"role": "assistant", "content": blocks}},
-        "stopReason": _REASONS[said.reason],
-        "usage": _usage(body, said),
+        "stopReason": _REASONS[completion.reason],
+        "usage": _usage(body, completion),
         "metrics": {"latencyMs": 1},
     }
 
 
-def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
+def _events(body: dict[str, Any], completion: model.Completion) -> Iterator[bytes]:
     yield frame("messageStart", {"role": "assistant"})
     block = 0
-    if said.reasoning:
-        for word in model.words(said.reasoning):
+    if completion.reasoning:
+        for word in model.words(completion.reasoning):
             yield frame(
                 "contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": {"text": word}}}
             )
@@ -231,12 +231,12 @@ def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
         )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
-    if said.content:
-        for word in model.words(said.content):
+    if completion.content:
+        for word in model.words(completion.content):
             yield frame("contentBlockDelta", {"contentBlockIndex": block, "delta": {"text": word}, "p": "abcd"})
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
-    for mark, name, value in said.calls:
+    for mark, name, value in completion.calls:
         yield frame(
             "contentBlockStart", {"contentBlockIndex": block, "start": {"toolUse": {"toolUseId": mark, "name": name}}}
         )
@@ -247,8 +247,8 @@ def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
             )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
-    yield frame("messageStop", {"stopReason": _REASONS[said.reason]})
-    yield frame("metadata", {"usage": _usage(body, said), "metrics": {"latencyMs": 1}})
+    yield frame("messageStop", {"stopReason": _REASONS[completion.reason]})
+    yield frame("metadata", {"usage": _usage(body, completion), "metrics": {"latencyMs": 1}})
 
 
 def frame(event: str, payload: dict[str, Any] | bytes, *, kind: str = "event") -> bytes:

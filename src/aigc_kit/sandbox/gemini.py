@@ -1,5 +1,5 @@
 """
-Gemini's ``generateContent`` for picture models, on Vertex AI's and the Developer API's paths.
+Gemini's ``generateContent`` for image models, on Vertex AI's and the Developer API's paths.
 
 Source: https://ai.google.dev/gemini-api/docs/image-generation and Vertex AI's discovery document, read 2026-11-22.
 """
@@ -40,11 +40,12 @@ _RATIOS = {
 }
 _WIDE = ("1:4", "4:1", "1:8", "8:1")
 _SCALES = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
+_BLOCKED_IMAGE = re.compile(r"\[blocked (?:picture|image)\]")
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 
 def handle(request: Request, state: State) -> Answer | None:
-    """The reply of Gemini, or None for a path that is not Gemini's."""
+    """The response of Gemini, or None for a path that is not Gemini's."""
     on_vertex = _VERTEX.fullmatch(request.path)
     other = _EXPRESS.fullmatch(request.path) or _DEVELOPER.fullmatch(request.path)
     if on_vertex:
@@ -72,10 +73,10 @@ def handle(request: Request, state: State) -> Answer | None:
         if method not in ("generateContent", "streamGenerateContent"):
             return _error(404, "NOT_FOUND", f"method {method} is not found")
         problem = gemini_chat.problem_of(body, model)
-        return _invalid(problem) if problem else gemini_chat.reply(body, model, stream=method.startswith("stream"))
+        return _invalid(problem) if problem else gemini_chat.respond(body, model, stream=method.startswith("stream"))
     if method != "generateContent":
         return _error(404, "NOT_FOUND", f"method {method} is not found")
-    return _picture(body, model)
+    return _image(body, model)
 
 
 _FREE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema"})
@@ -92,7 +93,7 @@ def normal(value: Any) -> Any:
     return value
 
 
-def _picture(body: dict[str, Any], model: str) -> Answer:
+def _image(body: dict[str, Any], model: str) -> Answer:
     parts = [part for content in body.get("contents") or [] for part in content.get("parts") or []]
     prompt = " ".join(part["text"] for part in parts if part.get("text"))
     if not parts:
@@ -114,7 +115,7 @@ def _picture(body: dict[str, Any], model: str) -> Answer:
         usage["totalTokenCount"] = usage["promptTokenCount"]
         feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "The prompt was blocked."}
         return Answer(200, {"promptFeedback": feedback, "usageMetadata": usage, **common})
-    if "[blocked picture]" in prompt:
+    if _BLOCKED_IMAGE.search(prompt):
         usage["totalTokenCount"] = usage["promptTokenCount"]
         candidate = {"finishReason": "IMAGE_SAFETY", "finishMessage": "Unable to show the generated image."}
         return Answer(200, {"candidates": [candidate], "usageMetadata": usage, **common})
@@ -130,7 +131,7 @@ def _picture(body: dict[str, Any], model: str) -> Answer:
 
 
 def _parts(prompt: str, size: tuple[int, int], model: str, generation: dict[str, Any]) -> list[dict[str, Any]]:
-    """2.5 answers with PNG; 3.x thinks first, draws interim pictures, and answers with JPEG."""
+    """2.5 answers with PNG; 3.x thinks first, draws interim images, and answers with JPEG."""
     if model.startswith("gemini-2.5"):
         return [{"inlineData": {"mimeType": "image/png", "data": _base64(draw(prompt, *size, salt="gemini"))}}]
     interim = draw(prompt, 64, 64, form="JPEG", salt="thought")

@@ -56,10 +56,10 @@ def problem_of(body: dict[str, Any], name: str) -> str:
     return "Please ensure that function call turn comes before a function response turn." if calls else ""
 
 
-def reply(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
+def respond(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
     """A whole ``GenerateContentResponse``, or one for each piece."""
-    said = model.answer(_asked(body))
-    if said.reason == "content_filter":
+    completion = model.complete(_prompt(body))
+    if completion.reason == "content_filter":
         feedback = {"blockReason": "PROHIBITED_CONTENT"}
         blocked = {
             "promptFeedback": feedback,
@@ -69,13 +69,17 @@ def reply(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
         return Answer(200, [_event(blocked)] if stream else blocked)
     signed = not name.startswith(("gemini-1", "gemini-2"))
     if not stream:
-        parts = [part for piece in _pieces(said, signed, [said.reasoning], [said.content]) for part in piece]
-        parts += _trailing(said, signed)
-        return Answer(200, _response(parts, _REASONS[said.reason], body, said, name))
-    return Answer(200, _stream(body, said, name, signed))
+        parts = [
+            part
+            for piece in _pieces(completion, signed, [completion.reasoning], [completion.content])
+            for part in piece
+        ]
+        parts += _trailing(completion, signed)
+        return Answer(200, _response(parts, _REASONS[completion.reason], body, completion, name))
+    return Answer(200, _stream(body, completion, name, signed))
 
 
-def _asked(body: dict[str, Any]) -> model.Asked:
+def _prompt(body: dict[str, Any]) -> model.Prompt:
     contents = body["contents"]
     generation = body.get("generationConfig") or {}
     tools = [
@@ -94,8 +98,8 @@ def _asked(body: dict[str, Any]) -> model.Asked:
         value["output"] if set(value) == {"output"} else json.dumps(value, ensure_ascii=False) for value in results
     ]
     system = "\n".join(part.get("text", "") for part in (body.get("systemInstruction") or {}).get("parts") or ())
-    return model.Asked(
-        said=next((text for text in reversed(texts) if text), ""),
+    return model.Prompt(
+        text=next((text for text in reversed(texts) if text), ""),
         results=shown,
         tools=tools,
         choice=choice,
@@ -107,39 +111,41 @@ def _asked(body: dict[str, Any]) -> model.Asked:
     )
 
 
-def _pieces(said: model.Said, signed: bool, thoughts: list[str], words: list[str]) -> Iterator[list[dict[str, Any]]]:
+def _pieces(
+    completion: model.Completion, signed: bool, thoughts: list[str], words: list[str]
+) -> Iterator[list[dict[str, Any]]]:
     for thought in thoughts:
         if thought:
             yield [{"text": thought, "thought": True}]
     for word in words:
         if word:
             yield [{"text": word}]
-    for at, (_, name, value) in enumerate(said.calls):
+    for at, (_, name, value) in enumerate(completion.calls):
         part: dict[str, Any] = {"functionCall": {"name": name, "args": value}}
         if at == 0 and signed:
             part["thoughtSignature"] = SIGNATURE
         yield [part]
 
 
-def _trailing(said: model.Said, signed: bool) -> list[dict[str, Any]]:
-    return [{"text": "", "thoughtSignature": SIGNATURE}] if signed and not said.calls else []
+def _trailing(completion: model.Completion, signed: bool) -> list[dict[str, Any]]:
+    return [{"text": "", "thoughtSignature": SIGNATURE}] if signed and not completion.calls else []
 
 
-def _stream(body: dict[str, Any], said: model.Said, name: str, signed: bool) -> Iterator[bytes]:
-    for parts in _pieces(said, signed, model.words(said.reasoning), model.words(said.content)):
-        yield _event(_response(parts, "", body, said, name))
-    yield _event(_response(_trailing(said, signed), _REASONS[said.reason], body, said, name))
+def _stream(body: dict[str, Any], completion: model.Completion, name: str, signed: bool) -> Iterator[bytes]:
+    for parts in _pieces(completion, signed, model.words(completion.reasoning), model.words(completion.content)):
+        yield _event(_response(parts, "", body, completion, name))
+    yield _event(_response(_trailing(completion, signed), _REASONS[completion.reason], body, completion, name))
 
 
 def _response(
-    parts: list[dict[str, Any]], reason: str, body: dict[str, Any], said: model.Said, name: str
+    parts: list[dict[str, Any]], reason: str, body: dict[str, Any], completion: model.Completion, name: str
 ) -> dict[str, Any]:
     prompt = len(json.dumps(body["contents"])) // 4
     usage = {
         "promptTokenCount": prompt,
         "cachedContentTokenCount": prompt // 2,
-        "candidatesTokenCount": len(said.content) // 4 + 1,
-        "thoughtsTokenCount": len(said.reasoning) // 4,
+        "candidatesTokenCount": len(completion.content) // 4 + 1,
+        "thoughtsTokenCount": len(completion.reasoning) // 4,
     }
     usage["totalTokenCount"] = prompt + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}} if parts else {"content": {}}

@@ -49,7 +49,7 @@ def base_url(vendor: str, root: str) -> str:
 
 
 def handle(request: Request, state: State) -> Answer | None:
-    """The reply of the vendor whose address it is, or None."""
+    """The response of the vendor whose path it is, or None."""
     name = next((n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None)
     if name is None:
         return None
@@ -65,15 +65,17 @@ def handle(request: Request, state: State) -> Answer | None:
     problem = _problem(body, name, vendor)
     if problem:
         return _refused(name, 400, problem, "invalid_request_error", glm="1210")
-    reply = _reply(body, vendor)
+    completion = _completion(body, vendor)
     if not body.get("stream"):
-        raw = json.dumps(_whole(body, reply), ensure_ascii=False).encode()
+        raw = json.dumps(_whole(body, completion), ensure_ascii=False).encode()
         return Answer(
             200,
             (b"\n\n" if vendor.comment else b"") + raw,
             {"content-type": "application/json", "x-request-id": "req-1"},
         )
-    return Answer(200, _events(body, reply, vendor), {"content-type": "text/event-stream", "x-request-id": "req-1"})
+    return Answer(
+        200, _events(body, completion, vendor), {"content-type": "text/event-stream", "x-request-id": "req-1"}
+    )
 
 
 def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> Answer:
@@ -99,8 +101,8 @@ def _format_problem(body: dict[str, Any], vendor: _Vendor) -> str:
     wanted = (body.get("response_format") or {}).get("type")
     if wanted == "json_schema" and not vendor.has_schema:
         return "This response_format type is unavailable now"
-    said = json.dumps(body["messages"], ensure_ascii=False).lower()
-    if wanted == "json_object" and vendor.wants_word and "json" not in said:
+    messages = json.dumps(body["messages"], ensure_ascii=False).lower()
+    if wanted == "json_object" and vendor.wants_word and "json" not in messages:
         return "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
     return ""
 
@@ -187,7 +189,7 @@ def _text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
-def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
+def _completion(body: dict[str, Any], vendor: _Vendor) -> model.Completion:
     messages = body["messages"]
     wanted = body.get("response_format") or {}
     choice = body.get("tool_choice")
@@ -197,9 +199,9 @@ def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
         if message["role"] != "tool":
             break
         results.insert(0, _text(message.get("content")))
-    return model.answer(
-        model.Asked(
-            said=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
+    return model.complete(
+        model.Prompt(
+            text=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
             results=results,
             tools=[(tool["name"], tool.get("parameters")) for tool in tools],
             choice=choice["function"]["name"]
@@ -214,10 +216,10 @@ def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
     )
 
 
-def _usage(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
+def _usage(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
     prompt = len(json.dumps(body["messages"])) // 4
-    answer = len(reply.content) // 4 + 1
-    thought = len(reply.reasoning) // 4
+    answer = len(completion.content) // 4 + 1
+    thought = len(completion.reasoning) // 4
     return {
         "prompt_tokens": prompt,
         "completion_tokens": answer + thought,
@@ -227,30 +229,30 @@ def _usage(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
     }
 
 
-def _whole(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.content or None}
-    if reply.reasoning:
-        message["reasoning_content"] = reply.reasoning
-    if reply.calls:
+def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": completion.content or None}
+    if completion.reasoning:
+        message["reasoning_content"] = completion.reasoning
+    if completion.calls:
         message["tool_calls"] = [
             {
                 "id": mark,
                 "type": "function",
                 "function": {"name": name, "arguments": json.dumps(value, ensure_ascii=False)},
             }
-            for mark, name, value in reply.calls
+            for mark, name, value in completion.calls
         ]
-    choice = {"index": 0, "message": message, "finish_reason": reply.reason}
+    choice = {"index": 0, "message": message, "finish_reason": completion.reason}
     return {
         "id": "chat-1",
         "object": "chat.completion",
         "model": body["model"],
         "choices": [choice],
-        "usage": _usage(body, reply),
+        "usage": _usage(body, completion),
     }
 
 
-def _events(body: dict[str, Any], reply: model.Said, vendor: _Vendor) -> Iterator[bytes]:
+def _events(body: dict[str, Any], completion: model.Completion, vendor: _Vendor) -> Iterator[bytes]:
     def event(delta: dict[str, Any] | None, reason: str | None = None, **more: Any) -> bytes:
         choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
         data = {"id": "chat-1", "object": "chat.completion.chunk", "model": body["model"], "choices": choices, **more}
@@ -259,17 +261,17 @@ def _events(body: dict[str, Any], reply: model.Said, vendor: _Vendor) -> Iterato
     if vendor.comment:
         yield b": keep-alive\n\n"
     yield event({"role": "assistant", "content": ""})
-    for word in re.findall(r"\S+\s*", reply.reasoning):
+    for word in re.findall(r"\S+\s*", completion.reasoning):
         yield event({"reasoning_content": word})
-    for word in re.findall(r"\S+\s*|\s+", reply.content):
+    for word in re.findall(r"\S+\s*|\s+", completion.content):
         yield event({"content": word})
-    for index, call in enumerate(reply.calls):
+    for index, call in enumerate(completion.calls):
         mark, name, value = call
         for piece in _cut(index, mark, name, json.dumps(value, ensure_ascii=False), vendor.pieces):
             yield event({"tool_calls": [piece]})
-    yield event({}, reply.reason)
+    yield event({}, completion.reason)
     if (body.get("stream_options") or {}).get("include_usage"):
-        yield event(None, usage=_usage(body, reply))
+        yield event(None, usage=_usage(body, completion))
     yield b"data: [DONE]\n\n"
 
 
