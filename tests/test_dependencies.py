@@ -114,3 +114,16 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows(text: str) -> N
     versions = pinned((ROOT / ".ci" / "constraints.txt").read_text("utf-8"))
     assert versions[canonicalize_name(requirement.name)], f"{requirement.name} is missing: run .ci/pin"
     assert all(requirement.specifier.contains(version) for version in versions[canonicalize_name(requirement.name)])
+
+
+def test_the_gate_changes_no_python_but_its_own() -> None:
+    """``uv pip`` without ``--python`` may choose the system's Python, and ``sync`` removes every other package there."""
+    lines = [line for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines() if line.startswith("uv pip ")]
+    assert lines
+    assert all('--python "$python"' in line for line in lines)
+    assert any(line.startswith("python3 -m pip install") and '--target "$tools"' in line for line in _joined())
+
+
+def _joined() -> list[str]:
+    """The lines of ``.ci/run`` with continuations joined."""
+    return (ROOT / ".ci" / "run").read_text("utf-8").replace("\\\n", " ").splitlines()
