@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gc
 import copy
 import dataclasses
+import gc
 import json
 import os
 import pickle
