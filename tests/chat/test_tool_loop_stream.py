@@ -319,7 +319,6 @@ async def later(name: str, text: str) -> str:
         {"n": 2},
         {"tools": []},
     ],
-    ids=str,
 )
 def test_what_cannot_be_meant_is_refused_before_anything_is_sent(options: dict[str, Any]) -> None:
     given = {"tools": TOOLS, "tool_executor": weather, **options}

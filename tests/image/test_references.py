@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,10 @@ def test_the_type_is_told_from_the_bytes() -> None:
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
 )
-def test_what_is_refused(given: Any, match: str) -> None:
-    """A clear error that says which picture and why."""
+def test_what_is_refused(given: Any, match: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clear error that says which picture and why; here pillow-heif, which reads HEIC, is not installed."""
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     with pytest.raises(errors.ReferenceImageError, match=match) as caught:
         resolve(given, LIMITS, no_fetch)
     if isinstance(given, list) and len(given) == 1:

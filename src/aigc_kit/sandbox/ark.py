@@ -1,5 +1,5 @@
 """
-Volcengine Ark's picture endpoint: its paths, size rules, limits, error bodies and links that die.
+Volcengine Ark's image endpoint: its paths, size rules, limits, error bodies and links that die.
 
 Source: https://www.volcengine.com/docs/82379/1541523 and .../1299023, probes by third parties, read 2026-11-22.
 """
@@ -10,36 +10,49 @@ import base64
 import hashlib
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from aigc_kit.sandbox.drawing import draw
-from aigc_kit.sandbox.server import Answer, Request
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+_MOST = 15  # images of one request, references included
 
-# name -> least pixels, most pixels, presets with the pixels they give, most references, groups
-_MODELS: tuple[tuple[str, int, int, dict[str, str], int, bool], ...] = (
-    ("seedream-3-0", 262144, 4194304, {}, 0, False),
-    ("seededit-3-0", 262144, 4194304, {"adaptive": "1024x1024"}, 1, False),
-    ("seedream-4-0", 921600, 16777216, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True),
-    ("seedream-4-5", 3686400, 16777216, {"2k": "2048x2048", "4k": "4096x4096"}, 14, True),
-    ("seedream-5-0-pro", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False),
-    ("seedream-5-0-flash", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False),
-    ("seedream-5-0", 3686400, 16777216, {"2k": "2048x2048", "3k": "3072x3072", "4k": "4096x4096"}, 14, True),
+
+class _Model(NamedTuple):
+    """``presets``: size names with the pixels they give. ``references``: how many at most. ``groups``: several images."""
+
+    name: str
+    least_pixels: int
+    most_pixels: int
+    presets: dict[str, str]
+    references: int
+    groups: bool
+
+
+_MODELS = (
+    _Model("seedream-3-0", 262144, 4194304, {}, 0, False),
+    _Model("seededit-3-0", 262144, 4194304, {"adaptive": "1024x1024"}, 1, False),
+    _Model("seedream-4-0", 921600, 16777216, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True),
+    _Model("seedream-4-5", 3686400, 16777216, {"2k": "2048x2048", "4k": "4096x4096"}, 14, True),
+    _Model("seedream-5-0-pro", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False),
+    _Model(
+        "seedream-5-0-flash", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False
+    ),
+    _Model("seedream-5-0", 3686400, 16777216, {"2k": "2048x2048", "3k": "3072x3072", "4k": "4096x4096"}, 14, True),
 )
-_OWN_ENDPOINT = ("ep-", 1, 1 << 40, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True)
+_OWN_ENDPOINT = _Model("ep-", 1, 1 << 40, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True)
 _BLOCKED = re.compile(r"\[blocked\]|\[违规\]")
-_ANSWER_BLOCKED = re.compile(r"\[blocked picture ?(\d*)\]")
+_ANSWER_BLOCKED = re.compile(r"\[blocked (?:picture|image) ?(\d*)\]")
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
-    """The reply of Ark, or None for a path that is not Ark's."""
+def handle(request: Request, state: State) -> Answer | None:
+    """The response of Ark, or None for a path that is not Ark's."""
     if request.path.startswith("/ark-content/"):
-        return _file(request, sandbox)
+        return _file(request, state)
     if request.path != "/api/v3/images/generations":
         return None
-    if sandbox.api_key and request.headers.get("authorization") != f"Bearer {sandbox.api_key}":
+    if state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
         return _error(401, "AuthenticationError", "The API key doesn't exist", kind="Unauthorized")
     try:
         body = request.json()
@@ -47,46 +60,70 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
         return _error(400, "InvalidParameter", "The request body is not valid JSON")
     if not isinstance(body, dict):
         return _error(400, "InvalidParameter", "The request body must be an object")
-    return _generate(body, sandbox)
+    return _generate(body, state)
 
 
-def _generate(body: dict[str, Any], sandbox: Sandbox) -> Answer:
+def _generate(body: dict[str, Any], state: State) -> Answer:
     for name in ("model", "prompt"):
         if not isinstance(body.get(name), str) or not body[name]:
             return _error(400, "MissingParameter", f"missing one or multiple required parameters: {name}", param=name)
-    model = re.sub(r"^(doubao-|dola-)", "", body["model"])
-    known = next((row for row in _MODELS if re.fullmatch(row[0] + r"(-lite|-t2i|-i2i)?-\d{6}", model)), None)
-    row = _OWN_ENDPOINT if model.startswith("ep-") else known
+    row = _row(body["model"])
     if row is None:
-        return _error(404, "InvalidEndpointOrModel.NotFound", f"The model or endpoint {body['model']} does not exist",
-                      kind="NotFound")  # fmt: skip
+        message = f"The model or endpoint {body['model']} does not exist"
+        return _error(404, "InvalidEndpointOrModel.NotFound", message, kind="NotFound")
     if _BLOCKED.search(body["prompt"]):
-        return _error(400, "InputTextSensitiveContentDetected", "The request failed because the input text may contain"
-                      " sensitive information.")  # fmt: skip
-    pictures = body.get("image") or []
-    pictures = pictures if isinstance(pictures, list) else [pictures]
-    if len(pictures) > row[4]:
-        return _error(400, "InvalidParameter", f"number of reference images cannot exceed {row[4]}", param="image")
-    for picture in pictures:
-        if problem := _picture_problem(picture):
-            return _error(400, "InvalidImageURL.InvalidFormat", problem, param="image")
-    wish = body.get("sequential_image_generation", "disabled")
-    if "sequential_image_generation" in body and not row[5]:
-        return _error(400, "InvalidParameter.UnsupportedParameter",
-                      f"sequential_image_generation is not supported for {body['model']}", param="sequential_image_generation")  # fmt: skip
+        message = "The request failed because the input text may contain sensitive information."
+        return _error(400, "InputTextSensitiveContentDetected", message)
+    if refused := _references_problem(body, row):
+        return refused
+    if "sequential_image_generation" in body and not row.groups:
+        message = f"sequential_image_generation is not supported for {body['model']}"
+        name = "sequential_image_generation"
+        return _error(400, "InvalidParameter.UnsupportedParameter", message, param=name)
     size = _pixels(body.get("size", "2048x2048"), row)
     if isinstance(size, Answer):
         return size
-    count = 1
-    if wish == "auto":
-        count = int((body.get("sequential_image_generation_options") or {}).get("max_images", 15))
-        if not 1 <= count <= 15 or count + len(pictures) > 15:
-            return _error(400, "InvalidParameter", "max_images and references exceed 15",
-                          param="sequential_image_generation_options")  # fmt: skip
-    return _drawn(body, sandbox, size, count)
+    count = _count(body)
+    if not 1 <= count <= _MOST or (_wants_group(body) and count + len(_references(body)) > _MOST):
+        name = "sequential_image_generation_options"
+        return _error(400, "InvalidParameter", "max_images and references exceed 15", param=name)
+    return _drawn(body, state, size, count)
 
 
-def _pixels(size: Any, row: tuple[str, int, int, dict[str, str], int, bool]) -> tuple[int, int] | Answer:
+def _row(name: str) -> _Model | None:
+    """The rules of a model, whose name ends with its date, or of an endpoint of the customer's own."""
+    model = re.sub(r"^(doubao-|dola-)", "", name)
+    if model.startswith("ep-"):
+        return _OWN_ENDPOINT
+    return next((row for row in _MODELS if re.fullmatch(row.name + r"(-lite|-t2i|-i2i)?-\d{6}", model)), None)
+
+
+def _references(body: dict[str, Any]) -> list[Any]:
+    images = body.get("image") or []
+    return images if isinstance(images, list) else [images]
+
+
+def _references_problem(body: dict[str, Any], row: _Model) -> Answer | None:
+    images = _references(body)
+    if len(images) > row.references:
+        message = f"number of reference images cannot exceed {row.references}"
+        return _error(400, "InvalidParameter", message, param="image")
+    problem = next(filter(None, map(_reference_problem, images)), "")
+    return _error(400, "InvalidImageURL.InvalidFormat", problem, param="image") if problem else None
+
+
+def _wants_group(body: dict[str, Any]) -> bool:
+    return bool(body.get("sequential_image_generation") == "auto")
+
+
+def _count(body: dict[str, Any]) -> int:
+    """This model makes as many images of a group as it may."""
+    if not _wants_group(body):
+        return 1
+    return int((body.get("sequential_image_generation_options") or {}).get("max_images", _MOST))
+
+
+def _pixels(size: Any, row: _Model) -> tuple[int, int] | Answer:
     _, least, most, presets, _, _ = row
     text = str(size)
     if text.lower() in presets:
@@ -104,22 +141,22 @@ def _pixels(size: Any, row: tuple[str, int, int, dict[str, str], int, bool]) -> 
     return width, height
 
 
-def _picture_problem(picture: Any) -> str:
-    if not isinstance(picture, str) or not picture:
+def _reference_problem(image: Any) -> str:
+    if not isinstance(image, str) or not image:
         return "image must be a URL or a data URI"
-    if picture.startswith("https://"):
+    if image.startswith("https://"):
         return ""
-    found = re.match(r"data:image/[a-z0-9+.-]+;base64,", picture)
+    found = re.match(r"data:image/[a-z0-9+.-]+;base64,", image)
     if not found:
         return "image must be a public https URL or data:image/<lower case format>;base64,..."
     try:
-        data = base64.b64decode(picture[found.end() :], validate=True)
+        data = base64.b64decode(image[found.end() :], validate=True)
     except ValueError:
         return "image is not valid base64"
     return "" if len(data) <= 30_000_000 else "image is too large"
 
 
-def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count: int) -> Answer:
+def _drawn(body: dict[str, Any], state: State, size: tuple[int, int], count: int) -> Answer:
     width, height = size
     form = "PNG" if body.get("output_format") == "png" else "JPEG"
     blocked = _ANSWER_BLOCKED.search(body["prompt"])
@@ -127,16 +164,23 @@ def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count:
     data: list[dict[str, Any]] = []
     for index in range(count):
         if index == at_fault:
-            data.append({"error": {"code": "OutputImageSensitiveContentDetected", "message": "The request failed because"
-                                   f" the output image may contain sensitive information. Request id: {_id(body)}"}})  # fmt: skip
+            data.append(
+                {
+                    "error": {
+                        "code": "OutputImageSensitiveContentDetected",
+                        "message": "The request failed because"
+                        f" the output image may contain sensitive information. Request id: {_id(body)}",
+                    }
+                }
+            )
             continue
         note = "AI生成" if body.get("watermark", True) else ""
-        picture = draw(body["prompt"], width, height, form=form, note=note, salt=f"ark{index}")
+        image = draw(body["prompt"], width, height, form=form, note=note, salt=f"ark{index}")
         entry: dict[str, Any] = {"size": f"{width}x{height}"}
         if body.get("response_format") == "b64_json":
-            entry["b64_json"] = base64.b64encode(picture).decode()
+            entry["b64_json"] = base64.b64encode(image).decode()
         else:
-            entry["url"] = _link(picture, form, sandbox)
+            entry["url"] = _link(image, form, state)
         data.append(entry)
     good = sum("error" not in entry for entry in data)
     if not good:
@@ -154,16 +198,16 @@ def _drawn(body: dict[str, Any], sandbox: Sandbox, size: tuple[int, int], count:
     )
 
 
-def _link(picture: bytes, form: str, sandbox: Sandbox) -> str:
-    mark = hashlib.sha256(picture).hexdigest()
+def _link(image: bytes, form: str, state: State) -> str:
+    mark = hashlib.sha256(image).hexdigest()
     name = f"ark-content/{mark[:24]}.{form.lower()}"
-    sandbox.keep(name, picture, f"image/{form.lower()}")
-    return f"{sandbox.url}/{name}?X-Tos-Expires=86400&X-Tos-Signature={mark[24:]}%2F{mark[:8]}"
+    state.keep(name, image, f"image/{form.lower()}")
+    return f"{state.url}/{name}?X-Tos-Expires=86400&X-Tos-Signature={mark[24:]}%2F{mark[:8]}"
 
 
-def _file(request: Request, sandbox: Sandbox) -> Answer:
+def _file(request: Request, state: State) -> Answer:
     """A signed link: for GET only, without credentials, while it lives, with its query byte for byte."""
-    entry = sandbox.files.get(request.path.lstrip("/"))
+    entry = state.files.get(request.path.lstrip("/"))
     if entry is None:
         return Answer(404, "<Error><Code>NoSuchKey</Code></Error>", {"content-type": "application/xml"})
     data, kind, dies = entry
@@ -179,8 +223,9 @@ def _id(body: dict[str, Any]) -> str:
 
 
 def _size_error(why: str) -> Answer:
-    return _error(400, "InvalidParameter", f"The parameter `size` specified in the request is not valid: {why}",
-                  param="size")  # fmt: skip
+    return _error(
+        400, "InvalidParameter", f"The parameter `size` specified in the request is not valid: {why}", param="size"
+    )
 
 
 def _error(status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest") -> Answer:

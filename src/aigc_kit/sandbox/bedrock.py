@@ -11,13 +11,11 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox import model
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream)")
 SIGNATURE = "c2FuZGJveA=="
@@ -25,21 +23,25 @@ SIGNATURE = "c2FuZGJveA=="
 _GONE = ("anthropic.claude-sonnet-4-20250514-v1:0",)
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
-    """The reply of Bedrock, or None for a path that is not Bedrock's."""
+def handle(request: Request, state: State) -> Answer | None:
+    """The response of Bedrock, or None for a path that is not Bedrock's."""
     found = _PATH.fullmatch(request.path)
     if not found:
         return None
     name, operation = found.groups()
     authorization = request.headers.get("authorization", "")
-    signed = authorization.startswith("AWS4-HMAC-SHA256") and f"Credential={sandbox.api_key}/" in authorization
-    if sandbox.api_key and not signed and authorization != f"Bearer {sandbox.api_key}":
+    signed = authorization.startswith("AWS4-HMAC-SHA256") and f"Credential={state.api_key}/" in authorization
+    if state.api_key and not signed and authorization != f"Bearer {state.api_key}":
         return _error(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
     if any(name.endswith(gone) for gone in _GONE):
         return _error(404, "ResourceNotFoundException", "This model version has reached the end of its life.")
     if re.match(r"anthropic\.claude-(sonnet|opus|haiku)-[45]", name):
-        return _error(400, "ValidationException", f"Invocation of model ID {name} with on-demand throughput isn’t supported."
-                      " Retry your request with the ID or ARN of an inference profile that contains this model.")  # fmt: skip
+        return _error(
+            400,
+            "ValidationException",
+            f"Invocation of model ID {name} with on-demand throughput isn’t supported."
+            " Retry your request with the ID or ARN of an inference profile that contains this model.",
+        )
     try:
         body = request.json()
     except ValueError:
@@ -47,65 +49,106 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
     problem = _problem(body, name)
     if problem:
         return _error(400, "ValidationException", problem)
-    said = model.answer(_asked(body))
+    completion = model.complete(_prompt(body))
     headers = {"x-amzn-requestid": "req-1"}
     if operation == "converse":
-        return Answer(200, _whole(body, said), headers)
-    return Answer(200, _events(body, said), {**headers, "content-type": "application/vnd.amazon.eventstream"})
+        return Answer(200, _whole(body, completion), headers)
+    return Answer(200, _events(body, completion), {**headers, "content-type": "application/vnd.amazon.eventstream"})
 
 
 def _problem(body: dict[str, Any], name: str) -> str:
+    """What Converse would refuse, in its words, or ``""``."""
     messages = body.get("messages") or []
     if not messages or messages[0]["role"] != "user":
-        return "A conversation must start with a user message. Try again with a conversation that starts with a user message."
-    waiting: set[str] = set()
-    tool_blocks = False
-    for place, message in enumerate(messages):
-        blocks = message.get("content") or []
-        if not blocks:
-            return f"The content field in the Message object at messages.{place} is empty."
-        if place and message["role"] == messages[place - 1]["role"]:
-            return "A conversation must alternate between user and assistant roles."
-        results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
-        if waiting != set(results) or len(results) != len(set(results)):
-            return f"Expected toolResult blocks at messages.{place}.content for the following Ids: {sorted(waiting)}"
-        if results and len(results) != len(blocks) and re.search("llama|mistral", name):
-            return "Conversation blocks and tool result blocks cannot be provided in the same turn."
-        waiting = set()
-        reasoned = False
-        for at, block in enumerate(blocks):
-            if "text" in block and not block["text"].strip():
-                return f"The text field in the ContentBlock object at messages.{place}.content.{at} is blank."
-            if "reasoningContent" in block:
-                thought = block["reasoningContent"].get("reasoningText", {})
-                if (at and not reasoned) or thought.get("signature", SIGNATURE) != SIGNATURE:
-                    return f"messages.{place}.content.{at}: Invalid `signature` in `thinking` block"
-                reasoned = True
-            if "toolUse" in block:
-                tool_blocks = True
-                use = block["toolUse"]
-                pattern = r"[a-zA-Z0-9]{9}" if "mistral" in name else r"[a-zA-Z0-9_.:-]{1,64}"
-                if not re.fullmatch(pattern, use["toolUseId"]) or not isinstance(use["input"], dict):
-                    return (
-                        f"Value at 'messages.{place}.member.content.{at}.member.toolUse' failed to satisfy constraint"
-                    )
-                waiting.add(use["toolUseId"])
-        asked_thinking = (body.get("additionalModelRequestFields") or {}).get("thinking", {}).get("type") in (
-            "enabled",
-            "adaptive",
+        return (
+            "A conversation must start with a user message."
+            " Try again with a conversation that starts with a user message."
         )
-        if waiting and asked_thinking and place == len(messages) - 2 and not reasoned and "claude" in name:
-            return f"messages.{place}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`."
+    return _history_problem(body, name) or _config_problem(body)
+
+
+def _history_problem(body: dict[str, Any], name: str) -> str:
+    messages = body["messages"]
+    waiting: list[str] = []
+    for place, message in enumerate(messages):
+        problem = (
+            _turn_problem(messages, place)
+            or _results_problem(message["content"], place, waiting, name)
+            or _blocks_problem(message["content"], place, name)
+        )
+        if problem:
+            return problem
+        waiting = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
     if waiting:
         return "Expected toolResult blocks for every toolUse"
-    if tool_blocks and not body.get("toolConfig"):
+    return _thinking_problem(body, name)
+
+
+def _turn_problem(messages: list[dict[str, Any]], place: int) -> str:
+    if not messages[place].get("content"):
+        return f"The content field in the Message object at messages.{place} is empty."
+    if place and messages[place]["role"] == messages[place - 1]["role"]:
+        return "A conversation must alternate between user and assistant roles."
+    return ""
+
+
+def _results_problem(blocks: list[dict[str, Any]], place: int, waiting: list[str], name: str) -> str:
+    """Every call of the message before has one result; Llama and Mistral take no other block beside results."""
+    results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
+    if set(waiting) != set(results) or len(results) != len(set(results)):
+        return f"Expected toolResult blocks at messages.{place}.content for the following Ids: {sorted(set(waiting))}"
+    if results and len(results) != len(blocks) and re.search("llama|mistral", name):
+        return "Conversation blocks and tool result blocks cannot be provided in the same turn."
+    return ""
+
+
+def _blocks_problem(blocks: list[dict[str, Any]], place: int, name: str) -> str:
+    reasoned = False
+    for at, block in enumerate(blocks):
+        if "text" in block and not block["text"].strip():
+            return f"The text field in the ContentBlock object at messages.{place}.content.{at} is blank."
+        if "reasoningContent" in block:
+            thought = block["reasoningContent"].get("reasoningText", {})
+            if (at and not reasoned) or thought.get("signature", SIGNATURE) != SIGNATURE:
+                return f"messages.{place}.content.{at}: Invalid `signature` in `thinking` block"
+            reasoned = True
+        if "toolUse" in block and not _is_call(block["toolUse"], name):
+            return f"Value at 'messages.{place}.member.content.{at}.member.toolUse' failed to satisfy constraint"
+    return ""
+
+
+def _is_call(use: dict[str, Any], name: str) -> bool:
+    pattern = r"[a-zA-Z0-9]{9}" if "mistral" in name else r"[a-zA-Z0-9_.:-]{1,64}"
+    return bool(re.fullmatch(pattern, use["toolUseId"])) and isinstance(use["input"], dict)
+
+
+def _thinking_problem(body: dict[str, Any], name: str) -> str:
+    """A Claude that thinks wants its thoughts back with the calls that are answered now."""
+    if len(body["messages"]) < 2 or not _thinks(body) or "claude" not in name:
+        return ""
+    place = len(body["messages"]) - 2
+    blocks = body["messages"][place]["content"]
+    called = any("toolUse" in block for block in blocks)
+    if called and not any("reasoningContent" in block for block in blocks):
+        return f"messages.{place}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`."
+    return ""
+
+
+def _thinks(body: dict[str, Any]) -> bool:
+    fields = body.get("additionalModelRequestFields") or {}
+    return fields.get("thinking", {}).get("type") in ("enabled", "adaptive")
+
+
+def _config_problem(body: dict[str, Any]) -> str:
+    called = any("toolUse" in block for message in body["messages"] for block in message["content"])
+    if called and not body.get("toolConfig"):
         return "The toolConfig field must be defined when using toolUse and toolResult content blocks."
     if not 0 <= (body.get("inferenceConfig") or {}).get("temperature", 0) <= 1:
         return "Value at 'inferenceConfig.temperature' failed to satisfy constraint: must be at most 1"
     return ""
 
 
-def _asked(body: dict[str, Any]) -> model.Asked:
+def _prompt(body: dict[str, Any]) -> model.Prompt:
     messages = body["messages"]
     fields = body.get("additionalModelRequestFields") or {}
     config = body.get("toolConfig") or {}
@@ -129,12 +172,16 @@ def _asked(body: dict[str, Any]) -> model.Asked:
         .get("jsonSchema", {})
         .get("schema")
     )
-    return model.Asked(
-        said=next((text for text in reversed(texts) if text), ""), results=results if not texts[-1] else [], tools=tools,
-        choice=choice, schema=json.loads(wanted) if wanted else None,
-        system="\n".join(block.get("text", "") for block in body.get("system") or ()), turns=len(messages),
-        thinks=fields.get("thinking", {}).get("type") in ("enabled", "adaptive"),
-    )  # fmt: skip
+    return model.Prompt(
+        text=next((text for text in reversed(texts) if text), ""),
+        results=results if not texts[-1] else [],
+        tools=tools,
+        choice=choice,
+        schema=json.loads(wanted) if wanted else None,
+        system="\n".join(block.get("text", "") for block in body.get("system") or ()),
+        turns=len(messages),
+        thinks=_thinks(body),
+    )
 
 
 _REASONS = {
@@ -145,9 +192,9 @@ _REASONS = {
 }
 
 
-def _usage(body: dict[str, Any], said: model.Said) -> dict[str, int]:
+def _usage(body: dict[str, Any], completion: model.Completion) -> dict[str, int]:
     prompt = len(json.dumps(body["messages"])) // 8
-    answer = len(said.content) // 4 + len(said.reasoning) // 4 + 1
+    answer = len(completion.content) // 4 + len(completion.reasoning) // 4 + 1
     return {
         "inputTokens": prompt,
         "outputTokens": answer,
@@ -156,24 +203,26 @@ def _usage(body: dict[str, Any], said: model.Said) -> dict[str, int]:
     }
 
 
-def _whole(body: dict[str, Any], said: model.Said) -> dict[str, Any]:
+def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
-    if said.reasoning:
-        blocks.append({"reasoningContent": {"reasoningText": {"text": said.reasoning, "signature": SIGNATURE}}})
-    if said.content:
-        blocks.append({"text": said.content})
-    blocks += [{"toolUse": {"toolUseId": mark, "name": name, "input": value}} for mark, name, value in said.calls]
+    if completion.reasoning:
+        blocks.append({"reasoningContent": {"reasoningText": {"text": completion.reasoning, "signature": SIGNATURE}}})
+    if completion.content:
+        blocks.append({"text": completion.content})
+    blocks += [{"toolUse": {"toolUseId": mark, "name": name, "input": value}} for mark, name, value in completion.calls]
     return {
-        "output": {"message": {"role": "assistant", "content": blocks}}, "stopReason": _REASONS[said.reason],
-        "usage": _usage(body, said), "metrics": {"latencyMs": 1},
-    }  # fmt: skip
+        "output": {"message": {"role": "assistant", "content": blocks}},
+        "stopReason": _REASONS[completion.reason],
+        "usage": _usage(body, completion),
+        "metrics": {"latencyMs": 1},
+    }
 
 
-def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
+def _events(body: dict[str, Any], completion: model.Completion) -> Iterator[bytes]:
     yield frame("messageStart", {"role": "assistant"})
     block = 0
-    if said.reasoning:
-        for word in model.words(said.reasoning):
+    if completion.reasoning:
+        for word in model.words(completion.reasoning):
             yield frame(
                 "contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": {"text": word}}}
             )
@@ -182,12 +231,12 @@ def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
         )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
-    if said.content:
-        for word in model.words(said.content):
+    if completion.content:
+        for word in model.words(completion.content):
             yield frame("contentBlockDelta", {"contentBlockIndex": block, "delta": {"text": word}, "p": "abcd"})
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
-    for mark, name, value in said.calls:
+    for mark, name, value in completion.calls:
         yield frame(
             "contentBlockStart", {"contentBlockIndex": block, "start": {"toolUse": {"toolUseId": mark, "name": name}}}
         )
@@ -198,8 +247,8 @@ def _events(body: dict[str, Any], said: model.Said) -> Iterator[bytes]:
             )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
-    yield frame("messageStop", {"stopReason": _REASONS[said.reason]})
-    yield frame("metadata", {"usage": _usage(body, said), "metrics": {"latencyMs": 1}})
+    yield frame("messageStop", {"stopReason": _REASONS[completion.reason]})
+    yield frame("metadata", {"usage": _usage(body, completion), "metrics": {"latencyMs": 1}})
 
 
 def frame(event: str, payload: dict[str, Any] | bytes, *, kind: str = "event") -> bytes:

@@ -1,4 +1,4 @@
-"""Deterministic pictures: the same prompt and size give the same bytes, and the picture shows its prompt."""
+"""Deterministic images: the same prompt and size give the same bytes, and the image shows its prompt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from typing import Any
 
 # Where common systems keep a font with Chinese letters; Pillow's own has none.
 _FONTS = (
-    "NotoSansCJK-Regular.ttc", "NotoSansSC-Regular.otf", "wqy-microhei.ttc", "wqy-zenhei.ttc", "DroidSansFallbackFull.ttf",
-    "PingFang.ttc", "STHeiti Light.ttc", "Hiragino Sans GB.ttc", "msyh.ttc", "simhei.ttf", "unifont.otf",
-)  # fmt: skip
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansSC-Regular.otf",
+    "wqy-microhei.ttc",
+    "wqy-zenhei.ttc",
+    "DroidSansFallbackFull.ttf",
+    "PingFang.ttc",
+    "STHeiti Light.ttc",
+    "Hiragino Sans GB.ttc",
+    "msyh.ttc",
+    "simhei.ttf",
+    "unifont.otf",
+)
 
 
 def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str = "", salt: str = "") -> bytes:
     """
-    A picture of ``width`` x ``height`` pixels as ``"PNG"``, ``"JPEG"`` or ``"WEBP"``.
+    An image of ``width`` x ``height`` pixels as ``"PNG"``, ``"JPEG"`` or ``"WEBP"``.
 
-    ``note``: a line at the foot. ``salt``: makes another picture of the same prompt.
+    ``note``: a line at the foot. ``salt``: makes another image of the same prompt.
     """
     from PIL import Image, ImageDraw
 
@@ -26,8 +35,8 @@ def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str =
     strip = Image.new("RGB", (1, 64))
     for row in range(64):
         strip.putpixel((0, row), tuple(a + (b - a) * row // 63 for a, b in zip(top, foot, strict=True)))
-    picture = strip.resize((width, height), Image.Resampling.BILINEAR)
-    pen = ImageDraw.Draw(picture)
+    image = strip.resize((width, height), Image.Resampling.BILINEAR)
+    pen = ImageDraw.Draw(image)
     reach = min(width, height)
     for at in range(6, 24, 3):
         x, y = width * seed[at] // 255, height * seed[at + 1] // 255
@@ -37,7 +46,7 @@ def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str =
     _write(pen, prompt, note, width, height)
     buffer = io.BytesIO()
     options: dict[str, Any] = {"quality": 90} if form == "JPEG" else {"compress_level": 1} if form == "PNG" else {}
-    picture.save(buffer, format=form, **options)
+    image.save(buffer, format=form, **options)
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the wire: a finished reply, sent in a way that no vendor promises."""
+"""What goes wrong on the wire: a finished response, sent in a way that no vendor promises."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 KINDS = {
@@ -53,48 +53,110 @@ class Fault:
 
 def play(fault: Fault, connection: socket.socket, head: bytes, body: bytes, closing: threading.Event) -> None:
     """
-    Send ``head`` (without its framing fields) and ``body`` as the fault wants it; the connection is of no use afterwards.
+    Send ``head`` (without its framing fields) and ``body`` as the fault wants it; the connection cannot be used afterwards.
 
     Args:
-        closing: set when the server goes down; nothing here outlasts it or the client's leaving.
+        closing: set when the server goes down; nothing here outlasts it or the client's disconnect.
     """
-    kind = fault.kind
+    body = _changed(fault.kind, body)
+    head = _framed(fault.kind, head, len(body))
+    _SENDERS.get(fault.kind, _whole)(Spoiled(fault, connection, head, body, closing))
+    if fault.kind == "reset body":
+        time.sleep(0.05)  # a reset throws away what the peer has not read
+    if fault.kind.startswith("reset"):
+        reset(connection)
+
+
+def _changed(kind: str, body: bytes) -> bytes:
     if kind == "gzip":
-        head, body = head + b"content-encoding: gzip\r\n", gzip.compress(body)
+        return gzip.compress(body)
     if kind == "bad checksum" and body:
         place = min(int(len(body) * _BIT_AT), len(body) - 1)
-        body = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
-    length = {"too long": len(body) + 100, "too short": max(len(body) // 2, 1), "endless": 1 << 40}.get(kind, len(body))
+        return body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+    return body
+
+
+def _framed(kind: str, head: bytes, length: int) -> bytes:
+    """The head with the length that the fault claims."""
+    if kind == "gzip":
+        head += b"content-encoding: gzip\r\n"
+    claimed = {"too long": length + 100, "too short": max(length // 2, 1), "endless": 1 << 40}
     if kind != "no length":
-        head += b"content-length: %d\r\n" % length
-    head += b"connection: close\r\n\r\n"
-    at = fault.at if fault.at >= 0 else max(len(body) + fault.at, 0)
-    if kind in ("reset", "close", "reset unread"):
-        pass
-    elif kind == "hang":
-        _wait(connection, closing)
-    elif kind == "drip head":
-        _drip(connection, _for_ever(head), fault.seconds, closing)
-    elif kind == "drip":
-        connection.sendall(head)
-        _drip(connection, iter(body), fault.seconds, closing)
-    elif kind == "hang body":
-        connection.sendall(head + body[:at])
-        _wait(connection, closing)
-    elif kind == "cut":
-        connection.sendall((head + body)[: fault.at if fault.at >= 0 else fault.at or None])
-    elif kind in ("cut body", "reset body"):
-        connection.sendall(head + body[:at])
-    elif kind == "endless":
-        connection.sendall(head + body)
-        while not closing.is_set():
-            connection.sendall(b" " * 65536)
-    else:
-        connection.sendall(head + body)
-    if kind.startswith("reset"):
-        if kind == "reset body":
-            time.sleep(0.05)  # a reset throws away what the peer has not read
-        reset(connection)
+        head += b"content-length: %d\r\n" % claimed.get(kind, length)
+    return head + b"connection: close\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """A response on its way out; ``cut`` is where the fault strikes in its body."""
+
+    fault: Fault
+    connection: socket.socket
+    head: bytes
+    body: bytes
+    closing: threading.Event
+
+    @property
+    def cut(self) -> int:
+        if self.fault.at >= 0:
+            return self.fault.at
+        return max(len(self.body) + self.fault.at, 0)
+
+
+def _nothing(sent: Spoiled) -> None:
+    """The connection ends without a byte."""
+
+
+def _hang(sent: Spoiled) -> None:
+    _wait(sent.connection, sent.closing)
+
+
+def _drip_head(sent: Spoiled) -> None:
+    _drip(sent.connection, _for_ever(sent.head), sent.fault.seconds, sent.closing)
+
+
+def _drip_body(sent: Spoiled) -> None:
+    sent.connection.sendall(sent.head)
+    _drip(sent.connection, iter(sent.body), sent.fault.seconds, sent.closing)
+
+
+def _hang_in_body(sent: Spoiled) -> None:
+    _cut_body(sent)
+    _wait(sent.connection, sent.closing)
+
+
+def _cut_anywhere(sent: Spoiled) -> None:
+    sent.connection.sendall((sent.head + sent.body)[: sent.fault.at])
+
+
+def _cut_body(sent: Spoiled) -> None:
+    sent.connection.sendall(sent.head + sent.body[: sent.cut])
+
+
+def _endless(sent: Spoiled) -> None:
+    _whole(sent)
+    while not sent.closing.is_set():
+        sent.connection.sendall(b" " * 65536)
+
+
+def _whole(sent: Spoiled) -> None:
+    sent.connection.sendall(sent.head + sent.body)
+
+
+_SENDERS: dict[str, Callable[[Spoiled], None]] = {
+    "reset unread": _nothing,
+    "reset": _nothing,
+    "close": _nothing,
+    "hang": _hang,
+    "drip head": _drip_head,
+    "hang body": _hang_in_body,
+    "drip": _drip_body,
+    "cut": _cut_anywhere,
+    "cut body": _cut_body,
+    "reset body": _cut_body,
+    "endless": _endless,
+}
+"""How each kind is sent; the others change the head or the body, and are sent whole."""
 
 
 def reset(connection: socket.socket) -> None:
@@ -117,7 +179,7 @@ def _drip(connection: socket.socket, source: Iterator[int], seconds: float, clos
 
 
 def _wait(connection: socket.socket, closing: threading.Event) -> None:
-    """Until the client leaves or the server goes down."""
+    """Until the client disconnects or the server goes down."""
     while not closing.is_set():
         readable, _, _ = select.select([connection], [], [], 0.05)
         if readable and not connection.recv(65536):

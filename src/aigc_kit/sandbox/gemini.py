@@ -1,5 +1,5 @@
 """
-Gemini's ``generateContent`` for picture models, on Vertex AI's and the Developer API's paths.
+Gemini's ``generateContent`` for image models, on Vertex AI's and the Developer API's paths.
 
 Source: https://ai.google.dev/gemini-api/docs/image-generation and Vertex AI's discovery document, read 2026-11-22.
 """
@@ -9,14 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox import gemini_chat
 from aigc_kit.sandbox.drawing import draw
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 _VERTEX = re.compile(r"/v1(?:beta1)?/projects/([^/]+)/locations/([^/]+)/publishers/google/models/([^/:]+):(\w+)")
 _EXPRESS = re.compile(r"/v1(?:beta1)?/publishers/google/models/([^/:]+):(\w+)")
@@ -25,37 +23,48 @@ _DEVELOPER = re.compile(r"/v1(?:beta)?/models/([^/:]+):(\w+)")
 _RETIRED = ("gemini-3-pro-image-preview", "gemini-3.1-flash-image-preview")
 # ratio -> pixels of the 1K tier on 3.x, pixels on 2.5
 _RATIOS = {
-    "1:1": ("1024x1024", "1024x1024"), "2:3": ("848x1264", "832x1248"), "3:2": ("1264x848", "1248x832"),
-    "3:4": ("896x1200", "864x1184"), "4:3": ("1200x896", "1184x864"), "4:5": ("928x1152", "896x1152"),
-    "5:4": ("1152x928", "1152x896"), "9:16": ("768x1376", "768x1344"), "16:9": ("1376x768", "1344x768"),
-    "21:9": ("1584x672", "1536x672"), "1:4": ("512x2064", ""), "4:1": ("2064x512", ""), "1:8": ("352x2928", ""),
+    "1:1": ("1024x1024", "1024x1024"),
+    "2:3": ("848x1264", "832x1248"),
+    "3:2": ("1264x848", "1248x832"),
+    "3:4": ("896x1200", "864x1184"),
+    "4:3": ("1200x896", "1184x864"),
+    "4:5": ("928x1152", "896x1152"),
+    "5:4": ("1152x928", "1152x896"),
+    "9:16": ("768x1376", "768x1344"),
+    "16:9": ("1376x768", "1344x768"),
+    "21:9": ("1584x672", "1536x672"),
+    "1:4": ("512x2064", ""),
+    "4:1": ("2064x512", ""),
+    "1:8": ("352x2928", ""),
     "8:1": ("2928x352", ""),
-}  # fmt: skip
+}
 _WIDE = ("1:4", "4:1", "1:8", "8:1")
 _SCALES = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
+_BLOCKED_IMAGE = re.compile(r"\[blocked (?:picture|image)\]")
 _TYPES = ("image/png", "image/jpeg", "image/webp", "image/heic", "image/heif")
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
-    """The reply of Gemini, or None for a path that is not Gemini's."""
+def handle(request: Request, state: State) -> Answer | None:
+    """The response of Gemini, or None for a path that is not Gemini's."""
     on_vertex = _VERTEX.fullmatch(request.path)
     other = _EXPRESS.fullmatch(request.path) or _DEVELOPER.fullmatch(request.path)
     if on_vertex:
         project, location, model, method = on_vertex.groups()
-        if sandbox.api_key and request.headers.get("authorization") != f"Bearer {sandbox.api_key}":
+        if state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
             return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
         where = f"projects/{project}/locations/{location}/publishers/google/models/{model}"
     elif other:
         model, method = other.groups()
-        if sandbox.api_key and request.headers.get("x-goog-api-key") != sandbox.api_key:
+        if state.api_key and request.headers.get("x-goog-api-key") != state.api_key:
             reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
             return _error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", [reason])
         where = f"models/{model}"
     else:
         return None
     if model in _RETIRED or not model.startswith("gemini-"):
-        return _error(404, "NOT_FOUND", f"Publisher Model `{where}` was not found or your project does not have access"
-                      " to it.")  # fmt: skip
+        return _error(
+            404, "NOT_FOUND", f"Publisher Model `{where}` was not found or your project does not have access to it."
+        )
     try:
         body = normal(request.json())
     except (ValueError, RecursionError):
@@ -64,10 +73,10 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
         if method not in ("generateContent", "streamGenerateContent"):
             return _error(404, "NOT_FOUND", f"method {method} is not found")
         problem = gemini_chat.problem_of(body, model)
-        return _invalid(problem) if problem else gemini_chat.reply(body, model, stream=method.startswith("stream"))
+        return _invalid(problem) if problem else gemini_chat.respond(body, model, stream=method.startswith("stream"))
     if method != "generateContent":
         return _error(404, "NOT_FOUND", f"method {method} is not found")
-    return _picture(body, model)
+    return _image(body, model)
 
 
 _FREE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema"})
@@ -84,7 +93,7 @@ def normal(value: Any) -> Any:
     return value
 
 
-def _picture(body: dict[str, Any], model: str) -> Answer:
+def _image(body: dict[str, Any], model: str) -> Answer:
     parts = [part for content in body.get("contents") or [] for part in content.get("parts") or []]
     prompt = " ".join(part["text"] for part in parts if part.get("text"))
     if not parts:
@@ -106,7 +115,7 @@ def _picture(body: dict[str, Any], model: str) -> Answer:
         usage["totalTokenCount"] = usage["promptTokenCount"]
         feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "The prompt was blocked."}
         return Answer(200, {"promptFeedback": feedback, "usageMetadata": usage, **common})
-    if "[blocked picture]" in prompt:
+    if _BLOCKED_IMAGE.search(prompt):
         usage["totalTokenCount"] = usage["promptTokenCount"]
         candidate = {"finishReason": "IMAGE_SAFETY", "finishMessage": "Unable to show the generated image."}
         return Answer(200, {"candidates": [candidate], "usageMetadata": usage, **common})
@@ -122,7 +131,7 @@ def _picture(body: dict[str, Any], model: str) -> Answer:
 
 
 def _parts(prompt: str, size: tuple[int, int], model: str, generation: dict[str, Any]) -> list[dict[str, Any]]:
-    """2.5 answers with PNG; 3.x thinks first, draws interim pictures, and answers with JPEG."""
+    """2.5 answers with PNG; 3.x thinks first, draws interim images, and answers with JPEG."""
     if model.startswith("gemini-2.5"):
         return [{"inlineData": {"mimeType": "image/png", "data": _base64(draw(prompt, *size, salt="gemini"))}}]
     interim = draw(prompt, 64, 64, form="JPEG", salt="thought")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from aigc_kit.sandbox import model
-from aigc_kit.sandbox.server import Answer
+from aigc_kit.sandbox.http import Answer
 
 SIGNATURE = "c2FuZGJveC1nZW1pbmk="
 SKIP = "skip_thought_signature_validator"
@@ -28,9 +28,14 @@ def problem_of(body: dict[str, Any], name: str) -> str:
     if old and body.get("tools") and generation.get("responseMimeType"):
         return "Function calling with a response mime type: 'application/json' is unsupported"
     turn = max(
-        (at for at, content in enumerate(contents) if content.get("role") == "user"
-         and any("functionResponse" not in part for part in content.get("parts") or ())), default=0,
-    )  # fmt: skip
+        (
+            at
+            for at, content in enumerate(contents)
+            if content.get("role") == "user"
+            and any("functionResponse" not in part for part in content.get("parts") or ())
+        ),
+        default=0,
+    )
     calls: list[str] = []
     for place, content in enumerate(contents):
         parts = content.get("parts") or []
@@ -51,10 +56,10 @@ def problem_of(body: dict[str, Any], name: str) -> str:
     return "Please ensure that function call turn comes before a function response turn." if calls else ""
 
 
-def reply(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
+def respond(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
     """A whole ``GenerateContentResponse``, or one for each piece."""
-    said = model.answer(_asked(body))
-    if said.reason == "content_filter":
+    completion = model.complete(_prompt(body))
+    if completion.reason == "content_filter":
         feedback = {"blockReason": "PROHIBITED_CONTENT"}
         blocked = {
             "promptFeedback": feedback,
@@ -64,19 +69,24 @@ def reply(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
         return Answer(200, [_event(blocked)] if stream else blocked)
     signed = not name.startswith(("gemini-1", "gemini-2"))
     if not stream:
-        parts = [part for piece in _pieces(said, signed, [said.reasoning], [said.content]) for part in piece]
-        parts += _trailing(said, signed)
-        return Answer(200, _response(parts, _REASONS[said.reason], body, said, name))
-    return Answer(200, _stream(body, said, name, signed))
+        parts = [
+            part
+            for piece in _pieces(completion, signed, [completion.reasoning], [completion.content])
+            for part in piece
+        ]
+        parts += _trailing(completion, signed)
+        return Answer(200, _response(parts, _REASONS[completion.reason], body, completion, name))
+    return Answer(200, _stream(body, completion, name, signed))
 
 
-def _asked(body: dict[str, Any]) -> model.Asked:
+def _prompt(body: dict[str, Any]) -> model.Prompt:
     contents = body["contents"]
     generation = body.get("generationConfig") or {}
     tools = [
         (tool["name"], tool.get("parametersJsonSchema") or tool.get("parameters"))
-        for group in body.get("tools") or () for tool in group.get("functionDeclarations") or ()
-    ]  # fmt: skip
+        for group in body.get("tools") or ()
+        for tool in group.get("functionDeclarations") or ()
+    ]
     config = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
     named = config.get("allowedFunctionNames") or [""]
     choice = {"NONE": "none", "ANY": named[0] or "any"}.get(config.get("mode", "AUTO"), "")
@@ -88,45 +98,55 @@ def _asked(body: dict[str, Any]) -> model.Asked:
         value["output"] if set(value) == {"output"} else json.dumps(value, ensure_ascii=False) for value in results
     ]
     system = "\n".join(part.get("text", "") for part in (body.get("systemInstruction") or {}).get("parts") or ())
-    return model.Asked(
-        said=next((text for text in reversed(texts) if text), ""), results=shown, tools=tools, choice=choice,
-        schema=generation.get("responseJsonSchema"), wants_json=generation.get("responseMimeType") == "application/json",
-        system=system, turns=len(contents), thinks=bool((generation.get("thinkingConfig") or {}).get("includeThoughts")),
-    )  # fmt: skip
+    return model.Prompt(
+        text=next((text for text in reversed(texts) if text), ""),
+        results=shown,
+        tools=tools,
+        choice=choice,
+        schema=generation.get("responseJsonSchema"),
+        wants_json=generation.get("responseMimeType") == "application/json",
+        system=system,
+        turns=len(contents),
+        thinks=bool((generation.get("thinkingConfig") or {}).get("includeThoughts")),
+    )
 
 
-def _pieces(said: model.Said, signed: bool, thoughts: list[str], words: list[str]) -> Iterator[list[dict[str, Any]]]:
+def _pieces(
+    completion: model.Completion, signed: bool, thoughts: list[str], words: list[str]
+) -> Iterator[list[dict[str, Any]]]:
     for thought in thoughts:
         if thought:
             yield [{"text": thought, "thought": True}]
     for word in words:
         if word:
             yield [{"text": word}]
-    for at, (_, name, value) in enumerate(said.calls):
+    for at, (_, name, value) in enumerate(completion.calls):
         part: dict[str, Any] = {"functionCall": {"name": name, "args": value}}
         if at == 0 and signed:
             part["thoughtSignature"] = SIGNATURE
         yield [part]
 
 
-def _trailing(said: model.Said, signed: bool) -> list[dict[str, Any]]:
-    return [{"text": "", "thoughtSignature": SIGNATURE}] if signed and not said.calls else []
+def _trailing(completion: model.Completion, signed: bool) -> list[dict[str, Any]]:
+    return [{"text": "", "thoughtSignature": SIGNATURE}] if signed and not completion.calls else []
 
 
-def _stream(body: dict[str, Any], said: model.Said, name: str, signed: bool) -> Iterator[bytes]:
-    for parts in _pieces(said, signed, model.words(said.reasoning), model.words(said.content)):
-        yield _event(_response(parts, "", body, said, name))
-    yield _event(_response(_trailing(said, signed), _REASONS[said.reason], body, said, name))
+def _stream(body: dict[str, Any], completion: model.Completion, name: str, signed: bool) -> Iterator[bytes]:
+    for parts in _pieces(completion, signed, model.words(completion.reasoning), model.words(completion.content)):
+        yield _event(_response(parts, "", body, completion, name))
+    yield _event(_response(_trailing(completion, signed), _REASONS[completion.reason], body, completion, name))
 
 
 def _response(
-    parts: list[dict[str, Any]], reason: str, body: dict[str, Any], said: model.Said, name: str
+    parts: list[dict[str, Any]], reason: str, body: dict[str, Any], completion: model.Completion, name: str
 ) -> dict[str, Any]:
     prompt = len(json.dumps(body["contents"])) // 4
     usage = {
-        "promptTokenCount": prompt, "cachedContentTokenCount": prompt // 2, "candidatesTokenCount": len(said.content) // 4 + 1,
-        "thoughtsTokenCount": len(said.reasoning) // 4,
-    }  # fmt: skip
+        "promptTokenCount": prompt,
+        "cachedContentTokenCount": prompt // 2,
+        "candidatesTokenCount": len(completion.content) // 4 + 1,
+        "thoughtsTokenCount": len(completion.reasoning) // 4,
+    }
     usage["totalTokenCount"] = prompt + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}} if parts else {"content": {}}
     if reason:

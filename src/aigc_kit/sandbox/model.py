@@ -1,4 +1,4 @@
-"""What the sandbox's model says, whatever wire asks: an echo, calls of tools, what the tools said, an instance. Pure."""
+"""The sandbox's model, the same behind every dialect: an echo, tool calls, what the tools said, or an instance. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from aigc_kit.sandbox.instances import instance
 
 
 @dataclass
-class Asked:
+class Prompt:
     """
-    A conversation in no vendor's words.
+    A conversation in no vendor's format.
 
-    ``said``: the last user text. ``results``: texts of tool results, where they come last. ``tools``: (name, schema).
-    ``choice``: ``""``, ``"none"``, ``"any"`` or a name. ``schema``: of the answer, natively; ``system``: all system text.
+    ``text``: the last user text. ``results``: texts of tool results, where they come last. ``tools``: (name, schema).
+    ``choice``: ``""``, ``"none"``, ``"any"`` or a name. ``schema``: of structured output, where the vendor has it natively. ``system``: all system text.
     """
 
-    said: str
+    text: str
     results: list[str] = field(default_factory=list[str])
     tools: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
     choice: str = ""
@@ -31,7 +31,7 @@ class Asked:
 
 
 @dataclass
-class Said:
+class Completion:
     """``reason``: ``stop``, ``length``, ``tool_calls`` or ``content_filter``. ``calls``: (id, name, arguments)."""
 
     content: str = ""
@@ -40,29 +40,41 @@ class Said:
     reason: str = "stop"
 
 
-def answer(asked: Asked) -> Said:
+def complete(prompt: Prompt) -> Completion:
     """``[blocked]``, ``[cut]`` and ``[all tools]`` in the user's text make it refuse, stop early, or call every tool."""
-    reasoning = "Let me think about it." if asked.thinks else ""
-    if "[blocked]" in asked.said:
-        return Said(reason="content_filter")
-    if "[cut]" in asked.said:
-        return Said('{"na', reasoning, reason="length")
-    if asked.results:
-        return Said(f"The tools said: {'; '.join(asked.results)}", reasoning)
-    if asked.tools and asked.choice != "none":
-        named = asked.choice if asked.choice not in ("", "any") else asked.tools[0][0]
-        picked = asked.tools if "[all tools]" in asked.said else [tool for tool in asked.tools if tool[0] == named]
-        calls = [(f"call_{asked.turns}_{at}", name, instance(schema or {})) for at, (name, schema) in enumerate(picked)]
-        return Said("", reasoning, calls, "tool_calls")
-    schema = asked.schema
+    reasoning = "Let me think about it." if prompt.thinks else ""
+    if "[blocked]" in prompt.text:
+        return Completion(reason="content_filter")
+    if "[cut]" in prompt.text:
+        return Completion('{"na', reasoning, reason="length")
+    if prompt.results:
+        return Completion(f"The tools said: {'; '.join(prompt.results)}", reasoning)
+    if prompt.tools and prompt.choice != "none":
+        return Completion("", reasoning, _calls(prompt), "tool_calls")
+    schema = _schema(prompt)
     if schema is None:
-        found = re.search(r"JSON schema.*?\n(\{.*\})", asked.system, re.DOTALL)
-        schema = json.loads(found[1]) if found else None
-    if schema is None and (asked.wants_json or "one JSON object" in asked.system):
-        schema = {"type": "object", "properties": {"answer": {"type": "string"}}}
-    if schema is not None:
-        return Said(json.dumps(instance(schema), ensure_ascii=False), reasoning)
-    return Said(f"You said: {asked.said}", reasoning)
+        return Completion(f"You said: {prompt.text}", reasoning)
+    return Completion(json.dumps(instance(schema), ensure_ascii=False), reasoning)
+
+
+def _calls(prompt: Prompt) -> list[tuple[str, str, Any]]:
+    """Calls of every tool, of the one that was chosen, or of the first."""
+    picked = prompt.tools
+    if "[all tools]" not in prompt.text:
+        chosen = prompt.tools[0][0] if prompt.choice in ("", "any") else prompt.choice
+        picked = [tool for tool in prompt.tools if tool[0] == chosen]
+    return [(f"call_{prompt.turns}_{at}", name, instance(schema or {})) for at, (name, schema) in enumerate(picked)]
+
+
+def _schema(prompt: Prompt) -> Any:
+    """The schema of the request, or the one that the system text describes for a vendor without schemas."""
+    if prompt.schema is not None:
+        return prompt.schema
+    if found := re.search(r"JSON schema.*?\n(\{.*\})", prompt.system, re.DOTALL):
+        return json.loads(found[1])
+    if prompt.wants_json or "one JSON object" in prompt.system:
+        return {"type": "object", "properties": {"answer": {"type": "string"}}}
+    return None
 
 
 def words(text: str) -> list[str]:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aigc_kit.sandbox import model
-from aigc_kit.sandbox.server import Answer, Request
-
-if TYPE_CHECKING:
-    from aigc_kit.sandbox.server import Sandbox
+from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.state import State
 
 
 @dataclass(frozen=True)
@@ -50,17 +48,13 @@ def base_url(vendor: str, root: str) -> str:
     return root + _VENDORS[vendor].prefix
 
 
-def handle(request: Request, sandbox: Sandbox) -> Answer | None:
-    """The reply of the vendor whose address it is, or None."""
+def handle(request: Request, state: State) -> Answer | None:
+    """The response of the vendor whose path it is, or None."""
     name = next((n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None)
     if name is None:
         return None
     vendor = _VENDORS[name]
-    if (
-        name != "openai_compat"
-        and sandbox.api_key
-        and request.headers.get("authorization") != f"Bearer {sandbox.api_key}"
-    ):
+    if name != "openai_compat" and state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
         return _refused(name, 401, "Incorrect API key provided.", "invalid_api_key", glm="1001")
     try:
         body = request.json()
@@ -71,15 +65,17 @@ def handle(request: Request, sandbox: Sandbox) -> Answer | None:
     problem = _problem(body, name, vendor)
     if problem:
         return _refused(name, 400, problem, "invalid_request_error", glm="1210")
-    reply = _reply(body, vendor)
+    completion = _completion(body, vendor)
     if not body.get("stream"):
-        raw = json.dumps(_whole(body, reply), ensure_ascii=False).encode()
+        raw = json.dumps(_whole(body, completion), ensure_ascii=False).encode()
         return Answer(
             200,
             (b"\n\n" if vendor.comment else b"") + raw,
             {"content-type": "application/json", "x-request-id": "req-1"},
         )
-    return Answer(200, _events(body, reply, vendor), {"content-type": "text/event-stream", "x-request-id": "req-1"})
+    return Answer(
+        200, _events(body, completion, vendor), {"content-type": "text/event-stream", "x-request-id": "req-1"}
+    )
 
 
 def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> Answer:
@@ -91,32 +87,50 @@ def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> An
 
 
 def _problem(body: dict[str, Any], name: str, vendor: _Vendor) -> str:
-    messages, tools = body["messages"], body.get("tools")
-    model = str(body.get("model", ""))
-    if tools == []:
+    """What the vendor would refuse, in its words, or ``""``."""
+    if body.get("tools") == []:
         return "[] is too short - 'tools'"
-    problem = _history_problem(messages, bool(tools), vendor)
+    problem = _history_problem(body["messages"], bool(body.get("tools")), vendor) or _format_problem(body, vendor)
     if problem:
         return problem
+    own = _OWN_RULES.get(name)
+    return own(body) if own else ""
+
+
+def _format_problem(body: dict[str, Any], vendor: _Vendor) -> str:
     wanted = (body.get("response_format") or {}).get("type")
     if wanted == "json_schema" and not vendor.has_schema:
         return "This response_format type is unavailable now"
-    if wanted == "json_object" and vendor.wants_word and "json" not in json.dumps(messages, ensure_ascii=False).lower():
+    messages = json.dumps(body["messages"], ensure_ascii=False).lower()
+    if wanted == "json_object" and vendor.wants_word and "json" not in messages:
         return "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
-    thinking = (body.get("thinking") or {}).get("type", "enabled" if vendor.thinks else "disabled")
-    choice = body.get("tool_choice")
-    if name == "deepseek" and thinking == "enabled" and choice not in (None, "auto", "none"):
+    return ""
+
+
+def _deepseek_problem(body: dict[str, Any]) -> str:
+    thinking = (body.get("thinking") or {}).get("type", "enabled")
+    if thinking == "enabled" and body.get("tool_choice") not in (None, "auto", "none"):
         return "Thinking mode does not support this tool_choice"
-    if name == "glm" and choice not in (None, "auto"):
+    return ""
+
+
+def _glm_problem(body: dict[str, Any]) -> str:
+    if body.get("tool_choice") not in (None, "auto"):
         return "tool_choice only supports auto"
-    if name == "glm" and any(not 0 < body.get(field, 0.5) < 1 for field in ("temperature", "top_p")):
+    if any(not 0 < body.get(field, 0.5) < 1 for field in ("temperature", "top_p")):
         return "temperature must be in (0,1)"
-    if name == "moonshot" and (body.get("temperature", 1) != 1 or body.get("top_p", 1) != 1):
+    return ""
+
+
+def _moonshot_problem(body: dict[str, Any]) -> str:
+    if body.get("temperature", 1) != 1 or body.get("top_p", 1) != 1:
         return "invalid temperature: only 1 is allowed for this model"
-    if name == "volcengine" and "max_tokens" in body and "max_completion_tokens" in body:
+    return ""
+
+
+def _volcengine_problem(body: dict[str, Any]) -> str:
+    if "max_tokens" in body and "max_completion_tokens" in body:
         return "max_tokens and max_completion_tokens cannot be set at the same time"
-    if name == "openai":
-        return _openai_problem(body, model)
     return ""
 
 
@@ -142,17 +156,31 @@ def _history_problem(messages: list[Any], tools: bool, vendor: _Vendor) -> str:
     return "insufficient tool messages following tool_calls message" if waiting else ""
 
 
-def _openai_problem(body: dict[str, Any], model: str) -> str:
+def _openai_problem(body: dict[str, Any]) -> str:
     if any("reasoning_content" in message or "thinking_blocks" in message for message in body["messages"]):
         return "Unknown parameter: 'messages[1].reasoning_content'."
-    if re.match(r"gpt-[56]|o\d", model):
-        if "max_tokens" in body:
-            return "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-        if body.get("reasoning_effort") != "none" and body.get("temperature", 1) != 1:
-            return "Unsupported value: 'temperature' does not support this value with this model."
-        if body.get("tools") and model.startswith("gpt-6") and body.get("reasoning_effort") != "none":
-            return f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
+    model = str(body.get("model", ""))
+    if not re.match(r"gpt-[56]|o\d", model):
+        return ""
+    if "max_tokens" in body:
+        return (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+        )
+    effort = body.get("reasoning_effort")
+    if effort != "none" and body.get("temperature", 1) != 1:
+        return "Unsupported value: 'temperature' does not support this value with this model."
+    if effort != "none" and body.get("tools") and model.startswith("gpt-6"):
+        return f"Function tools with reasoning_effort are not supported for {model} in /v1/chat/completions."
     return ""
+
+
+_OWN_RULES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "deepseek": _deepseek_problem,
+    "glm": _glm_problem,
+    "moonshot": _moonshot_problem,
+    "volcengine": _volcengine_problem,
+    "openai": _openai_problem,
+}
 
 
 def _text(content: Any) -> str:
@@ -161,7 +189,7 @@ def _text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
-def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
+def _completion(body: dict[str, Any], vendor: _Vendor) -> model.Completion:
     messages = body["messages"]
     wanted = body.get("response_format") or {}
     choice = body.get("tool_choice")
@@ -171,9 +199,9 @@ def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
         if message["role"] != "tool":
             break
         results.insert(0, _text(message.get("content")))
-    return model.answer(
-        model.Asked(
-            said=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
+    return model.complete(
+        model.Prompt(
+            text=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
             results=results,
             tools=[(tool["name"], tool.get("parameters")) for tool in tools],
             choice=choice["function"]["name"]
@@ -188,41 +216,43 @@ def _reply(body: dict[str, Any], vendor: _Vendor) -> model.Said:
     )
 
 
-def _usage(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
+def _usage(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
     prompt = len(json.dumps(body["messages"])) // 4
-    answer = len(reply.content) // 4 + 1
-    thought = len(reply.reasoning) // 4
+    answer = len(completion.content) // 4 + 1
+    thought = len(completion.reasoning) // 4
     return {
-        "prompt_tokens": prompt, "completion_tokens": answer + thought, "total_tokens": prompt + answer + thought,
+        "prompt_tokens": prompt,
+        "completion_tokens": answer + thought,
+        "total_tokens": prompt + answer + thought,
         "prompt_tokens_details": {"cached_tokens": prompt // 2},
         "completion_tokens_details": {"reasoning_tokens": thought},
-    }  # fmt: skip
+    }
 
 
-def _whole(body: dict[str, Any], reply: model.Said) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.content or None}
-    if reply.reasoning:
-        message["reasoning_content"] = reply.reasoning
-    if reply.calls:
+def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": completion.content or None}
+    if completion.reasoning:
+        message["reasoning_content"] = completion.reasoning
+    if completion.calls:
         message["tool_calls"] = [
             {
                 "id": mark,
                 "type": "function",
                 "function": {"name": name, "arguments": json.dumps(value, ensure_ascii=False)},
             }
-            for mark, name, value in reply.calls
+            for mark, name, value in completion.calls
         ]
-    choice = {"index": 0, "message": message, "finish_reason": reply.reason}
+    choice = {"index": 0, "message": message, "finish_reason": completion.reason}
     return {
         "id": "chat-1",
         "object": "chat.completion",
         "model": body["model"],
         "choices": [choice],
-        "usage": _usage(body, reply),
+        "usage": _usage(body, completion),
     }
 
 
-def _events(body: dict[str, Any], reply: model.Said, vendor: _Vendor) -> Iterator[bytes]:
+def _events(body: dict[str, Any], completion: model.Completion, vendor: _Vendor) -> Iterator[bytes]:
     def event(delta: dict[str, Any] | None, reason: str | None = None, **more: Any) -> bytes:
         choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
         data = {"id": "chat-1", "object": "chat.completion.chunk", "model": body["model"], "choices": choices, **more}
@@ -231,17 +261,17 @@ def _events(body: dict[str, Any], reply: model.Said, vendor: _Vendor) -> Iterato
     if vendor.comment:
         yield b": keep-alive\n\n"
     yield event({"role": "assistant", "content": ""})
-    for word in re.findall(r"\S+\s*", reply.reasoning):
+    for word in re.findall(r"\S+\s*", completion.reasoning):
         yield event({"reasoning_content": word})
-    for word in re.findall(r"\S+\s*|\s+", reply.content):
+    for word in re.findall(r"\S+\s*|\s+", completion.content):
         yield event({"content": word})
-    for index, call in enumerate(reply.calls):
+    for index, call in enumerate(completion.calls):
         mark, name, value = call
         for piece in _cut(index, mark, name, json.dumps(value, ensure_ascii=False), vendor.pieces):
             yield event({"tool_calls": [piece]})
-    yield event({}, reply.reason)
+    yield event({}, completion.reason)
     if (body.get("stream_options") or {}).get("include_usage"):
-        yield event(None, usage=_usage(body, reply))
+        yield event(None, usage=_usage(body, completion))
     yield b"data: [DONE]\n\n"
 
 
