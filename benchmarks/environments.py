@@ -24,7 +24,10 @@ print(json.dumps({name: metadata.version(name) for name in sys.argv[1:]}))
 
 @dataclass(frozen=True)
 class Subject:
-    """``requirements``: none means the project's own environment. ``statement`` imports what a user imports."""
+    """
+    ``requirements``: none means the project's own environment. ``statement`` imports what a user
+        imports.
+    """
 
     name: str
     module: str
@@ -41,27 +44,44 @@ class Subject:
 
     def versions(self) -> dict[str, str]:
         done = subprocess.run(
-            [self.python(), "-c", _VERSIONS, *self.packages], capture_output=True, text=True, check=True
+            [self.python(), "-c", _VERSIONS, *self.packages],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found: dict[str, str] = json.loads(done.stdout)
         return found
 
 
 OURS = Subject("aigc-kit", "ours", "import aigc_kit", ("aigc-kit",))
-RAW = Subject("raw SDK", "raw", "import openai", ("openai", "google-genai", "boto3", "httpx2", "pydantic"))
+RAW = Subject(
+    "raw SDK", "raw", "import openai", ("openai", "google-genai", "boto3", "httpx2", "pydantic")
+)
 PEERS = (
     Subject("LiteLLM", "litellm", "import litellm", ("litellm",), ("litellm", "boto3")),
-    Subject("any-llm", "anyllm", "import any_llm", ("any-llm-sdk",), ("any-llm-sdk[openai,gemini,bedrock]",)),
+    Subject(
+        "any-llm",
+        "anyllm",
+        "import any_llm",
+        ("any-llm-sdk",),
+        ("any-llm-sdk[openai,gemini,bedrock]",),
+    ),
     Subject("aisuite", "aisuite", "import aisuite", ("aisuite",), ("aisuite[openai,mcp]",)),
     Subject(
-        "LangChain", "langchain", "import langchain_openai", ("langchain-openai", "langchain-google-genai", "langchain-aws"),
+        "LangChain",
+        "langchain",
+        "import langchain_openai",
+        ("langchain-openai", "langchain-google-genai", "langchain-aws"),
         ("langchain-openai", "langchain-google-genai", "langchain-aws"),
     ),
     Subject(
-        "pydantic-ai", "pydanticai", "import pydantic_ai", ("pydantic-ai-slim",),
+        "pydantic-ai",
+        "pydanticai",
+        "import pydantic_ai",
+        ("pydantic-ai-slim",),
         ("pydantic-ai-slim[openai,google,bedrock]",),
     ),
-)  # fmt: skip
+)
 
 
 class EnvironmentFailed(Exception):
@@ -75,7 +95,8 @@ def harness() -> str:
 
 def python(name: str, requirements: tuple[str, ...]) -> str:
     """
-    The Python of an environment, made at first use and again when its requirements or the day change.
+    The Python of an environment, made at first use and again when its requirements or the day
+    change.
 
     Raises:
         EnvironmentFailed: it could not be made.
@@ -86,14 +107,26 @@ def python(name: str, requirements: tuple[str, ...]) -> str:
     if not (stamp.exists() and stamp.read_text(encoding="utf-8") == made_of):
         print(f"making the environment of {name} ...", file=sys.stderr)
         _uv("venv", "--clear", "--python", sys.executable, str(folder))
-        _uv("pip", "install", "--compile-bytecode", "--exclude-newer", DAY, "--python", str(interpreter), *requirements)
+        _uv(
+            "pip",
+            "install",
+            "--compile-bytecode",
+            "--exclude-newer",
+            DAY,
+            "--python",
+            str(interpreter),
+            *requirements,
+        )
         stamp.write_text(made_of, encoding="utf-8")
     return str(interpreter)
 
 
 def _uv(*arguments: str) -> None:
     done = subprocess.run(
-        [os.environ.get("UV", "uv"), "--quiet", *arguments], capture_output=True, text=True, check=False
+        [os.environ.get("UV", "uv"), "--quiet", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise EnvironmentFailed((done.stderr.strip().splitlines() or ["uv failed"])[-1])

@@ -1,10 +1,12 @@
 """
 Figures of the source tree, to compare two revisions: ``python benchmarks/house.py [REV]``.
 
-Without ``REV`` it measures the checkout, otherwise that git revision in a temporary folder. Sizes are counted from the syntax
-tree; the modules that a call passes are traced while it runs against the sandbox.
+Without ``REV`` it measures the checkout, otherwise that git revision in a temporary folder. Sizes
+are counted from the syntax tree; the modules that a call passes are traced while it runs against
+the sandbox.
 
-Complexity: 1, and 1 more for each branch, loop, handler, comprehension, conditional expression and ``and``/``or`` operand.
+Complexity: 1, and 1 more for each branch, loop, handler, comprehension, conditional expression and
+    ``and``/``or`` operand.
 """
 
 from __future__ import annotations
@@ -80,10 +82,17 @@ def code_lines(source: str, nodes: list[ast.AST]) -> int:
     """Lines that are not blank, not a comment, and not part of a docstring."""
     texts: set[int] = set()
     for node in nodes:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             texts.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     lines = enumerate(source.splitlines(), 1)
-    return sum(bool(line.strip()) and not line.strip().startswith("#") and at not in texts for at, line in lines)
+    return sum(
+        bool(line.strip()) and not line.strip().startswith("#") and at not in texts
+        for at, line in lines
+    )
 
 
 def complexity(function: ast.AST) -> int:
@@ -93,7 +102,10 @@ def complexity(function: ast.AST) -> int:
 
 
 def import_graph(package: Path) -> Graph:
-    """Module -> modules of the package that it imports, also inside functions, without what only type checkers see."""
+    """
+    Module -> modules of the package that it imports, also inside functions, without what only type
+    checkers see.
+    """
     paths = {module_name(path, package): path for path in package.rglob("*.py")}
     return {name: set(imports(path, set(paths))) - {name} for name, path in paths.items()}
 
@@ -127,7 +139,9 @@ def circles(graph: Graph) -> list[list[str]]:
     """Modules that import each other, in groups."""
     reach = {name: reachable(graph, name) for name in graph}
     groups = {
-        frozenset(other for other in reach[name] if name in reach[other]) for name in graph if name in reach[name]
+        frozenset(other for other in reach[name] if name in reach[other])
+        for name in graph
+        if name in reach[name]
     }
     return sorted(sorted(group) for group in groups)
 
@@ -145,7 +159,9 @@ def reachable(graph: Graph, start: str) -> set[str]:
 
 def longest_chain(graph: Graph) -> list[str]:
     """The longest way down the imports; a circle counts as its first module alone."""
-    leader = {name: name for name in graph} | {name: group[0] for group in circles(graph) for name in group}
+    leader = {name: name for name in graph} | {
+        name: group[0] for group in circles(graph) for name in group
+    }
     below: Graph = {name: set() for name in leader.values()}
     for name, imported in graph.items():
         below[leader[name]] |= {leader[other] for other in imported} - {leader[name]}
@@ -180,7 +196,10 @@ def traced(call: Callable[[], Any], package: Path) -> set[str]:
 
 
 def trace(package: Path) -> None:
-    """Print what three calls pass. Each runs once before, so that imports and first connections do not count."""
+    """
+    Print what three calls pass. Each runs once before, so that imports and first connections do not
+    count.
+    """
     from aigc_kit import ChatClient, ImageClient
     from aigc_kit.sandbox import Sandbox
     from aigc_kit.storage import LocalStorage
@@ -194,7 +213,9 @@ def trace(package: Path) -> None:
             ImageClient("volcengine", storage=storage, **options) as storing,
         ):
             results = [images.text_to_image(prompt) for prompt in ("a cat", "a dog")]
-            print_modules("a chat message", lambda: chat.chat([{"role": "user", "content": "hi"}]), package)
+            print_modules(
+                "a chat message", lambda: chat.chat([{"role": "user", "content": "hi"}]), package
+            )
             print_modules("an image prompt", lambda: images.text_to_image("a cat"), package)
             print_modules("store(result)", lambda: storing.store(results.pop()), package)
 
@@ -215,11 +236,15 @@ def report(package: Path) -> None:
         for key in (name, "all"):
             totals.setdefault(key, Figures()).add(figures)
     totals["all"] = totals.pop("all")
-    print("| package | files | lines | complex functions | conditionals | isinstance | comments | Any | fmt: skip |")
+    print(
+        "| package | files | lines | complex functions | conditionals | isinstance | comments | Any | fmt: skip |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for name, total in totals.items():
         share = 100 * total.complex / max(total.functions, 1)
-        per_code = [f"{100 * count / total.code:.1f}" for count in (total.conditionals, total.isinstances)]
+        per_code = [
+            f"{100 * count / total.code:.1f}" for count in (total.conditionals, total.isinstances)
+        ]
         comments = f"{100 * total.comments / total.lines:.1f}"
         anys = f"{100 * total.anys / total.code:.1f}"
         cells = [
@@ -241,13 +266,17 @@ def report(package: Path) -> None:
     print(f"longest import chain: {len(chain)} modules ({' > '.join(chain)})")
     found = circles(graph)
     print(
-        f"import circles: {len(found)}", *(f"  {len(group)} modules: {', '.join(group)}" for group in found), sep="\n"
+        f"import circles: {len(found)}",
+        *(f"  {len(group)} modules: {', '.join(group)}" for group in found),
+        sep="\n",
     )
 
 
 def extracted(revision: str, folder: Path) -> Path:
     """The revision's files below ``folder``."""
-    packed = subprocess.run(["git", "archive", revision, "src"], cwd=ROOT, capture_output=True, check=True).stdout
+    packed = subprocess.run(
+        ["git", "archive", revision, "src"], cwd=ROOT, capture_output=True, check=True
+    ).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
     return folder / "src"

@@ -27,7 +27,18 @@ START_PATIENCE = 60.0
 BATCH = 0.1
 """Seconds of CPU that one sample takes at least, where calls are shorter."""
 
-_FOREIGN = ("openai", "google", "boto3", "botocore", "httpx", "httpx2", "pydantic", "PIL", "urllib3", "jsonschema")
+_FOREIGN = (
+    "openai",
+    "google",
+    "boto3",
+    "botocore",
+    "httpx",
+    "httpx2",
+    "pydantic",
+    "PIL",
+    "urllib3",
+    "jsonschema",
+)
 
 _IMPORT = f"""
 import sys, time
@@ -61,19 +72,30 @@ class Upstream:
         return found
 
     def environment(self) -> dict[str, str]:
-        """The same for every client: nothing of the machine's settings, and the upstream's certificate."""
+        """
+        The same for every client: nothing of the machine's settings, and the upstream's
+            certificate.
+        """
         return {
-            "PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
-            "PYTHONWARNINGS": "ignore", "AWS_CA_BUNDLE": self.authority, "AWS_EC2_METADATA_DISABLED": "true",
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "LANG": "C.UTF-8",
+            "PYTHONHASHSEED": "0",
+            "PYTHONWARNINGS": "ignore",
+            "AWS_CA_BUNDLE": self.authority,
+            "AWS_EC2_METADATA_DISABLED": "true",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        }  # fmt: skip
+        }
 
 
 @contextmanager
 def upstream(python: str) -> Iterator[Upstream]:
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [python, str(HERE / "upstream.py"), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(HERE / "upstream.py"), folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert process.stdin
         assert process.stdout
@@ -87,16 +109,31 @@ def upstream(python: str) -> Iterator[Upstream]:
 class Worker:
     """One client in its process."""
 
-    def __init__(self, subject: Subject, there: Upstream, operation: str, scenario: str, world: dict[str, int]) -> None:
+    def __init__(
+        self,
+        subject: Subject,
+        there: Upstream,
+        operation: str,
+        scenario: str,
+        world: dict[str, int],
+    ) -> None:
         spec = {
-            "subject": subject.module, "operation": operation, "http": f"{there.http}/{scenario}", "https": there.https,
+            "subject": subject.module,
+            "operation": operation,
+            "http": f"{there.http}/{scenario}",
+            "https": there.https,
             **world,
-        }  # fmt: skip
+        }
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - until close
         self._process = subprocess.Popen(
             [subject.python(), str(HERE / "worker.py"), json.dumps(spec)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True, env=there.environment(), cwd=HERE,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+            env=there.environment(),
+            cwd=HERE,
+        )
         try:
             self.start = self._answer(START_PATIENCE)
         except Failed:
@@ -137,13 +174,17 @@ class Worker:
 
 @dataclass
 class Outcome:
-    """The figures of each round by the client's name (None: it took no part), and why clients failed."""
+    """
+    The figures of each round by the client's name (None: it took no part), and why clients failed.
+    """
 
     rounds: dict[str, list[Figures | None]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
 
-def measured(case: Case, subjects: Sequence[Subject], there: Upstream, *, rounds: int, peer_rounds: int) -> Outcome:
+def measured(
+    case: Case, subjects: Sequence[Subject], there: Upstream, *, rounds: int, peer_rounds: int
+) -> Outcome:
     """Interleaved: A B C, C B A, and so on; peers leave after ``peer_rounds``."""
     outcome = Outcome()
     with ExitStack() as stack:
@@ -166,7 +207,9 @@ def measured(case: Case, subjects: Sequence[Subject], there: Upstream, *, rounds
                 if given == size:
                     samplers[subject.name] = sample
                 else:
-                    outcome.failures[subject.name] = f"it gave {given} characters or bytes where ours gave {size}"
+                    outcome.failures[subject.name] = (
+                        f"it gave {given} characters or bytes where ours gave {size}"
+                    )
         outcome.rounds = {name: [] for name in samplers}
         peers = {subject.name for subject in subjects if subject.is_peer}
         for number in range(rounds):
@@ -184,8 +227,12 @@ def measured(case: Case, subjects: Sequence[Subject], there: Upstream, *, rounds
     return outcome
 
 
-def _sampler(case: Case, subject: Subject, there: Upstream, stack: ExitStack) -> tuple[Sampler, int]:
-    """(what gives one round's figures, the length of what the operation gave where it was tried)."""
+def _sampler(
+    case: Case, subject: Subject, there: Upstream, stack: ExitStack
+) -> tuple[Sampler, int]:
+    """
+    (what gives one round's figures, the length of what the operation gave where it was tried).
+    """
     if case.kind == "import":
         python = subject.python()
         statement = case.statement if case.statement and subject is OURS else subject.statement
@@ -209,8 +256,12 @@ def _sampler(case: Case, subject: Subject, there: Upstream, stack: ExitStack) ->
 def _imported(python: str, statement: str, there: Upstream) -> Figures:
     done = subprocess.run(
         [python, "-c", _IMPORT, statement],
-        capture_output=True, text=True, env=there.environment(), cwd=there.folder, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=there.environment(),
+        cwd=there.folder,
+        check=False,
+    )
     if done.returncode:
         raise Failed((done.stderr.strip().splitlines() or ["it ended"])[-1][:300])
     found: Figures = json.loads(done.stdout.splitlines()[-1])
@@ -234,14 +285,24 @@ def _connections(case: Case, subject: Subject, there: Upstream) -> Figures:
 
 
 def grown(growth: Growth, there: Upstream, *, rounds: int) -> list[Figures]:
-    """For each size the least CPU of the rounds, and the growth of memory; sizes are interleaved too."""
+    """
+    For each size the least CPU of the rounds, and the growth of memory; sizes are interleaved too.
+    """
     found: list[Figures] = []
     with ExitStack() as stack:
         workers = []
         for size in growth.sizes:
             chunks = growth.varies == "chunks"
-            scenario = f"text-{size}" if chunks else "picture-64" if growth.varies == "references" else "plain"
-            worker = Worker(OURS, there, growth.operation, scenario, {} if chunks else {growth.varies: size})
+            scenario = (
+                f"text-{size}"
+                if chunks
+                else "picture-64"
+                if growth.varies == "references"
+                else "plain"
+            )
+            worker = Worker(
+                OURS, there, growth.operation, scenario, {} if chunks else {growth.varies: size}
+            )
             stack.callback(worker.close)
             workers.append((size, worker))
         repeats: dict[int, int] = {}

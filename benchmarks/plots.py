@@ -1,4 +1,7 @@
-"""``python plots.py RESULTS.JSON FOLDER``: the pictures of the last run. Runs in the harness's environment."""
+"""
+``python plots.py RESULTS.JSON FOLDER``: the pictures of the last run. Runs in the harness's
+    environment.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,11 @@ _SHAPES = ("messages", "tools", "references", "chunks")
 
 def ratios(verdicts: list[dict[str, Any]], path: Path) -> None:
     """Ours divided by the raw SDK's, with quartiles, targets, and every peer's median."""
-    rows = [found for found in verdicts if not found["absolute"] and found["ratio"] and found["figures"].get("raw SDK")]
+    rows = [
+        found
+        for found in verdicts
+        if not found["absolute"] and found["ratio"] and found["figures"].get("raw SDK")
+    ]
     rows.reverse()
     figure, axes = plt.subplots(figsize=(10, 0.36 * len(rows) + 1.6))
     peers = sorted({name for row in rows for name in row["figures"]} - {"aigc-kit", "raw SDK"})
@@ -27,9 +34,17 @@ def ratios(verdicts: list[dict[str, Any]], path: Path) -> None:
     for place, row in enumerate(rows):
         low, middle, high = row["ratio"]
         axes.barh(place, middle, color=_OURS, height=0.62, label="aigc-kit" if place == 0 else None)
-        axes.errorbar(middle, place, xerr=[[middle - low], [high - middle]], color="black", linewidth=1)
+        axes.errorbar(
+            middle, place, xerr=[[middle - low], [high - middle]], color="black", linewidth=1
+        )
         label = "target" if place == 0 else None
-        axes.plot([row["target"]] * 2, [place - 0.42, place + 0.42], color=_TARGET, linewidth=2, label=label)
+        axes.plot(
+            [row["target"]] * 2,
+            [place - 0.42, place + 0.42],
+            color=_TARGET,
+            linewidth=2,
+            label=label,
+        )
         for name in peers:
             if name in row["figures"]:
                 ratio = row["figures"][name][1] / row["figures"]["raw SDK"][1]
@@ -41,7 +56,9 @@ def ratios(verdicts: list[dict[str, Any]], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("CPU time, the raw SDK = 1 (less is better)")
     axes.set_ylim(-0.7, len(rows) - 0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.9 / len(rows) * 1.6), ncols=4, frameon=False)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.3, -0.9 / len(rows) * 1.6), ncols=4, frameon=False
+    )
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
@@ -53,7 +70,9 @@ def growth(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
         for name, points in curves.items():
             if name.startswith(shape):
                 sizes = [point["n"] for point in points]
-                axes.loglog(sizes, [point["cpu"] * 1e3 for point in points], "o-", label=name.split(", ")[1])
+                axes.loglog(
+                    sizes, [point["cpu"] * 1e3 for point in points], "o-", label=name.split(", ")[1]
+                )
         left, right = axes.get_xlim()
         bottom, top = axes.get_ylim()
         axes.loglog([left, right], [top * left / right, top], ":", color="grey", label="linear")

@@ -55,11 +55,19 @@ class Verdict:
             return None if spread is None else [spread.low, spread.middle, spread.high]
 
         return {
-            "case": self.case, "work": self.row.work, "unit": self.row.unit_name, "target": self.row.target,
-            "absolute": self.row.absolute, "figures": {name: plain(spread) for name, spread in self.spreads.items()},
-            "ratio": plain(self.ratio), "met": self.met, "best_peer": self.best_peer,
-            "peer_ratio": plain(self.peer_ratio), "peer_target": self.row.peer, "peer_met": self.peer_met,
-        }  # fmt: skip
+            "case": self.case,
+            "work": self.row.work,
+            "unit": self.row.unit_name,
+            "target": self.row.target,
+            "absolute": self.row.absolute,
+            "figures": {name: plain(spread) for name, spread in self.spreads.items()},
+            "ratio": plain(self.ratio),
+            "met": self.met,
+            "best_peer": self.best_peer,
+            "peer_ratio": plain(self.peer_ratio),
+            "peer_target": self.row.peer,
+            "peer_met": self.peer_met,
+        }
 
 
 def verdict(case: str, row: Row, outcome: Outcome) -> Verdict:
@@ -119,7 +127,9 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
             str(found.peer_ratio or ""),
             "" if row.peer is None else "ahead" if row.peer == 1.0 else f"≤ {row.peer:g}",
             _word(found.peer_met),
-            f"{found.best_peer} ({_amount(spreads[found.best_peer], row)})" if found.best_peer else "",
+            f"{found.best_peer} ({_amount(spreads[found.best_peer], row)})"
+            if found.best_peer
+            else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
@@ -142,8 +152,9 @@ class Exponent:
     """
     Of the growth above the cost of the smallest size; 1 is linear.
 
-    ``fitted`` on a double logarithmic scale to the sizes whose cost is at least half as much again as the smallest
-    one's; ``last``: of the step to the largest size, where what is not linear shows first.
+    ``fitted`` on a double logarithmic scale to the sizes whose cost is at least half as much again
+    as the smallest one's; ``last``: of the step to the largest size, where what is not linear shows
+    first.
     """
 
     fitted: float

@@ -1,7 +1,8 @@
 """
 Measure the library against the vendors' SDKs and its peers: ``uv run benchmarks/run.py``.
 
-Writes ``RESULTS.md``, ``results.json`` and ``plots/`` beside this file. ``--profile CASE`` shows where our time goes
+Writes ``RESULTS.md``, ``results.json`` and ``plots/`` beside this file. ``--profile CASE`` shows
+where our time goes
 instead. Only ratios are judged: absolute times are this machine's.
 """
 
@@ -40,7 +41,9 @@ def main() -> int:
     chosen = [case for case in CASES if arguments.only in case.name]
     growths = [growth for growth in GROWTHS if arguments.only in f"growth: {growth.name}"]
     if not chosen and not growths:
-        print(f"no case {arguments.only!r}; there are: {', '.join(case.name for case in CASES)}, growth: ...")
+        print(
+            f"no case {arguments.only!r}; there are: {', '.join(case.name for case in CASES)}, growth: ..."
+        )
         return 2
     subjects = (OURS, RAW) if arguments.no_peers else (OURS, RAW, *PEERS)
     versions, failures = _versions(subjects)
@@ -52,7 +55,9 @@ def main() -> int:
         for case in chosen:
             outcome = _measured(case, subjects, there, quick=arguments.quick)
             raw[case.name] = outcome.rounds
-            failures |= {f"{name}: {case.name}": _escaped(why) for name, why in outcome.failures.items()}
+            failures |= {
+                f"{name}: {case.name}": _escaped(why) for name, why in outcome.failures.items()
+            }
             found = [verdict(case.name, row, outcome) for row in case.rows]
             verdicts += found
             print("\n".join(table(found)[2:]), flush=True)
@@ -77,9 +82,13 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--only", default="", metavar="CASE", help="cases whose name contains this; writes no files")
+    parser.add_argument(
+        "--only", default="", metavar="CASE", help="cases whose name contains this; writes no files"
+    )
     parser.add_argument("--no-peers", action="store_true", help="ours and the raw SDKs alone")
     parser.add_argument("--write", action="store_true", help="write the files with --only too")
     parser.add_argument("--profile", metavar="CASE", help="profile ours in this case")
@@ -106,7 +115,10 @@ def _measured(case: Case, subjects: Sequence[Subject], there: Upstream, *, quick
         rounds, peer_rounds = (1, 1) if quick else LONG[case.command["do"]]
     start = time.monotonic()
     outcome = measured(case, able, there, rounds=rounds, peer_rounds=peer_rounds)
-    print(f"{case.name}: {time.monotonic() - start:.0f} s, {', '.join(outcome.rounds)}", file=sys.stderr)
+    print(
+        f"{case.name}: {time.monotonic() - start:.0f} s, {', '.join(outcome.rounds)}",
+        file=sys.stderr,
+    )
     for name, why in outcome.failures.items():
         print(f"  {name} failed: {why}", file=sys.stderr)
     return outcome
@@ -124,19 +136,27 @@ def _profile(name: str) -> int:
         return 2
     with upstream(harness()) as there:
         worker = Worker(OURS, there, case.operation, case.scenario, case.world)
-        print(worker.ask(do="profile", n=10 if "stream" in name or "picture" in name else 200)["text"])
+        print(
+            worker.ask(do="profile", n=10 if "stream" in name or "picture" in name else 200)["text"]
+        )
         worker.close()
     return 0
 
 
-def _write(facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[str, list[Figures]]) -> None:
+def _write(
+    facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[str, list[Figures]]
+) -> None:
     results = HERE / "results.json"
     results.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (HERE / "RESULTS.md").write_text(_document(facts, verdicts, curves), encoding="utf-8")
-    subprocess.run([harness(), str(HERE / "plots.py"), str(results), str(HERE / "plots")], check=True)
+    subprocess.run(
+        [harness(), str(HERE / "plots.py"), str(results), str(HERE / "plots")], check=True
+    )
 
 
-def _document(facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[str, list[Figures]]) -> str:
+def _document(
+    facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[str, list[Figures]]
+) -> str:
     missed = [found.row.work for found in verdicts if found.met is False or found.peer_met is False]
     lines = [
         "# Benchmarks",
@@ -151,7 +171,11 @@ def _document(facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[s
         "",
         *(table(verdicts)),
         "",
-        *(["Missed, and why:", "", *(f"- {work}: {_why(work)}." for work in missed)] if missed else ["Missed: none."]),
+        *(
+            ["Missed, and why:", "", *(f"- {work}: {_why(work)}." for work in missed)]
+            if missed
+            else ["Missed: none."]
+        ),
         "",
         "![Ratios](plots/ratios.png)",
         "",
@@ -176,7 +200,9 @@ def _document(facts: dict[str, Any], verdicts: Sequence[Verdict], curves: dict[s
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "![Growth](plots/growth.png)", "", "## Versions", ""]
     for name, packages in facts["versions"].items():
-        lines.append(f"- {name}: {', '.join(f'{package} {version}' for package, version in packages.items())}")
+        lines.append(
+            f"- {name}: {', '.join(f'{package} {version}' for package, version in packages.items())}"
+        )
     if facts["failures"]:
         lines += ["", "## What could not be measured", ""]
         lines += [f"- {name}: {why}" for name, why in facts["failures"].items()]

@@ -1,8 +1,10 @@
 """
 Check the model of ``docs/scale.md`` at small scale: ``uv run benchmarks/scale.py``.
 
-Pictures of 0.8 MB from a vendor that takes a second, through to S3 over TLS, from one and two processes. The model knows what
-one thread costs, and foretells the rest: ``threads / (T + w)`` pictures a second until the cores are spent, at the same CPU for
+Pictures of 0.8 MB from a vendor that takes a second, through to S3 over TLS, from one and two
+processes. The model knows what
+one thread costs, and foretells the rest: ``threads / (T + w)`` pictures a second until the cores
+    are spent, at the same CPU for
 each, a connection to the vendor for each, and the same memory for each thread.
 """
 
@@ -25,7 +27,9 @@ def main() -> int:
     with upstream(harness()) as there:
         alone = _measured(there, 1, 1)
         local = 1 / alone["rate"] - LATENCY
-        print(f"one thread: {alone['cpu'] * 1e3:.1f} ms of CPU and {local * 1e3:.0f} ms of its own time for a picture")
+        print(
+            f"one thread: {alone['cpu'] * 1e3:.1f} ms of CPU and {local * 1e3:.0f} ms of its own time for a picture"
+        )
         print(
             "| processes x threads | pictures a second: model | measured | CPU for one | connections for one | memory for a thread |"
         )
@@ -50,7 +54,11 @@ def _measured(there: Upstream, processes: int, threads: int) -> Figures:
     try:
         there.stats("reset")
         with ThreadPoolExecutor(processes) as pool:
-            found = list(pool.map(lambda worker: worker.ask(do="load", count=threads, seconds=SECONDS), workers))
+            found = list(
+                pool.map(
+                    lambda worker: worker.ask(do="load", count=threads, seconds=SECONDS), workers
+                )
+            )
     finally:
         for worker in workers:
             worker.close()

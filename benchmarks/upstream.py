@@ -1,16 +1,21 @@
 """
 The other side of every benchmark: a loopback server whose answers are bytes made in advance.
 
-``python upstream.py FOLDER`` prints one line of JSON, ``{"http": ..., "https": ..., "authority": ...}``, and serves until
-its standard input ends. The first segment of a path is a scenario, ``[wait<milliseconds>.]<shape>[-<number>]``:
+``python upstream.py FOLDER`` prints one line of JSON,
+``{"http": ..., "https": ..., "authority": ...}``, and serves until its standard input ends. The
+first segment of a path is a scenario, ``[wait<milliseconds>.]<shape>[-<number>]``:
 
 - ``plain``: a small text; streamed, five chunks.
-- ``text-1000``, ``tools-1000``: a text or one tool call, streamed in so many chunks, all in one write.
+- ``text-1000``, ``tools-1000``: a text or one tool call, streamed in so many chunks, all in one
+    write.
 - ``paced-100``: a text of so many chunks, one write every two milliseconds.
-- ``endless-20``: like ``text-20``, but the body is never ended. ``stall-5``: five chunks, then silence.
-- ``picture``: an 8.4 MB picture (``picture-64``: one of 64 pixels square); in base64 from Gemini, by address from Ark.
+- ``endless-20``: like ``text-20``, but the body is never ended. ``stall-5``: five chunks, then
+    silence.
+- ``picture``: an 8.4 MB picture (``picture-64``: one of 64 pixels square); in base64 from Gemini,
+    by address from Ark.
 
-PUT and HEAD are an object store. ``/control/reset`` and ``/control/stats`` tell what arrived since the last reset.
+PUT and HEAD are an object store. ``/control/reset`` and ``/control/stats`` tell what arrived since
+the last reset.
 """
 
 from __future__ import annotations
@@ -44,7 +49,10 @@ _CREATED = 1_790_000_000
 
 @dataclass
 class Stats:
-    """What arrived since the last reset; ``busy`` counts connections that have not got their whole answer."""
+    """
+    What arrived since the last reset; ``busy`` counts connections that have not got their whole
+    answer.
+    """
 
     connections: int = 0
     requests: int = 0
@@ -73,7 +81,9 @@ class Scenario:
         if not found:
             raise ValueError(f"no scenario: {text!r}")
         wait, shape, number = found.groups()
-        return cls(shape, int(number or (PICTURE_SIDE if shape == "picture" else 5)), int(wait or 0) / 1000)
+        return cls(
+            shape, int(number or (PICTURE_SIDE if shape == "picture" else 5)), int(wait or 0) / 1000
+        )
 
 
 # ---- bodies
@@ -91,10 +101,17 @@ def noise(side: int = PICTURE_SIDE) -> bytes:
     raw = b"".join(b"\x00" + rows.randbytes(3 * side) for _ in range(side))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 0)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(raw, 0))
+        + chunk(b"IEND", b"")
+    )
 
 
 def frame(event: str, payload: dict[str, Any]) -> bytes:
@@ -102,7 +119,11 @@ def frame(event: str, payload: dict[str, Any]) -> bytes:
     body = json.dumps(payload).encode()
     names = {":event-type": event, ":content-type": "application/json", ":message-type": "event"}
     head = b"".join(
-        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+        bytes([len(name)])
+        + name.encode()
+        + b"\x07"
+        + struct.pack("!H", len(value))
+        + value.encode()
         for name, value in names.items()
     )
     prelude = struct.pack("!II", 16 + len(head) + len(body), len(head))
@@ -111,9 +132,7 @@ def frame(event: str, payload: dict[str, Any]) -> bytes:
 
 
 def whole(body: bytes, kind: str = "application/json", extra: str = "") -> bytes:
-    head = (
-        f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nx-request-id: req-1\r\n{extra}\r\n"
-    )
+    head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nx-request-id: req-1\r\n{extra}\r\n"
     return head.encode() + body
 
 
@@ -132,23 +151,38 @@ def plain(body: dict[str, Any], scenario: Scenario) -> Answer:
 
 
 def sse(events: list[dict[str, Any]], ending: bytes = b"\n\n") -> list[bytes]:
-    return [b"data: " + json.dumps(event, separators=(",", ":")).encode() + ending for event in events]
+    return [
+        b"data: " + json.dumps(event, separators=(",", ":")).encode() + ending for event in events
+    ]
 
 
 _OPENAI_USAGE = {
-    "prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29,
+    "prompt_tokens": 19,
+    "completion_tokens": 10,
+    "total_tokens": 29,
     "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
     "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-}  # fmt: skip
+}
 
 
 def openai(scenario: Scenario) -> Answer:
-    message = {"role": "assistant", "content": "".join(words(5)), "refusal": None, "annotations": []}
+    message = {
+        "role": "assistant",
+        "content": "".join(words(5)),
+        "refusal": None,
+        "annotations": [],
+    }
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
     body = {
-        "id": "chatcmpl-1", "object": "chat.completion", "created": _CREATED, "model": "gpt-6-luna", "choices": [choice],
-        "usage": _OPENAI_USAGE, "service_tier": "default", "system_fingerprint": "fp_1",
-    }  # fmt: skip
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": _CREATED,
+        "model": "gpt-6-luna",
+        "choices": [choice],
+        "usage": _OPENAI_USAGE,
+        "service_tier": "default",
+        "system_fingerprint": "fp_1",
+    }
     return plain(body, scenario)
 
 
@@ -156,15 +190,29 @@ def openai_stream(scenario: Scenario) -> Answer:
     def event(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
         return {
-            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": _CREATED, "model": "gpt-6-luna",
-            "service_tier": "default", "system_fingerprint": "fp_1", "choices": [choice], "usage": None,
-        }  # fmt: skip
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": _CREATED,
+            "model": "gpt-6-luna",
+            "service_tier": "default",
+            "system_fingerprint": "fp_1",
+            "choices": [choice],
+            "usage": None,
+        }
 
     if scenario.shape == "tools":
         pieces = ['{"text": "', *words(scenario.number - 2), '"}']
-        first = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "tool_0", "arguments": ""}}
+        first = {
+            "index": 0,
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "tool_0", "arguments": ""},
+        }
         events = [event({"role": "assistant", "content": None, "tool_calls": [first]})]
-        events += [event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}) for piece in pieces]
+        events += [
+            event({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+            for piece in pieces
+        ]
         events.append(event({}, "tool_calls"))
     else:
         events = [event({"role": "assistant", "content": "", "refusal": None})]
@@ -181,12 +229,17 @@ def _gemini(parts: list[dict[str, Any]], reason: str | None, tokens: int = 10) -
     if reason:
         candidate["finishReason"] = reason
     usage = {
-        "promptTokenCount": 19, "candidatesTokenCount": tokens, "totalTokenCount": 19 + tokens,
+        "promptTokenCount": 19,
+        "candidatesTokenCount": tokens,
+        "totalTokenCount": 19 + tokens,
         "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 19}],
-    }  # fmt: skip
+    }
     return {
-        "candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini-3.5-flash", "responseId": "reply-1",
-    }  # fmt: skip
+        "candidates": [candidate],
+        "usageMetadata": usage,
+        "modelVersion": "gemini-3.5-flash",
+        "responseId": "reply-1",
+    }
 
 
 def gemini(scenario: Scenario) -> Answer:
@@ -210,16 +263,20 @@ _BEDROCK_USAGE = {"inputTokens": 19, "outputTokens": 10, "totalTokens": 29}
 
 def bedrock(scenario: Scenario) -> Answer:
     body = {
-        "output": {"message": {"role": "assistant", "content": [{"text": "".join(words(5))}]}}, "stopReason": "end_turn",
-        "usage": _BEDROCK_USAGE, "metrics": {"latencyMs": 1},
-    }  # fmt: skip
+        "output": {"message": {"role": "assistant", "content": [{"text": "".join(words(5))}]}},
+        "stopReason": "end_turn",
+        "usage": _BEDROCK_USAGE,
+        "metrics": {"latencyMs": 1},
+    }
     return plain(body, scenario)
 
 
 def bedrock_stream(scenario: Scenario) -> Answer:
     events = [frame("messageStart", {"role": "assistant"})]
     events += [
-        frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}, "p": "abcdefgh"})
+        frame(
+            "contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": word}, "p": "abcdefgh"}
+        )
         for word in words(scenario.number)
     ]
     if scenario.shape != "stall":
@@ -250,10 +307,19 @@ def answer_of(path: str, streamed: bool, host: str) -> Answer:
     if rest.endswith("chat/completions"):
         return openai_stream(scenario) if streamed else openai(scenario)
     if rest.endswith("images/generations"):
-        item = {"url": f"http://{host}/{first}/picture.png", "size": f"{PICTURE_SIDE}x{PICTURE_SIDE}"}
+        item = {
+            "url": f"http://{host}/{first}/picture.png",
+            "size": f"{PICTURE_SIDE}x{PICTURE_SIDE}",
+        }
         usage = {"generated_images": 1, "output_tokens": 16384, "total_tokens": 16384}
         return plain(
-            {"model": "doubao-seedream-4-5-251128", "created": _CREATED, "data": [item], "usage": usage}, scenario
+            {
+                "model": "doubao-seedream-4-5-251128",
+                "created": _CREATED,
+                "data": [item],
+                "usage": usage,
+            },
+            scenario,
         )
     for ending, make in _ROUTES.items():
         if path.endswith(ending):
@@ -325,7 +391,15 @@ class Connection(asyncio.Protocol):
             streamed = b'"stream":true' in body or b'"stream": true' in body
             self._send(answer_of(path, streamed, _text(head, b"host")))
         except ValueError as error:
-            self._send(Answer([whole(str(error).encode(), "text/plain").replace(b"200 OK", b"404 Not Found", 1)]))
+            self._send(
+                Answer(
+                    [
+                        whole(str(error).encode(), "text/plain").replace(
+                            b"200 OK", b"404 Not Found", 1
+                        )
+                    ]
+                )
+            )
         return True
 
     def _control(self, path: str) -> None:
@@ -367,7 +441,9 @@ class Connection(asyncio.Protocol):
 
 
 _STORED = Answer(
-    [b'HTTP/1.1 200 OK\r\ncontent-length: 0\r\netag: "0123456789abcdef"\r\nx-amz-request-id: req-1\r\n\r\n']
+    [
+        b'HTTP/1.1 200 OK\r\ncontent-length: 0\r\netag: "0123456789abcdef"\r\nx-amz-request-id: req-1\r\n\r\n'
+    ]
 )
 
 
@@ -398,14 +474,20 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - day)
         .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
     )
     authority, private = folder / "authority.pem", folder / "key.pem"
     authority.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority, private)
@@ -418,11 +500,15 @@ async def serve(folder: Path) -> None:
     context, authority = certificate(folder)
     ports = []
     for tls in (None, context):
-        server = await loop.create_server(lambda: Connection(stats), "127.0.0.1", 0, ssl=tls, backlog=512)
+        server = await loop.create_server(
+            lambda: Connection(stats), "127.0.0.1", 0, ssl=tls, backlog=512
+        )
         ports.append(server.sockets[0].getsockname()[1])
     where = {
-        "http": f"http://127.0.0.1:{ports[0]}", "https": f"https://127.0.0.1:{ports[1]}", "authority": str(authority),
-    }  # fmt: skip
+        "http": f"http://127.0.0.1:{ports[0]}",
+        "https": f"https://127.0.0.1:{ports[1]}",
+        "authority": str(authority),
+    }
     print(json.dumps(where), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 

@@ -1,11 +1,13 @@
 """
 One client in a process of its own.
 
-``python worker.py SPEC`` makes the operation that ``SPEC`` (JSON: ``subject``, ``operation``, and the fields of ``World``)
-names, runs it once, and prints the CPU time of the process so far. Then it takes commands, one JSON object a line,
-``{"do": NAME, ...}``, and answers each with one line of figures, or ``{"error": ...}``.
+``python worker.py SPEC`` makes the operation that ``SPEC`` (JSON: ``subject``, ``operation``, and
+the fields of ``World``) names, runs it once, and prints the CPU time of the process so far. Then it
+takes commands, one JSON object a line, ``{"do": NAME, ...}``, and answers each with one line of
+figures, or ``{"error": ...}``.
 
-Figures: ``cpu`` and ``wall`` in seconds (CPU: user and system, all threads), ``size`` of what the operation gave, ``growth``
+Figures: ``cpu`` and ``wall`` in seconds (CPU: user and system, all threads), ``size`` of what the
+    operation gave, ``growth``
 in bytes.
 """
 
@@ -75,8 +77,8 @@ def _memory(name: str) -> int:
 
 def threads(operation: Operation, *, count: int, seconds: float, latency: float) -> Figures:
     """
-    ``share`` of the calls that ``count`` threads could make if only the upstream took time, CPU of one call, and how
-    it rises above that of a single thread.
+    ``share`` of the calls that ``count`` threads could make if only the upstream took time, CPU of
+    one call, and how it rises above that of a single thread.
     """
     alone = _threads(operation, 1, seconds, latency)
     together = _threads(operation, count, seconds, latency)
@@ -108,11 +110,18 @@ def _threads(operation: Operation, count: int, seconds: float, latency: float) -
     cpu = time.process_time() - cpu
     calls = sum(made for made, _, _ in done)
     rate = sum(made / elapsed for made, elapsed, _ in done)
-    return {"cpu": cpu / max(calls, 1), "share": rate * latency / count, "failed": sum(bad for _, _, bad in done)}
+    return {
+        "cpu": cpu / max(calls, 1),
+        "share": rate * latency / count,
+        "failed": sum(bad for _, _, bad in done),
+    }
 
 
 def load(operation: Operation, *, count: int, seconds: float) -> Figures:
-    """``count`` threads, each with one call after the other: calls a second, CPU of one, growth of the memory at its highest."""
+    """
+    ``count`` threads, each with one call after the other: calls a second, CPU of one, growth of the
+        memory at its highest.
+    """
     before = _memory("VmRSS")
     found = _threads(operation, count, seconds, 1.0)
     return {**found, "rate": found["share"] * count, "growth": _memory("VmHWM") - before}
@@ -130,7 +139,9 @@ def bursts(operation: Operation, *, count: int, waves: int) -> Figures:
 
 
 def leave(operation: Operation, *, stats: str) -> Figures:
-    """``freed``: seconds from leaving a stream until the server sees that its connection is given up."""
+    """
+    ``freed``: seconds from leaving a stream until the server sees that its connection is given up.
+    """
     import urllib.request
 
     def busy() -> int:
@@ -165,9 +176,15 @@ def profile(operation: Operation, *, n: int) -> Figures:
 
 
 COMMANDS: dict[str, Callable[..., Figures]] = {
-    "run": run, "first": first, "peak": peak, "threads": threads, "load": load, "bursts": bursts, "leave": leave,
+    "run": run,
+    "first": first,
+    "peak": peak,
+    "threads": threads,
+    "load": load,
+    "bursts": bursts,
+    "leave": leave,
     "profile": profile,
-}  # fmt: skip
+}
 
 
 def main() -> None:

@@ -23,7 +23,9 @@ def main() -> None:
     with Sandbox() as sandbox:
         for vendor in ("bedrock", "deepseek", "gemini", "openai"):
             with ChatClient(vendor, **sandbox.chat_options(vendor)) as client:
-                result = client.chat_with_tools(history, TOOLS, tool_executor=lambda name, args: {"temperature": 22})
+                result = client.chat_with_tools(
+                    history, TOOLS, tool_executor=lambda name, args: {"temperature": 22}
+                )
             history = json.loads(json.dumps(result.messages))
             print(f"{vendor:9} {len(history):2} messages: {result.content}")
             history.append({"role": "user", "content": "And tomorrow?"})

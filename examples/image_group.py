@@ -1,4 +1,6 @@
-"""Several images from one request; one that the vendor's filter blocks does not affect the others."""
+"""
+Several images from one request; one that the vendor's filter blocks does not affect the others.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,20 @@ from aigc_kit.sandbox import Sandbox
 
 
 def main() -> None:
-    with Sandbox() as sandbox, ImageClient("volcengine", **sandbox.image_options("volcengine")) as client:
-        group = client.text_to_images("One lighthouse in four seasons [blocked picture 2]", n=4, size="2K")
+    with (
+        Sandbox() as sandbox,
+        ImageClient("volcengine", **sandbox.image_options("volcengine")) as client,
+    ):
+        group = client.text_to_images(
+            "One lighthouse in four seasons [blocked picture 2]", n=4, size="2K"
+        )
         for image in group.images:
-            print("received:", f"{image.width}x{image.height}", "expires", image.metadata["expires_at"])
+            print(
+                "received:",
+                f"{image.width}x{image.height}",
+                "expires",
+                image.metadata["expires_at"],
+            )
         for error in group.errors:
             print(f"image {error.index}: {type(error).__name__}")
 

@@ -24,15 +24,15 @@ def main() -> None:
         for vendor, variables in VENDORS.items():
             where = "real" if variable(*variables) else "sandbox"
             options = {} if where == "real" else sandbox.image_options(vendor)
-            client = stack.enter_context(ImageClient(vendor, storage=storage, keep_urls=True, **options))
+            client = ImageClient(vendor, storage=storage, keep_urls=True, **options)
+            stack.enter_context(client)
             cat = client.text_to_image("An orange cat dozing in the sun", size="1024x1024")
-            street = client.image_to_image("The same cat, now on a rainy street", reference_images=[cat], size="16:9")
+            rain = "The same cat, now on a rainy street"
+            street = client.image_to_image(rain, reference_images=[cat], size="16:9")
             for result in (cat, street):
-                facts = result.metadata
-                received = f"{result.width}x{result.height}"
-                print(
-                    f"{vendor:12}{where:10}{facts['requested_size']:12}{facts['sent_size']:12}{received:12}{result.url}"
-                )
+                wanted, sent = (result.metadata[f"{name}_size"] for name in ("requested", "sent"))
+                came = f"{result.width}x{result.height}"
+                print(f"{vendor:12}{where:10}{wanted:12}{sent:12}{came:12}{result.url}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ def main() -> None:
     root = Path(mkdtemp())
     (root / "aigc").write_text("a file where a directory must be")
     with Sandbox() as sandbox:
-        with ImageClient("gemini", storage=LocalStorage(root), **sandbox.image_options("gemini")) as client:
+        with ImageClient(
+            "gemini", storage=LocalStorage(root), **sandbox.image_options("gemini")
+        ) as client:
             try:
                 client.text_to_image("A lighthouse in winter")
             except StorageError as error:

@@ -13,12 +13,16 @@ def main() -> None:
     with (
         Sandbox() as sandbox,
         LocalStorage("images") as storage,
-        ImageClient("gemini", storage=storage, renditions=copies, **sandbox.image_options("gemini")) as client,
+        ImageClient(
+            "gemini", storage=storage, renditions=copies, **sandbox.image_options("gemini")
+        ) as client,
     ):
         result = client.text_to_image("A lighthouse in the fog", size="1024x1024")
         print("image:", f"{result.width}x{result.height}", result.url)
         for name, copy in result.metadata["renditions"].items():
-            print(f"{name}:", f"{copy['width']}x{copy['height']}", copy["size"], "bytes", copy["url"])
+            print(
+                f"{name}:", f"{copy['width']}x{copy['height']}", copy["size"], "bytes", copy["url"]
+            )
 
 
 if __name__ == "__main__":

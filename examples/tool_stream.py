@@ -1,4 +1,7 @@
-"""The tool loop as a stream: a Python function is the tool; its events and the answer arrive as they happen."""
+"""
+The tool loop as a stream: a Python function is the tool; its events and the answer arrive as they
+    happen.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ def main() -> None:
                 if chunk.tool is not None:
                     print(f"[{chunk.tool.kind}: {chunk.tool.call.name}] {chunk.tool.output}")
                 print(chunk.delta_content, end="", flush=True)
-        print(f"\n{stream.result.usage.total_tokens} tokens in {len(stream.result.messages)} messages")
+        print(
+            f"\n{stream.result.usage.total_tokens} tokens in {len(stream.result.messages)} messages"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The model calls a tool, gets its result, and answers; the history is ready for the next question."""
+"""
+The model calls a tool, gets its result, and answers; the history is ready for the next question.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ TOOLS = [
         "type": "function",
         "function": {
             "name": "get_weather",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
         },
     }
 ]

@@ -1,4 +1,7 @@
-"""Fixtures: a clean environment, the sandbox, a real S3 server, and a server that misbehaves byte by byte."""
+"""
+Fixtures: a clean environment, the sandbox, a real S3 server, and a server that misbehaves byte by
+    byte.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,37 @@ from hypothesis import HealthCheck, settings
 from aigc_kit.sandbox import Sandbox
 from tests.wire import Wire, until
 
-settings.register_profile("ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", deadline=None, max_examples=5000, suppress_health_check=list(HealthCheck))
+settings.register_profile(
+    "ci", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "long", deadline=None, max_examples=5000, suppress_health_check=list(HealthCheck)
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _PREFIXES = (
-    "VOLCENGINE_", "ARK_", "GOOGLE_", "GEMINI_", "R2_", "AWS_", "OPENAI_", "DEEPSEEK_", "ZAI_", "ZHIPU", "BIGMODEL_",
-    "MOONSHOT_", "DASHSCOPE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
-)  # fmt: skip
+    "VOLCENGINE_",
+    "ARK_",
+    "GOOGLE_",
+    "GEMINI_",
+    "R2_",
+    "AWS_",
+    "OPENAI_",
+    "DEEPSEEK_",
+    "ZAI_",
+    "ZHIPU",
+    "BIGMODEL_",
+    "MOONSHOT_",
+    "DASHSCOPE_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
 
 
-# They take the longest. First, they leave short tests for whichever worker of pytest-xdist is done earlier.
+# They take the longest. First, they leave short tests for whichever worker of pytest-xdist is done
+# earlier.
 SLOW = ("test_faults.py", "test_soak.py", "test_spool.py", "test_field_first_use.py")
 THREAD_SECONDS = 120.0  # how long a thread may take to end: only a leak takes all of it
 
@@ -49,7 +72,10 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def sdks_are_imported() -> None:
-    """Their import takes seconds on a slow machine, and is no part of what a short timeout in a test is for."""
+    """
+    Their import takes seconds on a slow machine, and is no part of what a short timeout in a test
+    is for.
+    """
     for name in ("boto3", "google.genai", "openai"):
         importlib.import_module(name)
 

@@ -1,8 +1,9 @@
 """
 What every fault becomes: each provider, each operation, each fault, measured against the sandbox.
 
-``python -m tests.fault_table`` prints the table, ``--write`` writes ``docs/faults.md``. A cell that breaks a rule (an exception
-that is not ours, a second POST of a paid request, a wait beyond the deadline, a success that is none) ends it with an error.
+``python -m tests.fault_table`` prints the table, ``--write`` writes ``docs/faults.md``. A cell that
+breaks a rule (an exception that is not ours, a second POST of a paid request, a wait beyond the
+deadline, a success that is none) ends it with an error.
 """
 
 from __future__ import annotations
@@ -40,12 +41,27 @@ PAGE = Path(__file__).parents[1] / "docs/faults.md"
 TIMEOUT = 5.0
 """Seconds for a cell whose fault is silence; it spends them all."""
 PATIENCE = 120.0
-"""Seconds for the others, which never wait for them: on no machine does their work take that long."""
+"""
+Seconds for the others, which never wait for them: on no machine does their work take that long.
+"""
 LARGEST_RESPONSE = 1 << 20
-"""Bytes after which a body without an end is given up here; 256 MiB of it would only measure the machine."""
+"""
+Bytes after which a body without an end is given up here; 256 MiB of it would only measure the
+machine.
+"""
 AT_ONCE = 2
 """Targets that are worked on at the same time; those that only wait have a thread each."""
-CHATS = ("openai", "deepseek", "glm", "volcengine", "moonshot", "dashscope", "openai_compat", "gemini", "bedrock")
+CHATS = (
+    "openai",
+    "deepseek",
+    "glm",
+    "volcengine",
+    "moonshot",
+    "dashscope",
+    "openai_compat",
+    "gemini",
+    "bedrock",
+)
 KEPT = "Picture with idempotency_key, kept"
 ASK = [{"role": "user", "content": "hello"}]
 HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>nginx</body></html>"
@@ -77,7 +93,8 @@ class Target:
     """
     One operation of one provider.
 
-    ``open``: (URL, timeout, retries) -> a client. ``call``: makes the call. ``path``: of the request that a fault spoils.
+    ``open``: (URL, timeout, retries) -> a client. ``call``: makes the call. ``path``: of the
+        request that a fault spoils.
     ``paid``: whether it may be sent once only.
     """
 
@@ -96,7 +113,8 @@ class Cell:
     """
     What came of it.
 
-    ``outcome``: ``"ok"`` or the error's name. ``sent``: how often the request reached the server. ``beyond``: seconds
+    ``outcome``: ``"ok"`` or the error's name. ``sent``: how often the request reached the server.
+        ``beyond``: seconds
     between the deadline and the latest end of a wait.
     """
 
@@ -123,7 +141,14 @@ def targets() -> list[Target]:
     def images(name: str, **more: Any) -> Callable[[str, float, int], Any]:
         def opened(address: str, timeout: float, retries: int) -> ImageClient:
             options = Sandbox.image_options(At(address), name)  # type: ignore[arg-type]
-            return ImageClient(name, timeout=timeout, max_retries=retries, allow_private_hosts=True, **options, **more)
+            return ImageClient(
+                name,
+                timeout=timeout,
+                max_retries=retries,
+                allow_private_hosts=True,
+                **options,
+                **more,
+            )
 
         return opened
 
@@ -136,29 +161,57 @@ def targets() -> list[Target]:
         return opened
 
     def storage(address: str, timeout: float, retries: int) -> R2Storage:
-        return R2Storage(**Sandbox.storage_options(At(address)), timeout=timeout, max_retries=retries)  # type: ignore[arg-type]
+        return R2Storage(
+            **Sandbox.storage_options(At(address)), timeout=timeout, max_retries=retries
+        )  # type: ignore[arg-type]
 
     paths = {"volcengine": "images/generations", "gemini": "generateContent"}
     for name, path in paths.items():
         small = {"output_format": "png"} if name == "volcengine" else {}
         found += [
-            Target("Picture", name, images(name), lambda c, s=small: c.text_to_image("a cat", **s), path, paid=True),
-            Target("Picture group", name, images(name), lambda c: c.text_to_images("cats", n=2), path, paid=True),
+            Target(
+                "Picture",
+                name,
+                images(name),
+                lambda c, s=small: c.text_to_image("a cat", **s),
+                path,
+                paid=True,
+            ),
+            Target(
+                "Picture group",
+                name,
+                images(name),
+                lambda c: c.text_to_images("cats", n=2),
+                path,
+                paid=True,
+            ),
         ]
     picture = make()
-    found.append(Target(KEPT, "volcengine", _kept(images), _order, paths["volcengine"], paid=True))  # fmt: skip
+    found.append(Target(KEPT, "volcengine", _kept(images), _order, paths["volcengine"], paid=True))
     for name in paths:
-        target = Target("Reference download", name, images(name), lambda c: None, "reference.png", "GET")
+        target = Target(
+            "Reference download", name, images(name), lambda c: None, "reference.png", "GET"
+        )
         target.server.keep("reference.png", picture, "image/png")
-        target.call = lambda c, at=target.server: c.image_to_image("a cat", reference_images=f"{at.url}/reference.png")
+        target.call = lambda c, at=target.server: c.image_to_image(
+            "a cat", reference_images=f"{at.url}/reference.png"
+        )
         found.append(target)
     for name in CHATS:
         found += [
             Target("Chat", name, chats(name), lambda c: c.chat(ASK)),
             Target("Chat stream", name, chats(name), _streamed),
         ]
-    found.append(Target("Upload", "R2, S3", storage, lambda s: s.upload_bytes(picture, "a.png", content_type="image/png"),
-                        "/s3/", "PUT"))  # fmt: skip
+    found.append(
+        Target(
+            "Upload",
+            "R2, S3",
+            storage,
+            lambda s: s.upload_bytes(picture, "a.png", content_type="image/png"),
+            "/s3/",
+            "PUT",
+        )
+    )
     return found
 
 
@@ -180,7 +233,9 @@ class At:
 def _kept(images: Callable[..., Any]) -> Callable[[str, float, int], Any]:
     def opened(address: str, timeout: float, retries: int) -> Any:
         storage = R2Storage(**Sandbox.storage_options(At(address)), timeout=timeout)  # type: ignore[arg-type]
-        return images("volcengine", storage=storage, spool_dir=tempfile.mkdtemp())(address, timeout, retries)
+        return images("volcengine", storage=storage, spool_dir=tempfile.mkdtemp())(
+            address, timeout, retries
+        )
 
     return opened
 
@@ -215,21 +270,35 @@ def run(target: Target, client: Any, limit: float) -> Cell:
         if isinstance(result, Iterator) or getattr(result, "errors", None):
             kinds = sorted({type(error).__name__ for error in result.errors})
             cell.outcome = f"{len(result)} of 2, {', '.join(kinds)}"
-            cell.billed = ", ".join(sorted({str(getattr(error, "billed", "")) for error in result.errors} - {""}))
+            cell.billed = ", ".join(
+                sorted({str(getattr(error, "billed", "")) for error in result.errors} - {""})
+            )
     except errors.AIGCError as error:
         cell = Cell(type(error).__name__, 0, str(getattr(error, "billed", "")))
         partial = getattr(error, "partial", None)
-        if partial is not None and (partial.content or partial.reasoning_content or partial.tool_calls):
+        if partial is not None and (
+            partial.content or partial.reasoning_content or partial.tool_calls
+        ):
             cell.kept = "the beginning kept"
         if getattr(error, "result", None) is not None:
             cell.kept = "picture kept"
     except Overdue as error:
         cell = Cell(type(error).__name__, 0, odd=str(error))
     except Exception as error:  # the rule that is measured here
-        cell = Cell(type(error).__name__, 0, odd=f"an exception that is not ours: {type(error).__name__}: {error}")
+        cell = Cell(
+            type(error).__name__,
+            0,
+            odd=f"an exception that is not ours: {type(error).__name__}: {error}",
+        )
     cell.beyond = waits.latest - limit
-    cell.sent = sum(r.method == target.method and target.path in r.path for r in server.requests) - before
-    if target.paid and "RateLimitError" not in cell.outcome and cell.sent > (2 if one_by_one else 1):
+    cell.sent = (
+        sum(r.method == target.method and target.path in r.path for r in server.requests) - before
+    )
+    if (
+        target.paid
+        and "RateLimitError" not in cell.outcome
+        and cell.sent > (2 if one_by_one else 1)
+    ):
         cell.odd = cell.odd or f"a paid request was sent {cell.sent} times"
     return cell
 
@@ -251,7 +320,11 @@ Arrange = Callable[[Target], None]
 
 
 def scripted(status: int, body: Any = None, **headers: str) -> Arrange:
-    sent = {"error": {"message": "the vendor's words"}, "message": "the vendor's words"} if body is None else body
+    sent = (
+        {"error": {"message": "the vendor's words"}, "message": "the vendor's words"}
+        if body is None
+        else body
+    )
 
     def arrange(target: Target) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -261,7 +334,9 @@ def scripted(status: int, body: Any = None, **headers: str) -> Arrange:
 
 
 def wire(kind: str, *, at: int = 0, seconds: float = 0.02) -> Arrange:
-    return lambda target: target.server.fail(kind, at=at, seconds=seconds, path=target.path, times=9)
+    return lambda target: target.server.fail(
+        kind, at=at, seconds=seconds, path=target.path, times=9
+    )
 
 
 def in_half(kind: str) -> Arrange:
@@ -304,30 +379,48 @@ FAULTS: dict[str, tuple[Arrange, bool]] = {
     "200, empty": (scripted(200, b""), False),
     "200, empty, as JSON": (scripted(200, b"", content_type="application/json"), False),
     "200, broken JSON": (scripted(200, b'{"id": ', content_type="application/json"), False),
-    "200, broken UTF-8": (scripted(200, b'{"id": "\xff\xfe"}', content_type="application/json"), False),
+    "200, broken UTF-8": (
+        scripted(200, b'{"id": "\xff\xfe"}', content_type="application/json"),
+        False,
+    ),
     "200, a list": (scripted(200, b"[1]", content_type="application/json"), False),
     "200, an empty object": (scripted(200, {}), False),
     "204": (scripted(204, b""), False),
     **{f"{status} to elsewhere": (elsewhere(status), False) for status in (301, 302, 307, 308)},
-    **{str(status): (scripted(status, retry_after=NOW), False)
-       for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 424)},
+    **{
+        str(status): (scripted(status, retry_after=NOW), False)
+        for status in (400, 401, 402, 403, 404, 408, 409, 413, 422, 424)
+    },
     "429": (scripted(429), False),
     "429, Retry-After: 0": (scripted(429, retry_after=NOW), False),
-    "429, Retry-After in the past": (scripted(429, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"), False),
+    "429, Retry-After in the past": (
+        scripted(429, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
+        False,
+    ),
     "429, Retry-After: two days": (scripted(429, retry_after="172800"), False),
     "429, Retry-After: a date in two days": (scripted(429, retry_after=LATER), False),
     "429, Retry-After: nonsense": (scripted(429, retry_after="soon"), False),
-    **{str(status): (scripted(status, retry_after=NOW), False) for status in (500, 502, 503, 504, 529)},
+    **{
+        str(status): (scripted(status, retry_after=NOW), False)
+        for status in (500, 502, 503, 504, 529)
+    },
     "500 with HTML": (scripted(500, HTML, content_type="text/html", retry_after=NOW), False),
     "500, empty": (scripted(500, b"", retry_after=NOW), False),
-}  # fmt: skip
+}
 
 
 WITH_BODY = (
-    "silence in the middle of the body", "body drips", "closed in the middle of the body", "reset in the middle of the body",
-)  # fmt: skip
+    "silence in the middle of the body",
+    "body drips",
+    "closed in the middle of the body",
+    "reset in the middle of the body",
+)
 CHECKSUM = "one wrong bit"
-CHECKED = (("Chat stream", "bedrock"), ("Reference download", "volcengine"), ("Reference download", "gemini"))
+CHECKED = (
+    ("Chat stream", "bedrock"),
+    ("Reference download", "volcengine"),
+    ("Reference download", "gemini"),
+)
 """Where a wrong bit can be detected at all."""
 
 
@@ -348,7 +441,9 @@ def true_body(target: Target) -> bytes:
 
 
 def _at(target: Target, server: Recording) -> Target:
-    """The same operation at another server, whose next connections are reset before they are read."""
+    """
+    The same operation at another server, whose next connections are reset before they are read.
+    """
     server.fail("reset unread", times=9)
     moved = copy.copy(target)
     moved.server = server
@@ -381,7 +476,10 @@ def lost(target: Target) -> dict[str, Cell]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    with tempfile.TemporaryDirectory() as folder, Recording(tls=certificate(Path(folder))[0]) as secure:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Recording(tls=certificate(Path(folder))[0]) as secure,
+    ):
         addresses = {
             REFUSED: closed,
             UNKNOWN: "http://no-such-host.invalid",
@@ -397,7 +495,10 @@ def lost(target: Target) -> dict[str, Cell]:
 
 
 class Resolver:
-    """The system's resolver, without a network: names in ``.invalid`` do not exist, and it hangs over some of them."""
+    """
+    The system's resolver, without a network: names in ``.invalid`` do not exist, and it hangs over
+    some of them.
+    """
 
     def __init__(self) -> None:
         self.hangs_over: set[str] = set()
@@ -435,7 +536,10 @@ def measured(target: Target) -> dict[str, Cell]:
             target.server.reset()
             arrange(target)
             if name == UNREAD:
-                with Recording() as other, target.open(other.url, PATIENCE, 2) as fresh:  # no connection is open there
+                with (
+                    Recording() as other,
+                    target.open(other.url, PATIENCE, 2) as fresh,
+                ):  # no connection is open there
                     cells[name] = run(_at(target, other), fresh, PATIENCE)
             else:
                 cells[name] = run(target, client, PATIENCE)
@@ -495,7 +599,9 @@ def swept(target: Target, client: Any) -> dict[str, Cell]:
         truth = target.server.truth
         replies = list(_mutations(target))
         arranged = [
-            lambda reply=reply: target.server.answer(200, reply, headers=dict(truth.headers), path=target.path)
+            lambda reply=reply: target.server.answer(
+                200, reply, headers=dict(truth.headers), path=target.path
+            )
             for reply in replies
         ]
         cells[CHANGED] = _merged(target, client, arranged)
@@ -527,7 +633,10 @@ def _mutations(target: Target) -> Iterator[Any]:
             if name in {other for other, _ in events[:place]}:
                 continue
             for changed in _changed(payload):
-                yield [frame(other, changed if at == place else value) for at, (other, value) in enumerate(events)]
+                yield [
+                    frame(other, changed if at == place else value)
+                    for at, (other, value) in enumerate(events)
+                ]
     elif isinstance(body, list) and body and isinstance(body[0], bytes):
         for place, piece in enumerate(body):
             found = re.fullmatch(rb"data: (\{.*\})\s*", piece, re.DOTALL)
@@ -560,7 +669,13 @@ def _changed(value: Any) -> Iterator[Any]:
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, inner in items:
         yield (*path, key)
         yield from _paths(inner, (*path, key))
@@ -591,10 +706,17 @@ ROWS = ("none", *FAULTS, *LOST, *SWEEPS)
 def table() -> tuple[dict[str, dict[str, dict[str, Cell]]], list[str]]:
     """(group -> target -> fault -> cell, broken rules)."""
     working, waiting = targets(), targets()
-    first_wait, retry.FIRST_WAIT = retry.FIRST_WAIT, 0.02  # the waits between tries are not what is measured
+    first_wait, retry.FIRST_WAIT = (
+        retry.FIRST_WAIT,
+        0.02,
+    )  # the waits between tries are not what is measured
     largest, http.MAX_RESPONSE_BYTES = http.MAX_RESPONSE_BYTES, LARGEST_RESPONSE
     try:
-        with Resolver() as resolver, ThreadPoolExecutor(AT_ONCE) as few, ThreadPoolExecutor(len(waiting)) as many:
+        with (
+            Resolver() as resolver,
+            ThreadPoolExecutor(AT_ONCE) as few,
+            ThreadPoolExecutor(len(waiting)) as many,
+        ):
             silences = few.map(lambda target: Silence(target, resolver), waiting)
             waited = [many.submit(silence.measured) for silence in silences]
             worked = few.map(measured, working)
@@ -608,7 +730,11 @@ def table() -> tuple[dict[str, dict[str, dict[str, Cell]]], list[str]]:
     for target, row in zip(working, rows, strict=True):
         cells = {name: row[name] for name in ROWS if name in row}
         found.setdefault(target.group, {})[target.name] = cells
-        broken += [f"{target.group}, {target.name}, {name}: {cell.odd}" for name, cell in cells.items() if cell.odd]
+        broken += [
+            f"{target.group}, {target.name}, {name}: {cell.odd}"
+            for name, cell in cells.items()
+            if cell.odd
+        ]
     return found, broken
 
 
@@ -622,8 +748,14 @@ def page(found: dict[str, dict[str, dict[str, Cell]]]) -> str:
         heads = [", ".join(names) for names in merged.values()]
         rows = [json.loads(text) for text in merged]
         faults = dict.fromkeys(fault for row in rows for fault in row)
-        lines += [f"\n## {group}\n", f"| fault | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
-        lines += [f"| {fault} | {' | '.join(row.get(fault, '–') for row in rows)} |" for fault in faults]
+        lines += [
+            f"\n## {group}\n",
+            f"| fault | {' | '.join(heads)} |",
+            "|---" * (len(heads) + 1) + "|",
+        ]
+        lines += [
+            f"| {fault} | {' | '.join(row.get(fault, '–') for row in rows)} |" for fault in faults
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -647,12 +779,19 @@ def main() -> int:
         PAGE.write_text(text, encoding="utf-8")
     else:
         print(text)
-    named = {(group, name, fault): cell for group, columns in found.items() for name, row in columns.items()
-             for fault, cell in row.items()}  # fmt: skip
+    named = {
+        (group, name, fault): cell
+        for group, columns in found.items()
+        for name, row in columns.items()
+        for fault, cell in row.items()
+    }
     cells = list(named.values())
     where, longest = max(named.items(), key=lambda entry: entry[1].beyond)
-    print(f"{sum(cell.count for cell in cells)} faults in {len(cells)} cells, {time.monotonic() - started:.0f} s;"
-          f" longest wait beyond a deadline {longest.beyond:+.2f} s ({', '.join(where)})", file=sys.stderr)  # fmt: skip
+    print(
+        f"{sum(cell.count for cell in cells)} faults in {len(cells)} cells, {time.monotonic() - started:.0f} s;"
+        f" longest wait beyond a deadline {longest.beyond:+.2f} s ({', '.join(where)})",
+        file=sys.stderr,
+    )
     for line in broken:
         print("BROKEN", line, file=sys.stderr)
     return 1 if broken else 0

@@ -1,8 +1,9 @@
 """
 Kill a process at every line of code between being asked for an image and having its URL.
 
-Run as ``python -m tests.kill_steps VENDOR URL FOLDER``. Each step is a forked process that kills itself (SIGKILL) at one line of
-the modules that hold, store and spool; then another process resumes the spool. One line of JSON for each step is printed.
+Run as ``python -m tests.kill_steps VENDOR URL FOLDER``. Each step is a forked process that kills
+itself (SIGKILL) at one line of the modules that hold, store and spool; then another process resumes
+the spool. One line of JSON for each step is printed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ WATCHED = (
 def client(vendor: str, url: str, folder: Path) -> ImageClient:
     """``vendor``: a name, or ``"fallback"``: Gemini, which refuses, and then Seedream."""
     storage = LocalStorage(folder / "store", base_url="https://assets.example.com")
-    common: dict[str, Any] = {"storage": storage, "keep_urls": True, "spool_dir": folder / "spool", "timeout": 120}
+    common: dict[str, Any] = {
+        "storage": storage,
+        "keep_urls": True,
+        "spool_dir": folder / "spool",
+        "timeout": 120,
+    }
     own: dict[str, Any] = {"api_key": "k", "base_url": url}
     refusing = {"api_key": "k", "base_url": url + "/refuse", "vertexai": False}
     if vendor == "fallback":
@@ -61,7 +67,10 @@ def in_child(work: Callable[[], Any]) -> tuple[int, Any]:
 
 
 def killed_at(step: int, work: Callable[[], Any]) -> Any:
-    """Do the work, and die at the ``step``-th new line of the watched modules; gives back how many there were."""
+    """
+    Do the work, and die at the ``step``-th new line of the watched modules; gives back how many
+    there were.
+    """
     seen: set[tuple[str, int]] = set()
 
     def line(frame: Any, event: str, _: Any) -> Any:
@@ -92,12 +101,18 @@ def buy(vendor: str, url: str, folder: Path, **options: Any) -> Any:
 def resume(vendor: str, url: str, folder: Path) -> Any:
     with client(vendor, url, folder) as it:
         group = it.resume_spool()
-        return [image.url for image in group.images], [type(error).__name__ for error in group.errors]
+        return [image.url for image in group.images], [
+            type(error).__name__ for error in group.errors
+        ]
 
 
 def stored(folder: Path) -> list[str]:
     """Objects; a file that was being written when the process died has a hidden name."""
-    return sorted(str(path.relative_to(folder)) for path in (folder / "store").rglob("[!.]*") if path.is_file())
+    return sorted(
+        str(path.relative_to(folder))
+        for path in (folder / "store").rglob("[!.]*")
+        if path.is_file()
+    )
 
 
 def main(vendor: str, url: str, root: str) -> None:
@@ -115,9 +130,15 @@ def main(vendor: str, url: str, root: str) -> None:
         if guarded:
             _, again = in_child(lambda: buy(vendor, url + f"/{step}", folder, retry_ambiguous=True))  # noqa: B023
         entry = {
-            "step": step, "killed": os.WIFSIGNALED(status), "resumed": resumed, "stored": after, "again": again, "guarded": guarded,
-            "stored_at_the_end": stored(folder), "spool": sorted(os.listdir(folder / "spool")),
-        }  # fmt: skip
+            "step": step,
+            "killed": os.WIFSIGNALED(status),
+            "resumed": resumed,
+            "stored": after,
+            "again": again,
+            "guarded": guarded,
+            "stored_at_the_end": stored(folder),
+            "spool": sorted(os.listdir(folder / "spool")),
+        }
         print(json.dumps(entry), flush=True)
 
 

@@ -1,4 +1,7 @@
-"""Values that no caller means, and the rule for every call: errors of the library, and nothing sent for a bad input."""
+"""
+Values that no caller means, and the rule for every call: errors of the library, and nothing sent
+    for a bad input.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,17 @@ from aigc_kit import errors
 from aigc_kit.sandbox import Sandbox
 
 REFUSED = (errors.InvalidInputError, errors.ConfigurationError)
-CHATS = ["openai", "deepseek", "glm", "volcengine", "moonshot", "dashscope", "openai_compat", "gemini", "bedrock"]
+CHATS = [
+    "openai",
+    "deepseek",
+    "glm",
+    "volcengine",
+    "moonshot",
+    "dashscope",
+    "openai_compat",
+    "gemini",
+    "bedrock",
+]
 
 
 class NoRepr:
@@ -98,11 +111,20 @@ EXTREME: dict[str, Callable[[], Any]] = {
 
 TEXTS = st.text(st.characters(), max_size=12)  # surrogates too
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS | st.binary(max_size=4) | st.just(object()),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | TEXTS
+    | st.binary(max_size=4)
+    | st.just(object()),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            TEXTS | st.sampled_from(["type", "text", "url", "id", "name", "role", "function", "image_url"]),
+            TEXTS
+            | st.sampled_from(
+                ["type", "text", "url", "id", "name", "role", "function", "image_url"]
+            ),
             inner,
             max_size=3,
         )
@@ -115,7 +137,8 @@ JUNK = st.recursive(
 
 def outcome(sandbox: Sandbox, call: Callable[[], Any]) -> str:
     """
-    ``"ok"`` or the name of the error of the library that was raised; any other exception fails the test.
+    ``"ok"`` or the name of the error of the library that was raised; any other exception fails the
+    test.
 
     A bad input sends nothing, nothing sent means a bad input, and what is sent is strict JSON.
     """
@@ -127,7 +150,9 @@ def outcome(sandbox: Sandbox, call: Callable[[], Any]) -> str:
         failed = error
     sent = len(sandbox.requests)
     name = "ok" if failed is None else type(failed).__name__
-    assert isinstance(failed, REFUSED) == (sent == 0), f"{name} after {sent} requests: {str(failed)[:200]}"
+    assert isinstance(failed, REFUSED) == (sent == 0), (
+        f"{name} after {sent} requests: {str(failed)[:200]}"
+    )
     assert repr(failed)
     for request in sandbox.requests:
         json.dumps(None if isinstance(request.body, bytes) else request.body, allow_nan=False)
@@ -135,7 +160,10 @@ def outcome(sandbox: Sandbox, call: Callable[[], Any]) -> str:
 
 
 def complaint(sandbox: Sandbox, call: Callable[[], Any], *, refused: bool = False) -> str:
-    """What breaks the rule of ``outcome``, ``""`` for nothing. ``refused``: it must be refused before anything is sent."""
+    """
+    What breaks the rule of ``outcome``, ``""`` for nothing. ``refused``: it must be refused before
+    anything is sent.
+    """
     try:
         name = outcome(sandbox, call)
     except Exception as error:

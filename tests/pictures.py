@@ -8,8 +8,12 @@ from typing import Any
 from PIL import Image
 
 
-def make(form: str = "PNG", size: tuple[int, int] = (24, 16), mode: str = "RGB", **options: Any) -> bytes:
-    picture = Image.new(mode, size, 120 if mode in ("L", "P", "I;16") else (200, 120, 40, 255)[: len(mode)])
+def make(
+    form: str = "PNG", size: tuple[int, int] = (24, 16), mode: str = "RGB", **options: Any
+) -> bytes:
+    picture = Image.new(
+        mode, size, 120 if mode in ("L", "P", "I;16") else (200, 120, 40, 255)[: len(mode)]
+    )
     buffer = io.BytesIO()
     picture.save(buffer, format=form, **options)
     return buffer.getvalue()

@@ -1,8 +1,8 @@
 """
 One client of each provider, shared by 64 threads, over some thousands of calls with random faults.
 
-``python -m tests.soak [CALLS]`` prints one line of JSON. The vendors run in a process of their own, so that every socket,
-thread and byte counted here is the client's.
+``python -m tests.soak [CALLS]`` prints one line of JSON. The vendors run in a process of their own,
+so that every socket, thread and byte counted here is the client's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,17 @@ from tests.fault_table import At
 from tests.pictures import make
 
 THREADS = 64
-FAULTS = ("reset", "close", "cut body", "reset body", "too long", "gzip", "no length", "hang", "drip")
+FAULTS = (
+    "reset",
+    "close",
+    "cut body",
+    "reset body",
+    "too long",
+    "gzip",
+    "no length",
+    "hang",
+    "drip",
+)
 STATUSES = (400, 429, 500, 503)
 PICTURE = make()
 
@@ -47,7 +57,11 @@ class Vendors(Sandbox):
             return super().handle(request)
         text = request.raw.decode("utf-8", "replace")
         mark = re.search(r"mark-\d+-", text or request.path)
-        answer = self._image(request, mark[0]) if mark and "image" in request.path else super().handle(request)
+        answer = (
+            self._image(request, mark[0])
+            if mark and "image" in request.path
+            else super().handle(request)
+        )
         wish = re.search(r"\[fault ([a-z ]+|\d+)\]", text)
         if wish and wish[1].isdigit():
             return Answer(int(wish[1]), {"error": {"message": "as you wish"}}, {"retry-after": "0"})
@@ -60,7 +74,9 @@ class Vendors(Sandbox):
         if "generations" in request.path:
             return Answer(200, {"data": [{"url": f"{self.url}/image/{mark}.png"}]})
         inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(data).decode()}}
-        return Answer(200, {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]})
+        return Answer(
+            200, {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]}
+        )
 
 
 def serve() -> None:
@@ -70,7 +86,10 @@ def serve() -> None:
 
 
 def held() -> dict[str, int]:
-    """What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system does not say."""
+    """
+    What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system
+        does not say.
+    """
     status, fds = Path("/proc/self/status"), Path("/dev/fd")
     rss = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
     return {
@@ -90,11 +109,16 @@ class Soak:
         self.storage = R2Storage(**Sandbox.storage_options(at))
         self.image_clients = {
             name: ImageClient(
-                name, storage=self.storage, keep_urls=True, spool_dir=folder / "spool", timeout=600, max_retries=0,
+                name,
+                storage=self.storage,
+                keep_urls=True,
+                spool_dir=folder / "spool",
+                timeout=600,
+                max_retries=0,
                 **Sandbox.image_options(at, name),
             )
             for name in ("volcengine", "gemini")
-        }  # fmt: skip
+        }
         self.outcomes: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._lock = threading.Lock()
@@ -147,7 +171,10 @@ class Soak:
 
 def main(calls: int) -> dict[str, Any]:
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.soak", "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.soak", "serve"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout is not None
     url = server.stdout.readline().strip()
@@ -163,10 +190,16 @@ def main(calls: int) -> dict[str, Any]:
         marks: list[dict[str, int]] = []
         with ThreadPoolExecutor(THREADS) as pool:
             for part in range(4):
-                list(pool.map(soak.call, range(1000 + part * calls // 4, 1000 + (part + 1) * calls // 4)))
+                list(
+                    pool.map(
+                        soak.call, range(1000 + part * calls // 4, 1000 + (part + 1) * calls // 4)
+                    )
+                )
                 gc.collect()
                 marks.append(held())
-        told = soak.image_clients["gemini"].resume_spool()  # payments whose outcome is unknown, each reported once
+        told = soak.image_clients[
+            "gemini"
+        ].resume_spool()  # payments whose outcome is unknown, each reported once
         soak.close()
         gc.collect()
         end = time.monotonic() + 120
@@ -177,10 +210,17 @@ def main(calls: int) -> dict[str, Any]:
         left = sorted(os.listdir(Path(folder) / "spool"))
     server.communicate("")
     return {
-        "calls": sum(soak.outcomes.values()), "threads": THREADS, "seconds": round(time.monotonic() - started, 1),
-        "outcomes": dict(soak.outcomes), "wrong": soak.wrong[:20], "before": before, "quarters": marks, "after": after,
-        "spool": left, "resumed": {name: found.count(name) for name in set(found)},
-    }  # fmt: skip
+        "calls": sum(soak.outcomes.values()),
+        "threads": THREADS,
+        "seconds": round(time.monotonic() - started, 1),
+        "outcomes": dict(soak.outcomes),
+        "wrong": soak.wrong[:20],
+        "before": before,
+        "quarters": marks,
+        "after": after,
+        "spool": left,
+        "resumed": {name: found.count(name) for name in set(found)},
+    }
 
 
 if __name__ == "__main__":

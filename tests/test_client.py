@@ -28,7 +28,17 @@ from tests.pictures import make
 from tests.wire import AMPLE
 
 CANARY = "canary-7f3a91c2d4"
-CHATS = ["openai", "deepseek", "glm", "volcengine", "moonshot", "dashscope", "openai_compat", "gemini", "bedrock"]
+CHATS = [
+    "openai",
+    "deepseek",
+    "glm",
+    "volcengine",
+    "moonshot",
+    "dashscope",
+    "openai_compat",
+    "gemini",
+    "bedrock",
+]
 ASK = [{"role": "user", "content": "hello"}]
 
 
@@ -54,7 +64,9 @@ def test_chat_clients_are_pickled(sandbox: Sandbox, name: str) -> None:
 def test_image_clients_are_pickled(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     """With their storage and spool."""
     options = sandbox.image_options(name)
-    client = ImageClient(name, storage=LocalStorage(tmp_path), spool_dir=tmp_path / "spool", **options)
+    client = ImageClient(
+        name, storage=LocalStorage(tmp_path), spool_dir=tmp_path / "spool", **options
+    )
     with client, pickle.loads(pickle.dumps(client)) as copy:
         assert copy.text_to_image("a cat").url
 
@@ -69,7 +81,9 @@ def test_keys_of_the_environment_stay_there(monkeypatch: pytest.MonkeyPatch) -> 
         "AWS_BEARER_TOKEN_BEDROCK",
     ):
         monkeypatch.setenv(name, f"{CANARY}-1")
-    storage = R2Storage(endpoint="https://r2.example.com", bucket="b", public_domain="a.example.com")
+    storage = R2Storage(
+        endpoint="https://r2.example.com", bucket="b", public_domain="a.example.com"
+    )
     with (
         ImageClient("volcengine", storage=storage) as images,
         ChatClient("deepseek") as deepseek,
@@ -87,7 +101,11 @@ def test_keys_of_the_environment_stay_there(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_signatures_are_those_of_the_constructors() -> None:
     """Editors and ``help`` show the parameters."""
-    assert list(inspect.signature(R2Storage).parameters)[:3] == ["access_key_id", "access_key_secret", "endpoint"]
+    assert list(inspect.signature(R2Storage).parameters)[:3] == [
+        "access_key_id",
+        "access_key_secret",
+        "endpoint",
+    ]
     assert "storage" in inspect.signature(ImageClient).parameters
     assert "messages" in inspect.signature(ChatClient.chat).parameters
 
@@ -99,7 +117,9 @@ def in_fork(work: Any) -> str:
     """What the work gives back in a forked child, or how it failed."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads beside a fork: that is the test
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # threads beside a fork: that is the test
         pid = os.fork()
     if pid == 0:
         try:
@@ -123,17 +143,32 @@ def test_clients_survive_a_fork(sandbox: Sandbox, name: str) -> None:
             said = in_fork(lambda: client.chat([{"role": "user", "content": "child"}]).content)
             assert said == "You said: child"
             assert (
-                client.chat([{"role": "user", "content": f"parent {number}"}]).content == f"You said: parent {number}"
+                client.chat([{"role": "user", "content": f"parent {number}"}]).content
+                == f"You said: parent {number}"
             )
 
 
 def test_a_storage_survives_a_fork(s3_server: str) -> None:
     """So do S3 clients."""
-    boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-                 ).create_bucket(Bucket="forked")  # fmt: skip
-    storage = S3Storage("forked", endpoint_url=s3_server, region="us-east-1", access_key_id="a", secret_access_key="b")
+    boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    ).create_bucket(Bucket="forked")
+    storage = S3Storage(
+        "forked",
+        endpoint_url=s3_server,
+        region="us-east-1",
+        access_key_id="a",
+        secret_access_key="b",
+    )
     storage.upload_bytes(b"parent", "one", content_type="text/plain")
-    assert in_fork(lambda: storage.upload_bytes(b"child", "two", content_type="text/plain").size) == "5"
+    assert (
+        in_fork(lambda: storage.upload_bytes(b"child", "two", content_type="text/plain").size)
+        == "5"
+    )
     assert storage.exists("two")
     storage.close()
 
@@ -199,7 +234,9 @@ def said(error: BaseException) -> str:
 
 
 def shown(error: BaseException) -> str:
-    """What tools show of an error: messages, fields, and the locals of every frame but the test's own."""
+    """
+    What tools show of an error: messages, fields, and the locals of every frame but the test's own.
+    """
     texts = [said(error)]
     for each in chain(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
@@ -212,7 +249,10 @@ def shown(error: BaseException) -> str:
 
 
 FAILURES: list[tuple[int, Any]] = [
-    (401, {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}}),
+    (
+        401,
+        {"error": {"message": f"Incorrect API key provided: {CANARY}", "code": "invalid_api_key"}},
+    ),
     (400, {"error": {"message": "picture " + "QUJD" * 80}}),
     (200, b"<html>" + CANARY.encode()),
     (500, CANARY.encode()),
@@ -230,7 +270,11 @@ def test_no_chat_error_shows_a_secret(
     if name == "gemini":
         options = {"credentials": Credentials(token=CANARY)}
     if name == "bedrock":
-        options = {"aws_access_key_id": "AKIAX", "aws_secret_access_key": CANARY, "aws_session_token": CANARY}
+        options = {
+            "aws_access_key_id": "AKIAX",
+            "aws_secret_access_key": CANARY,
+            "aws_session_token": CANARY,
+        }
     image = base64.b64encode(make(side=90)).decode()
     content = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{image}"}}]
     with chat_client(sandbox, name, max_retries=0, **options) as client:
@@ -251,10 +295,14 @@ def test_no_image_error_shows_a_secret(
 ) -> None:
     """Neither key nor reference, in memory, in the spool, or in what the sandbox wrote down."""
     options: dict[str, Any] = {**sandbox.image_options(name), "max_retries": 0}
-    options |= {"credentials": Credentials(token=CANARY)} if name == "gemini" else {"api_key": CANARY}
+    options |= (
+        {"credentials": Credentials(token=CANARY)} if name == "gemini" else {"api_key": CANARY}
+    )
     reference = make(side=90)
     coded = base64.b64encode(reference).decode()
-    with ImageClient(name, storage=LocalStorage(tmp_path), spool_dir=tmp_path / "spool", **options) as client:
+    with ImageClient(
+        name, storage=LocalStorage(tmp_path), spool_dir=tmp_path / "spool", **options
+    ) as client:
         sandbox.answer(status, body)
         with pytest.raises(errors.AIGCError) as caught:
             client.image_to_image("a cat", reference_images=reference)
@@ -271,10 +319,16 @@ def test_no_image_error_shows_a_secret(
         lambda: ImageClient("volcengine", api_key=CANARY, timeout=-1),
         lambda: ImageClient("volcengine", api_key=CANARY, api_kye=CANARY),
         lambda: ImageClient("gemini", api_key=CANARY, project="p", credentials="x"),
-        lambda: ImageClient(["gemini", "ark"], ark={"api_key": CANARY, "timeout": -1}, gemini={"api_key": CANARY}),
+        lambda: ImageClient(
+            ["gemini", "ark"], ark={"api_key": CANARY, "timeout": -1}, gemini={"api_key": CANARY}
+        ),
         lambda: ChatClient("deepseek", api_key=CANARY, timeout=-1),
         lambda: ChatClient(
-            "bedrock", region="us-east-1", aws_access_key_id="a", aws_secret_access_key=CANARY, timeout=-1
+            "bedrock",
+            region="us-east-1",
+            aws_access_key_id="a",
+            aws_secret_access_key=CANARY,
+            timeout=-1,
         ),
         lambda: ChatClient("nobody", api_key=CANARY),
         lambda: ChatClient("deepseek", api_key=CANARY + "\x00"),
@@ -293,7 +347,9 @@ def test_no_constructor_shows_a_secret(make_client: Any) -> None:
 
 def test_a_failed_upload_shows_no_secret(closed_port: int, everything_said: list[str]) -> None:
     """Keys, bytes and signatures stay inside."""
-    storage = R2Storage("AKIAX", CANARY, f"http://127.0.0.1:{closed_port}", "b", "assets.example.com", max_retries=0)
+    storage = R2Storage(
+        "AKIAX", CANARY, f"http://127.0.0.1:{closed_port}", "b", "assets.example.com", max_retries=0
+    )
     with pytest.raises(errors.StorageError) as caught:
         storage.upload_bytes(b"data", "key", content_type="text/plain")
     assert CANARY not in shown(caught.value) + repr(storage)
@@ -303,7 +359,10 @@ def test_a_failed_upload_shows_no_secret(closed_port: int, everything_said: list
 def test_presigned_queries_are_not_shown(sandbox: Sandbox, tmp_path: Path) -> None:
     """A vendor's link that failed is named without its signature."""
     with ImageClient(
-        "volcengine", storage=LocalStorage(tmp_path), keep_urls=True, **sandbox.image_options("volcengine")
+        "volcengine",
+        storage=LocalStorage(tmp_path),
+        keep_urls=True,
+        **sandbox.image_options("volcengine"),
     ) as client:
         link = f"{sandbox.url}/ark-content/gone.png?X-Tos-Signature={CANARY}"
         sandbox.answer(200, {"data": [{"url": link}]})
@@ -311,7 +370,9 @@ def test_presigned_queries_are_not_shown(sandbox: Sandbox, tmp_path: Path) -> No
             client.text_to_image("a cat")
         assert CANARY not in str(caught.value) + repr(caught.value) + repr(caught.value.result)
         with pytest.raises(errors.ReferenceImageError) as refused:
-            client.image_to_image("a cat", reference_images=f"http://169.254.169.254/x?sig={CANARY}")
+            client.image_to_image(
+                "a cat", reference_images=f"http://169.254.169.254/x?sig={CANARY}"
+            )
         assert CANARY not in str(refused.value)
 
 
@@ -323,7 +384,11 @@ def test_a_failed_connection_shows_no_key_in_any_frame(name: str, closed_port: i
     if name == "gemini":
         options = {"credentials": Credentials(token=CANARY), "project": "p"}
     if name == "bedrock":
-        options = {"aws_access_key_id": "AKIAX", "aws_secret_access_key": CANARY, "aws_session_token": CANARY}
+        options = {
+            "aws_access_key_id": "AKIAX",
+            "aws_secret_access_key": CANARY,
+            "aws_session_token": CANARY,
+        }
         options["region"] = "us-east-1"
     headers = {"X-Api-Token": CANARY}
     if name == "volcengine images":

@@ -1,4 +1,6 @@
-"""What every registered chat provider does, over real sockets against the sandbox speaking its wire."""
+"""
+What every registered chat provider does, over real sockets against the sandbox speaking its wire.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,27 @@ from tests.wire import AMPLE
 
 # provider -> options beside those that the sandbox gives
 PROVIDERS: dict[str, dict[str, Any]] = {
-    "openai": {}, "deepseek": {}, "glm": {}, "volcengine": {}, "moonshot": {}, "dashscope": {},
-    "openai_compat": {"model": "local-model"}, "gemini": {}, "bedrock": {},
-}  # fmt: skip
+    "openai": {},
+    "deepseek": {},
+    "glm": {},
+    "volcengine": {},
+    "moonshot": {},
+    "dashscope": {},
+    "openai_compat": {"model": "local-model"},
+    "gemini": {},
+    "bedrock": {},
+}
 TOOLS = [
     {
         "type": "function",
         "function": {
             "name": name,
             "description": "d",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
         },
     }
     for name in ("get_weather", "get_time")
@@ -51,7 +64,11 @@ class Person(BaseModel):
 def test_no_provider_is_without_a_row() -> None:
     """A registered provider is in this table."""
     registry._ensure_registered()
-    own = {name for name, home in registry._registry.items() if isinstance(home, str) and home.startswith("aigc_kit.")}
+    own = {
+        name
+        for name, home in registry._registry.items()
+        if isinstance(home, str) and home.startswith("aigc_kit.")
+    }
     assert {{"google": "gemini", **ALIASES}.get(name, name) for name in own} == set(PROVIDERS)
 
 
@@ -69,7 +86,9 @@ def test_chat(chat: ChatClient, sandbox: Sandbox) -> None:
     assert before == ASK
     assert (result.content, result.finish_reason) == ("You said: 你好", "stop")
     assert result.provider == chat.provider.name
-    assert result.usage.total_tokens == result.usage.prompt_tokens + result.usage.completion_tokens > 0
+    assert (
+        result.usage.total_tokens == result.usage.prompt_tokens + result.usage.completion_tokens > 0
+    )
     assert result.usage.cached_tokens > 0
     assert result.message["role"] == "assistant"
     assert result.message["content"] == result.content
@@ -93,9 +112,13 @@ def test_streaming(chat: ChatClient) -> None:
     whole = chat.chat(ASK)
     stream = chat.chat_stream(ASK)
     chunks = list(stream)
-    assert "".join(chunk.delta_content for chunk in chunks) == whole.content == stream.result.content
     assert (
-        "".join(chunk.delta_reasoning for chunk in chunks) == whole.reasoning_content == stream.result.reasoning_content
+        "".join(chunk.delta_content for chunk in chunks) == whole.content == stream.result.content
+    )
+    assert (
+        "".join(chunk.delta_reasoning for chunk in chunks)
+        == whole.reasoning_content
+        == stream.result.reasoning_content
     )
     assert [chunk.finish_reason for chunk in chunks if chunk.finish_reason] == ["stop"]
     assert stream.result.usage == whole.usage
@@ -104,7 +127,10 @@ def test_streaming(chat: ChatClient) -> None:
 
 def test_tool_calls(chat: ChatClient) -> None:
     """Whole and streamed, one and several: ids, names, arguments."""
-    for text, names in (("weather?", ["get_weather"]), ("[all tools]", ["get_weather", "get_time"])):
+    for text, names in (
+        ("weather?", ["get_weather"]),
+        ("[all tools]", ["get_weather", "get_time"]),
+    ):
         messages = [{"role": "user", "content": text}]
         whole = chat.chat(messages, tools=TOOLS)
         stream = chat.chat_stream(messages, tools=TOOLS)
@@ -121,21 +147,36 @@ def test_tool_calls(chat: ChatClient) -> None:
 
 
 def test_the_tool_loop(chat: ChatClient) -> None:
-    """The executor's answer reaches the model; the history is complete, JSON, and ready for the next call."""
+    """
+    The executor's answer reaches the model; the history is complete, JSON, and ready for the next
+    call.
+    """
     asked: list[tuple[str, Any]] = []
 
     def execute(name: str, args_json: str) -> Any:
         asked.append((name, json.loads(args_json)))
         return {"temperature": 22}
 
-    result = chat.chat_with_tools([{"role": "user", "content": "[all tools]"}], TOOLS, tool_executor=execute)
+    result = chat.chat_with_tools(
+        [{"role": "user", "content": "[all tools]"}], TOOLS, tool_executor=execute
+    )
     assert asked == [("get_weather", {"city": "text"}), ("get_time", {"city": "text"})]
     assert result.content == 'The tools said: {"temperature": 22}; {"temperature": 22}'
-    assert [message["role"] for message in result.messages] == ["user", "assistant", "tool", "tool", "assistant"]
+    assert [message["role"] for message in result.messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "assistant",
+    ]
     history = json.loads(json.dumps(result.messages))
     assert history == result.messages
-    assert chat.chat([*history, {"role": "user", "content": "thanks"}], tools=TOOLS, tool_choice="none").content
-    assert chat.chat([*history, {"role": "user", "content": "thanks"}]).content == "You said: thanks"
+    assert chat.chat(
+        [*history, {"role": "user", "content": "thanks"}], tools=TOOLS, tool_choice="none"
+    ).content
+    assert (
+        chat.chat([*history, {"role": "user", "content": "thanks"}]).content == "You said: thanks"
+    )
 
 
 @pytest.mark.parametrize("wanted", [FORMAT, Person], ids=["dict", "pydantic"])
@@ -183,13 +224,18 @@ def test_a_wrong_key(request: pytest.FixtureRequest, sandbox: Sandbox) -> None:
             options["credentials"] = Credentials(token="wrong-canary-key")
         else:
             options["api_key"] = "wrong-canary-key"
-        with ChatClient(name, **options) as client, pytest.raises(errors.AuthenticationError) as caught:
+        with (
+            ChatClient(name, **options) as client,
+            pytest.raises(errors.AuthenticationError) as caught,
+        ):
             client.chat(ASK)
         assert caught.value.provider == name
         assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 408, 409, 413, 422, 424, 429, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize(
+    "status", [400, 401, 402, 403, 404, 408, 409, 413, 422, 424, 429, 500, 502, 503, 504, 529]
+)
 def test_statuses(chat: ChatClient, sandbox: Sandbox, status: int) -> None:
     """One typed error each, with the status, and the number of tries that the policy allows."""
     sandbox.answer(status, {}, headers={"retry-after": "0"}, times=9)
@@ -224,5 +270,8 @@ def test_leaving_a_stream_early(chat: ChatClient) -> None:
 def test_images_in_messages(chat: ChatClient) -> None:
     """An inlined image is sent in the vendor's shape."""
     image = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-    content = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": image}}]
+    content = [
+        {"type": "text", "text": "what is it?"},
+        {"type": "image_url", "image_url": {"url": image}},
+    ]
     assert chat.chat([{"role": "user", "content": content}]).content == "You said: what is it?"

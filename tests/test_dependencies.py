@@ -1,4 +1,7 @@
-"""Dependencies: what the package imports is what pyproject.toml declares, and the gate installs it by hash."""
+"""
+Dependencies: what the package imports is what pyproject.toml declares, and the gate installs it by
+    hash.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def names(requirements: list[str]) -> set[str]:
 
 
 def imported_modules(tree: ast.Module) -> set[str]:
-    """Dotted names that a module imports, also inside functions; ``from a import b`` names ``a`` and ``a.b``."""
+    """
+    Dotted names that a module imports, also inside functions; ``from a import b`` names ``a`` and
+    ``a.b``.
+    """
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -39,24 +45,36 @@ def imported_modules(tree: ast.Module) -> set[str]:
             first = node.args[0]
             if isinstance(first, ast.Constant):
                 found.add(str(first.value))
-    return {name for name in found if name.split(".")[0] not in {*sys.stdlib_module_names, "aigc_kit"}}
+    return {
+        name for name in found if name.split(".")[0] not in {*sys.stdlib_module_names, "aigc_kit"}
+    }
 
 
 def owners() -> dict[str, str]:
-    """Which distribution brings a module. ``google`` is shared by several, so every module counts, not the first part."""
+    """
+    Which distribution brings a module. ``google`` is shared by several, so every module counts, not
+    the first part.
+    """
     found: dict[str, str] = {}
     for distribution in distributions():
-        found |= dict.fromkeys(modules_of(distribution), canonicalize_name(distribution.metadata["Name"]))
+        found |= dict.fromkeys(
+            modules_of(distribution), canonicalize_name(distribution.metadata["Name"])
+        )
     return found
 
 
 def modules_of(distribution: Distribution) -> list[str]:
-    parts = [file.with_suffix("").parts for file in distribution.files or () if file.suffix == ".py"]
+    parts = [
+        file.with_suffix("").parts for file in distribution.files or () if file.suffix == ".py"
+    ]
     return [".".join(part[:-1] if part[-1] == "__init__" else part) for part in parts]
 
 
 def imported_distributions(source: Path) -> dict[str, set[str]]:
-    """Distribution -> the files below ``source`` that import it. An optional one that is not installed is its module."""
+    """
+    Distribution -> the files below ``source`` that import it. An optional one that is not installed
+    is its module.
+    """
     owner = owners()
     installed = {module.split(".")[0] for module in owner}
     found: dict[str, set[str]] = {}
@@ -70,7 +88,10 @@ def imported_distributions(source: Path) -> dict[str, set[str]]:
 
 
 def test_every_import_of_the_package_is_declared_and_every_dependency_is_imported() -> None:
-    """A dependency of a dependency may leave with its next release, and one that nothing imports costs an install."""
+    """
+    A dependency of a dependency may leave with its next release, and one that nothing imports costs
+    an install.
+    """
     imported = imported_distributions(ROOT / "src" / "aigc_kit")
     declared = names(CORE + EXTRAS)
     assert {name: files for name, files in imported.items() if name not in declared} == {}
@@ -90,7 +111,9 @@ def test_an_import_inside_a_function_counts(tmp_path: Path) -> None:
 
 
 def pinned(text: str) -> dict[str, list[str]]:
-    """Name -> versions; a package has two versions where they depend on the Python that installs it."""
+    """
+    Name -> versions; a package has two versions where they depend on the Python that installs it.
+    """
     found: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, re.MULTILINE):
         found.setdefault(canonicalize_name(name), []).append(version)
@@ -112,16 +135,31 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows(text: str) -> N
     """``.ci/pin`` was run after the requirement was written."""
     requirement = Requirement(text)
     versions = pinned((ROOT / ".ci" / "constraints.txt").read_text("utf-8"))
-    assert versions[canonicalize_name(requirement.name)], f"{requirement.name} is missing: run .ci/pin"
-    assert all(requirement.specifier.contains(version) for version in versions[canonicalize_name(requirement.name)])
+    assert versions[canonicalize_name(requirement.name)], (
+        f"{requirement.name} is missing: run .ci/pin"
+    )
+    assert all(
+        requirement.specifier.contains(version)
+        for version in versions[canonicalize_name(requirement.name)]
+    )
 
 
 def test_the_gate_changes_no_python_but_its_own() -> None:
-    """``uv pip`` without ``--python`` may choose the system's Python, and ``sync`` removes every other package there."""
-    lines = [line for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines() if line.startswith("uv pip ")]
+    """
+    ``uv pip`` without ``--python`` may choose the system's Python, and ``sync`` removes every other
+    package there.
+    """
+    lines = [
+        line
+        for line in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+        if line.startswith("uv pip ")
+    ]
     assert lines
     assert all('--python "$python"' in line for line in lines)
-    assert any(line.startswith("python3 -m pip install") and '--target "$tools"' in line for line in _joined())
+    assert any(
+        line.startswith("python3 -m pip install") and '--target "$tools"' in line
+        for line in _joined()
+    )
 
 
 def _joined() -> list[str]:

@@ -1,4 +1,7 @@
-"""The documents: their code runs as written, both languages show the same code, examples and docs are true."""
+"""
+The documents: their code runs as written, both languages show the same code, examples and docs are
+    true.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ def block(name: str, marker: str) -> str:
 
 
 def without_comments(code: str) -> list[str]:
-    """The tokens of Python code, or the lines of a file for a shell, without comments and blank lines."""
+    """
+    The tokens of Python code, or the lines of a file for a shell, without comments and blank lines.
+    """
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(code).readline))
     except (tokenize.TokenError, IndentationError):
@@ -65,7 +70,9 @@ def world(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, s3_server: str) -> 
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "your-project")
     monkeypatch.setenv("VOLCENGINE_BASE_URL", sandbox.ark_url)
     monkeypatch.setenv("VOLCENGINE_API_KEY", sandbox.api_key)
-    monkeypatch.setattr("google.auth.default", lambda scopes: (Credentials(token=sandbox.api_key), None))
+    monkeypatch.setattr(
+        "google.auth.default", lambda scopes: (Credentials(token=sandbox.api_key), None)
+    )
     return sandbox
 
 
@@ -84,7 +91,11 @@ def _pointing_to(server: str) -> Any:
 @pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
 def test_the_image_blocks_run_as_written(world: Sandbox, name: str, vendor: str) -> None:
     """Quick start, text to image, image to image, with either vendor's name."""
-    start, text, image = block(name, "R2Storage("), block(name, "neon"), block(name, "reference_images=[")
+    start, text, image = (
+        block(name, "R2Storage("),
+        block(name, "neon"),
+        block(name, "reference_images=["),
+    )
     start = start.replace('provider="gemini"', f'provider="{vendor}"')
     if vendor == "volcengine":
         start = start.replace("gemini-3-pro-image", "doubao-seedream-4-5-251128")
@@ -97,7 +108,9 @@ def test_the_image_blocks_run_as_written(world: Sandbox, name: str, vendor: str)
     assert names["result"].provider == vendor
     assert (names["result"].width, names["result"].height) == (2048, 2048)
     with respx.mock(assert_all_called=False) as router:
-        router.get("https://assets.example.com/avatar.png").mock(httpx.Response(200, content=make()))
+        router.get("https://assets.example.com/avatar.png").mock(
+            httpx.Response(200, content=make())
+        )
         router.route(host="127.0.0.1").pass_through()
         exec(image, names)
     check(names["result"].url, vendor, world)
@@ -106,7 +119,11 @@ def test_the_image_blocks_run_as_written(world: Sandbox, name: str, vendor: str)
 
 
 def check(url: str, vendor: str, world: Sandbox) -> None:
-    base = "https://assets.example.com/aigc/images/" if vendor == "gemini" else f"{world.url}/ark-content/"
+    base = (
+        "https://assets.example.com/aigc/images/"
+        if vendor == "gemini"
+        else f"{world.url}/ark-content/"
+    )
     assert url.startswith(base)
 
 
@@ -145,7 +162,9 @@ def test_the_chat_blocks_run_as_written(name: str, monkeypatch: pytest.MonkeyPat
         exec(start, names)
         assert names["client"].provider.name == "bedrock"
         assert names["result"].content == "You said: Hello"
-        deepseek = re.search(r"client = ChatClient\(\n    provider=\"deepseek\".*?\n\)\n", start, re.DOTALL)
+        deepseek = re.search(
+            r"client = ChatClient\(\n    provider=\"deepseek\".*?\n\)\n", start, re.DOTALL
+        )
         assert deepseek
         names["client"].close()
         exec("from aigc_kit import ChatClient\n" + deepseek[0], names)
@@ -158,12 +177,19 @@ def test_the_chat_blocks_run_as_written(name: str, monkeypatch: pytest.MonkeyPat
 
 def chat_blocks(name: str) -> list[str]:
     text = (ROOT / name).read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text[text.index("## Chat Completions") :], re.DOTALL)[:5]
+    return re.findall(r"```python\n(.*?)```", text[text.index("## Chat Completions") :], re.DOTALL)[
+        :5
+    ]
 
 
 def test_the_result_block_is_the_class() -> None:
-    """Fields, order and defaults, with the mutable default that a document may show and Python may not."""
-    code = block("README.md", "class ImageResult").replace("metadata: dict = {}", "metadata: dict = None")
+    """
+    Fields, order and defaults, with the mutable default that a document may show and Python may
+    not.
+    """
+    code = block("README.md", "class ImageResult").replace(
+        "metadata: dict = {}", "metadata: dict = None"
+    )
     names: dict[str, Any] = {"dataclass": dataclass}
     exec(code, names)
     shown = names["ImageResult"].__dataclass_fields__
@@ -183,7 +209,9 @@ def test_the_provider_block_is_enough() -> None:
 def test_both_languages_show_the_same_code() -> None:
     """Block for block, without the comments, which are in the language of the page."""
     english, chinese = blocks("README.md"), blocks("README.zh-CN.md")
-    assert [without_comments(each) for each in english] == [without_comments(each) for each in chinese]
+    assert [without_comments(each) for each in english] == [
+        without_comments(each) for each in chinese
+    ]
     assert not re.search(r"[\u4e00-\u9fff]", "".join(english))
 
 
@@ -206,7 +234,9 @@ def test_examples_run(
     assert len(path.read_text().splitlines()) <= 40
 
 
-def test_the_docs_examples_are_true(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_docs_examples_are_true(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``docs/testing.md`` runs as written; so does the first block of ``docs/storage.md``."""
     monkeypatch.chdir(tmp_path)
     exec(blocks("docs/testing.md", "python")[0], {})
@@ -246,7 +276,9 @@ def test_the_size_table_of_the_docs_is_the_code() -> None:
     """Limits, tiers, references and groups of every family."""
     from aigc_kit.image.sizes import FAMILIES
 
-    rows = re.findall(r"^\| ([345]\.\S+.*?) \|(.*)\|$", (ROOT / "docs/images.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([345]\.\S+.*?) \|(.*)\|$", (ROOT / "docs/images.md").read_text(), re.MULTILINE
+    )
     shown = {name: cells.split("|") for names, cells in rows for name in names.split(", ")}
     assert set(shown) == set(FAMILIES) - {"seededit-3.0"}
     for name, (pixels, _, tiers, references, groups) in shown.items():
@@ -275,7 +307,9 @@ def test_the_tables_name_every_provider(name: str) -> None:
     )
     assert set(images) == set(aliases_of("aigc_kit.image.client"))
     shown = {first: set(others) for first, *others in (row.split(" / ") for row in chat)}
-    assert shown == {first: set(others) for first, others in aliases_of("aigc_kit.chat.client").items()}
+    assert shown == {
+        first: set(others) for first, others in aliases_of("aigc_kit.chat.client").items()
+    }
 
 
 RATIOS = (
@@ -284,7 +318,10 @@ RATIOS = (
     ("stream", ("stream-openai", "stream-gemini", "stream-bedrock")),
     ("image", ("picture-gemini",)),
 )
-"""Rows of the READMEs' last table about peers, in order, and their cases in ``benchmarks/results.json``."""
+"""
+Rows of the READMEs' last table about peers, in order, and their cases in
+``benchmarks/results.json``.
+"""
 
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
@@ -303,7 +340,9 @@ def test_the_ratios_are_the_measured_ones(name: str) -> None:
 def ratio(rounds: dict[str, list[Any]], peer: str) -> float:
     """The median of the ratios of each round, as in ``benchmarks/RESULTS.md``."""
     pairs = zip(rounds["aigc-kit"], rounds[peer], strict=True)
-    return round(median(ours["cpu"] / theirs["cpu"] for ours, theirs in pairs if ours and theirs), 3)
+    return round(
+        median(ours["cpu"] / theirs["cpu"] for ours, theirs in pairs if ours and theirs), 3
+    )
 
 
 def provider_rows() -> list[str]:
@@ -320,29 +359,41 @@ def provider_rows() -> list[str]:
     )
     rows = [
         row(
-            "volcengine", code(images.pop("volcengine")), "`VOLCENGINE_API_KEY` or `ARK_API_KEY`",
-            "`VOLCENGINE_BASE_URL`, `VOLCENGINE_IMAGE_MODEL`, `VOLCENGINE_TIMEOUT_SECS`", code([volcengine.MODEL]),
+            "volcengine",
+            code(images.pop("volcengine")),
+            "`VOLCENGINE_API_KEY` or `ARK_API_KEY`",
+            "`VOLCENGINE_BASE_URL`, `VOLCENGINE_IMAGE_MODEL`, `VOLCENGINE_TIMEOUT_SECS`",
+            code([volcengine.MODEL]),
         ),
         row(
-            "gemini", code(images.pop("gemini")), google[0],
-            f"{google[1]}, `GEMINI_IMAGE_MODEL`, `GEMINI_TIMEOUT_SECS`", code([gemini_images.MODEL]),
+            "gemini",
+            code(images.pop("gemini")),
+            google[0],
+            f"{google[1]}, `GEMINI_IMAGE_MODEL`, `GEMINI_TIMEOUT_SECS`",
+            code([gemini_images.MODEL]),
         ),
         row("gemini", code(chat.pop("gemini")), *google, code([gemini.provider.MODEL])),
         row(
-            "bedrock", code(chat.pop("bedrock")), "`AWS_BEARER_TOKEN_BEDROCK`; or the AWS credential chain",
-            "by region", code([bedrock.provider.MODEL]),
+            "bedrock",
+            code(chat.pop("bedrock")),
+            "`AWS_BEARER_TOKEN_BEDROCK`; or the AWS credential chain",
+            "by region",
+            code([bedrock.provider.MODEL]),
         ),
-    ]  # fmt: skip
+    ]
     assert not images, f"tell provider_rows of {images}"
     assert set(chat) == set(compat)
     for name, vendor in compat.items():
         base_url = f"{code(vendor.base_url_variables)}, then `{vendor.base_url}`"
         rows.append(
             row(
-                name, code(chat[name]), code(vendor.variables, " or "),
-                base_url if vendor.base_url else code(vendor.base_url_variables), code([vendor.model]),
+                name,
+                code(chat[name]),
+                code(vendor.variables, " or "),
+                base_url if vendor.base_url else code(vendor.base_url_variables),
+                code([vendor.model]),
             )
-        )  # fmt: skip
+        )
         if vendor.international:
             rows.append(row(name, code([vendor.international])))
         rows.append(row(name, *abilities(vendor)))
@@ -357,8 +408,18 @@ def aliases_of(client: str) -> dict[str, list[str]]:
         f"import json, {client} as client\nclient._ensure_registered()\n"
         "print(json.dumps(dict(sorted(client._registry.items()))))"
     )
-    homes = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-    firsts = {"doubao": "volcengine", "seedream": "volcengine", "ark": "volcengine", "google": "gemini", **ALIASES}
+    homes = json.loads(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+    )
+    firsts = {
+        "doubao": "volcengine",
+        "seedream": "volcengine",
+        "ark": "volcengine",
+        "google": "gemini",
+        **ALIASES,
+    }
     found: dict[str, list[str]] = {name: [] for name in homes if name not in firsts}
     for alias in homes:
         if alias in firsts:
@@ -367,10 +428,14 @@ def aliases_of(client: str) -> dict[str, list[str]]:
 
 
 def abilities(vendor: Any) -> list[str]:
-    schema = {"": "no: `json_object` and the prompt", ".*": "yes"}.get(vendor.json_schema, "by model")
-    forced = {"passed": "yes", "auto only": "sent as `auto`", "not while thinking": "ends thinking"}[
-        vendor.forced_choice
-    ]
+    schema = {"": "no: `json_object` and the prompt", ".*": "yes"}.get(
+        vendor.json_schema, "by model"
+    )
+    forced = {
+        "passed": "yes",
+        "auto only": "sent as `auto`",
+        "not while thinking": "ends thinking",
+    }[vendor.forced_choice]
     if vendor.no_forced_choice:
         forced = "by model"
     images = "sent as URLs" if vendor.image_addresses else "fetched and sent as bytes"
@@ -386,16 +451,24 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def test_a_provider_of_another_package(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_of_another_package(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The page's provider works by its entry point, by ``register_provider`` and as an instance."""
     first, second, chat = blocks("docs/providers.md", "python")
     acme = types.ModuleType("acme_images")
     exec(first, acme.__dict__)
     monkeypatch.setitem(sys.modules, "acme_images", acme)
     monkeypatch.setattr("aigc_kit.image.client._registry", {})
-    (group, points), *_ = tomllib.loads(blocks("docs/providers.md", "toml")[0])["project"]["entry-points"].items()
-    published = [importlib.metadata.EntryPoint(name, value, group) for name, value in points.items()]
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [p for p in published if p.group == group])
+    (group, points), *_ = tomllib.loads(blocks("docs/providers.md", "toml")[0])["project"][
+        "entry-points"
+    ].items()
+    published = [
+        importlib.metadata.EntryPoint(name, value, group) for name, value in points.items()
+    ]
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [p for p in published if p.group == group]
+    )
     sandbox.answer(200, {"image": base64.b64encode(make()).decode()}, path="/images", times=3)
     options = {"api_key": "k", "base_url": sandbox.url}
     storage = LocalStorage(tmp_path)

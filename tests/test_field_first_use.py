@@ -1,5 +1,6 @@
 """
-A web server's first minutes, in fresh interpreters: threads chat while a library is loaded for the first time.
+A web server's first minutes, in fresh interpreters: threads chat while a library is loaded for the
+first time.
 
 A run of pytest cannot see this, for collection imports everything.
 Source: https://docs.python.org/3/library/sys.html#sys.modules
@@ -92,15 +93,19 @@ print(json.dumps(seen))
 @pytest.mark.parametrize("other", ["draw", "download", "application"])
 def test_chats_are_answered_while_another_thread_loads_a_library(other: str) -> None:
     """
-    Every chat is answered while the first image is drawn, the first image of a message is fetched, or the application
-    imports httpx itself. A library that is half loaded in one thread is not seen by an SDK in another.
+    Every chat is answered while the first image is drawn, the first image of a message is fetched,
+    or the application imports httpx itself. A library that is half loaded in one thread is not seen
+    by an SDK in another.
     """
     for _ in range(2):  # a race needs luck
         check("openai", other)
 
 
 def check(talker: str, other: str) -> None:
-    """Threads chat with one vendor while another thread does the first thing of its kind: there are only answers."""
+    """
+    Threads chat with one vendor while another thread does the first thing of its kind: there are
+    only answers.
+    """
     code = [sys.executable, "-c", CHATTING, other, talker]
     done = subprocess.run(code, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-500:]
@@ -123,7 +128,9 @@ def check(talker: str, other: str) -> None:
         ("bedrock", "draw"),
     ],
 )
-def test_chats_of_every_dialect_are_answered_while_another_library_is_loaded(talker: str, other: str) -> None:
+def test_chats_of_every_dialect_are_answered_while_another_library_is_loaded(
+    talker: str, other: str
+) -> None:
     check(talker, other)
 
 
@@ -131,7 +138,9 @@ def _broken(*args: object, **options: object) -> None:
     raise AttributeError("partially initialized module 'httpx' has no attribute 'Response'")
 
 
-def test_an_attribute_error_inside_an_sdk_is_not_the_callers_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attribute_error_inside_an_sdk_is_not_the_callers_input(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     import openai
 
     monkeypatch.setattr(openai.OpenAI, "post", _broken)

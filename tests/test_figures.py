@@ -1,4 +1,6 @@
-"""The figures of ``benchmarks/house.py``: what is counted in a source text and in a graph of imports."""
+"""
+The figures of ``benchmarks/house.py``: what is counted in a source text and in a graph of imports.
+"""
 
 from __future__ import annotations
 
@@ -42,4 +44,8 @@ def test_an_import_for_type_checkers_does_not_count(tmp_path: Path) -> None:
     (package / "__init__.py").write_text("")
     (package / "up.py").write_text("def f():\n    from house import down\n")
     (package / "down.py").write_text("if TYPE_CHECKING:\n    from house.up import f\n")
-    assert HOUSE["import_graph"](package) == {"house": set(), "house.up": {"house.down"}, "house.down": set()}
+    assert HOUSE["import_graph"](package) == {
+        "house": set(),
+        "house.up": {"house.down"},
+        "house.down": set(),
+    }

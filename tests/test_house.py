@@ -14,11 +14,24 @@ import aigc_kit
 from aigc_kit import errors, settings
 from aigc_kit.errors import AIGCError, ConfigurationError, MissingCredentialError
 
-HEAVY = ["openai", "google.genai", "google.auth", "boto3", "botocore", "httpx", "httpx2", "pydantic", "PIL", "urllib3"]
+HEAVY = [
+    "openai",
+    "google.genai",
+    "google.auth",
+    "boto3",
+    "botocore",
+    "httpx",
+    "httpx2",
+    "pydantic",
+    "PIL",
+    "urllib3",
+]
 
 
 def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_import_loads_no_sdk() -> None:
@@ -87,7 +100,9 @@ def test_errors_have_their_builtin_twins(kind: str, twin: type[Exception]) -> No
 
 def test_errors_survive_pickling() -> None:
     """An error that crosses a process border keeps class, message and fields."""
-    error = errors.OutcomeUnknownError("lost", elapsed=3.5, provider="volcengine", model="m", request_id="r")
+    error = errors.OutcomeUnknownError(
+        "lost", elapsed=3.5, provider="volcengine", model="m", request_id="r"
+    )
     error.index = 2
     copy = pickle.loads(pickle.dumps(error))
     assert (type(copy), str(copy), copy.__dict__) == (type(error), "lost", error.__dict__)

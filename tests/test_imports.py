@@ -1,4 +1,7 @@
-"""Import contracts: each rule of ``[tool.importlinter]`` is broken in a copy of the package, and the linter sees it."""
+"""
+Import contracts: each rule of ``[tool.importlinter]`` is broken in a copy of the package, and the
+    linter sees it.
+"""
 
 from __future__ import annotations
 
@@ -15,33 +18,86 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "aigc_kit"
-CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"][
+    "contracts"
+]
 
-# contract, file below the package (new ones are made), a line that the contract forbids, what the report says of it
+# contract, file below the package (new ones are made), a line that the contract forbids, what the
+# report says of it
 BREAKS = [
     ("house", "image/client.py", "import aigc_kit.chat.base", "image.client -> aigc_kit.chat.base"),
     ("house", "chat/client.py", "import aigc_kit.image.base", "chat.client -> aigc_kit.image.base"),
     ("house", "media/new.py", "import aigc_kit.storage.base", "media.new -> aigc_kit.storage.base"),
-    ("house", "transport/new.py", "import aigc_kit.media.result", "transport.new -> aigc_kit.media.result"),
+    (
+        "house",
+        "transport/new.py",
+        "import aigc_kit.media.result",
+        "transport.new -> aigc_kit.media.result",
+    ),
     ("house", "errors.py", "import aigc_kit.settings", "errors -> aigc_kit.settings"),
-    ("house", "sandbox/new.py", "import aigc_kit.transport.sse", "sandbox.new -> aigc_kit.transport.sse"),
+    (
+        "house",
+        "sandbox/new.py",
+        "import aigc_kit.transport.sse",
+        "sandbox.new -> aigc_kit.transport.sse",
+    ),
     ("house", "sandbox/new.py", "import aigc_kit.settings", "sandbox.new -> aigc_kit.settings"),
     ("house", "new.py", "", "not listed as layers:\n\n- aigc_kit.new\n"),
-    ("image", "image/gemini.py", "import aigc_kit.image.volcengine", "image.gemini -> aigc_kit.image.volcengine"),
-    ("image", "image/base.py", "import aigc_kit.image.client", "image.base -> aigc_kit.image.client"),
+    (
+        "image",
+        "image/gemini.py",
+        "import aigc_kit.image.volcengine",
+        "image.gemini -> aigc_kit.image.volcengine",
+    ),
+    (
+        "image",
+        "image/base.py",
+        "import aigc_kit.image.client",
+        "image.base -> aigc_kit.image.client",
+    ),
     ("image", "image/new_vendor.py", "", "- aigc_kit.image.new_vendor\n"),
-    ("chat", "chat/gemini/new.py", "import aigc_kit.chat.bedrock", "chat.gemini.new -> aigc_kit.chat.bedrock"),
-    ("chat", "chat/bedrock/new.py", "import aigc_kit.chat.openai_compat", "new -> aigc_kit.chat.openai_compat"),
+    (
+        "chat",
+        "chat/gemini/new.py",
+        "import aigc_kit.chat.bedrock",
+        "chat.gemini.new -> aigc_kit.chat.bedrock",
+    ),
+    (
+        "chat",
+        "chat/bedrock/new.py",
+        "import aigc_kit.chat.openai_compat",
+        "new -> aigc_kit.chat.openai_compat",
+    ),
     ("chat", "chat/new_dialect.py", "", "- aigc_kit.chat.new_dialect\n"),
-    ("circles", "sandbox/new.py", "import aigc_kit.sandbox.newer", "No cycles are allowed in aigc_kit.sandbox."),
-    ("storage", "image/gemini.py", "import aigc_kit.storage.base", "image.gemini -> aigc_kit.storage.base"),
-    ("storage", "image/new_vendor.py", "import aigc_kit.storage.base", "image.new_vendor -> aigc_kit.storage.base"),
+    (
+        "circles",
+        "sandbox/new.py",
+        "import aigc_kit.sandbox.newer",
+        "No cycles are allowed in aigc_kit.sandbox.",
+    ),
+    (
+        "storage",
+        "image/gemini.py",
+        "import aigc_kit.storage.base",
+        "image.gemini -> aigc_kit.storage.base",
+    ),
+    (
+        "storage",
+        "image/new_vendor.py",
+        "import aigc_kit.storage.base",
+        "image.new_vendor -> aigc_kit.storage.base",
+    ),
     ("sandbox", "transport/new.py", "import aigc_kit.sandbox", "transport.new -> aigc_kit.sandbox"),
     ("http", "chat/new_dialect.py", "def f():\n    import httpx", "chat.new_dialect -> httpx"),
     ("http", "settings.py", "import httpx2", "settings -> httpx2"),
     ("http", "sandbox/new.py", "from httpcore import Request", "sandbox.new -> httpcore"),
     ("openai", "transport/http.py", "import openai", "transport.http -> openai"),
-    ("openai", "chat/openai_compat/new.py", "from openai.types import chat", "chat.openai_compat.new -> openai"),
+    (
+        "openai",
+        "chat/openai_compat/new.py",
+        "from openai.types import chat",
+        "chat.openai_compat.new -> openai",
+    ),
     ("google", "transport/http.py", "from google import genai", "transport.http -> google"),
     ("google", "image/new_vendor.py", "import google.genai.types", "image.new_vendor -> google"),
     ("aws", "storage/new.py", "import botocore.session", "storage.new -> botocore"),
@@ -62,7 +118,9 @@ def report(folder: Path) -> str:
     code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     command = [sys.executable, "-c", code, "--no-cache"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     return done.stdout + done.stderr
 
 
@@ -73,9 +131,13 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for _, file, line, _ in BREAKS:
         with (folder / "aigc_kit" / file).open("a", encoding="utf-8") as module:
             module.write(f"\n{line}\n")
-    (folder / "aigc_kit" / "sandbox" / "newer.py").write_text("import aigc_kit.sandbox.new\n", "utf-8")
+    (folder / "aigc_kit" / "sandbox" / "newer.py").write_text(
+        "import aigc_kit.sandbox.new\n", "utf-8"
+    )
     _, _, text = report(folder).partition("Broken contracts")
-    parts = {contract["id"]: text.partition(f"\n{contract['name']}\n---")[2] for contract in CONTRACTS}
+    parts = {
+        contract["id"]: text.partition(f"\n{contract['name']}\n---")[2] for contract in CONTRACTS
+    }
     return {contract: re.split(r"\n[^\n]+\n-{5,}\n", part)[0] for contract, part in parts.items()}
 
 
@@ -98,8 +160,10 @@ def test_every_contract_is_broken_by_a_test() -> None:
 
 
 def test_the_environment_is_read_in_few_places() -> None:
-    """Settings reads variables for options; transport reads those that name proxies and certificates."""
-    readers = {"settings.py", "transport/pool.py", "transport/proxies.py"}
+    """
+    Settings reads variables for options; transport reads those that name proxies and certificates.
+    """
+    readers = {"settings.py", "transport/clients.py", "transport/proxies.py"}
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")

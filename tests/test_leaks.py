@@ -1,4 +1,7 @@
-"""The session's check for threads: each worker of pytest-xdist makes its own, and one that fails fails the run."""
+"""
+The session's check for threads: each worker of pytest-xdist makes its own, and one that fails fails
+the run.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,8 @@ def test_a_thread_that_is_left_fails_the_run(tmp_path: Path, test: str, code: in
     (tmp_path / "test_leak.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-n", "2", "-p", "no:cacheprovider", "."]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stdout + done.stderr
     assert ("forgotten" in done.stdout) == bool(code)

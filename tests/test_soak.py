@@ -12,11 +12,17 @@ CALLS = int(os.environ.get("SOAK_CALLS", "2000"))
 
 
 def test_a_soak() -> None:
-    """Each caller gets its own result; nothing leaks; the journal is empty once unknown outcomes were reported."""
+    """
+    Each caller gets its own result; nothing leaks; the journal is empty once unknown outcomes were
+    reported.
+    """
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.soak", str(CALLS)], capture_output=True, text=True, timeout=3600,
+        [sys.executable, "-W", "ignore", "-m", "tests.soak", str(CALLS)],
+        capture_output=True,
+        text=True,
+        timeout=3600,
         cwd=Path(__file__).parents[1],
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout)
     assert told["calls"] == CALLS // 4 * 4

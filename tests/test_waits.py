@@ -15,7 +15,10 @@ from tests.wire import Wire, http
 def test_waits_that_fit_are_recorded(wire: Wire) -> None:
     """Of a connection, a request, its response, and a sleep."""
     wire.script(http(200))
-    with within(60) as waits, socket.create_connection(("127.0.0.1", wire.port), timeout=50) as connection:
+    with (
+        within(60) as waits,
+        socket.create_connection(("127.0.0.1", wire.port), timeout=50) as connection,
+    ):
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         connection.settimeout(40)
         assert connection.recv(100)
@@ -38,7 +41,10 @@ def test_waits_that_would_be_too_long_are_refused(wire: Wire, timeout: float | N
 def test_a_deadline_does_not_start_again_with_each_wait(wire: Wire) -> None:
     """One that has 60 seconds of its own, 50 seconds later, would end too late."""
     wire.script(http(200))
-    with socket.create_connection(("127.0.0.1", wire.port), timeout=60) as connection, within(60) as waits:
+    with (
+        socket.create_connection(("127.0.0.1", wire.port), timeout=60) as connection,
+        within(60) as waits,
+    ):
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         waits.started -= 50
         with pytest.raises(Overdue):

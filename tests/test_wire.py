@@ -19,7 +19,10 @@ def threads_of(wire: Wire) -> list[threading.Thread]:
 
 @pytest.mark.parametrize("connections", [0, 3])
 def test_a_closed_wire_leaves_no_thread(connections: int) -> None:
-    """Neither the accepting thread nor those that wait for a request, are silent, or send to a client that does not read."""
+    """
+    Neither the accepting thread nor those that wait for a request, are silent, or send to a client
+    that does not read.
+    """
     with contextlib.ExitStack() as clients:
         with Wire() as wire:
             wire.script(http(200)[:10], 3600.0)

@@ -1,5 +1,6 @@
 """
-A chat vendor on loopback whose nth request gets the nth response, and builders for three wire dialects.
+A chat vendor on loopback whose nth request gets the nth response, and builders for three wire
+dialects.
 
 A test writes down what the vendor sends, makes a client of it, and looks at what the client sent::
 
@@ -40,7 +41,8 @@ class Response:
     """
     What the vendor sends.
 
-    ``pieces``: the chunks of a chunked body; a float is a pause in seconds, ``wire.Reset`` a reset. ``cut``: the connection
+    ``pieces``: the chunks of a chunked body; a float is a pause in seconds, ``wire.Reset`` a reset.
+        ``cut``: the connection
     closes after the last piece, without the end of the body.
     """
 
@@ -120,7 +122,10 @@ class Vendor(Wire):
         return [_headers_of(request) for request in self.requests]
 
     def client(self, provider: str = "openai_compat", **options: Any) -> ChatClient:
-        """A client of this vendor that sends once. ``gemini`` is Vertex AI unless an ``api_key`` is given."""
+        """
+        A client of this vendor that sends once. ``gemini`` is Vertex AI unless an ``api_key`` is
+        given.
+        """
         made = ChatClient(provider, **{**self._options(provider, options), **options})
         return self._clients.enter_context(made)
 
@@ -155,11 +160,16 @@ def _json_of(request: bytes) -> Any:
 
 def _headers_of(request: bytes) -> dict[str, str]:
     lines = request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]
-    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """What the call returned, or the library's own error that it raised; any other exception is a failure."""
+    """
+    What the call returned, or the library's own error that it raised; any other exception is a
+    failure.
+    """
     try:
         return call()
     except AIGCError as error:
@@ -167,7 +177,10 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 
 def unless_refused(call: Callable[[], Any]) -> Any:
-    """What the call returned, or the error that refused it as bad input; an error of the vendor is a failure."""
+    """
+    What the call returned, or the error that refused it as bad input; an error of the vendor is a
+    failure.
+    """
     try:
         return call()
     except (errors.ConfigurationError, errors.InvalidInputError) as error:
@@ -185,12 +198,19 @@ def read(stream: Any) -> Any:
 def ask(client: ChatClient, *, stream: bool, messages: Any = None, **options: Any) -> Any:
     """The result of a plain or a streamed call."""
     messages = ASK if messages is None else messages
-    return read(client.chat_stream(messages, **options)) if stream else client.chat(messages, **options)
+    return (
+        read(client.chat_stream(messages, **options))
+        if stream
+        else client.chat(messages, **options)
+    )
 
 
 def refused(result: Any, vendor: Vendor, *, requests: int = 0) -> bool:
     """Whether the call was refused before anything (more than ``requests``) was sent."""
-    return isinstance(result, errors.ConfigurationError | errors.InvalidInputError) and len(vendor.requests) == requests
+    return (
+        isinstance(result, errors.ConfigurationError | errors.InvalidInputError)
+        and len(vendor.requests) == requests
+    )
 
 
 def features(result: Any) -> list[str]:
@@ -206,51 +226,79 @@ def kept(result: Any) -> str:
 # ---- OpenAI's chat/completions
 
 
-def completion(content: Any = "ok", *, finish: str | None = "stop", usage: Any = USAGE, **message: Any) -> Response:
+def completion(
+    content: Any = "ok", *, finish: str | None = "stop", usage: Any = USAGE, **message: Any
+) -> Response:
     """A complete answer; more keywords are fields of its message."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
-    return json_response({"id": "c1", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": content, **message},
+        "finish_reason": finish,
+    }
+    return json_response(
+        {"id": "c1", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage}
+    )
 
 
-def tool_call(name: str = "get_weather", arguments: Any = '{"city": "Paris"}', id: str = "call_1") -> dict[str, Any]:
+def tool_call(
+    name: str = "get_weather", arguments: Any = '{"city": "Paris"}', id: str = "call_1"
+) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def calling(*calls: dict[str, Any], content: Any = None, **message: Any) -> Response:
     """An answer that calls tools."""
-    return completion(content, finish="tool_calls", tool_calls=list(calls) or [tool_call()], **message)
+    return completion(
+        content, finish="tool_calls", tool_calls=list(calls) or [tool_call()], **message
+    )
 
 
-def delta(finish: str | None = None, *, index: int = 0, usage: Any = None, **fields: Any) -> dict[str, Any]:
+def delta(
+    finish: str | None = None, *, index: int = 0, usage: Any = None, **fields: Any
+) -> dict[str, Any]:
     """A chunk of a stream; more keywords are fields of its delta."""
     choice = {"index": index, "delta": fields, "finish_reason": finish}
     chunk = {"id": "c1", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}
     return {**chunk, "usage": usage} if usage else chunk
 
 
-def call_delta(arguments: str | None = None, *, index: int | None = 0, **call: Any) -> dict[str, Any]:
+def call_delta(
+    arguments: str | None = None, *, index: int | None = 0, **call: Any
+) -> dict[str, Any]:
     """A chunk with one fragment of a call; ``id`` and ``name`` begin one."""
     function = {
-        name: value for name, value in (("name", call.pop("name", None)), ("arguments", arguments)) if value is not None
+        name: value
+        for name, value in (("name", call.pop("name", None)), ("arguments", arguments))
+        if value is not None
     }
     place = {} if index is None else {"index": index}
     kind = {"type": "function"} if "id" in call else {}
     return delta(tool_calls=[{**place, **call, **kind, "function": function}])
 
 
-USAGE_CHUNK = {"id": "c1", "object": "chat.completion.chunk", "model": "m", "choices": [], "usage": USAGE}
+USAGE_CHUNK = {
+    "id": "c1",
+    "object": "chat.completion.chunk",
+    "model": "m",
+    "choices": [],
+    "usage": USAGE,
+}
 
 
 def sse(items: Iterable[Any], *, end: bytes = b"\n\n") -> list[Step]:
     """Dicts and lists become events; bytes and pauses stay as they are."""
-    return [b"data: " + _dumped(item) + end if isinstance(item, dict | list) else item for item in items]
+    return [
+        b"data: " + _dumped(item) + end if isinstance(item, dict | list) else item for item in items
+    ]
 
 
 def _dumped(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def events(*items: Any, done: bool = True, content_type: str = EVENTS, cut: bool = False) -> Response:
+def events(
+    *items: Any, done: bool = True, content_type: str = EVENTS, cut: bool = False
+) -> Response:
     """A stream of server-sent events; ``done``: with ``[DONE]`` at its end."""
     mark = [b"data: [DONE]\n\n"] if done else []
     return Response(content_type=content_type, pieces=[*sse(items), *mark], cut=cut)
@@ -270,9 +318,16 @@ def tool(name: str = "get_weather", parameters: Any = None, **function: Any) -> 
 TOOLS = [tool()]
 
 
-def assistant_call(id: str = "c1", name: str = "get_weather", arguments: Any = "{}", **more: Any) -> dict[str, Any]:
+def assistant_call(
+    id: str = "c1", name: str = "get_weather", arguments: Any = "{}", **more: Any
+) -> dict[str, Any]:
     """An assistant turn of a history with one call."""
-    return {"role": "assistant", "content": "", "tool_calls": [tool_call(name, arguments, id)], **more}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [tool_call(name, arguments, id)],
+        **more,
+    }
 
 
 def tool_result(id: str = "c1", content: Any = "22") -> dict[str, Any]:
@@ -292,10 +347,18 @@ def gemini_parts(parts: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def gemini_chunk(
-    *parts: Any, reason: str | None = None, usage: Any = None, index: int | None = None, **candidate: Any
+    *parts: Any,
+    reason: str | None = None,
+    usage: Any = None,
+    index: int | None = None,
+    **candidate: Any,
 ) -> dict[str, Any]:
-    """A ``GenerateContentResponse``; texts become text parts, more keywords fields of its candidate."""
-    found: dict[str, Any] = {"content": {"role": "model", "parts": gemini_parts(parts)}} if parts else {}
+    """
+    A ``GenerateContentResponse``; texts become text parts, more keywords fields of its candidate.
+    """
+    found: dict[str, Any] = (
+        {"content": {"role": "model", "parts": gemini_parts(parts)}} if parts else {}
+    )
     found |= candidate
     if reason:
         found["finishReason"] = reason
@@ -308,7 +371,9 @@ def gemini_chunk(
 GEMINI_USAGE = {"promptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 8}
 
 
-def gemini_response(*parts: Any, reason: str | None = "STOP", usage: Any = GEMINI_USAGE, **candidate: Any) -> Response:
+def gemini_response(
+    *parts: Any, reason: str | None = "STOP", usage: Any = GEMINI_USAGE, **candidate: Any
+) -> Response:
     return json_response(gemini_chunk(*parts, reason=reason, usage=usage, **candidate))
 
 
@@ -317,7 +382,9 @@ def gemini_stream(*items: Any, cut: bool = False) -> Response:
     return Response(content_type=EVENTS, pieces=sse(items, end=b"\r\n\r\n"), cut=cut)
 
 
-def function_call(args: Any, *, name: str = "get_weather", signature: str = "", id: str = "") -> dict[str, Any]:
+def function_call(
+    args: Any, *, name: str = "get_weather", signature: str = "", id: str = ""
+) -> dict[str, Any]:
     call = {"name": name, "args": args, **({"id": id} if id else {})}
     return {"functionCall": call, **({"thoughtSignature": signature} if signature else {})}
 
@@ -333,14 +400,21 @@ def sent_parts(body: dict[str, Any]) -> list[dict[str, Any]]:
 def converse_response(*blocks: Any, stop: str = "end_turn", **more: Any) -> Response:
     """A Converse response; texts become text blocks."""
     message = {"role": "assistant", "content": gemini_parts(blocks)}
-    body = {"output": {"message": message}, "stopReason": stop, "usage": CONVERSE_USAGE, "metrics": {"latencyMs": 7}}
+    body = {
+        "output": {"message": message},
+        "stopReason": stop,
+        "usage": CONVERSE_USAGE,
+        "metrics": {"latencyMs": 7},
+    }
     return json_response({**body, **more}, headers={"x-amzn-RequestId": "req-1"})
 
 
 CONVERSE_USAGE = {"inputTokens": 5, "outputTokens": 3, "totalTokens": 8}
 
 
-def tool_use(input: Any, *, id: str = "t1", name: str = "get_weather", **more: Any) -> dict[str, Any]:
+def tool_use(
+    input: Any, *, id: str = "t1", name: str = "get_weather", **more: Any
+) -> dict[str, Any]:
     return {"toolUse": {"toolUseId": id, "name": name, "input": input, **more}}
 
 
@@ -369,12 +443,19 @@ def block_stop(index: int) -> bytes:
     return frame("contentBlockStop", {"contentBlockIndex": index})
 
 
-def converse_stream(*frames: Step, stop: str = "end_turn", cut: bool = False, **metadata: Any) -> Response:
-    """A ConverseStream response: these frames between ``messageStart`` and ``messageStop`` with its metadata."""
+def converse_stream(
+    *frames: Step, stop: str = "end_turn", cut: bool = False, **metadata: Any
+) -> Response:
+    """
+    A ConverseStream response: these frames between ``messageStart`` and ``messageStop`` with its
+        metadata.
+    """
     usage = {"usage": CONVERSE_USAGE, "metrics": {"latencyMs": 7}}
     end = [frame("messageStop", {"stopReason": stop}), frame("metadata", {**usage, **metadata})]
     pieces = [frame("messageStart", {"role": "assistant"}), *frames, *end]
-    return Response(content_type=FRAMES, headers={"x-amzn-RequestId": "req-1"}, pieces=pieces, cut=cut)
+    return Response(
+        content_type=FRAMES, headers={"x-amzn-RequestId": "req-1"}, pieces=pieces, cut=cut
+    )
 
 
 def converse_text(text: str, *, stop: str = "end_turn", **metadata: Any) -> Response:
@@ -382,10 +463,16 @@ def converse_text(text: str, *, stop: str = "end_turn", **metadata: Any) -> Resp
     return converse_stream(block_delta(0, text=text), block_stop(0), stop=stop, **metadata)
 
 
-def converse_call(name: str, arguments: str, *, id: str = "t1", index: int = 0, **start: Any) -> list[bytes]:
+def converse_call(
+    name: str, arguments: str, *, id: str = "t1", index: int = 0, **start: Any
+) -> list[bytes]:
     """The frames of one streamed call."""
     use = {"toolUseId": id, "name": name, **start}
-    return [block_start(index, toolUse=use), block_delta(index, toolUse={"input": arguments}), block_stop(index)]
+    return [
+        block_start(index, toolUse=use),
+        block_delta(index, toolUse={"input": arguments}),
+        block_stop(index),
+    ]
 
 
 def sent_blocks(body: dict[str, Any]) -> list[dict[str, Any]]:

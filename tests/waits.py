@@ -1,7 +1,8 @@
 """
 How long a call is ready to wait, judged by the timeouts that it gives to sockets, sleeps and joins.
 
-A clock around a call measures the machine as much as the library. A timeout is what the library decided.
+A clock around a call measures the machine as much as the library. A timeout is what the library
+decided.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ TOLERANCE = 0.8
 """
 How far beyond the limit a wait may end, as a part of the limit.
 
-Between the moment when the library looks at its clock and the wait itself the machine may be busy with other things. A
-deadline that starts again after a timeout is off by the whole limit.
+Between the moment when the library looks at its clock and the wait itself the machine may be busy
+with other things. A deadline that starts again after a timeout is off by the whole limit.
 """
 
 
 class Overdue(BaseException):
-    """A wait would end too late. Not an ``Exception``, so that no code takes it for a network failure and retries."""
+    """
+    A wait would end too late. Not an ``Exception``, so that no code takes it for a network failure
+    and retries.
+    """
 
 
 @dataclass
@@ -74,7 +78,9 @@ def within(seconds: float) -> Iterator[Waits]:
         _thread.waits = before
 
 
-def _watched(method: Callable[..., Any], timeout_of: Callable[..., float | None]) -> Callable[..., Any]:
+def _watched(
+    method: Callable[..., Any], timeout_of: Callable[..., float | None]
+) -> Callable[..., Any]:
     @functools.wraps(method)
     def watched(*args: Any, **options: Any) -> Any:
         if _thread.waits is not None:
@@ -87,8 +93,12 @@ def _watched(method: Callable[..., Any], timeout_of: Callable[..., float | None]
 def _watch_sockets() -> None:
     for kind in (socket.socket, ssl.SSLSocket):
         for name in ("connect", "recv", "recv_into", "send", "sendall"):
-            setattr(kind, name, _watched(getattr(kind, name), lambda sock, *args: sock.gettimeout()))
-    handshake = _watched(ssl.SSLSocket.do_handshake, lambda sock, *args, **options: sock.gettimeout())
+            setattr(
+                kind, name, _watched(getattr(kind, name), lambda sock, *args: sock.gettimeout())
+            )
+    handshake = _watched(
+        ssl.SSLSocket.do_handshake, lambda sock, *args, **options: sock.gettimeout()
+    )
     ssl.SSLSocket.do_handshake = handshake  # type: ignore[method-assign]
 
 

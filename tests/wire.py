@@ -1,4 +1,7 @@
-"""A TCP server that sends exact bytes, pauses, cuts and resets, which no HTTP framework lets a test do."""
+"""
+A TCP server that sends exact bytes, pauses, cuts and resets, which no HTTP framework lets a test
+do.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,22 @@ Step = bytes | float | type[Reset]
 """Bytes to send, seconds to wait, or ``Reset``."""
 
 
-def http(status: int, body: Any = b"", *, headers: dict[str, str] | None = None, length: int | None = None) -> bytes:
+def http(
+    status: int,
+    body: Any = b"",
+    *,
+    headers: dict[str, str] | None = None,
+    length: int | None = None,
+) -> bytes:
     """A complete HTTP response. ``length``: what Content-Length claims; -1 leaves it out."""
     kind = "application/octet-stream"
     if isinstance(body, (dict, list)):
         body, kind = json.dumps(body, ensure_ascii=False).encode(), "application/json"
-    fields = {"content-type": kind, "content-length": str(len(body) if length is None else length), **(headers or {})}
+    fields = {
+        "content-type": kind,
+        "content-length": str(len(body) if length is None else length),
+        **(headers or {}),
+    }
     if length == -1:
         del fields["content-length"]
         fields["connection"] = "close"
@@ -35,7 +48,9 @@ def http(status: int, body: Any = b"", *, headers: dict[str, str] | None = None,
 
 
 class Wire:
-    """Each request takes the next script (the last one repeats); ``requests`` has what arrived, raw."""
+    """
+    Each request takes the next script (the last one repeats); ``requests`` has what arrived, raw.
+    """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -65,7 +80,8 @@ class Wire:
         if self._closing.is_set():
             return
         self._closing.set()
-        # Closing a listening socket does not wake a thread in its ``accept``; a connection does, on every system.
+        # Closing a listening socket does not wake a thread in its ``accept``; a connection does, on
+        # every system.
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
         self._threads[0].join()
@@ -141,13 +157,17 @@ class Wire:
             elif isinstance(step, bytes):
                 connection.sendall(step)
         last = next((step for step in steps if isinstance(step, bytes)), b"").lower()
-        return b"connection: close" not in last and _is_whole(b"".join(s for s in steps if isinstance(s, bytes)))
+        return b"connection: close" not in last and _is_whole(
+            b"".join(s for s in steps if isinstance(s, bytes))
+        )
 
 
 def _hang_up(connection: socket.socket) -> None:
     """Wake the thread that reads or writes here; it closes the connection."""
     with contextlib.suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)  # an SSLSocket's own would pull TLS from under that thread
+        socket.socket.shutdown(
+            connection, socket.SHUT_RDWR
+        )  # an SSLSocket's own would pull TLS from under that thread
 
 
 def _is_whole(reply: bytes) -> bool:
@@ -185,7 +205,10 @@ def body_of(request: bytes) -> Any:
 AMPLE = 60.0
 """Timeout of a call that gets a response: no machine is that slow."""
 SHORT = 2.0
-"""Timeout of a call that never gets a response and uses all of it: long enough to send the request on a slow machine."""
+"""
+Timeout of a call that never gets a response and uses all of it: long enough to send the request on
+a slow machine.
+"""
 
 
 def timeout_for(steps: Sequence[Step]) -> float:

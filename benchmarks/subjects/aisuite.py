@@ -33,7 +33,9 @@ def openai_stream(world: World) -> Callable[[], Iterator[str]]:
     client, request = _openai(world)
 
     def stream() -> Iterator[str]:
-        for chunk in client.chat.completions.create(**request, stream=True, stream_options={"include_usage": True}):
+        for chunk in client.chat.completions.create(
+            **request, stream=True, stream_options={"include_usage": True}
+        ):
             for choice in chunk.choices:
                 yield choice.delta.content or ""
                 for call in choice.delta.tool_calls or ():

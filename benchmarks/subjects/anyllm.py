@@ -6,7 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from subjects.world import BEDROCK_MODEL, GEMINI_MODEL, KEY, OPENAI_MODEL, REGION, World, for_each_vendor
+from subjects.world import (
+    BEDROCK_MODEL,
+    GEMINI_MODEL,
+    KEY,
+    OPENAI_MODEL,
+    REGION,
+    World,
+    for_each_vendor,
+)
 
 _MODELS = {"openai": OPENAI_MODEL, "gemini": GEMINI_MODEL, "bedrock": BEDROCK_MODEL}
 
@@ -15,7 +23,11 @@ def _made(vendor: str, world: World) -> tuple[Any, dict[str, Any]]:
     from any_llm import AnyLLM
 
     if vendor == "bedrock":
-        os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": REGION}
+        os.environ |= {
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "AWS_DEFAULT_REGION": REGION,
+        }
         client = AnyLLM.create("bedrock", api_base=world.http)
     else:
         base = f"{world.http}/v1" if vendor == "openai" else world.http

@@ -25,7 +25,11 @@ def _model(vendor: str, world: World) -> Any:
         from langchain_openai import ChatOpenAI
 
         model = ChatOpenAI(
-            model=OPENAI_MODEL, api_key=KEY, base_url=f"{world.http}/v1", stream_usage=True, use_responses_api=False
+            model=OPENAI_MODEL,
+            api_key=KEY,
+            base_url=f"{world.http}/v1",
+            stream_usage=True,
+            use_responses_api=False,
         )
     elif vendor == "gemini":
         from langchain_google_genai import ChatGoogleGenerativeAI
@@ -35,9 +39,12 @@ def _model(vendor: str, world: World) -> Any:
         from langchain_aws import ChatBedrockConverse
 
         model = ChatBedrockConverse(
-            model=BEDROCK_MODEL, region_name=REGION, endpoint_url=world.http, aws_access_key_id=KEY,
+            model=BEDROCK_MODEL,
+            region_name=REGION,
+            endpoint_url=world.http,
+            aws_access_key_id=KEY,
             aws_secret_access_key=KEY,
-        )  # fmt: skip
+        )
     return model.bind_tools(world.openai_tools()) if world.tools else model
 
 
@@ -78,12 +85,17 @@ def gemini_picture(world: World) -> Callable[[], bytes]:
     from langchain_google_genai import ChatGoogleGenerativeAI, Modality
 
     model = ChatGoogleGenerativeAI(
-        model=GEMINI_PICTURE_MODEL, google_api_key=KEY, base_url=world.http, response_modalities=[Modality.IMAGE]
+        model=GEMINI_PICTURE_MODEL,
+        google_api_key=KEY,
+        base_url=world.http,
+        response_modalities=[Modality.IMAGE],
     )
 
     def draw() -> bytes:
         parts = model.invoke(PROMPT).content
-        address = next(part for part in parts if isinstance(part, dict) and "image_url" in part)["image_url"]["url"]
+        address = next(part for part in parts if isinstance(part, dict) and "image_url" in part)[
+            "image_url"
+        ]["url"]
         return base64.b64decode(address.partition(",")[2])
 
     return draw

@@ -24,14 +24,23 @@ def _request(vendor: str, world: World) -> dict[str, Any]:
     if world.tools:
         request["tools"] = world.openai_tools()
     if vendor == "openai":
-        return {"model": f"openai/{OPENAI_MODEL}", "api_key": KEY, "api_base": f"{world.http}/v1", **request}
+        return {
+            "model": f"openai/{OPENAI_MODEL}",
+            "api_key": KEY,
+            "api_base": f"{world.http}/v1",
+            **request,
+        }
     if vendor == "gemini":
         base = f"{world.http}/v1beta/models/{GEMINI_MODEL}"
         return {"model": f"gemini/{GEMINI_MODEL}", "api_key": KEY, "api_base": base, **request}
     return {
-        "model": f"bedrock/converse/{BEDROCK_MODEL}", "aws_access_key_id": KEY, "aws_secret_access_key": KEY,
-        "aws_region_name": REGION, "aws_bedrock_runtime_endpoint": world.http, **request,
-    }  # fmt: skip
+        "model": f"bedrock/converse/{BEDROCK_MODEL}",
+        "aws_access_key_id": KEY,
+        "aws_secret_access_key": KEY,
+        "aws_region_name": REGION,
+        "aws_bedrock_runtime_endpoint": world.http,
+        **request,
+    }
 
 
 def _call(vendor: str, world: World) -> Callable[[], str]:
@@ -55,7 +64,9 @@ def _stream(vendor: str, world: World) -> Callable[[], Iterator[str]]:
 
     def stream() -> Iterator[str]:
         usage = None
-        for chunk in litellm.completion(**request, stream=True, stream_options={"include_usage": True}):
+        for chunk in litellm.completion(
+            **request, stream=True, stream_options={"include_usage": True}
+        ):
             usage = getattr(chunk, "usage", None) or usage
             for choice in chunk.choices:
                 yield choice.delta.content or ""
@@ -77,9 +88,14 @@ def gemini_picture(world: World) -> Callable[[], bytes]:
 
     def draw() -> bytes:
         reply = litellm.completion(
-            model=f"gemini/{GEMINI_PICTURE_MODEL}", api_key=KEY, api_base=base, modalities=["image"],
+            model=f"gemini/{GEMINI_PICTURE_MODEL}",
+            api_key=KEY,
+            api_base=base,
+            modalities=["image"],
             messages=[{"role": "user", "content": PROMPT}],
-        )  # fmt: skip
-        return base64.b64decode(reply.choices[0].message.images[0]["image_url"]["url"].partition(",")[2])
+        )
+        return base64.b64decode(
+            reply.choices[0].message.images[0]["image_url"]["url"].partition(",")[2]
+        )
 
     return draw

@@ -39,7 +39,11 @@ def _client(vendor: str, world: World) -> Any:
 
 
 def _call(vendor: str, world: World) -> Callable[[], str]:
-    client, messages, tools = _client(vendor, world), world.conversation(), world.openai_tools() or None
+    client, messages, tools = (
+        _client(vendor, world),
+        world.conversation(),
+        world.openai_tools() or None,
+    )
 
     def call() -> str:
         result = client.chat(messages, tools=tools)
@@ -51,7 +55,11 @@ def _call(vendor: str, world: World) -> Callable[[], str]:
 
 
 def _stream(vendor: str, world: World) -> Callable[[], Iterator[str]]:
-    client, messages, tools = _client(vendor, world), world.conversation(), world.openai_tools() or None
+    client, messages, tools = (
+        _client(vendor, world),
+        world.conversation(),
+        world.openai_tools() or None,
+    )
 
     def stream() -> Iterator[str]:
         with client.chat_stream(messages, tools=tools) as chunks:
@@ -78,14 +86,20 @@ def gemini_picture(world: World) -> Callable[[], bytes]:
 def _storage(world: World) -> Any:
     from aigc_kit.storage import S3Storage
 
-    return S3Storage(BUCKET, endpoint_url=world.https, region=REGION, access_key_id=KEY, secret_access_key=KEY)
+    return S3Storage(
+        BUCKET, endpoint_url=world.https, region=REGION, access_key_id=KEY, secret_access_key=KEY
+    )
 
 
 def gemini_picture_stored(world: World) -> Callable[[], bytes]:
     from aigc_kit import ImageClient
 
     client = ImageClient(
-        "gemini", api_key=KEY, base_url=world.http, model=GEMINI_PICTURE_MODEL, storage=_storage(world)
+        "gemini",
+        api_key=KEY,
+        base_url=world.http,
+        model=GEMINI_PICTURE_MODEL,
+        storage=_storage(world),
     )
 
     def draw() -> bytes:
@@ -109,7 +123,9 @@ def gemini_references(world: World) -> Callable[[], bytes]:
 def _ark(world: World, **options: Any) -> Any:
     from aigc_kit import ImageClient
 
-    return ImageClient("volcengine", api_key=KEY, base_url=f"{world.http}/api/v3", model=ARK_MODEL, **options)
+    return ImageClient(
+        "volcengine", api_key=KEY, base_url=f"{world.http}/api/v3", model=ARK_MODEL, **options
+    )
 
 
 def ark_picture(world: World) -> Callable[[], bytes]:
@@ -136,7 +152,9 @@ def _renditions(data: bytes) -> Callable[[], str]:
     from aigc_kit.image import Rendition, render
 
     wanted = [Rendition("full"), *(Rendition(f"side-{side}", side=side) for side in SIDES)]
-    return lambda: " ".join(f"{made.width}x{made.height}" for made in render(data, wanted) if made.data[:4] == b"RIFF")
+    return lambda: " ".join(
+        f"{made.width}x{made.height}" for made in render(data, wanted) if made.data[:4] == b"RIFF"
+    )
 
 
 def renditions_photo(world: World) -> Callable[[], str]:

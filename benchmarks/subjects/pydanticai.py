@@ -23,7 +23,9 @@ def _model(vendor: str, world: World, name: str = GEMINI_MODEL) -> Any:
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.providers.openai import OpenAIProvider
 
-        return OpenAIChatModel(OPENAI_MODEL, provider=OpenAIProvider(base_url=f"{world.http}/v1", api_key=KEY))
+        return OpenAIChatModel(
+            OPENAI_MODEL, provider=OpenAIProvider(base_url=f"{world.http}/v1", api_key=KEY)
+        )
     if vendor == "gemini":
         from pydantic_ai.models.google import GoogleModel
         from pydantic_ai.providers.google import GoogleProvider
@@ -39,7 +41,13 @@ def _model(vendor: str, world: World, name: str = GEMINI_MODEL) -> Any:
 
 
 def _request(vendor: str, world: World) -> dict[str, Any]:
-    from pydantic_ai.messages import ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
+    from pydantic_ai.messages import (
+        ModelRequest,
+        ModelResponse,
+        SystemPromptPart,
+        TextPart,
+        UserPromptPart,
+    )
     from pydantic_ai.models import ModelRequestParameters
     from pydantic_ai.tools import ToolDefinition
 
@@ -52,12 +60,18 @@ def _request(vendor: str, world: World) -> dict[str, Any]:
             messages.append(ModelResponse(parts=[TextPart(content=turn["content"])]))
     tools = [
         ToolDefinition(
-            name=function["name"], description=function["description"], parameters_json_schema=function["parameters"]
+            name=function["name"],
+            description=function["description"],
+            parameters_json_schema=function["parameters"],
         )
         for function in world.functions()
     ]
     parameters = ModelRequestParameters(function_tools=tools, allow_text_output=True)
-    return {"model": _model(vendor, world), "messages": messages, "model_request_parameters": parameters}
+    return {
+        "model": _model(vendor, world),
+        "messages": messages,
+        "model_request_parameters": parameters,
+    }
 
 
 def _call(vendor: str, world: World) -> Callable[[], str]:

@@ -48,7 +48,9 @@ def openai_stream(world: World) -> Callable[[], Iterator[str]]:
 
     def stream() -> Iterator[str]:
         usage = None
-        with client.chat.completions.create(**request, stream=True, stream_options={"include_usage": True}) as chunks:
+        with client.chat.completions.create(
+            **request, stream=True, stream_options={"include_usage": True}
+        ) as chunks:
             for chunk in chunks:
                 usage = chunk.usage or usage
                 for choice in chunk.choices:
@@ -86,7 +88,9 @@ def gemini_stream(world: World) -> Callable[[], Iterator[str]]:
 
     def stream() -> Iterator[str]:
         usage = None
-        for chunk in client.models.generate_content_stream(model=GEMINI_MODEL, contents=contents, config=config):
+        for chunk in client.models.generate_content_stream(
+            model=GEMINI_MODEL, contents=contents, config=config
+        ):
             usage = chunk.usage_metadata or usage
             yield chunk.text or ""
         assert usage.prompt_token_count == 19
@@ -98,7 +102,11 @@ def _bedrock(world: World) -> Any:
     import boto3
 
     return boto3.client(
-        "bedrock-runtime", region_name=REGION, endpoint_url=world.http, aws_access_key_id=KEY, aws_secret_access_key=KEY
+        "bedrock-runtime",
+        region_name=REGION,
+        endpoint_url=world.http,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
     )
 
 
@@ -131,11 +139,18 @@ def bedrock_stream(world: World) -> Callable[[], Iterator[str]]:
 
 def gemini_picture(world: World) -> Callable[[], bytes]:
     client = _gemini(world)
-    config = {"response_modalities": ["IMAGE"], "image_config": {"aspect_ratio": "1:1", "image_size": "1K"}}
+    config = {
+        "response_modalities": ["IMAGE"],
+        "image_config": {"aspect_ratio": "1:1", "image_size": "1K"},
+    }
 
     def draw() -> bytes:
-        reply = client.models.generate_content(model=GEMINI_PICTURE_MODEL, contents=PROMPT, config=config)
-        return next(part.inline_data.data for part in reply.candidates[0].content.parts if part.inline_data)
+        reply = client.models.generate_content(
+            model=GEMINI_PICTURE_MODEL, contents=PROMPT, config=config
+        )
+        return next(
+            part.inline_data.data for part in reply.candidates[0].content.parts if part.inline_data
+        )
 
     return draw
 
@@ -148,7 +163,9 @@ def gemini_picture_stored(world: World) -> Callable[[], bytes]:
     from botocore.config import Config
 
     draw = gemini_picture(world)
-    config = Config(request_checksum_calculation="when_required", response_checksum_validation="when_required")
+    config = Config(
+        request_checksum_calculation="when_required", response_checksum_validation="when_required"
+    )
     store = boto3.client(
         "s3",
         region_name=REGION,
@@ -175,7 +192,11 @@ def ark_picture(world: World) -> Callable[[], bytes]:
     body = {"model": ARK_MODEL, "prompt": PROMPT, "size": "2048x2048", "watermark": False}
 
     def draw() -> bytes:
-        reply = client.post(f"{world.http}/api/v3/images/generations", json=body).raise_for_status().json()
+        reply = (
+            client.post(f"{world.http}/api/v3/images/generations", json=body)
+            .raise_for_status()
+            .json()
+        )
         return client.get(reply["data"][0]["url"]).raise_for_status().content
 
     return draw
@@ -196,7 +217,10 @@ def ark_picture_kept(world: World) -> Callable[[], bytes]:
 
 
 def _renditions(data: bytes) -> Callable[[], str]:
-    """Pillow as its tutorial shows it: open, ``thumbnail`` (which has a ``reducing_gap`` of its own), save."""
+    """
+    Pillow as its tutorial shows it: open, ``thumbnail`` (which has a ``reducing_gap`` of its own),
+        save.
+    """
     import io
 
     from PIL import Image

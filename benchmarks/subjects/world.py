@@ -1,4 +1,6 @@
-"""What every client gets: where the upstream is, and the same conversation in each vendor's own shape."""
+"""
+What every client gets: where the upstream is, and the same conversation in each vendor's own shape.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ def photo() -> bytes:
 
     grain = Image.effect_noise((2048, 2048), 12)
     bands = [
-        Image.effect_noise((24 + band, 24), 160).resize((2048, 2048), Image.Resampling.BICUBIC) for band in range(3)
+        Image.effect_noise((24 + band, 24), 160).resize((2048, 2048), Image.Resampling.BICUBIC)
+        for band in range(3)
     ]
     picture = Image.merge("RGB", [Image.blend(band, grain, 0.15) for band in bands])
     out = io.BytesIO()
@@ -50,7 +53,10 @@ def for_each_vendor(work: Callable[[str, World], T]) -> tuple[Callable[[World], 
 
 @dataclass(frozen=True)
 class World:
-    """``http`` ends in the scenario; ``https`` is the object store; ``references``: pictures that a request carries."""
+    """
+    ``http`` ends in the scenario; ``https`` is the object store; ``references``: pictures that a
+    request carries.
+    """
 
     http: str
     https: str = ""
@@ -95,7 +101,9 @@ class World:
         """(contents, config) of google-genai."""
         first, *rest = self.conversation()
         roles = {"user": "user", "assistant": "model"}
-        contents = [{"role": roles[turn["role"]], "parts": [{"text": turn["content"]}]} for turn in rest]
+        contents = [
+            {"role": roles[turn["role"]], "parts": [{"text": turn["content"]}]} for turn in rest
+        ]
         config: Json = {"system_instruction": first["content"]}
         if self.tools:
             config["tools"] = [{"function_declarations": self.functions()}]
@@ -107,7 +115,9 @@ class World:
         request: Json = {
             "modelId": BEDROCK_MODEL,
             "system": [{"text": first["content"]}],
-            "messages": [{"role": turn["role"], "content": [{"text": turn["content"]}]} for turn in rest],
+            "messages": [
+                {"role": turn["role"], "content": [{"text": turn["content"]}]} for turn in rest
+            ],
         }
         if self.tools:
             specs = [

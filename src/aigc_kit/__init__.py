@@ -38,9 +38,24 @@ _HOMES = {
 _ROOMS = ("chat", "errors", "image", "sandbox", "storage")
 
 __all__ = [
-    "AIGCError", "ChatChunk", "ChatClient", "ChatProvider", "ChatResult", "ChatStream", "ImageClient", "ImageGroup",
-    "ImageProvider", "ImageResult", "ToolCall", "Usage", "chat", "errors", "image", "sandbox", "storage",
-]  # fmt: skip
+    "AIGCError",
+    "ChatChunk",
+    "ChatClient",
+    "ChatProvider",
+    "ChatResult",
+    "ChatStream",
+    "ImageClient",
+    "ImageGroup",
+    "ImageProvider",
+    "ImageResult",
+    "ToolCall",
+    "Usage",
+    "chat",
+    "errors",
+    "image",
+    "sandbox",
+    "storage",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,7 @@
-"""What both clients and their providers share: closing, pickling, hidden credentials, and errors that name the vendor."""
+"""
+What both clients and their providers share: closing, pickling, hidden credentials, and errors that
+    name the vendor.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, InvalidReplyError, ProviderError
+from aigc_kit.errors import (
+    AIGCError,
+    ConfigurationError,
+    InvalidInputError,
+    InvalidReplyError,
+    ProviderError,
+)
 from aigc_kit.settings import hidden
 from aigc_kit.transport.deadline import Exchange
 from aigc_kit.transport.interrupts import callers_own, is_from_a_library
@@ -20,13 +29,16 @@ def constructor(method: F) -> F:
     """
     The ``__init__`` of a ``Rebuilt`` class.
 
-    Its credentials are hidden by type before anything else sees them, and its arguments are remembered for pickling.
+    Its credentials are hidden by type before anything else sees them, and its arguments are
+    remembered for pickling.
     """
 
     @functools.wraps(method)
     def made(self: Rebuilt, /, *args: Any, **options: Any) -> None:
         count = self._secret_positions
-        args = tuple(hidden(value, "key" if place < count else "") for place, value in enumerate(args))
+        args = tuple(
+            hidden(value, "key" if place < count else "") for place, value in enumerate(args)
+        )
         options = hidden(options)
         try:
             method(self, *args, **options)
@@ -48,7 +60,8 @@ class Rebuilt:
     """
     Pickled as the arguments it was made with, and made from them again where it is unpickled.
 
-    A key that came from a variable is read again there; one that was passed explicitly travels in the pickle.
+    A key that came from a variable is read again there; one that was passed explicitly travels in
+    the pickle.
     """
 
     _made_from: tuple[tuple[Any, ...], dict[str, Any]]
@@ -57,7 +70,9 @@ class Rebuilt:
     """How many of the first positional arguments are credentials."""
 
     def __repr__(self) -> str:
-        """Also of an object whose constructor failed: error reporters show the locals of its frames."""
+        """
+        Also of an object whose constructor failed: error reporters show the locals of its frames.
+        """
         try:
             return self._described()
         except AttributeError:
@@ -71,12 +86,16 @@ class Rebuilt:
         home = _home(type(self))
         added: dict[str, Any] = {}
         if home is not type(self):  # an application's subclass with a constructor of its own
-            added = {name: value for name, value in vars(self).items() if name not in self._own_names}
+            added = {
+                name: value for name, value in vars(self).items() if name not in self._own_names
+            }
             added.pop("_own_names", None)
         return _rebuilt, (type(self), args, options, added)
 
 
-def _rebuilt(kind: type[Rebuilt], args: tuple[Any, ...], options: dict[str, Any], added: dict[str, Any]) -> Any:
+def _rebuilt(
+    kind: type[Rebuilt], args: tuple[Any, ...], options: dict[str, Any], added: dict[str, Any]
+) -> Any:
     """
     Args:
         added: what the constructor of an application's subclass has set beside its base.
@@ -89,7 +108,9 @@ def _rebuilt(kind: type[Rebuilt], args: tuple[Any, ...], options: dict[str, Any]
 
 def _home(kind: type) -> type:
     """The class whose constructor remembers its arguments."""
-    return next(base for base in kind.__mro__ if hasattr(base.__dict__.get("__init__"), "remembers"))
+    return next(
+        base for base in kind.__mro__ if hasattr(base.__dict__.get("__init__"), "remembers")
+    )
 
 
 def _said(error: BaseException) -> str:
@@ -128,12 +149,17 @@ def _failure(error: Exception, *, sent: bool) -> AIGCError:
     if sent:
         return InvalidReplyError(f"the response cannot be read: {_said(error)}", billed="unknown")
     if is_from_a_library(error):
-        return ProviderError(f"a library under this one failed before anything was sent: {_said(error)}")
+        return ProviderError(
+            f"a library under this one failed before anything was sent: {_said(error)}"
+        )
     return InvalidInputError(f"the call cannot be made of this: {_said(error)}")
 
 
 def published(group: str) -> dict[str, str]:
-    """What installed packages offer under this entry point: name in lower case -> ``module:attribute``. Loads none of them."""
+    """
+    What installed packages offer under this entry point: name in lower case ->
+        ``module:attribute``. Loads none of them.
+    """
     from importlib.metadata import entry_points
 
     return {point.name.lower(): point.value for point in entry_points(group=group)}
@@ -170,11 +196,16 @@ class Client(Rebuilt):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def __del__(self) -> None:
         if not self._closed:
-            warnings.warn(f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self)
+            warnings.warn(
+                f"{type(self).__name__} was not closed", ResourceWarning, stacklevel=2, source=self
+            )
             self.close()

@@ -46,13 +46,18 @@ class AIGCError(Exception):
     """
     The root.
 
-    ``provider`` and ``model`` name who was asked and ``request_id`` is the vendor's own; each is ``""`` when unknown.
-    ``result`` is what had already been paid for when the error struck, else None. ``index`` is the place in a group.
-    ``tries``: how often the request was tried, 0 when nothing was sent. ``attempts``: what became of each vendor when several
-    were asked, as in a result's ``metadata["attempts"]``. ``messages``: the history of a tool loop that it broke.
+    ``provider`` and ``model`` name who was asked and ``request_id`` is the vendor's own; each is
+    ``""`` when unknown. ``result`` is what had already been paid for when the error struck, else
+    None. ``index`` is the place in a group.
+    ``tries``: how often the request was tried, 0 when nothing was sent. ``attempts``: what became
+        of each vendor when several
+    were asked, as in a result's ``metadata["attempts"]``. ``messages``: the history of a tool loop
+    that it broke.
     """
 
-    def __init__(self, message: str, *, provider: str = "", model: str = "", request_id: str = "") -> None:
+    def __init__(
+        self, message: str, *, provider: str = "", model: str = "", request_id: str = ""
+    ) -> None:
         super().__init__(message)
         self.provider = provider
         self.model = model
@@ -100,11 +105,16 @@ class InvalidInputError(AIGCError, ValueError):
 
 
 class IdempotencyConflictError(InvalidInputError):
-    """The idempotency key belongs to another request; the message says in what they differ. Nothing was paid for."""
+    """
+    The idempotency key belongs to another request; the message says in what they differ. Nothing
+    was paid for.
+    """
 
 
 class ReferenceImageError(InvalidInputError):
-    """A reference image is unreachable, refused, too large or no image. ``index`` tells which, from 0."""
+    """
+    A reference image is unreachable, refused, too large or no image. ``index`` tells which, from 0.
+    """
 
     def __init__(self, message: str, *, index: int | None = None, **context: Any) -> None:
         super().__init__(message, **context)
@@ -115,9 +125,12 @@ class ProviderError(AIGCError):
     """
     The vendor, or the way to it, failed.
 
-    ``status_code`` is the HTTP status (None without a response), ``code`` the vendor's own word, ``body`` the decoded
-    error body. ``retryable``: the same request may succeed later. ``retry_after``: seconds the vendor asked to wait.
-    ``billed``: whether the failed request costs money; when it is not passed, what the class by itself proves.
+    ``status_code`` is the HTTP status (None without a response), ``code`` the vendor's own word,
+    ``body`` the decoded
+    error body. ``retryable``: the same request may succeed later. ``retry_after``: seconds the
+        vendor asked to wait.
+    ``billed``: whether the failed request costs money; when it is not passed, what the class by
+        itself proves.
     """
 
     _billed_by_default: ClassVar[Billed] = "unknown"
@@ -144,7 +157,9 @@ class ProviderError(AIGCError):
 
 
 class BadRequestError(ProviderError):
-    """The vendor refuses the request as it is (400, 404 of a parameter, 409, 413, 422 and other 4xx)."""
+    """
+    The vendor refuses the request as it is (400, 404 of a parameter, 409, 413, 422 and other 4xx).
+    """
 
     _billed_by_default = "no"
 
@@ -166,13 +181,18 @@ class PermissionDeniedError(ProviderError):
 
 
 class NotFoundError(ProviderError):
-    """No such model or address (404), or a model that was retired or never opened for the account."""
+    """
+    No such model or address (404), or a model that was retired or never opened for the account.
+    """
 
     _billed_by_default = "no"
 
 
 class QuotaExceededError(ProviderError):
-    """The account is in arrears, out of balance, or over a plan window (402 and kin). Waiting seconds will not help."""
+    """
+    The account is in arrears, out of balance, or over a plan window (402 and kin). Waiting seconds
+    will not help.
+    """
 
     _billed_by_default = "no"
 
@@ -208,7 +228,10 @@ class OutcomeUnknownError(ProviderError):
 
 
 class ContentFilterError(ProviderError):
-    """The vendor's moderation blocked the input or the output. ``reason``: its word; ``text``: what the model said."""
+    """
+    The vendor's moderation blocked the input or the output. ``reason``: its word; ``text``: what
+    the model said.
+    """
 
     def __init__(self, message: str, *, reason: str = "", text: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -217,7 +240,10 @@ class ContentFilterError(ProviderError):
 
 
 class NoImageError(ProviderError):
-    """The model answered without an image. ``text``: what it said instead; ``reason``: the vendor's word."""
+    """
+    The model answered without an image. ``text``: what it said instead; ``reason``: the vendor's
+        word.
+    """
 
     def __init__(self, message: str, *, reason: str = "", text: str = "", **details: Any) -> None:
         super().__init__(message, **details)
@@ -230,7 +256,10 @@ class InvalidReplyError(ProviderError):
 
 
 class StreamInterruptedError(ProviderError):
-    """A stream ended before its finish reason. ``partial``: a ``ChatResult`` with everything that had come."""
+    """
+    A stream ended before its finish reason. ``partial``: a ``ChatResult`` with everything that had
+        come.
+    """
 
     def __init__(self, message: str, *, partial: Any = None, **details: Any) -> None:
         super().__init__(message, **{"retryable": True, "billed": "unknown", **details})
@@ -238,22 +267,40 @@ class StreamInterruptedError(ProviderError):
 
 
 class StructuredOutputError(AIGCError):
-    """The answer does not satisfy the schema. ``content``: the text; ``violations``: one line for each breach."""
+    """
+    The answer does not satisfy the schema. ``content``: the text; ``violations``: one line for each
+        breach.
+    """
 
-    def __init__(self, message: str, *, content: str = "", violations: list[str] | None = None, **context: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        content: str = "",
+        violations: list[str] | None = None,
+        **context: Any,
+    ) -> None:
         super().__init__(message, **context)
         self.content = content
         self.violations = violations or []
 
 
 class OutputTruncatedError(StructuredOutputError):
-    """The model ran out of tokens in the middle of an answer or a tool call; allow it more ``max_tokens``."""
+    """
+    The model ran out of tokens in the middle of an answer or a tool call; allow it more
+    ``max_tokens``.
+    """
 
 
 class ToolLoopLimitError(AIGCError):
-    """``max_iterations`` model calls did not end the tool loop. ``messages``: the history; ``result``: the last response."""
+    """
+    ``max_iterations`` model calls did not end the tool loop. ``messages``: the history; ``result``:
+    the last response.
+    """
 
-    def __init__(self, message: str, *, messages: list[dict[str, Any]], result: Any, **context: Any) -> None:
+    def __init__(
+        self, message: str, *, messages: list[dict[str, Any]], result: Any, **context: Any
+    ) -> None:
         super().__init__(message, **context)
         self.messages = messages
         self.result = result
@@ -263,13 +310,21 @@ class StorageError(AIGCError, OSError):
     """
     A store failed, or refused.
 
-    ``key``: the object's key. ``result``: the paid ``ImageResult`` when there is one; ``client.store(error.result)``
-    finishes it without paying again. ``retryable``: the same call may succeed later. ``retry_after``: seconds the store asked
+    ``key``: the object's key. ``result``: the paid ``ImageResult`` when there is one;
+        ``client.store(error.result)``
+    finishes it without paying again. ``retryable``: the same call may succeed later.
+        ``retry_after``: seconds the store asked
     to wait.
     """
 
     def __init__(
-        self, message: str, *, key: str = "", retryable: bool = False, retry_after: float | None = None, **context: Any
+        self,
+        message: str,
+        *,
+        key: str = "",
+        retryable: bool = False,
+        retry_after: float | None = None,
+        **context: Any,
     ) -> None:
         super().__init__(message, **context)
         self.key = key

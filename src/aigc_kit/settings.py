@@ -10,14 +10,17 @@ from typing import Any, cast
 from aigc_kit.errors import ConfigurationError, InvalidInputError, MissingCredentialError
 
 LONGEST = 1e7
-"""Seconds of the longest timeout, four months; the clocks of sockets and locks end not far behind it."""
+"""
+Seconds of the longest timeout, four months; the clocks of sockets and locks end not far behind it.
+"""
 
 
 class Secret:
     """
     A credential that no repr, traceback or pickle shows.
 
-    A secret that came from a variable is pickled as that variable's name and read again where it is unpickled.
+    A secret that came from a variable is pickled as that variable's name and read again where it is
+    unpickled.
     """
 
     __slots__ = ("_value", "variable")
@@ -64,7 +67,10 @@ _REMEMBERED = 64
 
 
 class RotatingSecret(Secret):
-    """A credential that a function of the application returns again for each request; shared by threads."""
+    """
+    A credential that a function of the application returns again for each request; shared by
+    threads.
+    """
 
     __slots__ = ("_function", "_recent", "_what")
 
@@ -128,18 +134,21 @@ def hidden(value: Any, name: str = "", within: str = "") -> Any:
 
     Args:
         name: the value's own.
-        within: the option that it is a part of; there only headers and the options of one provider of several are looked at,
-            for a vendor's own fields may have any name.
+        within: the option that it is a part of; there only headers and the options of one provider
+            of several are looked at, for a vendor's own fields may have any name.
     """
     if name == "credentials" and isinstance(value, dict):
         return Secret(cast(str, value))
-    if isinstance(value, (str, bytes, bytearray)):  # a key of a wrong type is hidden too, until it is refused
+    if isinstance(
+        value, (str, bytes, bytearray)
+    ):  # a key of a wrong type is hidden too, until it is refused
         return Secret(cast(str, value)) if _is_secret(name, value, within) else value
     if within.count(".") > 3:  # options are not that deep; what is, may be a circle
         return value
     inside = f"{within}.{name}" if within or name else ""
     if isinstance(value, dict):
-        return {key: hidden(inner, str(key), inside) for key, inner in value.items()}
+        named = ((key, key if isinstance(key, str) else "") for key in value)
+        return {key: hidden(value[key], name, inside) for key, name in named}
     if type(value) in (list, tuple):
         return type(value)(hidden(inner, "", inside or ".") for inner in value)
     return value
@@ -150,7 +159,9 @@ def _is_secret(name: str, value: str | bytes | bytearray, within: str) -> bool:
         return name in _KEY_OPTIONS
     if _PUBLIC_NAME.search(name):
         return False
-    if _SECRET_NAME.search(name) or any(sorted(name.lower()) == sorted(option) for option in _KEY_OPTIONS):
+    if _SECRET_NAME.search(name) or any(
+        sorted(name.lower()) == sorted(option) for option in _KEY_OPTIONS
+    ):
         return True  # the second are those with two letters in the wrong order
     return "url" in name.lower() and "@" in str(value)
 
@@ -172,7 +183,8 @@ def load_dotenv(path: str | os.PathLike[str] | None = None) -> bool:
     """
     Read ``.env`` (the nearest one above the working directory, or ``path``) into the environment.
 
-    Variables that are already set win. Returns whether a file was found. The library never does this by itself.
+    Variables that are already set win. Returns whether a file was found. The library never does
+    this by itself.
     """
     import dotenv
 
@@ -212,7 +224,9 @@ def spelled(value: Any) -> str:
     return shown if len(shown) <= 200 else shown[:197] + "..."
 
 
-_FRAMING = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
+_FRAMING = frozenset(
+    {"content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"}
+)
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e\t]*[\x21-\x7e])?|")
 
@@ -228,22 +242,31 @@ def headers(value: Any, what: str = "extra_headers") -> Headers | None:
         return None
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{what} must map names to str, got {type(value).__name__}")
-    plain = {name: content.reveal() if isinstance(content, Secret) else content for name, content in value.items()}
+    plain = {
+        name: content.reveal() if isinstance(content, Secret) else content
+        for name, content in value.items()
+    }
     for name, content in plain.items():
         if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-            raise InvalidInputError(f"{what} has the name {spelled(name)}, which no header can have")
+            raise InvalidInputError(
+                f"{what} has the name {spelled(name)}, which no header can have"
+            )
         if name.lower() in _FRAMING:
             raise InvalidInputError(f"{what} has {name!r}, which the HTTP library itself sets")
         if not isinstance(content, str) or not _HEADER_VALUE.fullmatch(content):
             raise InvalidInputError(f"{what} has a value for {name!r} that no header can carry")
-    return {name: Secret(text) if _SECRET_HEADER.search(name) else text for name, text in plain.items()} or None
+    return {
+        name: Secret(text) if _SECRET_HEADER.search(name) else text for name, text in plain.items()
+    } or None
 
 
 _SECRET_HEADER = re.compile(r"key|secret|token|password|auth|cookie|credential", re.IGNORECASE)
 
 
 def secrets_in(headers: Headers | None) -> tuple[Secret, ...]:
-    """What of these headers must be masked in errors: credentials, with and without their scheme."""
+    """
+    What of these headers must be masked in errors: credentials, with and without their scheme.
+    """
     found = [value.reveal() for value in (headers or {}).values() if isinstance(value, Secret)]
     return tuple(Secret(part) for value in found for part in (value, value.rpartition(" ")[2]))
 
@@ -257,11 +280,15 @@ def credential(explicit: Any, *names: str, what: str, rotating: bool = False) ->
     """
     found = optional_credential(explicit, *names, what=what, rotating=rotating)
     if found is None:
-        raise MissingCredentialError(f"{what} is missing: pass it explicitly or set {' or '.join(names)}")
+        raise MissingCredentialError(
+            f"{what} is missing: pass it explicitly or set {' or '.join(names)}"
+        )
     return found
 
 
-def optional_credential(explicit: Any, *names: str, what: str, rotating: bool = False) -> Secret | None:
+def optional_credential(
+    explicit: Any, *names: str, what: str, rotating: bool = False
+) -> Secret | None:
     """
     Like ``credential``, with None where there is none.
 
@@ -301,7 +328,9 @@ def _explicit(explicit: Any, names: tuple[str, ...], what: str, *, rotating: boo
 def _header_safe(secret: Secret, what: str) -> Secret:
     """Keys travel in a header: refuse what cannot, without showing it."""
     if not secret.reveal().isascii() or not secret.reveal().isprintable():
-        raise MissingCredentialError(f"{what} has characters that no key has (not printable ASCII); copy it again")
+        raise MissingCredentialError(
+            f"{what} has characters that no key has (not printable ASCII); copy it again"
+        )
     return secret
 
 
@@ -333,13 +362,16 @@ def whole_number(value: Any, *, name: str, minimum: int = 0) -> int:
         ConfigurationError: not a whole number of at least ``minimum``.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ConfigurationError(f"{name} must be a whole number of at least {minimum}, got {spelled(value)}")
+        raise ConfigurationError(
+            f"{name} must be a whole number of at least {minimum}, got {spelled(value)}"
+        )
     return value
 
 
 def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     """
-    The address of an API without a trailing slash: as given, else from a variable, else ``default``.
+    The address of an API without a trailing slash: as given, else from a variable, else
+        ``default``.
 
     Raises:
         ConfigurationError: not an http(s) address.
@@ -347,12 +379,17 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     from urllib.parse import urlsplit
 
     if isinstance(explicit, Secret):
-        raise ConfigurationError("base_url must not contain a user name and a password: pass api_key")
+        raise ConfigurationError(
+            "base_url must not contain a user name and a password: pass api_key"
+        )
     address = option(explicit, *names, default=default).strip().rstrip("/")
     try:
         parts = urlsplit(address)
         good = (
-            parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and parts.port != 0
         )
         good = good and not ("?" in address or "#" in address)  # a path is put behind it
     except ValueError:

@@ -1,4 +1,7 @@
-"""Bedrock as users met it: parameters, families, sign-in, caching, and what its grammar cannot express."""
+"""
+Bedrock as users met it: parameters, families, sign-in, caching, and what its grammar cannot
+    express.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ from tests.vendor import (
 OK = converse_response("ok")
 
 
-def bedrock(vendor: Vendor, model: str = "global.anthropic.claude-sonnet-4-6", **options: Any) -> ChatClient:
+def bedrock(
+    vendor: Vendor, model: str = "global.anthropic.claude-sonnet-4-6", **options: Any
+) -> ChatClient:
     return vendor.client("bedrock", model=model, **options)
 
 
@@ -59,9 +64,12 @@ GUARDRAIL = {"guardrailIdentifier": "g", "guardrailVersion": "1"}
         pytest.param({"reasoning_effort": "low"}, False, id="effort"),
     ],
 )
-def test_openais_parameters_are_mapped_or_left_out_with_a_warning(options: dict[str, Any], usual: bool) -> None:
+def test_openais_parameters_are_mapped_or_left_out_with_a_warning(
+    options: dict[str, Any], usual: bool
+) -> None:
     """
-    As they are, Claude answers 400 "Extra inputs are not permitted"; ``usual`` is what Converse does anyway.
+    As they are, Claude answers 400 "Extra inputs are not permitted"; ``usual`` is what Converse
+    does anyway.
 
     Source: https://github.com/BerriAI/litellm/issues/29668
     """
@@ -69,18 +77,25 @@ def test_openais_parameters_are_mapped_or_left_out_with_a_warning(options: dict[
         result = unless_refused(lambda: bedrock(vendor).chat(ASK, **options))
     fields = fields_of(vendor)
     assert next(iter(options)) not in fields
-    assert refused(result, vendor) or (result.content == "ok" and (fields or result.warnings or usual))
+    assert refused(result, vendor) or (
+        result.content == "ok" and (fields or result.warnings or usual)
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "field"),
     [
         ({"extra_body": {"guardrailConfig": GUARDRAIL}}, "guardrailConfig"),
-        ({"additional_model_response_field_paths": ["/stop_sequence"]}, "additionalModelResponseFieldPaths"),
+        (
+            {"additional_model_response_field_paths": ["/stop_sequence"]},
+            "additionalModelResponseFieldPaths",
+        ),
     ],
     ids=["extra_body", "option"],
 )
-def test_converses_own_fields_stand_at_the_top_of_the_request(options: dict[str, Any], field: str) -> None:
+def test_converses_own_fields_stand_at_the_top_of_the_request(
+    options: dict[str, Any], field: str
+) -> None:
     """
     A guardrail in additionalModelRequestFields is ignored.
 
@@ -93,35 +108,47 @@ def test_converses_own_fields_stand_at_the_top_of_the_request(options: dict[str,
 
 
 @pytest.mark.parametrize(
-    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}], ids=["any tool", "one tool"]
+    "choice",
+    ["required", {"type": "function", "function": {"name": "get_weather"}}],
+    ids=["any tool", "one tool"],
 )
 @pytest.mark.parametrize(
-    "model", ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-opus-4-1-20250805-v1:0"]
+    "model",
+    ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-opus-4-1-20250805-v1:0"],
 )
 def test_a_tool_is_not_forced_while_claude_thinks_with_a_budget(model: str, choice: Any) -> None:
     """
     One of the two is left out with a warning, or the call is refused.
 
-    Source: https://github.com/vercel/ai/pull/17729, https://github.com/pydantic/pydantic-ai/issues/3092 and
+    Source: https://github.com/vercel/ai/pull/17729,
+        https://github.com/pydantic/pydantic-ai/issues/3092 and
     https://github.com/langchain-ai/langchain-aws/issues/926
     """
     thinking = {"type": "enabled", "budget_tokens": 2000}
     with Vendor(OK) as vendor:
         chat = bedrock(vendor, model)
-        result = unless_refused(lambda: chat.chat(ASK, tools=TOOLS, tool_choice=choice, thinking=thinking))
+        result = unless_refused(
+            lambda: chat.chat(ASK, tools=TOOLS, tool_choice=choice, thinking=thinking)
+        )
     thinks = fields_of(vendor).get("thinking", {}).get("type") == "enabled"
     forced = {"any", "tool"}.intersection(vendor.body.get("toolConfig", {}).get("toolChoice", {}))
     assert refused(result, vendor) or (result.warnings and not (thinks and forced))
 
 
 @pytest.mark.parametrize(
-    "model", ["us.anthropic.claude-opus-4-8", "us.anthropic.claude-opus-5", "global.anthropic.claude-sonnet-4-6"]
+    "model",
+    [
+        "us.anthropic.claude-opus-4-8",
+        "us.anthropic.claude-opus-5",
+        "global.anthropic.claude-sonnet-4-6",
+    ],
 )
 def test_thinking_without_a_limit_leaves_room_for_the_answer(model: str) -> None:
     """
     Bedrock's own limit of 4096 tokens includes the thinking and cuts answers that are paid for.
 
-    Source: https://github.com/danny-avila/LibreChat/pull/14058 and https://github.com/openclaw/openclaw/issues/97176
+    Source: https://github.com/danny-avila/LibreChat/pull/14058 and
+        https://github.com/openclaw/openclaw/issues/97176
     """
     with Vendor(OK) as vendor:
         bedrock(vendor, model).chat(ASK, thinking={"type": "enabled", "budget_tokens": 20000})
@@ -147,10 +174,16 @@ def test_nova_at_high_effort_gets_no_limits() -> None:
     thinking = {"type": "enabled", "budget_tokens": 20000}
     with Vendor(OK) as vendor:
         result = unless_refused(
-            lambda: bedrock(vendor, NOVA).chat(ASK, thinking=thinking, temperature=0.2, max_tokens=500)
+            lambda: bedrock(vendor, NOVA).chat(
+                ASK, thinking=thinking, temperature=0.2, max_tokens=500
+            )
         )
     high = "high" in str(fields_of(vendor))
-    assert refused(result, vendor) or not high or (not vendor.body.get("inferenceConfig") and result.warnings)
+    assert (
+        refused(result, vendor)
+        or not high
+        or (not vendor.body.get("inferenceConfig") and result.warnings)
+    )
 
 
 def test_novas_top_k_stands_where_nova_reads_it() -> None:
@@ -164,10 +197,17 @@ def test_novas_top_k_stands_where_nova_reads_it() -> None:
 
 
 def test_a_history_that_ends_with_the_assistant_is_refused_or_closed() -> None:
-    """Claude 4.6 and later refuse a prefilled answer. Source: https://github.com/crewAIInc/crewAI/pull/6973"""
+    """
+    Claude 4.6 and later refuse a prefilled answer. Source:
+        https://github.com/crewAIInc/crewAI/pull/6973
+    """
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: bedrock(vendor).chat([*ASK, {"role": "assistant", "content": "{"}]))
-    assert refused(result, vendor) or (vendor.body["messages"][-1]["role"] == "user" and result.warnings)
+        result = unless_refused(
+            lambda: bedrock(vendor).chat([*ASK, {"role": "assistant", "content": "{"}])
+        )
+    assert refused(result, vendor) or (
+        vendor.body["messages"][-1]["role"] == "user" and result.warnings
+    )
 
 
 def test_claude_4_5_takes_a_prefilled_answer_as_it_is() -> None:
@@ -178,13 +218,20 @@ def test_claude_4_5_takes_a_prefilled_answer_as_it_is() -> None:
     assert [message["role"] for message in vendor.body["messages"]] == ["user", "assistant"]
 
 
-@pytest.mark.parametrize("model", ["mistral.mistral-7b-instruct-v0:2", "amazon.titan-text-express-v1"])
-def test_a_model_without_a_system_text_gets_it_before_the_first_user_turn_or_is_refused(model: str) -> None:
+@pytest.mark.parametrize(
+    "model", ["mistral.mistral-7b-instruct-v0:2", "amazon.titan-text-express-v1"]
+)
+def test_a_model_without_a_system_text_gets_it_before_the_first_user_turn_or_is_refused(
+    model: str,
+) -> None:
     """
-    Source: https://github.com/danny-avila/LibreChat/issues/6456 and https://github.com/567-labs/instructor/issues/1753
+    Source: https://github.com/danny-avila/LibreChat/issues/6456 and
+        https://github.com/567-labs/instructor/issues/1753
     """
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: bedrock(vendor, model).chat([{"role": "system", "content": "be short"}, *ASK]))
+        result = unless_refused(
+            lambda: bedrock(vendor, model).chat([{"role": "system", "content": "be short"}, *ASK])
+        )
     moved = "system" not in vendor.body and "be short" in json.dumps(vendor.body)
     assert refused(result, vendor) or (moved and result.warnings)
 
@@ -208,7 +255,8 @@ HISTORIES = {
 def test_an_image_in_any_turn_reaches_the_model_or_is_refused(history: list[Any]) -> None:
     """
     Source: https://github.com/NousResearch/hermes-agent/issues/55134,
-    https://github.com/langchain-ai/langchainjs/issues/10297 and https://github.com/BerriAI/litellm/issues/23712
+    https://github.com/langchain-ai/langchainjs/issues/10297 and
+    https://github.com/BerriAI/litellm/issues/23712
     """
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: bedrock(vendor).chat(history))
@@ -219,7 +267,8 @@ def test_marked_blocks_get_a_cache_point_or_a_warning() -> None:
     """
     Ignored in silence, every turn is paid in full.
 
-    Source: https://github.com/cline/cline/pull/12928, https://github.com/UKGovernmentBEIS/inspect_ai/pull/5131 and
+    Source: https://github.com/cline/cline/pull/12928,
+        https://github.com/UKGovernmentBEIS/inspect_ai/pull/5131 and
     https://github.com/TanStack/ai/pull/1306
     """
     mark = {"cache_control": {"type": "ephemeral"}}
@@ -227,7 +276,10 @@ def test_marked_blocks_get_a_cache_point_or_a_warning() -> None:
         {"role": "system", "content": [{"type": "text", "text": "a long prefix", **mark}]},
         {
             "role": "user",
-            "content": [{"type": "text", "text": "a long document", **mark}, {"type": "text", "text": "q"}],
+            "content": [
+                {"type": "text", "text": "a long document", **mark},
+                {"type": "text", "text": "q"},
+            ],
         },
     ]
     with Vendor(OK) as vendor:
@@ -239,7 +291,10 @@ def test_marked_blocks_get_a_cache_point_or_a_warning() -> None:
 
 PDF_PART = {
     "type": "file",
-    "file": {"filename": "my report.v2.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"},
+    "file": {
+        "filename": "my report.v2.pdf",
+        "file_data": "data:application/pdf;base64,JVBERi0xLjQK",
+    },
 }
 
 
@@ -250,7 +305,9 @@ def test_a_pdf_is_sent_as_a_document_with_a_legal_name() -> None:
     Source: https://github.com/run-llama/llama_index/issues/18789
     """
     with Vendor(OK) as vendor:
-        bedrock(vendor).chat([{"role": "user", "content": [{"type": "text", "text": "q"}, PDF_PART]}])
+        bedrock(vendor).chat(
+            [{"role": "user", "content": [{"type": "text", "text": "q"}, PDF_PART]}]
+        )
     document = next(block["document"] for block in sent_blocks(vendor.body) if "document" in block)
     assert document["format"] == "pdf"
     assert document["source"] == {"bytes": "JVBERi0xLjQK"}
@@ -285,7 +342,10 @@ def test_signed_thinking_goes_back_to_an_opaque_profile() -> None:
 
 
 def test_an_option_names_the_family_behind_an_opaque_profile() -> None:
-    """Claude 4.5 takes temperature or top_p. Source: https://github.com/The-PR-Agent/pr-agent/issues/3216"""
+    """
+    Claude 4.5 takes temperature or top_p. Source:
+        https://github.com/The-PR-Agent/pr-agent/issues/3216
+    """
     with Vendor(OK) as vendor:
         chat = bedrock(vendor, PROFILE, family="anthropic.claude-sonnet-4-5")
         chat.chat(ASK, temperature=0.5, top_p=0.9)
@@ -308,10 +368,11 @@ class Loose(BaseModel):
 @pytest.mark.parametrize(("kind", "field"), [(Report, "scores"), (Loose, "extra")])
 def test_a_map_field_is_never_closed(kind: type[BaseModel], field: str) -> None:
     """
-    Bedrock's grammar closes every object, and a closed map can only be empty: the schema goes into the prompt, or the call
-    is refused.
+    Bedrock's grammar closes every object, and a closed map can only be empty: the schema goes into
+    the prompt, or the call is refused.
 
-    Source: https://github.com/stdapi-ai/stdapi.ai/issues/96, https://github.com/als-apg/osprey/issues/204 and
+    Source: https://github.com/stdapi-ai/stdapi.ai/issues/96,
+        https://github.com/als-apg/osprey/issues/204 and
     https://github.com/googleapis/python-genai/issues/2889
     """
     with Vendor(converse_response(json.dumps({"city": "a", field: {}}))) as vendor:
@@ -338,7 +399,14 @@ def test_the_trace_of_a_guardrail_is_kept_in_a_stream() -> None:
 
 def test_a_call_that_aws_ran_is_not_run_again() -> None:
     """Source: https://github.com/maximhq/bifrost/pull/3435"""
-    used = {"toolUse": {"toolUseId": "t1", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}}
+    used = {
+        "toolUse": {
+            "toolUseId": "t1",
+            "name": "nova_grounding",
+            "input": {},
+            "type": "server_tool_use",
+        }
+    }
     found = {"toolResult": {"toolUseId": "t1", "content": [{"text": "r"}]}}
     ran: list[str] = []
 
@@ -412,7 +480,8 @@ def test_a_sign_in_that_fails_on_this_machine_is_not_a_failed_connection(
     """
     In a fresh interpreter: botocore reads the home directory once, when it is imported.
 
-    Source: https://github.com/RooCodeInc/Roo-Code/issues/9106, https://github.com/anthropics/claude-code/issues/28032 and
+    Source: https://github.com/RooCodeInc/Roo-Code/issues/9106,
+        https://github.com/anthropics/claude-code/issues/28032 and
     https://github.com/anomalyco/opencode/issues/29106
     """
     (home / "config").write_text(PROFILES)
@@ -429,7 +498,9 @@ def test_a_sign_in_that_fails_on_this_machine_is_not_a_failed_connection(
 def test_the_region_of_the_default_profile_is_read(home: Path) -> None:
     """Source: https://github.com/anthropics/anthropic-bedrock-python/issues/130"""
     (home / "config").write_text("[default]\nregion = us-west-2\n")
-    (home / "credentials").write_text("[default]\naws_access_key_id = A\naws_secret_access_key = S\n")
+    (home / "credentials").write_text(
+        "[default]\naws_access_key_id = A\naws_secret_access_key = S\n"
+    )
     with Vendor(OK) as vendor, ChatClient("bedrock", base_url=vendor.url, max_retries=0) as chat:
         assert chat.chat(ASK).content == "ok"
     assert "/us-west-2/" in vendor.headers[0]["authorization"]

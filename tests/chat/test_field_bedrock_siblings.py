@@ -1,4 +1,6 @@
-"""Siblings of what users met on Bedrock: other families, spellings and streams of the same roots."""
+"""
+Siblings of what users met on Bedrock: other families, spellings and streams of the same roots.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ THINKING = {"type": "enabled", "budget_tokens": 2000}
         ("mistral.mistral-large-3", {"reasoning_effort": "low"}),
     ],
 )
-def test_what_a_model_would_refuse_is_mapped_warned_of_or_refused(model: str, options: dict[str, Any]) -> None:
+def test_what_a_model_would_refuse_is_mapped_warned_of_or_refused(
+    model: str, options: dict[str, Any]
+) -> None:
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: bedrock(vendor, model).chat(ASK, **options))
     assert next(iter(options)) not in fields_of(vendor)
@@ -89,7 +93,10 @@ def test_what_a_model_would_refuse_is_mapped_warned_of_or_refused(model: str, op
         ({"prompt_variables": {"a": {"text": "b"}}}, "promptVariables"),
         ({"requestMetadata": {"team": "x"}}, "requestMetadata"),
         ({"request_metadata": {"team": "x"}}, "requestMetadata"),
-        ({"additionalModelResponseFieldPaths": ["/stop_sequence"]}, "additionalModelResponseFieldPaths"),
+        (
+            {"additionalModelResponseFieldPaths": ["/stop_sequence"]},
+            "additionalModelResponseFieldPaths",
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -114,7 +121,11 @@ def test_a_tier_is_written_as_converse_reads_it_or_refused() -> None:
     """``{"type": "flex"}``; OpenAI's is the word alone."""
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: bedrock(vendor).chat(ASK, service_tier="flex"))
-    assert refused(result, vendor) or vendor.body.get("serviceTier") == {"type": "flex"} or result.warnings
+    assert (
+        refused(result, vendor)
+        or vendor.body.get("serviceTier") == {"type": "flex"}
+        or result.warnings
+    )
 
 
 def test_top_k_is_claudes_own_field() -> None:
@@ -135,10 +146,14 @@ def test_top_k_is_claudes_own_field() -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_no_claude_with_a_budget_is_forced_to_call(model: str, options: dict[str, Any], stream: bool) -> None:
+def test_no_claude_with_a_budget_is_forced_to_call(
+    model: str, options: dict[str, Any], stream: bool
+) -> None:
     with Vendor(converse_text("ok") if stream else OK) as vendor:
         chat = bedrock(vendor, model)
-        result = unless_refused(lambda: ask(chat, stream=stream, tools=TOOLS, thinking=THINKING, **options))
+        result = unless_refused(
+            lambda: ask(chat, stream=stream, tools=TOOLS, thinking=THINKING, **options)
+        )
     thinks = fields_of(vendor).get("thinking", {}).get("type") == "enabled"
     forced = {"any", "tool"}.intersection(vendor.body.get("toolConfig", {}).get("toolChoice", {}))
     assert refused(result, vendor) or (
@@ -151,7 +166,11 @@ def test_the_first_turn_of_a_loop_is_not_forced_while_claude_thinks() -> None:
         chat = bedrock(vendor, CLAUDE_45)
         result = unless_refused(
             lambda: chat.chat_with_tools(
-                ASK, TOOLS, tool_executor=lambda name, text: "1", tool_choice="required", thinking=THINKING
+                ASK,
+                TOOLS,
+                tool_executor=lambda name, text: "1",
+                tool_choice="required",
+                thinking=THINKING,
             )
         )
     thinks = fields_of(vendor).get("thinking", {}).get("type") == "enabled"
@@ -167,13 +186,22 @@ def test_a_choice_that_forces_nothing_goes_with_thinking() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"temperature": 0.2}, {"top_k": 5}, {"temperature": 0.2, "top_p": 0.9}], ids=lambda o: "+".join(o)
+    "options",
+    [{"temperature": 0.2}, {"top_k": 5}, {"temperature": 0.2, "top_p": 0.9}],
+    ids=lambda o: "+".join(o),
 )
 @pytest.mark.parametrize("model", ["global.anthropic.claude-sonnet-4-6", CLAUDE_45])
-def test_sampling_is_left_out_or_refused_while_claude_thinks(model: str, options: dict[str, Any]) -> None:
-    """With a budget and with adaptive thinking. Source: docs.aws.amazon.com, claude-messages-adaptive-thinking"""
+def test_sampling_is_left_out_or_refused_while_claude_thinks(
+    model: str, options: dict[str, Any]
+) -> None:
+    """
+    With a budget and with adaptive thinking. Source: docs.aws.amazon.com,
+        claude-messages-adaptive-thinking
+    """
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: bedrock(vendor, model).chat(ASK, thinking=THINKING, **options))
+        result = unless_refused(
+            lambda: bedrock(vendor, model).chat(ASK, thinking=THINKING, **options)
+        )
     inference = vendor.body.get("inferenceConfig", {})
     free = inference.get("temperature", 1) == 1 and "top_k" not in fields_of(vendor)
     assert refused(result, vendor) or (free and result.warnings)
@@ -183,7 +211,9 @@ def test_a_prefilled_answer_does_not_go_with_thinking() -> None:
     """Source: docs.aws.amazon.com, extended thinking: prefill is incompatible with it."""
     messages = [*ASK, {"role": "assistant", "content": "{"}]
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: bedrock(vendor, CLAUDE_45).chat(messages, thinking=THINKING))
+        result = unless_refused(
+            lambda: bedrock(vendor, CLAUDE_45).chat(messages, thinking=THINKING)
+        )
     ends = (vendor.body.get("messages") or [{}])[-1].get("role")
     thinks = fields_of(vendor).get("thinking", {}).get("type") == "enabled"
     assert refused(result, vendor) or (result.warnings and (ends == "user" or not thinks))
@@ -192,9 +222,13 @@ def test_a_prefilled_answer_does_not_go_with_thinking() -> None:
 # ---- room for the answer
 
 
-@pytest.mark.parametrize("thinking", [{"type": "enabled"}, {"type": "adaptive"}], ids=["enabled", "adaptive"])
+@pytest.mark.parametrize(
+    "thinking", [{"type": "enabled"}, {"type": "adaptive"}], ids=["enabled", "adaptive"]
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_adaptive_thinking_without_a_budget_leaves_room(thinking: dict[str, str], stream: bool) -> None:
+def test_adaptive_thinking_without_a_budget_leaves_room(
+    thinking: dict[str, str], stream: bool
+) -> None:
     """Bedrock's own limit is 4096 tokens, the thinking included. Source: pydantic-ai-slim 2.68.0"""
     with Vendor(converse_text("ok") if stream else OK) as vendor:
         ask(bedrock(vendor, "us.anthropic.claude-opus-4-8"), stream=stream, thinking=thinking)
@@ -202,7 +236,9 @@ def test_adaptive_thinking_without_a_budget_leaves_room(thinking: dict[str, str]
 
 
 def test_a_model_that_always_thinks_has_room_by_default() -> None:
-    """Opus 5.5 was measured to stop at 4096 tokens, thinking included. Source: pydantic-ai-slim 2.68.0"""
+    """
+    Opus 5.5 was measured to stop at 4096 tokens, thinking included. Source: pydantic-ai-slim 2.68.0
+    """
     with Vendor(OK) as vendor:
         bedrock(vendor, "global.anthropic.claude-opus-5-5").chat(ASK)
     assert vendor.body.get("inferenceConfig", {}).get("maxTokens", 0) > 4096
@@ -226,18 +262,24 @@ def test_no_limit_goes_with_novas_high_effort(model: str, options: dict[str, Any
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: bedrock(vendor, model).chat(ASK, **options))
     high = "high" in str(fields_of(vendor))
-    assert refused(result, vendor) or (not (high and vendor.body.get("inferenceConfig")) and result.warnings)
+    assert refused(result, vendor) or (
+        not (high and vendor.body.get("inferenceConfig")) and result.warnings
+    )
 
 
 def test_novas_low_effort_keeps_its_limits() -> None:
     with Vendor(OK) as vendor:
-        bedrock(vendor, NOVA).chat(ASK, thinking={"type": "enabled", "budget_tokens": 1000}, max_tokens=500)
+        bedrock(vendor, NOVA).chat(
+            ASK, thinking={"type": "enabled", "budget_tokens": 1000}, max_tokens=500
+        )
     assert vendor.body["inferenceConfig"] == {"maxTokens": 500}
 
 
 def test_novas_top_k_stands_beside_its_other_fields() -> None:
     with Vendor(OK) as vendor:
-        bedrock(vendor, NOVA).chat(ASK, top_k=5, thinking={"type": "enabled", "budget_tokens": 1000})
+        bedrock(vendor, NOVA).chat(
+            ASK, top_k=5, thinking={"type": "enabled", "budget_tokens": 1000}
+        )
     assert fields_of(vendor)["inferenceConfig"] == {"topK": 5}
     assert fields_of(vendor)["reasoningConfig"]["type"] == "enabled"
 
@@ -246,7 +288,12 @@ def test_novas_top_k_stands_beside_its_other_fields() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["global.anthropic.claude-opus-4-6", "global.anthropic.claude-opus-5", "global.anthropic.claude-haiku-5-5"]
+    "model",
+    [
+        "global.anthropic.claude-opus-4-6",
+        "global.anthropic.claude-opus-5",
+        "global.anthropic.claude-haiku-5-5",
+    ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_no_new_claude_gets_a_history_that_ends_with_its_own_turn(model: str, stream: bool) -> None:
@@ -255,7 +302,9 @@ def test_no_new_claude_gets_a_history_that_ends_with_its_own_turn(model: str, st
         chat = bedrock(vendor, model)
         messages = [*ASK, {"role": "assistant", "content": "{"}]
         result = unless_refused(lambda: ask(chat, stream=stream, messages=messages))
-    assert refused(result, vendor) or (vendor.body["messages"][-1]["role"] == "user" and result.warnings)
+    assert refused(result, vendor) or (
+        vendor.body["messages"][-1]["role"] == "user" and result.warnings
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,7 +318,11 @@ def test_no_new_claude_gets_a_history_that_ends_with_its_own_turn(model: str, st
         ),
         (
             "mistral.mistral-7b-instruct-v0:2",
-            [{"role": "system", "content": "be short"}, {"role": "assistant", "content": "hi"}, *ASK],
+            [
+                {"role": "system", "content": "be short"},
+                {"role": "assistant", "content": "hi"},
+                *ASK,
+            ],
         ),
     ],
     ids=["mixtral", "developer", "two", "an assistant's turn first"],
@@ -285,20 +338,30 @@ def test_the_schema_in_a_prompt_reaches_a_model_without_a_system_text() -> None:
     with Vendor(converse_response('{"a": 1}')) as vendor:
         chat = bedrock(vendor, "mistral.mistral-7b-instruct-v0:2")
         result = unless_refused(lambda: chat.chat(ASK, response_format={"type": "json_object"}))
-    assert refused(result, vendor) or ("system" not in vendor.body and "JSON" in json.dumps(vendor.body["messages"]))
+    assert refused(result, vendor) or (
+        "system" not in vendor.body and "JSON" in json.dumps(vendor.body["messages"])
+    )
 
 
 # ---- images, documents and caching
 
 
-@pytest.mark.parametrize("model", ["mistral.mistral-large-3", "qwen.qwen3-vl-235b-a22b", "moonshotai.kimi-k2.6"])
+@pytest.mark.parametrize(
+    "model", ["mistral.mistral-large-3", "qwen.qwen3-vl-235b-a22b", "moonshotai.kimi-k2.6"]
+)
 def test_an_image_stands_behind_the_result_where_a_result_takes_none(model: str) -> None:
     """Source: pydantic-ai-slim 2.68.0 and langchain-aws 1.9.1"""
-    history = [*ASK, assistant_call(), tool_result(content=[{"type": "text", "text": "see:"}, IMAGE_PART])]
+    history = [
+        *ASK,
+        assistant_call(),
+        tool_result(content=[{"type": "text", "text": "see:"}, IMAGE_PART]),
+    ]
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: bedrock(vendor, model).chat(history))
     blocks = sent_blocks(vendor.body or {"messages": []})
-    inside = [block for block in blocks if "toolResult" in block and PNG_BASE64 in json.dumps(block)]
+    inside = [
+        block for block in blocks if "toolResult" in block and PNG_BASE64 in json.dumps(block)
+    ]
     assert refused(result, vendor) or (not inside and PNG_BASE64 in json.dumps(blocks))
 
 
@@ -344,7 +407,9 @@ def documents(body: dict[str, Any]) -> list[dict[str, Any]]:
     ],
     ids=["csv", "txt", "md", "html", "docx", "xlsx"],
 )
-def test_every_kind_of_document_has_its_format(name: str, kind: str, data: bytes, format: str) -> None:
+def test_every_kind_of_document_has_its_format(
+    name: str, kind: str, data: bytes, format: str
+) -> None:
     with Vendor(OK) as vendor:
         bedrock(vendor).chat(user({"type": "text", "text": "q"}, file_part(name, kind, data)))
     assert documents(vendor.body)[0]["format"] == format
@@ -353,18 +418,28 @@ def test_every_kind_of_document_has_its_format(name: str, kind: str, data: bytes
 def test_documents_of_one_name_get_different_ones() -> None:
     """ "Messages can not contain duplicate document names". Source: litellm 1.109.1"""
     part = file_part("report.pdf", "application/pdf")
-    messages = [*user({"type": "text", "text": "q"}, part, part), {"role": "assistant", "content": "a"}]
+    messages = [
+        *user({"type": "text", "text": "q"}, part, part),
+        {"role": "assistant", "content": "a"},
+    ]
     with Vendor(OK) as vendor:
         bedrock(vendor).chat([*messages, *user({"type": "text", "text": "q"}, part)])
     names = [document["name"] for document in documents(vendor.body)]
     assert len(set(names)) == 3
 
 
-@pytest.mark.parametrize("name", ["a__b  c.d.pdf", "报告.pdf", "x" * 300 + ".pdf", "", "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "name", ["a__b  c.d.pdf", "报告.pdf", "x" * 300 + ".pdf", "", "../../etc/passwd"]
+)
 def test_every_file_name_becomes_a_legal_document_name(name: str) -> None:
-    """Letters, digits, single spaces, hyphens, parentheses and brackets, up to 200. Source: botocore's service model"""
+    """
+    Letters, digits, single spaces, hyphens, parentheses and brackets, up to 200. Source: botocore's
+    service model
+    """
     with Vendor(OK) as vendor:
-        bedrock(vendor).chat(user({"type": "text", "text": "q"}, file_part(name, "application/pdf")))
+        bedrock(vendor).chat(
+            user({"type": "text", "text": "q"}, file_part(name, "application/pdf"))
+        )
     found = documents(vendor.body)[0]["name"]
     assert 1 <= len(found) <= 200
     assert all(letter.isascii() and (letter.isalnum() or letter in " -()[]") for letter in found)
@@ -386,11 +461,14 @@ def test_a_kind_of_file_that_bedrock_does_not_take_is_refused_before_sending() -
 
 
 @pytest.mark.parametrize(
-    ("uri", "format"), [("s3://b/a.jpg", "jpeg"), ("s3://b/A.JPEG", "jpeg"), ("s3://b/a.webp", "webp")]
+    ("uri", "format"),
+    [("s3://b/a.jpg", "jpeg"), ("s3://b/A.JPEG", "jpeg"), ("s3://b/a.webp", "webp")],
 )
 def test_the_format_of_an_image_on_s3_is_bedrocks_word(uri: str, format: str) -> None:
     with Vendor(OK) as vendor:
-        bedrock(vendor).chat(user({"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": "q"}))
+        bedrock(vendor).chat(
+            user({"type": "image_url", "image_url": {"url": uri}}, {"type": "text", "text": "q"})
+        )
     image = next(block["image"] for block in sent_blocks(vendor.body) if "image" in block)
     assert image["format"] == format
 
@@ -403,32 +481,54 @@ MARK = {"cache_control": {"type": "ephemeral"}}
     [
         pytest.param(ASK, {"tools": [{**tool(), **MARK}]}, id="a tool"),
         pytest.param(
-            ASK, {"tools": [{"type": "function", "function": {**tool()["function"], **MARK}}]}, id="its function"
+            ASK,
+            {"tools": [{"type": "function", "function": {**tool()["function"], **MARK}}]},
+            id="its function",
         ),
-        pytest.param([{"role": "system", "content": "a long prefix", **MARK}, *ASK], {}, id="a message"),
-        pytest.param(user({**IMAGE_PART, **MARK}, {"type": "text", "text": "q"}), {}, id="an image"),
         pytest.param(
-            [*ASK, assistant_call(), {**tool_result(content=[{"type": "text", "text": "22", **MARK}])}],
+            [{"role": "system", "content": "a long prefix", **MARK}, *ASK], {}, id="a message"
+        ),
+        pytest.param(
+            user({**IMAGE_PART, **MARK}, {"type": "text", "text": "q"}), {}, id="an image"
+        ),
+        pytest.param(
+            [
+                *ASK,
+                assistant_call(),
+                {**tool_result(content=[{"type": "text", "text": "22", **MARK}])},
+            ],
             {},
             id="a result",
         ),
         pytest.param(
-            user({"type": "text", "text": "long", "cache_control": {"type": "ephemeral", "ttl": "1h"}}),
+            user(
+                {
+                    "type": "text",
+                    "text": "long",
+                    "cache_control": {"type": "ephemeral", "ttl": "1h"},
+                }
+            ),
             {},
             id="an hour",
         ),
     ],
 )
-def test_a_mark_for_the_cache_is_never_ignored_in_silence(messages: Any, options: dict[str, Any]) -> None:
+def test_a_mark_for_the_cache_is_never_ignored_in_silence(
+    messages: Any, options: dict[str, Any]
+) -> None:
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: bedrock(vendor).chat(messages, **options))
     assert refused(result, vendor) or "cachePoint" in json.dumps(vendor.body) or result.warnings
 
 
-@pytest.mark.parametrize("model", ["us.meta.llama4-maverick-17b-instruct-v1:0", "mistral.mistral-large-3"])
+@pytest.mark.parametrize(
+    "model", ["us.meta.llama4-maverick-17b-instruct-v1:0", "mistral.mistral-large-3"]
+)
 def test_a_model_without_a_cache_gets_no_cache_point_but_a_warning(model: str) -> None:
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: bedrock(vendor, model).chat(user({"type": "text", "text": "long", **MARK})))
+        result = unless_refused(
+            lambda: bedrock(vendor, model).chat(user({"type": "text", "text": "long", **MARK}))
+        )
     assert "cachePoint" not in json.dumps(vendor.body)
     assert refused(result, vendor) or result.warnings
 
@@ -462,7 +562,9 @@ def test_a_mark_for_the_cache_is_warned_of_where_it_means_nothing(provider: str)
         ("amazon.nova-pro", {"temperature": 0.5}, {"temperature": 0.5}),
     ],
 )
-def test_a_family_brings_its_rules(family: str, options: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_a_family_brings_its_rules(
+    family: str, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
     with Vendor(OK) as vendor:
         bedrock(vendor, PROFILE, family=family).chat(ASK, **options)
     assert vendor.body.get("inferenceConfig", {}) == expected
@@ -470,7 +572,9 @@ def test_a_family_brings_its_rules(family: str, options: dict[str, Any], expecte
 
 def test_a_family_brings_its_thinking() -> None:
     with Vendor(OK) as vendor:
-        bedrock(vendor, PROFILE, family="anthropic.claude-opus-4-8").chat(ASK, thinking={"type": "enabled"})
+        bedrock(vendor, PROFILE, family="anthropic.claude-opus-4-8").chat(
+            ASK, thinking={"type": "enabled"}
+        )
     assert fields_of(vendor)["thinking"] == {"type": "adaptive"}
 
 
@@ -595,19 +699,31 @@ def open_places(schema: Any) -> list[Any]:
     pending = [schema]
     while pending:
         node = pending.pop()
-        pending += list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
-        if isinstance(node, dict) and (node.get("additionalProperties") not in (None, False) or "prefixItems" in node):
+        pending += (
+            list(node.values())
+            if isinstance(node, dict)
+            else node
+            if isinstance(node, list)
+            else []
+        )
+        if isinstance(node, dict) and (
+            node.get("additionalProperties") not in (None, False) or "prefixItems" in node
+        ):
             found.append(node)
     return found
 
 
 @pytest.mark.parametrize(("kind", "value"), FORMATS.values(), ids=FORMATS)
-def test_what_bedrocks_grammar_cannot_say_goes_into_the_prompt(kind: type[BaseModel], value: Any) -> None:
+def test_what_bedrocks_grammar_cannot_say_goes_into_the_prompt(
+    kind: type[BaseModel], value: Any
+) -> None:
     """Never a grammar that forbids what the schema allows."""
     with Vendor(converse_response(json.dumps(value))) as vendor:
         result = unless_refused(lambda: bedrock(vendor).chat(ASK, response_format=kind))
     assert "outputConfig" not in vendor.body
-    assert refused(result, vendor) or (result.parsed == kind.model_validate(value) and result.warnings)
+    assert refused(result, vendor) or (
+        result.parsed == kind.model_validate(value) and result.warnings
+    )
 
 
 def test_a_union_is_written_as_the_grammar_takes_it_or_prompted() -> None:
@@ -621,7 +737,9 @@ def test_a_union_is_written_as_the_grammar_takes_it_or_prompted() -> None:
 def test_a_plain_schema_is_still_sent_as_a_grammar() -> None:
     with Vendor(converse_response('{"kind": "cat"}')) as vendor:
         result = bedrock(vendor).chat(ASK, response_format=Cat)
-    schema = json.loads(vendor.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"])
+    schema = json.loads(
+        vendor.body["outputConfig"]["textFormat"]["structure"]["jsonSchema"]["schema"]
+    )
     assert schema["additionalProperties"] is False
     assert result.parsed == Cat(kind="cat")
 
@@ -686,7 +804,11 @@ def test_the_response_fields_of_a_streams_end_are_kept() -> None:
     frames = [
         block_delta(0, text="a"),
         frame(
-            "messageStop", {"stopReason": "stop_sequence", "additionalModelResponseFields": {"stop_sequence": "END"}}
+            "messageStop",
+            {
+                "stopReason": "stop_sequence",
+                "additionalModelResponseFields": {"stop_sequence": "END"},
+            },
         ),
         frame("metadata", {"usage": {"inputTokens": 1, "outputTokens": 1}}),
     ]
@@ -699,7 +821,9 @@ def test_the_response_fields_of_a_streams_end_are_kept() -> None:
 def test_a_broken_off_answer_of_bedrock_is_not_a_final_answer(stop: str) -> None:
     with Vendor(converse_response(stop=stop)) as vendor:
         chat = bedrock(vendor)
-        result = outcome(lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1"))
+        result = outcome(
+            lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1")
+        )
     assert isinstance(result, errors.ProviderError) or result.warnings
 
 
@@ -768,7 +892,9 @@ SIGN_IN_ERRORS = ("AuthenticationError", "MissingCredentialError")
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("profile", ["never", "old", "garbage", "absent", "source", "half", "nonexistent"])
+@pytest.mark.parametrize(
+    "profile", ["never", "old", "garbage", "absent", "source", "half", "nonexistent"]
+)
 def test_every_fault_of_a_profile_is_a_fault_of_signing_in(profile: str) -> None:
     kind, retryable, tries = sign_in({"profile": profile, "region": "us-east-1"}, "plain")
     assert kind in SIGN_IN_ERRORS
@@ -782,7 +908,9 @@ def test_a_stream_that_cannot_sign_in_says_the_same() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_a_web_identity_of_the_environment_that_fails_is_a_fault_of_signing_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_web_identity_of_the_environment_that_fails_is_a_fault_of_signing_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
     kind, retryable, _ = sign_in({"region": "us-east-1"}, "plain")
@@ -790,15 +918,21 @@ def test_a_web_identity_of_the_environment_that_fails_is_a_fault_of_signing_in(m
 
 
 @pytest.mark.usefixtures("home")
-def test_a_missing_profile_of_the_environment_is_named(monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
+def test_a_missing_profile_of_the_environment_is_named(
+    monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
-    with ChatClient("bedrock", region="us-east-1", base_url=f"http://127.0.0.1:{closed_port}") as chat:
+    with ChatClient(
+        "bedrock", region="us-east-1", base_url=f"http://127.0.0.1:{closed_port}"
+    ) as chat:
         result = outcome(lambda: chat.chat(ASK))
     assert isinstance(result, errors.AuthenticationError | errors.ConfigurationError)
     assert "no-such-profile" in str(result)
 
 
-@pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"])
+@pytest.mark.parametrize(
+    "code", ["ExpiredTokenException", "UnrecognizedClientException", "InvalidSignatureException"]
+)
 def test_a_sign_in_that_aws_refuses_is_not_retried(code: str) -> None:
     refusal = Response(b'{"message": "no"}', status=403, headers={"x-amzn-errortype": code})
     with Vendor(refusal) as vendor:
@@ -812,7 +946,9 @@ def test_a_sign_in_that_aws_refuses_is_not_retried(code: str) -> None:
 
 @pytest.fixture
 def profiles(home: Path) -> Path:
-    (home / "config").write_text("[default]\nregion = us-west-2\n[profile work]\nregion = eu-west-1\n")
+    (home / "config").write_text(
+        "[default]\nregion = us-west-2\n[profile work]\nregion = eu-west-1\n"
+    )
     keys = "aws_access_key_id = A\naws_secret_access_key = S\n"
     (home / "credentials").write_text(f"[default]\n{keys}[work]\n{keys}")
     return home
@@ -820,13 +956,18 @@ def profiles(home: Path) -> Path:
 
 def region_of(**options: Any) -> str:
     """The region that a request is signed for."""
-    with Vendor(OK) as vendor, ChatClient("bedrock", base_url=vendor.url, max_retries=0, **options) as chat:
+    with (
+        Vendor(OK) as vendor,
+        ChatClient("bedrock", base_url=vendor.url, max_retries=0, **options) as chat,
+    ):
         chat.chat(ASK)
     return vendor.headers[0]["authorization"].split("/")[2]
 
 
 @pytest.mark.usefixtures("profiles")
-def test_the_region_of_each_source_is_found_in_boto3s_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_region_of_each_source_is_found_in_boto3s_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert region_of() == "us-west-2"
     assert region_of(profile="work") == "eu-west-1"
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -845,7 +986,9 @@ def test_a_config_file_elsewhere_is_read(tmp_path: Path, monkeypatch: pytest.Mon
     assert region_of() == "ca-central-1"
 
 
-def test_no_region_anywhere_is_refused_with_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_region_anywhere_is_refused_with_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     with Vendor(OK) as vendor:
         result = outcome(lambda: vendor.client("bedrock", region=None).chat(ASK))
@@ -858,7 +1001,10 @@ def test_no_region_anywhere_is_refused_with_the_option(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_the_thinking_that_nova_writes_into_its_text_stays_text(stream: bool) -> None:
-    """Nova's own style, and what a prompt asked for; Bedrock gives real reasoning in blocks of its own."""
+    """
+    Nova's own style, and what a prompt asked for; Bedrock gives real reasoning in blocks of its
+    own.
+    """
     text = "<thinking> I have both cities.</thinking>\n\nIt rains."
     with Vendor(converse_text(text) if stream else converse_response(text)) as vendor:
         result = ask(vendor.client("bedrock"), stream=stream)
@@ -874,16 +1020,34 @@ def test_think_tags_at_the_head_of_a_bedrock_answer_are_reasoning() -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        {"allOf": [{"type": "object", "properties": {"x": {"type": "integer"}}}, {"$ref": "#/$defs/Y"}]},
-        {"type": "object", "properties": {"x": {"type": "integer"}}, "anyOf": [{"$ref": "#/$defs/Y"}]},
+        {
+            "allOf": [
+                {"type": "object", "properties": {"x": {"type": "integer"}}},
+                {"$ref": "#/$defs/Y"},
+            ]
+        },
+        {
+            "type": "object",
+            "properties": {"x": {"type": "integer"}},
+            "anyOf": [{"$ref": "#/$defs/Y"}],
+        },
         {"allOf": [{"$ref": "#/$defs/Y"}], "anyOf": [{"$ref": "#/$defs/Y"}, {"type": "null"}]},
     ],
     ids=["allOf", "anyOf beside properties", "allOf beside anyOf"],
 )
-def test_an_object_put_together_from_several_schemas_is_asked_for_in_words(place: dict[str, Any]) -> None:
+def test_an_object_put_together_from_several_schemas_is_asked_for_in_words(
+    place: dict[str, Any],
+) -> None:
     """Closed one by one, the schemas would refuse each other's properties."""
-    definitions = {"Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}}
-    schema = {"type": "object", "properties": {"place": place}, "required": ["place"], "$defs": definitions}
+    definitions = {
+        "Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}
+    }
+    schema = {
+        "type": "object",
+        "properties": {"place": place},
+        "required": ["place"],
+        "$defs": definitions,
+    }
     wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
     with Vendor(converse_response('{"place": {"x": 1, "y": 2}}')) as vendor:
         result = vendor.client("bedrock").chat(ASK, response_format=wanted)
@@ -894,9 +1058,16 @@ def test_an_object_put_together_from_several_schemas_is_asked_for_in_words(place
 
 def test_one_schema_in_all_of_still_goes_to_bedrocks_grammar() -> None:
     """Older versions of pydantic write a described field so."""
-    definitions = {"Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}}
+    definitions = {
+        "Y": {"type": "object", "properties": {"y": {"type": "integer"}}, "required": ["y"]}
+    }
     place = {"allOf": [{"$ref": "#/$defs/Y"}], "description": "where"}
-    schema = {"type": "object", "properties": {"place": place}, "required": ["place"], "$defs": definitions}
+    schema = {
+        "type": "object",
+        "properties": {"place": place},
+        "required": ["place"],
+        "$defs": definitions,
+    }
     wanted = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
     with Vendor(converse_response('{"place": {"y": 2}}')) as vendor:
         vendor.client("bedrock").chat(ASK, response_format=wanted)

@@ -1,4 +1,7 @@
-"""Siblings of the errors that users reported: other vendors' words, shapes and statuses, in streams and in other dialects."""
+"""
+Siblings of the errors that users reported: other vendors' words, shapes and statuses, in streams
+    and in other dialects.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,9 @@ from tests.vendor import (
 )
 
 
-def failure(response: Response, provider: str = "openai_compat", *, stream: bool = False) -> errors.ProviderError:
+def failure(
+    response: Response, provider: str = "openai_compat", *, stream: bool = False
+) -> errors.ProviderError:
     with Vendor(response) as vendor, pytest.raises(errors.ProviderError) as caught:
         ask(vendor.client(provider), stream=stream)
     return caught.value
@@ -59,10 +64,19 @@ TOO_LONG = {
     ),
     "llama.cpp with a status of its own": (
         500,
-        {"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}},
+        {
+            "error": {
+                "code": 500,
+                "message": "Context size has been exceeded.",
+                "type": "server_error",
+            }
+        },
     ),
     # https://github.com/abetlen/llama-cpp-python/issues/416
-    "llama-cpp-python": (400, {"error": {"message": "Requested tokens (2285) exceed context window of 2048"}}),
+    "llama-cpp-python": (
+        400,
+        {"error": {"message": "Requested tokens (2285) exceed context window of 2048"}},
+    ),
     # https://github.com/QwenLM/Qwen3/issues/1321
     "SGLang": (
         400,
@@ -83,7 +97,10 @@ TOO_LONG = {
         },
     ),
     # https://github.com/anomalyco/opencode/issues/11141
-    "LM Studio's truncation": (400, {"error": "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"}),
+    "LM Studio's truncation": (
+        400,
+        {"error": "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)"},
+    ),
     # https://github.com/chatboxai/chatbox/issues/2060
     "SiliconFlow": (
         400,
@@ -96,7 +113,10 @@ TOO_LONG = {
     # https://github.com/continuedev/continue/issues/10993
     "SiliconFlow with the answer": (
         400,
-        {"code": 20015, "message": "max_total_tokens (33802) must be less than or equal to max_seq_len (32768)"},
+        {
+            "code": 20015,
+            "message": "max_total_tokens (33802) must be less than or equal to max_seq_len (32768)",
+        },
     ),
     # https://github.com/THUDM/LongBench/issues/104
     "vLLM": (
@@ -140,7 +160,9 @@ TOO_LONG = {
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(("status", "body"), TOO_LONG.values(), ids=TOO_LONG)
-def test_a_prompt_that_is_too_long_is_told_apart_in_every_vendors_words(status: int, body: Any, stream: bool) -> None:
+def test_a_prompt_that_is_too_long_is_told_apart_in_every_vendors_words(
+    status: int, body: Any, stream: bool
+) -> None:
     found = failure(json_response(body, status=status), stream=stream)
     assert type(found) is errors.ContextLengthExceededError
     assert not found.retryable
@@ -149,14 +171,28 @@ def test_a_prompt_that_is_too_long_is_told_apart_in_every_vendors_words(status: 
 @pytest.mark.parametrize(
     ("provider", "message", "code"),
     [
-        ("openai", "max_tokens is too large: 200000. This model supports at most 16384 completion tokens", None),
-        ("qwen", "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]", None),
-        ("deepseek", "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", "invalid_request_error"),
+        (
+            "openai",
+            "max_tokens is too large: 200000. This model supports at most 16384 completion tokens",
+            None,
+        ),
+        (
+            "qwen",
+            "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 8192]",
+            None,
+        ),
+        (
+            "deepseek",
+            "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+            "invalid_request_error",
+        ),
         ("openai_compat", "Array too long: 'tools' has 200 items, the maximum is 128", None),
         ("openai_compat", "stop: the maximum number of stop sequences is 4", None),
     ],
 )
-def test_a_limit_that_is_not_the_contexts_is_a_bad_request(provider: str, message: str, code: str | None) -> None:
+def test_a_limit_that_is_not_the_contexts_is_a_bad_request(
+    provider: str, message: str, code: str | None
+) -> None:
     assert type(failure(error(400, message, code=code), provider)) is errors.BadRequestError
 
 
@@ -186,7 +222,11 @@ NO_MONEY = {
         },
     ),
     # https://github.com/Wei-Shaw/sub2api/issues/890
-    "sub2api": ("openai_compat", 403, {"code": "INSUFFICIENT_BALANCE", "message": "Insufficient account balance"}),
+    "sub2api": (
+        "openai_compat",
+        403,
+        {"code": "INSUFFICIENT_BALANCE", "message": "Insufficient account balance"},
+    ),
     "SiliconFlow": (
         "openai_compat",
         403,
@@ -225,9 +265,18 @@ NO_MONEY = {
     "Ark behind a relay": (
         "openai_compat",
         403,
-        {"error": {"code": "AccountOverdueError", "message": "The request failed because your account has an overdue"}},
+        {
+            "error": {
+                "code": "AccountOverdueError",
+                "message": "The request failed because your account has an overdue",
+            }
+        },
     ),
-    "OpenRouter": ("openai_compat", 402, {"error": {"code": 402, "message": "This request requires more credits"}}),
+    "OpenRouter": (
+        "openai_compat",
+        402,
+        {"error": {"code": 402, "message": "This request requires more credits"}},
+    ),
     "MiniMax": (
         "openai_compat",
         200,
@@ -237,7 +286,9 @@ NO_MONEY = {
 
 
 @pytest.mark.parametrize(("provider", "status", "body"), NO_MONEY.values(), ids=NO_MONEY)
-def test_an_account_without_money_is_told_apart_in_every_vendors_words(provider: str, status: int, body: Any) -> None:
+def test_an_account_without_money_is_told_apart_in_every_vendors_words(
+    provider: str, status: int, body: Any
+) -> None:
     found = failure(json_response(body, status=status), provider)
     assert type(found) is errors.QuotaExceededError
     assert not found.retryable
@@ -257,7 +308,13 @@ MODERATED = {
     "DeepSeek behind a relay": (
         "openai_compat",
         400,
-        {"error": {"message": "Content Exists Risk", "type": "invalid_request_error", "code": "invalid_request_error"}},
+        {
+            "error": {
+                "message": "Content Exists Risk",
+                "type": "invalid_request_error",
+                "code": "invalid_request_error",
+            }
+        },
     ),
     # https://github.com/QuantumNous/new-api/issues/6657
     "new-api": (
@@ -309,18 +366,33 @@ MODERATED = {
             }
         },
     ),
-    "StepFun": ("openai_compat", 451, {"error": {"message": "censorship_blocked", "type": "censorship_blocked"}}),
+    "StepFun": (
+        "openai_compat",
+        451,
+        {"error": {"message": "censorship_blocked", "type": "censorship_blocked"}},
+    ),
     "DashScope in a status of its own": (
         "qwen",
         400,
-        {"error": {"code": "DataInspectionFailed", "message": "Input data may contain inappropriate content."}},
+        {
+            "error": {
+                "code": "DataInspectionFailed",
+                "message": "Input data may contain inappropriate content.",
+            }
+        },
     ),
-    "MiniMax": ("openai_compat", 200, {"base_resp": {"status_code": 1026, "status_msg": "new_sensitive"}}),
+    "MiniMax": (
+        "openai_compat",
+        200,
+        {"base_resp": {"status_code": 1026, "status_msg": "new_sensitive"}},
+    ),
 }
 
 
 @pytest.mark.parametrize(("provider", "status", "body"), MODERATED.values(), ids=MODERATED)
-def test_moderation_is_told_apart_in_every_vendors_words(provider: str, status: int, body: Any) -> None:
+def test_moderation_is_told_apart_in_every_vendors_words(
+    provider: str, status: int, body: Any
+) -> None:
     found = failure(json_response(body, status=status), provider)
     assert type(found) is errors.ContentFilterError
     assert not found.retryable
@@ -334,7 +406,11 @@ def test_moderation_is_told_apart_in_every_vendors_words(provider: str, status: 
             {"error": {"message": "You have no access to the content of this project"}},
             errors.PermissionDeniedError,
         ),
-        (429, {"error": {"message": "Rate limit reached: 8000 tokens per min, balance 10"}}, errors.RateLimitError),
+        (
+            429,
+            {"error": {"message": "Rate limit reached: 8000 tokens per min, balance 10"}},
+            errors.RateLimitError,
+        ),
         (
             401,
             {"error": {"message": "Invalid token (request id: 1)", "type": "new_api_error"}},
@@ -358,11 +434,21 @@ def test_words_that_only_resemble_a_class_keep_the_class_of_their_status(
 SHAPES = {
     "vLLM, flat": (
         404,
-        {"object": "error", "message": "The model `x` does not exist.", "type": "NotFoundError", "code": 404},
+        {
+            "object": "error",
+            "message": "The model `x` does not exist.",
+            "type": "NotFoundError",
+            "code": 404,
+        },
         "The model `x` does not exist.",
         errors.NotFoundError,
     ),
-    "Ollama": (404, {"error": "model 'x' not found, try pulling it first"}, "try pulling it", errors.NotFoundError),
+    "Ollama": (
+        404,
+        {"error": "model 'x' not found, try pulling it first"},
+        "try pulling it",
+        errors.NotFoundError,
+    ),
     "xAI": (
         403,
         {"code": "The caller does not have permission", "error": "Your team has no access"},
@@ -371,7 +457,12 @@ SHAPES = {
     ),
     "Mistral's detail": (
         422,
-        {"object": "error", "message": {"detail": [{"loc": ["body", "n"], "msg": "Extra inputs are not permitted"}]}},
+        {
+            "object": "error",
+            "message": {
+                "detail": [{"loc": ["body", "n"], "msg": "Extra inputs are not permitted"}]
+            },
+        },
         "Extra inputs are not permitted",
         errors.BadRequestError,
     ),
@@ -381,9 +472,19 @@ SHAPES = {
         "team budget",
         errors.BadRequestError,
     ),
-    "FastAPI's list of texts": (400, {"detail": ["first fault", "second"]}, "first fault", errors.BadRequestError),
+    "FastAPI's list of texts": (
+        400,
+        {"detail": ["first fault", "second"]},
+        "first fault",
+        errors.BadRequestError,
+    ),
     "a list of texts": (400, {"errors": ["first fault"]}, "first fault", errors.BadRequestError),
-    "an AWS gateway": (403, {"Message": "User is not authorized"}, "not authorized", errors.PermissionDeniedError),
+    "an AWS gateway": (
+        403,
+        {"Message": "User is not authorized"},
+        "not authorized",
+        errors.PermissionDeniedError,
+    ),
     "Spring": (
         404,
         {"timestamp": 1, "status": 404, "error": "Not Found", "path": "/v1/x"},
@@ -425,9 +526,15 @@ def test_an_error_body_of_another_shape_tells_its_words_too(
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ({"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, errors.AuthenticationError),
+        (
+            {"base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+            errors.AuthenticationError,
+        ),
         ({"base_resp": {"status_code": 1002, "status_msg": "rate limit"}}, errors.RateLimitError),
-        ({"code": 401, "msg": "令牌已过期或验证不正确", "success": False}, errors.AuthenticationError),
+        (
+            {"code": 401, "msg": "令牌已过期或验证不正确", "success": False},
+            errors.AuthenticationError,
+        ),
         ({"code": 429, "msg": "slow down", "success": False}, errors.RateLimitError),
         ({"error": {"code": 503, "message": "no provider"}}, errors.ServerError),
         ({"detail": "Invalid API key"}, errors.ProviderError),
@@ -435,7 +542,9 @@ def test_an_error_body_of_another_shape_tells_its_words_too(
     ids=["MiniMax, key", "MiniMax, rate", "Zhipu, key", "Zhipu, rate", "OpenRouter", "FastAPI"],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_an_error_hidden_in_a_200_has_its_class(body: Any, kind: type[errors.ProviderError], stream: bool) -> None:
+def test_an_error_hidden_in_a_200_has_its_class(
+    body: Any, kind: type[errors.ProviderError], stream: bool
+) -> None:
     found = failure(json_response(body), stream=stream)
     assert isinstance(found, kind)
     assert not isinstance(found, errors.StreamInterruptedError)
@@ -456,7 +565,11 @@ def test_an_error_hidden_in_a_200_has_its_class(body: Any, kind: type[errors.Pro
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_a_field_that_says_all_is_well_is_not_an_error(more: dict[str, Any], stream: bool) -> None:
     whole = json.loads(completion("hello").body)
-    chunks = [{**delta(content="hello"), **more}, {**delta("stop"), **more}, {**USAGE_CHUNK, **more}]
+    chunks = [
+        {**delta(content="hello"), **more},
+        {**delta("stop"), **more},
+        {**USAGE_CHUNK, **more},
+    ]
     response = events(*chunks) if stream else json_response({**whole, **more})
     with Vendor(response) as vendor:
         result = ask(vendor.client(), stream=stream)
@@ -496,15 +609,29 @@ EVENT_SHAPES = {
         True,
     ),
     "a text": ({"error": "Internal server error"}, "Internal server error", None),
-    "SiliconFlow": ({"code": 50505, "message": "Model service overloaded.", "data": None}, "overloaded", None),
-    "MiniMax": ({"base_resp": {"status_code": 1027, "status_msg": "output sensitive"}}, "output sensitive", False),
+    "SiliconFlow": (
+        {"code": 50505, "message": "Model service overloaded.", "data": None},
+        "overloaded",
+        None,
+    ),
+    "MiniMax": (
+        {"base_resp": {"status_code": 1027, "status_msg": "output sensitive"}},
+        "output sensitive",
+        False,
+    ),
     "vLLM, flat": (
         {"object": "error", "message": "the prompt is bad", "type": "BadRequestError", "code": 400},
         "the prompt is bad",
         False,
     ),
     "new-api": (
-        {"error": {"message": "user quota is not enough", "type": "new_api_error", "code": "insufficient_user_quota"}},
+        {
+            "error": {
+                "message": "user quota is not enough",
+                "type": "new_api_error",
+                "code": "insufficient_user_quota",
+            }
+        },
         "user quota is not enough",
         False,
     ),
@@ -524,8 +651,13 @@ def test_an_error_event_of_any_shape_tells_its_words(
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(b'event: error\ndata: {"message": "the words", "code": "invalid_api_key"}\n\n', id="event: error"),
-        pytest.param(b'{"error": {"message": "the words", "code": "invalid_api_key"}}\n', id="a bare line"),
+        pytest.param(
+            b'event: error\ndata: {"message": "the words", "code": "invalid_api_key"}\n\n',
+            id="event: error",
+        ),
+        pytest.param(
+            b'{"error": {"message": "the words", "code": "invalid_api_key"}}\n', id="a bare line"
+        ),
     ],
 )
 @pytest.mark.parametrize("before", [[], [delta(content="he")]], ids=["at once", "after a piece"])
@@ -552,7 +684,10 @@ def test_an_error_body_named_events_is_the_plain_calls_error() -> None:
 @pytest.mark.parametrize(
     ("event", "kind"),
     [
-        ({"code": "context_length_exceeded", "message": "too long"}, errors.ContextLengthExceededError),
+        (
+            {"code": "context_length_exceeded", "message": "too long"},
+            errors.ContextLengthExceededError,
+        ),
         ({"code": "invalid_api_key", "message": "bad key"}, errors.AuthenticationError),
         ({"code": "data_inspection_failed", "message": "inappropriate"}, errors.ContentFilterError),
     ],
@@ -589,7 +724,9 @@ LIMITED = {"error": {"code": 429, "message": "Rate limit exceeded", "status": "R
                 content_type=FRAMES,
                 pieces=[
                     frame("messageStart", {"role": "assistant"}),
-                    frame("throttlingException", {"message": "Too many requests"}, kind="exception"),
+                    frame(
+                        "throttlingException", {"message": "Too many requests"}, kind="exception"
+                    ),
                 ],
             ),
             converse_text("ok"),
@@ -597,7 +734,9 @@ LIMITED = {"error": {"code": 429, "message": "Rate limit exceeded", "status": "R
         ),
     ],
 )
-def test_a_limit_before_the_first_content_is_retried(provider: str, limited: Response, answer: Response) -> None:
+def test_a_limit_before_the_first_content_is_retried(
+    provider: str, limited: Response, answer: Response
+) -> None:
     with Vendor(limited, answer) as vendor:
         result = read(vendor.client(provider, max_retries=1).chat_stream(ASK))
     assert result.content == "ok"
@@ -623,12 +762,17 @@ def test_nothing_is_retried_after_the_first_content() -> None:
             id="chat/completions",
         ),
         pytest.param(
-            "gemini", gemini_stream(gemini_chunk("he"), OVERLOADED), "UNAVAILABLE", True, id="gemini, overloaded"
+            "gemini",
+            gemini_stream(gemini_chunk("he"), OVERLOADED),
+            "UNAVAILABLE",
+            True,
+            id="gemini, overloaded",
         ),
         pytest.param(
             "gemini",
             gemini_stream(
-                gemini_chunk("he"), {"error": {"code": 400, "message": "bad part", "status": "INVALID_ARGUMENT"}}
+                gemini_chunk("he"),
+                {"error": {"code": 400, "message": "bad part", "status": "INVALID_ARGUMENT"}},
             ),
             "INVALID_ARGUMENT",
             False,
@@ -652,7 +796,10 @@ def test_nothing_is_retried_after_the_first_content() -> None:
             "bedrock",
             Response(
                 content_type=FRAMES,
-                pieces=[block_delta(0, text="he"), frame("throttlingException", {"message": "slow"}, kind="exception")],
+                pieces=[
+                    block_delta(0, text="he"),
+                    frame("throttlingException", {"message": "slow"}, kind="exception"),
+                ],
             ),
             "throttlingException",
             True,
@@ -662,7 +809,10 @@ def test_nothing_is_retried_after_the_first_content() -> None:
             "bedrock",
             Response(
                 content_type=FRAMES,
-                pieces=[block_delta(0, text="he"), frame("validationException", {"message": "bad"}, kind="exception")],
+                pieces=[
+                    block_delta(0, text="he"),
+                    frame("validationException", {"message": "bad"}, kind="exception"),
+                ],
             ),
             "validationException",
             False,
@@ -703,7 +853,14 @@ def test_a_base_url_as_people_paste_it_works_or_is_refused(ending: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["bearer sk-abc123", " sk-abc123\n", '"sk-abc123"', "Bearer  sk-abc123", "Authorization: Bearer sk-abc123"]
+    "key",
+    [
+        "bearer sk-abc123",
+        " sk-abc123\n",
+        '"sk-abc123"',
+        "Bearer  sk-abc123",
+        "Authorization: Bearer sk-abc123",
+    ],
 )
 def test_a_key_as_people_paste_it_works_or_is_refused(key: str) -> None:
     with Vendor(completion("ok")) as vendor:
@@ -724,7 +881,11 @@ def test_a_pasted_key_in_a_variable_works_or_is_refused(monkeypatch: pytest.Monk
 def test_the_endpoint_of_gemini_as_base_url_works_or_is_refused() -> None:
     ending = "/v1beta/models/gemini-3.8-flash:generateContent"
     with Vendor(gemini_response("ok")) as vendor:
-        result = outcome(lambda: vendor.client("gemini", api_key="AIza-test", base_url=vendor.url + ending).chat(ASK))
+        result = outcome(
+            lambda: vendor.client("gemini", api_key="AIza-test", base_url=vendor.url + ending).chat(
+                ASK
+            )
+        )
     assert vendor.paths == [ending] or type(result) is errors.ConfigurationError
 
 

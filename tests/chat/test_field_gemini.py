@@ -1,4 +1,7 @@
-"""Gemini as users met it: options outside of generationConfig, images, signatures, answers that were broken off."""
+"""
+Gemini as users met it: options outside of generationConfig, images, signatures, answers that were
+    broken off.
+"""
 
 from __future__ import annotations
 
@@ -77,9 +80,12 @@ GENERATION_FIELDS = (
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_an_option_that_is_not_a_generation_field_is_not_sent_as_one(options: dict[str, Any]) -> None:
+def test_an_option_that_is_not_a_generation_field_is_not_sent_as_one(
+    options: dict[str, Any],
+) -> None:
     """
-    At its own place, left out with a warning, or refused: inside of generationConfig the API answers 400 "Unknown name".
+    At its own place, left out with a warning, or refused: inside of generationConfig the API
+        answers 400 "Unknown name".
 
     Source: https://ai.google.dev/api/generate-content
     """
@@ -102,10 +108,14 @@ def test_cached_content_excludes_what_belongs_into_the_cache() -> None:
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini")
         result = unless_refused(
-            lambda: chat.chat(messages, tools=TOOLS, tool_choice="auto", cached_content="cachedContents/x")
+            lambda: chat.chat(
+                messages, tools=TOOLS, tool_choice="auto", cached_content="cachedContents/x"
+            )
         )
     clash = {"systemInstruction", "tools", "toolConfig"}.intersection(vendor.body)
-    assert refused(result, vendor) or (result.warnings and (not clash or "cachedContent" not in vendor.body))
+    assert refused(result, vendor) or (
+        result.warnings and (not clash or "cachedContent" not in vendor.body)
+    )
 
 
 def test_a_tool_whose_parameters_are_a_map_keeps_its_schema() -> None:
@@ -114,15 +124,23 @@ def test_a_tool_whose_parameters_are_a_map_keeps_its_schema() -> None:
 
     Source: https://github.com/nodetool-ai/nodetool/pull/4388
     """
-    headers = {"type": "object", "additionalProperties": {"type": "string", "description": "a header's value"}}
+    headers = {
+        "type": "object",
+        "additionalProperties": {"type": "string", "description": "a header's value"},
+    }
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: vendor.client("gemini").chat(ASK, tools=[tool("f", headers)]))
+        result = unless_refused(
+            lambda: vendor.client("gemini").chat(ASK, tools=[tool("f", headers)])
+        )
     assert refused(result, vendor) or "a header's value" in json.dumps(vendor.body["tools"])
 
 
 PDF_PART = {
     "type": "file",
-    "file": {"filename": "my report.v2.pdf", "file_data": "data:application/pdf;base64,JVBERi0xLjQK"},
+    "file": {
+        "filename": "my report.v2.pdf",
+        "file_data": "data:application/pdf;base64,JVBERi0xLjQK",
+    },
 }
 WAV_PART = {"type": "input_audio", "input_audio": {"format": "wav", "data": "UklGRiQAAABXQVZF"}}
 
@@ -134,12 +152,17 @@ WAV_PART = {"type": "input_audio", "input_audio": {"format": "wav", "data": "Ukl
         pytest.param(WAV_PART, "UklGRiQAAABXQVZF", {"audio/wav", "audio/x-wav"}, id="audio"),
     ],
 )
-def test_documents_and_audio_are_sent_as_inline_data(part: Any, data: str, mime_types: set[str]) -> None:
+def test_documents_and_audio_are_sent_as_inline_data(
+    part: Any, data: str, mime_types: set[str]
+) -> None:
     """
-    Source: https://github.com/run-llama/llama_index/issues/18789 and https://github.com/pydantic/pydantic-ai/issues/3621
+    Source: https://github.com/run-llama/llama_index/issues/18789 and
+        https://github.com/pydantic/pydantic-ai/issues/3621
     """
     with Vendor(OK) as vendor:
-        vendor.client("gemini").chat([{"role": "user", "content": [{"type": "text", "text": "q"}, part]}])
+        vendor.client("gemini").chat(
+            [{"role": "user", "content": [{"type": "text", "text": "q"}, part]}]
+        )
     inline = [each["inlineData"] for each in sent_parts(vendor.body) if "inlineData" in each]
     assert [each["data"] for each in inline] == [data]
     assert inline[0]["mimeType"] in mime_types
@@ -164,7 +187,8 @@ HISTORIES = {
 def test_an_image_in_any_turn_reaches_the_model_or_is_refused(history: list[Any]) -> None:
     """
     Source: https://github.com/NousResearch/hermes-agent/issues/55134,
-    https://github.com/langchain-ai/langchainjs/issues/10297 and https://github.com/BerriAI/litellm/issues/23712
+    https://github.com/langchain-ai/langchainjs/issues/10297 and
+    https://github.com/BerriAI/litellm/issues/23712
     """
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(history))
@@ -180,16 +204,21 @@ def test_a_history_that_ends_with_the_assistant_is_refused_or_closed() -> None:
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini")
         result = unless_refused(lambda: chat.chat([*ASK, {"role": "assistant", "content": "{"}]))
-    assert refused(result, vendor) or (vendor.body["contents"][-1]["role"] == "user" and result.warnings)
+    assert refused(result, vendor) or (
+        vendor.body["contents"][-1]["role"] == "user" and result.warnings
+    )
 
 
 def test_a_system_text_for_gemma_stands_before_the_first_user_turn_or_is_refused() -> None:
     """
-    Source: https://github.com/567-labs/instructor/issues/1753 and https://github.com/CherryHQ/cherry-studio/issues/3242
+    Source: https://github.com/567-labs/instructor/issues/1753 and
+        https://github.com/CherryHQ/cherry-studio/issues/3242
     """
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini", model="gemma-3-27b-it", **KEY)
-        result = unless_refused(lambda: chat.chat([{"role": "system", "content": "be short"}, *ASK]))
+        result = unless_refused(
+            lambda: chat.chat([{"role": "system", "content": "be short"}, *ASK])
+        )
     moved = "systemInstruction" not in vendor.body and "be short" in json.dumps(vendor.body)
     assert refused(result, vendor) or (moved and result.warnings)
 
@@ -199,7 +228,8 @@ def test_a_system_text_for_gemma_stands_before_the_first_user_turn_or_is_refused
 
 def test_results_of_two_calls_with_one_id_stay_under_their_own_calls() -> None:
     """
-    Source: https://github.com/double16/Cyber-AutoAgent-ng/issues/27, https://github.com/strands-agents/harness-sdk/issues/1201
+    Source: https://github.com/double16/Cyber-AutoAgent-ng/issues/27,
+        https://github.com/strands-agents/harness-sdk/issues/1201
     and https://github.com/TanStack/ai/pull/199
     """
     calls = [
@@ -210,7 +240,11 @@ def test_results_of_two_calls_with_one_id_stay_under_their_own_calls() -> None:
         vendor.client("gemini").chat_with_tools(
             ASK, TOOLS, tool_executor=lambda name, text: "of " + json.loads(text)["city"]
         )
-    results = [part["functionResponse"]["response"] for part in sent_parts(vendor.body) if "functionResponse" in part]
+    results = [
+        part["functionResponse"]["response"]
+        for part in sent_parts(vendor.body)
+        if "functionResponse" in part
+    ]
     assert ["of a" in str(results[0]), "of b" in str(results[1]), len(results)] == [True, True, 2]
 
 
@@ -228,7 +262,8 @@ def test_a_signature_returns_only_to_the_back_end_that_made_it(
     """
     Elsewhere the signature that skips the check is sent, as for a foreign turn.
 
-    Source: https://github.com/BerriAI/litellm/issues/32140 and https://github.com/google-gemini/gemini-cli/issues/13467
+    Source: https://github.com/BerriAI/litellm/issues/32140 and
+        https://github.com/google-gemini/gemini-cli/issues/13467
     """
     with Vendor(gemini_response(function_call({"city": "a"}, signature="SIGNED"))) as vendor:
         answer = vendor.client("gemini", **first).chat(ASK, tools=TOOLS)
@@ -246,7 +281,8 @@ IMAGE = {"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}}
 
 def test_a_streamed_image_is_kept() -> None:
     """
-    Source: https://github.com/maximhq/bifrost/pull/7032, https://github.com/mozilla-ai/any-llm/pull/1333 and
+    Source: https://github.com/maximhq/bifrost/pull/7032,
+        https://github.com/mozilla-ai/any-llm/pull/1333 and
     https://github.com/langchain4j/langchain4j/issues/3635
     """
     usage = {"promptTokenCount": 4, "candidatesTokenCount": 1290}
@@ -283,10 +319,17 @@ def test_the_grounding_of_a_stream_is_kept() -> None:
 
 
 def test_code_that_gemini_ran_in_a_stream_is_kept_with_its_output() -> None:
-    """Source: https://github.com/langchain4j/langchain4j/issues/6231 and https://github.com/BerriAI/litellm/pull/34802"""
+    """
+    Source: https://github.com/langchain4j/langchain4j/issues/6231 and
+        https://github.com/BerriAI/litellm/pull/34802
+    """
     code = {"executableCode": {"language": "PYTHON", "code": "print(2+2)"}}
     output = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "4\n"}}
-    chunks = [gemini_chunk(code), gemini_chunk(output), gemini_chunk("it is 4", reason="STOP", usage=COUNTS)]
+    chunks = [
+        gemini_chunk(code),
+        gemini_chunk(output),
+        gemini_chunk("it is 4", reason="STOP", usage=COUNTS),
+    ]
     with Vendor(gemini_stream(*chunks)) as vendor:
         tools = [{"type": "code_execution", "code_execution": {}}]
         result = read(vendor.client("gemini").chat_stream(ASK, tools=tools))
@@ -301,19 +344,29 @@ def test_an_answer_that_gemini_broke_off_is_not_a_final_empty_answer(reason: str
     """
     An error or a warning, with the vendor's message.
 
-    Source: https://github.com/agentjido/req_llm/issues/944 and https://github.com/mozilla-ai/any-llm/pull/1202
+    Source: https://github.com/agentjido/req_llm/issues/944 and
+        https://github.com/mozilla-ai/any-llm/pull/1202
     """
     candidate = {"finishReason": reason, "finishMessage": "why it stopped"}
-    with Vendor(json_response({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 9}})) as vendor:
+    with Vendor(
+        json_response({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 9}})
+    ) as vendor:
         chat = vendor.client("gemini")
-        result = outcome(lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1"))
+        result = outcome(
+            lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1")
+        )
     said = str(result) if isinstance(result, Exception) else str(result.warnings)
     assert "why it stopped" in said
 
 
 # ---- how it is reached
 
-AUTHORIZED_USER = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+AUTHORIZED_USER = {
+    "type": "authorized_user",
+    "client_id": "c",
+    "client_secret": "s",
+    "refresh_token": "r",
+}
 
 
 def test_the_path_of_an_authorized_user_file_is_accepted_as_credentials(tmp_path: Path) -> None:
@@ -334,7 +387,11 @@ def test_a_key_beside_a_project_is_used_or_refused_and_never_replaced() -> None:
     with Vendor(OK) as vendor:
         result = outcome(lambda: vendor.client("gemini", **options).chat(ASK))
     used = [headers.get("x-goog-api-key") for headers in vendor.headers] == ["K-vertex"]
-    named = type(result) is errors.ConfigurationError and "api_key" in str(result) and refused(result, vendor)
+    named = (
+        type(result) is errors.ConfigurationError
+        and "api_key" in str(result)
+        and refused(result, vendor)
+    )
     assert used or named
 
 
@@ -342,7 +399,9 @@ def test_a_key_beside_a_project_is_used_or_refused_and_never_replaced() -> None:
 def test_the_version_at_the_end_of_base_url_is_not_doubled(ending: str) -> None:
     """Source: https://github.com/hugohe3/ppt-master/issues/24"""
     with Vendor(OK) as vendor:
-        result = outcome(lambda: vendor.client("gemini", base_url=vendor.url + ending, **KEY).chat(ASK))
+        result = outcome(
+            lambda: vendor.client("gemini", base_url=vendor.url + ending, **KEY).chat(ASK)
+        )
     right = [path.startswith("/v1beta/models/") for path in vendor.paths] == [True]
     assert right or type(result) is errors.ConfigurationError
 

@@ -1,4 +1,7 @@
-"""Siblings of what users met on Gemini: other spellings, other model names, streams, and the image client."""
+"""
+Siblings of what users met on Gemini: other spellings, other model names, streams, and the image
+    client.
+"""
 
 from __future__ import annotations
 
@@ -66,18 +69,27 @@ def body_for(model: str, messages: Any = ASK, **options: Any) -> tuple[dict[str,
         ("models/gemini-2.5-flash", {"thinking": {"type": "enabled", "budget_tokens": 0}}),
     ],
 )
-def test_every_way_to_say_no_thinking_is_a_budget_of_zero(model: str, options: dict[str, Any]) -> None:
+def test_every_way_to_say_no_thinking_is_a_budget_of_zero(
+    model: str, options: dict[str, Any]
+) -> None:
     body, _ = body_for(model, **options)
     config = body["generationConfig"]["thinkingConfig"]
     assert config["thinkingBudget"] == 0
 
 
 @pytest.mark.parametrize("model", ["gemini-2.5-pro", "gemini-3.8-flash"])
-def test_a_budget_of_zero_is_never_more_than_the_least_where_thinking_cannot_stop(model: str) -> None:
-    """Refused, or the least with a warning. Source: ai.google.dev, thinking: "Budget 0 is invalid" on 2.5 Pro."""
+def test_a_budget_of_zero_is_never_more_than_the_least_where_thinking_cannot_stop(
+    model: str,
+) -> None:
+    """
+    Refused, or the least with a warning. Source: ai.google.dev, thinking: "Budget 0 is invalid" on
+        2.5 Pro.
+    """
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini", model=model)
-        result = unless_refused(lambda: chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 0}))
+        result = unless_refused(
+            lambda: chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 0})
+        )
     config = vendor.body.get("generationConfig", {}).get("thinkingConfig", {})
     least = config.get("thinkingBudget") == 128 or config.get("thinkingLevel") in ("LOW", "MINIMAL")
     assert refused(result, vendor) or (least and result.warnings)
@@ -86,7 +98,9 @@ def test_a_budget_of_zero_is_never_more_than_the_least_where_thinking_cannot_sto
 def test_a_budget_of_zero_is_not_thousands_of_tokens_on_bedrock() -> None:
     with Vendor(converse_response("ok")) as vendor:
         chat = vendor.client("bedrock", model="us.anthropic.claude-sonnet-4-5-20250929-v1:0")
-        result = unless_refused(lambda: chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 0}))
+        result = unless_refused(
+            lambda: chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 0})
+        )
     thinking = vendor.body.get("additionalModelRequestFields", {}).get("thinking", {})
     assert refused(result, vendor) or thinking.get("type") == "disabled"
 
@@ -94,7 +108,9 @@ def test_a_budget_of_zero_is_not_thousands_of_tokens_on_bedrock() -> None:
 def test_a_budget_of_zero_is_sent_or_refused_at_dashscope() -> None:
     with Vendor(completion("ok")) as vendor:
         chat = vendor.client("qwen", model="qwen-plus")
-        result = unless_refused(lambda: chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 0}))
+        result = unless_refused(
+            lambda: chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 0})
+        )
     quiet = vendor.body.get("enable_thinking") is False or vendor.body.get("thinking_budget") == 0
     assert refused(result, vendor) or quiet
 
@@ -113,10 +129,16 @@ def test_the_budget_without_a_limit_is_sent_as_it_is() -> None:
     ],
     ids=["gemini", "chat", "bedrock"],
 )
-def test_parameters_that_are_zero_are_sent(provider: str, response: Any, places: dict[str, int]) -> None:
+def test_parameters_that_are_zero_are_sent(
+    provider: str, response: Any, places: dict[str, int]
+) -> None:
     with Vendor(response) as vendor:
         vendor.client(provider).chat(ASK, temperature=0, top_p=0, seed=0)
-    sent = {**vendor.body, **vendor.body.get("generationConfig", {}), **vendor.body.get("inferenceConfig", {})}
+    sent = {
+        **vendor.body,
+        **vendor.body.get("generationConfig", {}),
+        **vendor.body.get("inferenceConfig", {}),
+    }
     assert {name: sent.get(name) for name in places} == places
 
 
@@ -142,7 +164,10 @@ def test_parameters_that_are_zero_are_sent(provider: str, response: Any, places:
     ids=lambda options: next(iter(options)),
 )
 def test_no_option_of_another_api_ends_in_the_generation_config(options: dict[str, Any]) -> None:
-    """It is mapped, left out with a warning, or refused; what only steers Google's own SDK may go in silence."""
+    """
+    It is mapped, left out with a warning, or refused; what only steers Google's own SDK may go in
+    silence.
+    """
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(ASK, **options))
     generation = vendor.body.get("generationConfig", {})
@@ -163,7 +188,9 @@ def test_no_option_of_another_api_ends_in_the_generation_config(options: dict[st
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_field_of_the_request_stands_at_its_top_in_either_spelling(options: dict[str, Any], field: str) -> None:
+def test_a_field_of_the_request_stands_at_its_top_in_either_spelling(
+    options: dict[str, Any], field: str
+) -> None:
     body, _ = body_for("gemini-3.8-flash", **options)
     assert field in body
     assert field not in body.get("generationConfig", {})
@@ -186,14 +213,19 @@ def test_openais_logprobs_are_geminis() -> None:
 
 
 def test_the_priority_of_a_request_is_what_each_api_reads() -> None:
-    """A field on the Developer API, headers on Vertex. Source: https://ai.google.dev/gemini-api/docs and docs.cloud.google.com"""
+    """
+    A field on the Developer API, headers on Vertex. Source: https://ai.google.dev/gemini-api/docs
+        and docs.cloud.google.com
+    """
     with Vendor(OK) as vendor:
         vendor.client("gemini", **KEY).chat(ASK, service_tier="flex")
     assert vendor.body.get("serviceTier") == "flex"
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(ASK, service_tier="flex"))
     headers = vendor.headers[0] if vendor.headers else {}
-    sent = headers.get("x-vertex-ai-llm-shared-request-type") == "flex" or "serviceTier" in vendor.body
+    sent = (
+        headers.get("x-vertex-ai-llm-shared-request-type") == "flex" or "serviceTier" in vendor.body
+    )
     assert refused(result, vendor) or sent or result.warnings
 
 
@@ -204,18 +236,25 @@ def test_the_priority_of_a_request_is_what_each_api_reads() -> None:
     ("messages", "options"),
     [
         ([{"role": "system", "content": "be short"}, *ASK], {"cached_content": "cachedContents/x"}),
-        ([{"role": "developer", "content": "be short"}, *ASK], {"cachedContent": "cachedContents/x"}),
+        (
+            [{"role": "developer", "content": "be short"}, *ASK],
+            {"cachedContent": "cachedContents/x"},
+        ),
         (ASK, {"cached_content": "cachedContents/x", "tools": TOOLS}),
         (ASK, {"extra_body": {"cachedContent": "cachedContents/x"}, "tools": TOOLS}),
         (ASK, {"cached_content": "cachedContents/x", "system_instruction": "be short"}),
     ],
     ids=["system", "camel case", "tools", "extra_body", "an option"],
 )
-def test_each_field_that_a_cache_excludes_is_left_out_or_refused(messages: Any, options: dict[str, Any]) -> None:
+def test_each_field_that_a_cache_excludes_is_left_out_or_refused(
+    messages: Any, options: dict[str, Any]
+) -> None:
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(messages, **options))
     clash = {"systemInstruction", "tools", "toolConfig"}.intersection(vendor.body)
-    assert refused(result, vendor) or (result.warnings and (not clash or "cachedContent" not in vendor.body))
+    assert refused(result, vendor) or (
+        result.warnings and (not clash or "cachedContent" not in vendor.body)
+    )
 
 
 def test_cached_content_alone_is_sent_in_peace() -> None:
@@ -232,10 +271,18 @@ RECURSIVE = {
     "$ref": "#/$defs/Node",
 }
 SCHEMAS = {
-    "anyOf": {"anyOf": [{"type": "object", "properties": {"only_here": {"type": "string"}}}, {"type": "object"}]},
+    "anyOf": {
+        "anyOf": [
+            {"type": "object", "properties": {"only_here": {"type": "string"}}},
+            {"type": "object"},
+        ]
+    },
     "oneOf": {"type": "object", "oneOf": [{"properties": {"only_here": {"type": "string"}}}]},
     "allOf": {"type": "object", "allOf": [{"properties": {"only_here": {"type": "string"}}}]},
-    "patternProperties": {"type": "object", "patternProperties": {"^x": {"description": "only_here"}}},
+    "patternProperties": {
+        "type": "object",
+        "patternProperties": {"^x": {"description": "only_here"}},
+    },
     "a reference": {
         "$ref": "#/$defs/Only",
         "$defs": {"Only": {"type": "object", "properties": {"only_here": {"type": "string"}}}},
@@ -250,13 +297,19 @@ SCHEMAS = {
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
-def test_a_schema_without_properties_at_its_top_reaches_gemini_or_is_refused(schema: dict[str, Any]) -> None:
+def test_a_schema_without_properties_at_its_top_reaches_gemini_or_is_refused(
+    schema: dict[str, Any],
+) -> None:
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: vendor.client("gemini").chat(ASK, tools=[tool("f", schema)]))
+        result = unless_refused(
+            lambda: vendor.client("gemini").chat(ASK, tools=[tool("f", schema)])
+        )
     assert refused(result, vendor) or "only_here" in json.dumps(vendor.body["tools"])
 
 
-@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": "object", "properties": {}}], ids=str)
+@pytest.mark.parametrize(
+    "schema", [{}, {"type": "object"}, {"type": "object", "properties": {}}], ids=str
+)
 def test_a_tool_that_takes_nothing_is_still_taken(schema: dict[str, Any]) -> None:
     body, _ = body_for("gemini-3.8-flash", tools=[tool("f", schema)])
     assert body["tools"][0]["functionDeclarations"][0]["name"] == "f"
@@ -273,24 +326,42 @@ def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-MP3, TEXT, PDF = encoded(b"ID3\x04\x00\x00\x00\x00\x00\x00"), encoded(b"a,b\n1,2\n"), encoded(b"%PDF-1.4\n")
+MP3, TEXT, PDF = (
+    encoded(b"ID3\x04\x00\x00\x00\x00\x00\x00"),
+    encoded(b"a,b\n1,2\n"),
+    encoded(b"%PDF-1.4\n"),
+)
 
 
 @pytest.mark.parametrize(
     ("part", "data", "mime_types"),
     [
-        ({"type": "input_audio", "input_audio": {"format": "mp3", "data": MP3}}, MP3, {"audio/mp3", "audio/mpeg"}),
         (
-            {"type": "file", "file": {"filename": "a.txt", "file_data": f"data:text/plain;base64,{TEXT}"}},
+            {"type": "input_audio", "input_audio": {"format": "mp3", "data": MP3}},
+            MP3,
+            {"audio/mp3", "audio/mpeg"},
+        ),
+        (
+            {
+                "type": "file",
+                "file": {"filename": "a.txt", "file_data": f"data:text/plain;base64,{TEXT}"},
+            },
             TEXT,
             {"text/plain"},
         ),
         (
-            {"type": "file", "file": {"filename": "a.csv", "file_data": f"data:text/csv;base64,{TEXT}"}},
+            {
+                "type": "file",
+                "file": {"filename": "a.csv", "file_data": f"data:text/csv;base64,{TEXT}"},
+            },
             TEXT,
             {"text/csv"},
         ),
-        ({"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}, PDF, {"application/pdf"}),
+        (
+            {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}},
+            PDF,
+            {"application/pdf"},
+        ),
     ],
     ids=["mp3", "text", "csv", "a name alone"],
 )
@@ -299,8 +370,14 @@ def test_other_documents_and_sounds_are_sent_with_their_type_or_refused(
 ) -> None:
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(user(part)))
-    inline = [each["inlineData"] for each in sent_parts(vendor.body or {"contents": []}) if "inlineData" in each]
-    assert refused(result, vendor) or (inline[0]["data"] == data and inline[0]["mimeType"] in mime_types)
+    inline = [
+        each["inlineData"]
+        for each in sent_parts(vendor.body or {"contents": []})
+        if "inlineData" in each
+    ]
+    assert refused(result, vendor) or (
+        inline[0]["data"] == data and inline[0]["mimeType"] in mime_types
+    )
 
 
 @pytest.mark.parametrize(
@@ -325,8 +402,14 @@ def test_a_file_in_cloud_storage_without_a_type_is_refused_or_given_one() -> Non
     """``image/`` without a subtype is not a type."""
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini")
-        result = unless_refused(lambda: chat.chat(user({"type": "image_url", "image_url": {"url": "gs://b/photo"}})))
-    files = [part["fileData"] for part in sent_parts(vendor.body or {"contents": []}) if "fileData" in part]
+        result = unless_refused(
+            lambda: chat.chat(user({"type": "image_url", "image_url": {"url": "gs://b/photo"}}))
+        )
+    files = [
+        part["fileData"]
+        for part in sent_parts(vendor.body or {"contents": []})
+        if "fileData" in part
+    ]
     assert refused(result, vendor) or files[0]["mimeType"].split("/")[1] in ("png", "jpeg", "webp")
 
 
@@ -334,29 +417,46 @@ def test_a_file_in_cloud_storage_without_a_type_is_refused_or_given_one() -> Non
 
 
 def test_an_old_model_gets_the_image_of_a_result_in_a_content_of_its_own() -> None:
-    """``functionResponse.parts`` exists from Gemini 3 on. Source: https://ai.google.dev/gemini-api/docs/function-calling"""
+    """
+    ``functionResponse.parts`` exists from Gemini 3 on. Source:
+        https://ai.google.dev/gemini-api/docs/function-calling
+    """
     history = [*ASK, assistant_call(), tool_result(content=[IMAGE_PART])]
     with Vendor(OK) as vendor:
-        result = unless_refused(lambda: vendor.client("gemini", model="gemini-2.5-flash").chat(history))
+        result = unless_refused(
+            lambda: vendor.client("gemini", model="gemini-2.5-flash").chat(history)
+        )
     parts = sent_parts(vendor.body or {"contents": []})
-    inside = [part for part in parts if "functionResponse" in part and PNG_BASE64 in json.dumps(part)]
+    inside = [
+        part for part in parts if "functionResponse" in part and PNG_BASE64 in json.dumps(part)
+    ]
     assert refused(result, vendor) or (not inside and any("inlineData" in part for part in parts))
 
 
 def test_each_call_has_one_response_beside_images() -> None:
-    """Their numbers must be equal. Source: https://ai.google.dev/gemini-api/docs/function-calling"""
+    """
+    Their numbers must be equal. Source: https://ai.google.dev/gemini-api/docs/function-calling
+    """
     calls = [*assistant_call("c1")["tool_calls"], *assistant_call("c2")["tool_calls"]]
     turn = {"role": "assistant", "content": "", "tool_calls": calls}
     history = [*ASK, turn, tool_result("c1", [IMAGE_PART]), tool_result("c2", "22"), *ASK]
     with Vendor(OK) as vendor:
         result = unless_refused(lambda: vendor.client("gemini").chat(history))
-    responses = [part for part in sent_parts(vendor.body or {"contents": []}) if "functionResponse" in part]
+    responses = [
+        part for part in sent_parts(vendor.body or {"contents": []}) if "functionResponse" in part
+    ]
     assert refused(result, vendor) or len(responses) == 2
 
 
 @pytest.mark.parametrize("provider", ["openai", "deepseek", "glm", "qwen"])
-def test_an_image_in_a_tool_result_reaches_an_openai_compatible_model_or_is_refused(provider: str) -> None:
-    history = [*ASK, assistant_call(), tool_result(content=[{"type": "text", "text": "see:"}, IMAGE_PART])]
+def test_an_image_in_a_tool_result_reaches_an_openai_compatible_model_or_is_refused(
+    provider: str,
+) -> None:
+    history = [
+        *ASK,
+        assistant_call(),
+        tool_result(content=[{"type": "text", "text": "see:"}, IMAGE_PART]),
+    ]
     with Vendor(completion("ok")) as vendor:
         model = {"model": "gpt-4o"} if provider == "openai" else {}
         result = unless_refused(lambda: vendor.client(provider, **model).chat(history))
@@ -375,7 +475,9 @@ def test_no_new_model_gets_a_history_that_ends_with_its_own_turn(model: str, str
         chat = vendor.client("gemini", model=model)
         messages = [*ASK, {"role": "assistant", "content": "{"}]
         result = unless_refused(lambda: ask(chat, stream=stream, messages=messages))
-    assert refused(result, vendor) or (vendor.body["contents"][-1]["role"] == "user" and result.warnings)
+    assert refused(result, vendor) or (
+        vendor.body["contents"][-1]["role"] == "user" and result.warnings
+    )
 
 
 def test_an_older_model_takes_a_history_that_ends_with_its_own_turn() -> None:
@@ -388,10 +490,22 @@ def test_an_older_model_takes_a_history_that_ends_with_its_own_turn() -> None:
     [
         ("gemma-3n-e4b-it", [{"role": "system", "content": "be short"}, *ASK]),
         ("models/gemma-3-27b-it", [{"role": "developer", "content": "be short"}, *ASK]),
-        ("gemma-3-12b-it", [{"role": "system", "content": "be kind"}, {"role": "system", "content": "be short"}, *ASK]),
+        (
+            "gemma-3-12b-it",
+            [
+                {"role": "system", "content": "be kind"},
+                {"role": "system", "content": "be short"},
+                *ASK,
+            ],
+        ),
         (
             "gemma-3-27b-it",
-            [*ASK, {"role": "assistant", "content": "a"}, {"role": "system", "content": "be short"}, *ASK],
+            [
+                *ASK,
+                {"role": "assistant", "content": "a"},
+                {"role": "system", "content": "be short"},
+                *ASK,
+            ],
         ),
     ],
     ids=["3n", "developer", "two", "later"],
@@ -436,7 +550,9 @@ def test_the_schema_in_a_prompt_reaches_gemma_without_a_system_instruction() -> 
         ),
     ],
 )
-def test_a_prefix_changes_neither_the_model_nor_its_rules(model: str, options: dict[str, Any], path: str) -> None:
+def test_a_prefix_changes_neither_the_model_nor_its_rules(
+    model: str, options: dict[str, Any], path: str
+) -> None:
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini", model=model, **options)
         chat.chat(ASK, thinking={"type": "enabled", "budget_tokens": 1024})
@@ -447,11 +563,16 @@ def test_a_prefix_changes_neither_the_model_nor_its_rules(model: str, options: d
 # ---- signatures
 
 
-@pytest.mark.parametrize(("first", "second"), [(KEY, {}), ({}, KEY)], ids=["from Developer API", "from Vertex"])
+@pytest.mark.parametrize(
+    ("first", "second"), [(KEY, {}), ({}, KEY)], ids=["from Developer API", "from Vertex"]
+)
 def test_a_streamed_signature_is_bound_to_its_back_end_through_storage(
     first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    chunks = [gemini_chunk(function_call({"city": "a"}, signature="SIGNED")), gemini_chunk(reason="STOP")]
+    chunks = [
+        gemini_chunk(function_call({"city": "a"}, signature="SIGNED")),
+        gemini_chunk(reason="STOP"),
+    ]
     with Vendor(gemini_stream(*chunks)) as vendor:
         answer = read(vendor.client("gemini", **first).chat_stream(ASK, tools=TOOLS))
     history = json.loads(json.dumps([*ASK, answer.message, tool_result(answer.tool_calls[0].id)]))
@@ -464,8 +585,12 @@ def test_a_streamed_signature_is_bound_to_its_back_end_through_storage(
     assert sent[1] not in (None, "SIGNED")
 
 
-@pytest.mark.parametrize(("first", "second"), [(KEY, {}), ({}, KEY)], ids=["from Developer API", "from Vertex"])
-def test_the_signature_of_a_text_stays_at_its_back_end(first: dict[str, Any], second: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("first", "second"), [(KEY, {}), ({}, KEY)], ids=["from Developer API", "from Vertex"]
+)
+def test_the_signature_of_a_text_stays_at_its_back_end(
+    first: dict[str, Any], second: dict[str, Any]
+) -> None:
     with Vendor(gemini_response({"text": "hello", "thoughtSignature": "SIGNED"})) as vendor:
         answer = vendor.client("gemini", **first).chat(ASK)
     sent = []
@@ -494,7 +619,9 @@ def png(color: str) -> bytes:
 def test_images_of_an_answer_are_images_of_the_result(stream: bool) -> None:
     red, blue = png("red"), png("blue")
     parts = ["here", image(encoded(red)), "and", image(encoded(blue))]
-    chunks = gemini_stream(*map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE))
+    chunks = gemini_stream(
+        *map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE)
+    )
     with Vendor(chunks if stream else gemini_response(*parts)) as vendor:
         chat = vendor.client("gemini", model="gemini-3-pro-image")
         result = ask(chat, stream=stream, response_modalities=["TEXT", "IMAGE"])
@@ -507,7 +634,9 @@ def test_images_of_an_answer_are_images_of_the_result(stream: bool) -> None:
 def test_an_image_of_a_thought_is_not_the_answers(stream: bool) -> None:
     """Source: https://ai.google.dev/gemini-api/docs/image-generation, interim images."""
     parts = [image(encoded(png("red")), thought=True), image()]
-    chunks = gemini_stream(*map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE))
+    chunks = gemini_stream(
+        *map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE)
+    )
     with Vendor(chunks if stream else gemini_response(*parts)) as vendor:
         result = ask(vendor.client("gemini", model="gemini-3-pro-image"), stream=stream)
     assert [each.data for each in result.images] == [PNG]
@@ -515,13 +644,18 @@ def test_an_image_of_a_thought_is_not_the_answers(stream: bool) -> None:
 
 def test_a_streamed_image_is_in_a_chunk_of_gemini() -> None:
     chunks = [gemini_chunk(image()), gemini_chunk(reason="STOP", usage=GEMINI_USAGE)]
-    with Vendor(gemini_stream(*chunks)) as vendor, vendor.client("gemini").chat_stream(ASK) as stream:
+    with (
+        Vendor(gemini_stream(*chunks)) as vendor,
+        vendor.client("gemini").chat_stream(ASK) as stream,
+    ):
         found = [each for chunk in stream for each in chunk.images]
     assert [each.data for each in found] == [PNG]
 
 
 def test_an_image_goes_back_to_gemini_in_its_own_part_with_its_signature() -> None:
-    """The API answers 400 without it. Source: https://ai.google.dev/gemini-api/docs/thought-signatures"""
+    """
+    The API answers 400 without it. Source: https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
     with Vendor(gemini_response("here", image(thoughtSignature="SIGNED")), OK) as vendor:
         chat = vendor.client("gemini", model="gemini-3-pro-image")
         first = chat.chat(ASK)
@@ -545,14 +679,27 @@ def test_an_image_in_the_cloud_is_kept() -> None:
     [
         ("urlContextMetadata", {"urlMetadata": [{"retrievedUrl": "https://u"}]}, "https://u"),
         ("citationMetadata", {"citations": [{"uri": "https://c"}]}, "https://c"),
-        ("safetyRatings", [{"category": "HARM_CATEGORY_X", "probability": "LOW"}], "HARM_CATEGORY_X"),
+        (
+            "safetyRatings",
+            [{"category": "HARM_CATEGORY_X", "probability": "LOW"}],
+            "HARM_CATEGORY_X",
+        ),
         ("logprobsResult", {"chosenCandidates": [{"token": "tok"}]}, "tok"),
-        ("groundingMetadata", {"searchEntryPoint": {"renderedContent": "<b>search</b>"}}, "<b>search</b>"),
+        (
+            "groundingMetadata",
+            {"searchEntryPoint": {"renderedContent": "<b>search</b>"}},
+            "<b>search</b>",
+        ),
     ],
 )
-def test_what_a_candidate_has_besides_its_content_is_kept_in_a_stream(field: str, value: Any, word: str) -> None:
+def test_what_a_candidate_has_besides_its_content_is_kept_in_a_stream(
+    field: str, value: Any, word: str
+) -> None:
     """Also when it comes before the last chunk."""
-    chunks = [gemini_chunk("a", **{field: value}), gemini_chunk("b", reason="STOP", usage=GEMINI_USAGE)]
+    chunks = [
+        gemini_chunk("a", **{field: value}),
+        gemini_chunk("b", reason="STOP", usage=GEMINI_USAGE),
+    ]
     with Vendor(gemini_stream(*chunks)) as vendor:
         result = read(vendor.client("gemini").chat_stream(ASK))
     assert result.content == "ab"
@@ -562,7 +709,11 @@ def test_what_a_candidate_has_besides_its_content_is_kept_in_a_stream(field: str
 def test_grounding_that_comes_in_pieces_is_kept_whole() -> None:
     chunks = [
         gemini_chunk("a", groundingMetadata={"webSearchQueries": ["who"]}),
-        gemini_chunk("b", reason="STOP", groundingMetadata={"groundingChunks": [{"web": {"uri": "https://x"}}]}),
+        gemini_chunk(
+            "b",
+            reason="STOP",
+            groundingMetadata={"groundingChunks": [{"web": {"uri": "https://x"}}]},
+        ),
     ]
     with Vendor(gemini_stream(*chunks)) as vendor:
         text = kept(read(vendor.client("gemini").chat_stream(ASK)))
@@ -577,7 +728,9 @@ def test_code_that_gemini_ran_goes_back_in_the_next_turn(stream: bool) -> None:
         {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "4\n"}},
         "it is 4",
     ]
-    chunks = gemini_stream(*map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE))
+    chunks = gemini_stream(
+        *map(gemini_chunk, parts), gemini_chunk(reason="STOP", usage=GEMINI_USAGE)
+    )
     tools = [{"type": "code_execution", "code_execution": {}}]
     with Vendor(chunks if stream else gemini_response(*parts), OK) as vendor:
         chat = vendor.client("gemini")
@@ -590,10 +743,18 @@ def test_code_that_gemini_ran_goes_back_in_the_next_turn(stream: bool) -> None:
 
 @pytest.mark.parametrize(
     "reason",
-    ["MALFORMED_RESPONSE", "LANGUAGE", "UNEXPECTED_TOOL_CALL", "SOMETHING_NEW_IN_2027", "FINISH_REASON_UNSPECIFIED"],
+    [
+        "MALFORMED_RESPONSE",
+        "LANGUAGE",
+        "UNEXPECTED_TOOL_CALL",
+        "SOMETHING_NEW_IN_2027",
+        "FINISH_REASON_UNSPECIFIED",
+    ],
 )
 def test_a_stream_that_gemini_broke_off_says_why(reason: str) -> None:
-    chunk = gemini_chunk(reason=reason, usage={"promptTokenCount": 9}, finishMessage="why it stopped")
+    chunk = gemini_chunk(
+        reason=reason, usage={"promptTokenCount": 9}, finishMessage="why it stopped"
+    )
     with Vendor(gemini_stream(chunk)) as vendor:
         result = outcome(lambda: read(vendor.client("gemini").chat_stream(ASK, tools=TOOLS)))
     said = str(result) if isinstance(result, Exception) else str(result.warnings)
@@ -602,7 +763,9 @@ def test_a_stream_that_gemini_broke_off_says_why(reason: str) -> None:
 
 @pytest.mark.parametrize("reason", ["OTHER", "UNEXPECTED_TOOL_CALL", "LANGUAGE"])
 def test_what_had_come_before_gemini_broke_off_is_kept(reason: str) -> None:
-    with Vendor(gemini_response("half an answer", reason=reason, finishMessage="why it stopped")) as vendor:
+    with Vendor(
+        gemini_response("half an answer", reason=reason, finishMessage="why it stopped")
+    ) as vendor:
         result = outcome(lambda: vendor.client("gemini").chat(ASK))
     came = result.result if isinstance(result, Exception) else result
     assert came.content == "half an answer"
@@ -614,7 +777,9 @@ def test_what_had_come_before_gemini_broke_off_is_kept(reason: str) -> None:
 
 def service_account() -> dict[str, str]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return {
         "type": "service_account",
         "project_id": "named",
@@ -633,13 +798,22 @@ EXTERNAL = {
     "token_url": "https://sts.googleapis.com/v1/token",
     "credential_source": {"file": "/var/run/token"},
 }
-AUTHORIZED_USER = {"type": "authorized_user", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
+AUTHORIZED_USER = {
+    "type": "authorized_user",
+    "client_id": "c",
+    "client_secret": "s",
+    "refresh_token": "r",
+}
 
 
 @pytest.mark.parametrize("form", ["dict", "path", "Path"])
 @pytest.mark.parametrize("kind", ["authorized_user", "external_account", "service_account"])
-def test_every_kind_of_credentials_is_accepted_in_every_form(kind: str, form: str, tmp_path: Path) -> None:
-    found = {"authorized_user": AUTHORIZED_USER, "external_account": EXTERNAL}.get(kind) or service_account()
+def test_every_kind_of_credentials_is_accepted_in_every_form(
+    kind: str, form: str, tmp_path: Path
+) -> None:
+    found = {"authorized_user": AUTHORIZED_USER, "external_account": EXTERNAL}.get(
+        kind
+    ) or service_account()
     path = tmp_path / "credentials.json"
     path.write_text(json.dumps(found))
     given: Any = {"dict": found, "path": str(path), "Path": path}[form]
@@ -650,7 +824,9 @@ def test_the_image_client_takes_the_same_credentials() -> None:
     ImageClient("gemini", project="p", credentials=AUTHORIZED_USER).close()
 
 
-@pytest.mark.parametrize("text", ["{", '{"type": "magic"}', "[]", ""], ids=["broken", "unknown", "a list", "empty"])
+@pytest.mark.parametrize(
+    "text", ["{", '{"type": "magic"}', "[]", ""], ids=["broken", "unknown", "a list", "empty"]
+)
 def test_credentials_that_are_none_are_refused_clearly(text: str, tmp_path: Path) -> None:
     path = tmp_path / "credentials.json"
     path.write_text(text)
@@ -664,13 +840,18 @@ def test_a_missing_file_of_credentials_is_named(tmp_path: Path) -> None:
 
 
 def test_no_secret_of_a_dict_is_told(tmp_path: Path) -> None:
-    broken = {**service_account(), "private_key": "-----BEGIN PRIVATE KEY-----\nTOPSECRET\n-----END PRIVATE KEY-----"}
+    broken = {
+        **service_account(),
+        "private_key": "-----BEGIN PRIVATE KEY-----\nTOPSECRET\n-----END PRIVATE KEY-----",
+    }
     with pytest.raises(errors.ConfigurationError) as caught:
         ChatClient("gemini", project="p", credentials=broken)
     assert "TOPSECRET" not in str(caught.value)
 
 
-def test_a_key_is_not_replaced_by_the_project_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_not_replaced_by_the_project_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
     monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
     with Vendor(OK) as vendor:
@@ -689,9 +870,13 @@ def test_a_key_is_not_replaced_by_the_project_of_the_environment(monkeypatch: py
         ("/v1/", {}, "/v1/projects/p/"),
     ],
 )
-def test_the_version_in_a_base_url_is_asked_for_once(ending: str, options: dict[str, Any], begins: str) -> None:
+def test_the_version_in_a_base_url_is_asked_for_once(
+    ending: str, options: dict[str, Any], begins: str
+) -> None:
     with Vendor(OK) as vendor:
-        result = outcome(lambda: vendor.client("gemini", base_url=vendor.url + ending, **options).chat(ASK))
+        result = outcome(
+            lambda: vendor.client("gemini", base_url=vendor.url + ending, **options).chat(ASK)
+        )
     right = [path.startswith(begins) for path in vendor.paths] == [True]
     assert right or type(result) is errors.ConfigurationError
 
@@ -713,7 +898,11 @@ def test_an_option_names_the_version_of_vertex_too() -> None:
 def test_a_version_in_the_url_and_another_in_the_option_are_not_mixed() -> None:
     with Vendor(OK) as vendor:
         base_url = f"{vendor.url}/v1beta"
-        result = outcome(lambda: vendor.client("gemini", base_url=base_url, api_version="v1alpha", **KEY).chat(ASK))
+        result = outcome(
+            lambda: vendor.client("gemini", base_url=base_url, api_version="v1alpha", **KEY).chat(
+                ASK
+            )
+        )
     paths = [path.split("/models/")[0] for path in vendor.paths]
     assert type(result) is errors.ConfigurationError or paths in (["/v1beta"], ["/v1alpha"])
 
@@ -741,7 +930,9 @@ def test_a_response_without_candidates_is_still_an_error() -> None:
 def test_citations_of_several_chunks_are_all_kept() -> None:
     chunks = [
         gemini_chunk("a", citationMetadata={"citationSources": [{"uri": "https://1"}]}),
-        gemini_chunk("b", reason="STOP", citationMetadata={"citationSources": [{"uri": "https://2"}]}),
+        gemini_chunk(
+            "b", reason="STOP", citationMetadata={"citationSources": [{"uri": "https://2"}]}
+        ),
     ]
     with Vendor(gemini_stream(*chunks)) as vendor:
         raw = read(vendor.client("gemini").chat_stream(ASK)).raw

@@ -1,4 +1,7 @@
-"""Errors of OpenAI-compatible back ends as users reported them: what the vendor said, its class, and whether to retry."""
+"""
+Errors of OpenAI-compatible back ends as users reported them: what the vendor said, its class, and
+whether to retry.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,20 @@ from tests.vendor import (
     unless_refused,
 )
 
-MODERATED = {"code": "data_inspection_failed", "message": "Output data may contain inappropriate content."}
+MODERATED = {
+    "code": "data_inspection_failed",
+    "message": "Output data may contain inappropriate content.",
+}
 TOO_LONG = {
     "code": "context_length_exceeded",
     "type": "invalid_request_error",
     "message": "This model's maximum context length is 8192 tokens",
 }
-BAD_KEY = {"code": "invalid_api_key", "message": "Incorrect API key", "type": "invalid_request_error"}
+BAD_KEY = {
+    "code": "invalid_api_key",
+    "message": "Incorrect API key",
+    "type": "invalid_request_error",
+}
 
 # ---- errors inside a stream
 
@@ -46,7 +56,8 @@ def test_an_error_event_says_whether_to_retry_and_keeps_its_code(
     provider: str, event: dict[str, Any], before: list[Any]
 ) -> None:
     """
-    Source: https://github.com/UKGovernmentBEIS/inspect_ai/issues/5110 and https://github.com/666ghj/BettaFish/issues/108
+    Source: https://github.com/UKGovernmentBEIS/inspect_ai/issues/5110 and
+        https://github.com/666ghj/BettaFish/issues/108
     """
     with Vendor(events(*before, {"error": event}, done=False)) as vendor:
         result = outcome(lambda: read(vendor.client(provider).chat_stream(ASK)))
@@ -120,7 +131,10 @@ CHOICE = {
         pytest.param(
             "openai_compat",
             200,
-            {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+            {
+                "choices": None,
+                "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"},
+            },
             "insufficient balance",
             errors.QuotaExceededError,
             id="MiniMax, arrears under 200",
@@ -144,7 +158,11 @@ CHOICE = {
         pytest.param(
             "openai_compat",
             200,
-            {"code": 50505, "message": "Model service overloaded. Please try again later.", "data": None},
+            {
+                "code": 50505,
+                "message": "Model service overloaded. Please try again later.",
+                "data": None,
+            },
             "Model service overloaded",
             errors.AIGCError,
             id="SiliconFlow under 200",
@@ -176,7 +194,10 @@ def test_an_error_body_of_any_shape_tells_the_vendors_own_words(
     Source: https://github.com/langgenius/dify-official-plugins/issues/2008 and
     https://github.com/adrianlyjak/obsidian-aloud-tts/issues/114
     """
-    with Vendor(json_response(body, status=status)) as vendor, pytest.raises(errors.AIGCError) as caught:
+    with (
+        Vendor(json_response(body, status=status)) as vendor,
+        pytest.raises(errors.AIGCError) as caught,
+    ):
         vendor.client(provider).chat(ASK)
     assert words in str(caught.value)
     assert kind is errors.AIGCError or type(caught.value) is kind
@@ -209,8 +230,20 @@ def test_an_error_body_of_any_shape_tells_the_vendors_own_words(
             "AllocationQuota.FreeTierOnly",
             errors.QuotaExceededError,
         ),
-        ("deepseek", 400, "Content Exists Risk", "invalid_request_error", errors.ContentFilterError),
-        ("kimi", 400, "Invalid request: unknown field foo", "invalid_request_error", errors.BadRequestError),
+        (
+            "deepseek",
+            400,
+            "Content Exists Risk",
+            "invalid_request_error",
+            errors.ContentFilterError,
+        ),
+        (
+            "kimi",
+            400,
+            "Invalid request: unknown field foo",
+            "invalid_request_error",
+            errors.BadRequestError,
+        ),
         ("qwen", 403, "Model access denied.", "Model.AccessDenied", errors.PermissionDeniedError),
     ],
 )
@@ -218,10 +251,14 @@ def test_length_quota_and_moderation_have_their_own_class_under_a_plain_status(
     provider: str, status: int, message: str, code: str, kind: type[errors.AIGCError]
 ) -> None:
     """
-    Source: https://github.com/MoonshotAI/kimi-cli/issues/2011, https://github.com/QwenLM/Qwen-Agent/issues/615 and
+    Source: https://github.com/MoonshotAI/kimi-cli/issues/2011,
+        https://github.com/QwenLM/Qwen-Agent/issues/615 and
     https://github.com/langgenius/dify/issues/2406
     """
-    with Vendor(error(status, message, code=code, type=code)) as vendor, pytest.raises(errors.AIGCError) as caught:
+    with (
+        Vendor(error(status, message, code=code, type=code)) as vendor,
+        pytest.raises(errors.AIGCError) as caught,
+    ):
         vendor.client(provider).chat(ASK)
     assert type(caught.value) is kind
 
@@ -232,7 +269,9 @@ def test_length_quota_and_moderation_have_their_own_class_under_a_plain_status(
 def test_the_whole_endpoint_as_base_url_works_or_is_refused() -> None:
     """Source: https://github.com/ogkalu2/comic-translate/issues/265"""
     with Vendor(completion("ok")) as vendor:
-        result = unless_refused(lambda: vendor.client(base_url=f"{vendor.url}/v1/chat/completions").chat(ASK))
+        result = unless_refused(
+            lambda: vendor.client(base_url=f"{vendor.url}/v1/chat/completions").chat(ASK)
+        )
     assert vendor.paths == ["/v1/chat/completions"] or type(result) is errors.ConfigurationError
 
 

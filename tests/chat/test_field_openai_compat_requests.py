@@ -1,4 +1,7 @@
-"""What OpenAI-compatible back ends refuse or need, as users reported it: histories, thinking, hosts, options."""
+"""
+What OpenAI-compatible back ends refuse or need, as users reported it: histories, thinking, hosts,
+options.
+"""
 
 from __future__ import annotations
 
@@ -47,9 +50,12 @@ def _demands_reasoning(body: Any, number: int) -> Response:
         ("deepseek", None),
     ],
 )
-def test_a_deepseek_model_gets_its_reasoning_back_wherever_it_is_served(provider: str, model: str | None) -> None:
+def test_a_deepseek_model_gets_its_reasoning_back_wherever_it_is_served(
+    provider: str, model: str | None
+) -> None:
     """
-    Source: https://github.com/danny-avila/LibreChat/issues/13366, https://github.com/earendil-works/pi/issues/4047 and
+    Source: https://github.com/danny-avila/LibreChat/issues/13366,
+        https://github.com/earendil-works/pi/issues/4047 and
     https://github.com/bytedance/deer-flow/issues/3050
     """
     with Vendor(_demands_reasoning) as vendor:
@@ -62,7 +68,11 @@ def _refuses_empty_turns(body: Any, number: int) -> Response:
     if number == 0:
         return completion("", reasoning_content="long thinking", finish="length")
     for place, message in enumerate(body["messages"]):
-        if message["role"] == "assistant" and not message.get("content") and not message.get("tool_calls"):
+        if (
+            message["role"] == "assistant"
+            and not message.get("content")
+            and not message.get("tool_calls")
+        ):
             refusal = f"Invalid request: the message at position {place} with role 'assistant' must not be empty"
             return error(400, refusal)
     return completion("ok")
@@ -72,7 +82,8 @@ def test_a_turn_cut_while_it_was_thinking_can_be_appended() -> None:
     """
     The empty turn is left out or padded.
 
-    Source: https://github.com/AstrBotDevs/AstrBot/issues/7200, https://github.com/lobehub/lobehub/pull/8419 and
+    Source: https://github.com/AstrBotDevs/AstrBot/issues/7200,
+        https://github.com/lobehub/lobehub/pull/8419 and
     https://github.com/labring/FastGPT/issues/3575
     """
     with Vendor(_refuses_empty_turns) as vendor:
@@ -107,7 +118,8 @@ def _takes_only_texts(body: Any, number: int) -> Response:
 )
 def test_text_parts_are_joined_for_deepseek(messages: list[Any]) -> None:
     """
-    Source: https://github.com/BerriAI/litellm/issues/6642, https://github.com/cline/cline/issues/230 and
+    Source: https://github.com/BerriAI/litellm/issues/6642,
+        https://github.com/cline/cline/issues/230 and
     https://github.com/CherryHQ/cherry-studio/issues/3474
     """
     with Vendor(_takes_only_texts) as vendor:
@@ -120,9 +132,12 @@ def test_text_parts_are_joined_for_deepseek(messages: list[Any]) -> None:
     ("provider", "field", "path"),
     [("deepseek", "prefix", "/beta"), ("kimi", "partial", "/v1"), ("qwen", "partial", "/v1")],
 )
-def test_the_beginning_of_an_answer_is_marked_as_each_vendor_wants_it(provider: str, field: str, path: str) -> None:
+def test_the_beginning_of_an_answer_is_marked_as_each_vendor_wants_it(
+    provider: str, field: str, path: str
+) -> None:
     """
-    Source: https://github.com/vercel/ai/issues/19383, https://github.com/SillyTavern/SillyTavern/issues/3233 and
+    Source: https://github.com/vercel/ai/issues/19383,
+        https://github.com/SillyTavern/SillyTavern/issues/3233 and
     https://github.com/northes/go-moonshot/issues/14
     """
     turn = {"role": "assistant", "content": "```python\n", field: True}
@@ -137,13 +152,18 @@ def test_the_beginning_of_an_answer_is_marked_as_each_vendor_wants_it(provider: 
 def _no_json_mode(body: Any, number: int) -> Response:
     if body.get("response_format") and body.get("enable_thinking") is True:
         return error(
-            400, "Json mode response is not supported when enable_thinking is true", code="invalid_parameter_error"
+            400,
+            "Json mode response is not supported when enable_thinking is true",
+            code="invalid_parameter_error",
         )
     return completion('{"a": 1}')
 
 
 def _no_forced_tool(body: Any, number: int) -> Response:
-    if body.get("tool_choice") not in (None, "auto", "none") and body.get("enable_thinking") is not False:
+    if (
+        body.get("tool_choice") not in (None, "auto", "none")
+        and body.get("enable_thinking") is not False
+    ):
         return error(
             400,
             "The tool_choice parameter does not support being set to required or object in thinking mode",
@@ -160,18 +180,25 @@ ONE_TOOL = {"type": "function", "function": {"name": "get_weather"}}
     [
         pytest.param(
             _no_json_mode,
-            {"model": "qwen-plus", "response_format": {"type": "json_object"}, "thinking": {"type": "enabled"}},
+            {
+                "model": "qwen-plus",
+                "response_format": {"type": "json_object"},
+                "thinking": {"type": "enabled"},
+            },
             id="JSON mode",
         ),
         pytest.param(_no_forced_tool, {"tools": TOOLS, "tool_choice": "required"}, id="any tool"),
         pytest.param(_no_forced_tool, {"tools": TOOLS, "tool_choice": ONE_TOOL}, id="one tool"),
     ],
 )
-def test_qwen_is_not_asked_for_what_it_refuses_while_it_thinks(script: Any, options: dict[str, Any]) -> None:
+def test_qwen_is_not_asked_for_what_it_refuses_while_it_thinks(
+    script: Any, options: dict[str, Any]
+) -> None:
     """
     One of the two is left out with a warning, or the call is refused before sending.
 
-    Source: https://github.com/cloudwego/eino/issues/994, https://github.com/agentscope-ai/agentscope/issues/1608 and
+    Source: https://github.com/cloudwego/eino/issues/994,
+        https://github.com/agentscope-ai/agentscope/issues/1608 and
     https://github.com/presenton/presenton/issues/184
     """
     with Vendor(script) as vendor:
@@ -200,21 +227,31 @@ def _knows_its_efforts(body: Any, number: int) -> Response:
     effort = body.get("reasoning_effort")
     if effort in (None, *EFFORTS[body["model"]]):
         return completion("ok")
-    return error(400, f"Unsupported value: '{effort}' is not supported with this model.", code="unsupported_value")
+    return error(
+        400,
+        f"Unsupported value: '{effort}' is not supported with this model.",
+        code="unsupported_value",
+    )
 
 
 @pytest.mark.parametrize("model", EFFORTS)
 def test_thinking_off_is_an_effort_that_the_model_has(model: str) -> None:
     """
-    ``none`` where it exists; else the lowest or none at all, with a warning; or refused before sending.
+    ``none`` where it exists; else the lowest or none at all, with a warning; or refused before
+    sending.
 
-    Source: https://github.com/openai/openai-dotnet/issues/877 and https://github.com/anomalyco/opencode/issues/4451
+    Source: https://github.com/openai/openai-dotnet/issues/877 and
+        https://github.com/anomalyco/opencode/issues/4451
     """
     with Vendor(_knows_its_efforts) as vendor:
-        result = unless_refused(lambda: vendor.client("openai", model=model).chat(ASK, thinking={"type": "disabled"}))
+        result = unless_refused(
+            lambda: vendor.client("openai", model=model).chat(ASK, thinking={"type": "disabled"})
+        )
     answered = getattr(result, "content", "") == "ok"
     quiet = vendor.body.get("reasoning_effort") == "none"
-    assert type(result) is errors.UnsupportedFeatureError or (answered and (quiet or result.warnings))
+    assert type(result) is errors.UnsupportedFeatureError or (
+        answered and (quiet or result.warnings)
+    )
 
 
 def test_a_chat_model_of_a_reasoning_generation_keeps_its_temperature() -> None:
@@ -255,7 +292,9 @@ def test_the_output_limit_at_another_host_is_the_one_it_reads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("base_url", "expected"), [("", "direct"), ("http://vendor.invalid/v1", "proxy")], ids=["excepted", "proxied"]
+    ("base_url", "expected"),
+    [("", "direct"), ("http://vendor.invalid/v1", "proxy")],
+    ids=["excepted", "proxied"],
 )
 def test_a_socks_variable_beside_http_proxies_works_or_is_named(
     base_url: str, expected: str, monkeypatch: pytest.MonkeyPatch
@@ -263,14 +302,17 @@ def test_a_socks_variable_beside_http_proxies_works_or_is_named(
     """
     As Clash and GNOME set it.
 
-    Source: https://github.com/QuantaAlpha/RepoMaster/issues/13 and https://github.com/openai/openai-python/issues/1054
+    Source: https://github.com/QuantaAlpha/RepoMaster/issues/13 and
+        https://github.com/openai/openai-python/issues/1054
     """
     with Vendor(completion("direct")) as vendor, Vendor(completion("proxy")) as proxy:
         monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7891/")
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        result = unless_refused(lambda: vendor.client(base_url=base_url or f"{vendor.url}/v1").chat(ASK))
+        result = unless_refused(
+            lambda: vendor.client(base_url=base_url or f"{vendor.url}/v1").chat(ASK)
+        )
     named = type(result) is errors.ConfigurationError and "ALL_PROXY" in str(result)
     assert named or getattr(result, "content", "") == expected
 
@@ -286,8 +328,13 @@ def _streams_when_asked(body: Any, number: int) -> Response:
 
 @pytest.mark.parametrize("method", ["chat", "chat_with_tools"])
 def test_stream_true_in_a_plain_call_is_refused_before_sending_or_answered(method: str) -> None:
-    """A habit of the openai SDK's users. Source: https://platform.openai.com/docs/api-reference/chat/create"""
-    extra = {} if method == "chat" else {"tools": TOOLS, "tool_executor": lambda name, arguments: "1"}
+    """
+    A habit of the openai SDK's users. Source:
+    https://platform.openai.com/docs/api-reference/chat/create
+    """
+    extra = (
+        {} if method == "chat" else {"tools": TOOLS, "tool_executor": lambda name, arguments: "1"}
+    )
     with Vendor(_streams_when_asked) as vendor:
         call = getattr(vendor.client(), method)
         result = unless_refused(lambda: call(ASK, stream=True, **extra))

@@ -1,4 +1,7 @@
-"""Streams of OpenAI-compatible back ends as users reported them: where one ends, what is in it, what repeats."""
+"""
+Streams of OpenAI-compatible back ends as users reported them: where one ends, what is in it, what
+repeats.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ PAUSE = 0.2
 
 
 def test_a_reason_and_usage_on_every_chunk_do_not_end_the_stream() -> None:
-    """Source: https://github.com/BerriAI/litellm/issues/2195 and https://github.com/songquanpeng/one-api/issues/1477"""
+    """
+    Source: https://github.com/BerriAI/litellm/issues/2195 and
+        https://github.com/songquanpeng/one-api/issues/1477
+    """
     words = ["one ", "two ", "three ", "four"]
     items = [item for word in words for item in (delta("stop", content=word, usage=USAGE), PAUSE)]
     with Vendor(events(*items)) as vendor:
@@ -48,7 +54,10 @@ def test_a_reason_and_usage_on_every_chunk_do_not_end_the_stream() -> None:
 
 
 def test_an_end_mark_without_a_finish_reason_is_complete_and_unknown() -> None:
-    """Source: https://github.com/databricks/unity-gateway/issues/215 and https://github.com/sgl-project/sglang/issues/4550"""
+    """
+    Source: https://github.com/databricks/unity-gateway/issues/215 and
+        https://github.com/sgl-project/sglang/issues/4550
+    """
     with Vendor(events(delta(content="hello"), delta(content=" world"), USAGE_CHUNK)) as vendor:
         result = read(vendor.client().chat_stream(ASK))
     assert (result.content, result.finish_reason) == ("hello world", "unknown")
@@ -65,7 +74,9 @@ def test_a_plain_answer_without_a_finish_reason_reads_the_same() -> None:
 
 def test_neither_an_end_mark_nor_a_finish_reason_is_an_interrupted_stream() -> None:
     """Source: https://github.com/sgl-project/sglang/issues/4550"""
-    with Vendor(events(delta(content="hello"), delta(content=" world"), USAGE_CHUNK, done=False)) as vendor:
+    with Vendor(
+        events(delta(content="hello"), delta(content=" world"), USAGE_CHUNK, done=False)
+    ) as vendor:
         result = outcome(lambda: read(vendor.client().chat_stream(ASK)))
     assert type(result) is errors.StreamInterruptedError
     assert result.partial.content == "hello world"
@@ -95,7 +106,11 @@ def test_two_streamed_choices_are_never_mixed() -> None:
 
 def test_an_index_that_counts_tokens_is_still_one_choice() -> None:
     """Source: https://github.com/huggingface/text-generation-inference/issues/1648"""
-    chunks = [delta(index=0, content="a"), delta(index=1, content="b"), delta("stop", index=2, content="c")]
+    chunks = [
+        delta(index=0, content="a"),
+        delta(index=1, content="b"),
+        delta("stop", index=2, content="c"),
+    ]
     with Vendor(events(*chunks, USAGE_CHUNK)) as vendor:
         result = read(vendor.client().chat_stream(ASK))
     assert result.content == "abc"
@@ -112,7 +127,8 @@ def test_a_finished_call_streamed_once_more_is_one_call(index: int) -> None:
     """
     A tool with an effect must not run twice.
 
-    Source: https://github.com/QuantumNous/new-api/issues/6278, https://github.com/agno-agi/agno/issues/2336 and
+    Source: https://github.com/QuantumNous/new-api/issues/6278,
+        https://github.com/agno-agi/agno/issues/2336 and
     https://github.com/vercel/ai/issues/3953
     """
     again = call_delta('{"yuan": 100}', index=index, id="X", name="pay")
@@ -126,7 +142,10 @@ def test_the_same_arguments_under_another_id_are_two_calls() -> None:
     other = call_delta('{"yuan": 100}', index=1, id="Y", name="pay")
     with Vendor(events(*PAYING, other, delta("tool_calls"), USAGE_CHUNK)) as vendor:
         result = read(vendor.client().chat_stream(ASK, tools=PAY))
-    assert [(call.id, call.parse()) for call in result.tool_calls] == [("X", {"yuan": 100}), ("Y", {"yuan": 100})]
+    assert [(call.id, call.parse()) for call in result.tool_calls] == [
+        ("X", {"yuan": 100}),
+        ("Y", {"yuan": 100}),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +155,13 @@ def test_the_same_arguments_under_another_id_are_two_calls() -> None:
         pytest.param([], {}, id="and nothing more"),
     ],
 )
-def test_an_empty_object_before_the_arguments_is_no_part_of_them(pieces: list[str], arguments: dict[str, Any]) -> None:
-    """Source: https://github.com/BerriAI/litellm/issues/4537 and https://github.com/envoyproxy/ai-gateway/issues/1465"""
+def test_an_empty_object_before_the_arguments_is_no_part_of_them(
+    pieces: list[str], arguments: dict[str, Any]
+) -> None:
+    """
+    Source: https://github.com/BerriAI/litellm/issues/4537 and
+        https://github.com/envoyproxy/ai-gateway/issues/1465
+    """
     chunks = [call_delta("{}", id="a", name="get_weather"), *map(call_delta, pieces)]
     with Vendor(events(*chunks, delta("tool_calls"), USAGE_CHUNK)) as vendor:
         result = read(vendor.client().chat_stream(ASK, tools=TOOLS))
@@ -155,7 +179,9 @@ WHOLE = completion("hello").body
     [
         pytest.param(events(*HELLO), False, id="events in a plain call"),
         pytest.param(
-            Response(WHOLE + b"\n\ndata: [DONE]\n\n", content_type=EVENTS), False, id="JSON and an end mark, plain"
+            Response(WHOLE + b"\n\ndata: [DONE]\n\n", content_type=EVENTS),
+            False,
+            id="JSON and an end mark, plain",
         ),
         pytest.param(events(*HELLO, content_type=JSON), True, id="events named JSON"),
         pytest.param(events(*HELLO, content_type="text/plain"), True, id="events named text"),
@@ -165,7 +191,8 @@ WHOLE = completion("hello").body
 )
 def test_the_body_decides_whether_it_is_events_or_json(response: Response, stream: bool) -> None:
     """
-    Source: https://github.com/openclaw/openclaw/issues/97454, https://github.com/unslothai/unsloth/issues/6570 and
+    Source: https://github.com/openclaw/openclaw/issues/97454,
+        https://github.com/unslothai/unsloth/issues/6570 and
     https://github.com/decolua/9router/issues/3492
     """
     with Vendor(response) as vendor:
@@ -173,7 +200,9 @@ def test_the_body_decides_whether_it_is_events_or_json(response: Response, strea
     assert (result.content, result.finish_reason) == ("hello", "stop")
 
 
-PAGE = Response(b"<!doctype html><html><head><title>API</title></head></html>", content_type="text/html")
+PAGE = Response(
+    b"<!doctype html><html><head><title>API</title></head></html>", content_type="text/html"
+)
 
 
 def test_a_web_page_instead_of_a_stream_is_named_html_and_not_retried() -> None:
@@ -203,9 +232,14 @@ def test_stream_options_can_be_left_out() -> None:
     """
     By ``None``, by ``extra_body`` or by itself: at least one way works.
 
-    Source: https://github.com/gpustack/gpustack/issues/429 and https://github.com/microsoft/semantic-kernel/issues/10510
+    Source: https://github.com/gpustack/gpustack/issues/429 and
+        https://github.com/microsoft/semantic-kernel/issues/10510
     """
-    ways: list[dict[str, Any]] = [{"stream_options": None}, {"extra_body": {"stream_options": None}}, {}]
+    ways: list[dict[str, Any]] = [
+        {"stream_options": None},
+        {"extra_body": {"stream_options": None}},
+        {},
+    ]
     assert "ok" in [getattr(_streamed_with(options), "content", "") for options in ways]
 
 
@@ -227,7 +261,12 @@ def test_the_audio_of_a_stream_is_kept() -> None:
 
     Source: https://github.com/QwenLM/Qwen2.5-Omni/issues/263
     """
-    chunks = [delta(content="", audio={"transcript": "he"}), delta(audio={"data": "QUJD"}), delta("stop"), USAGE_CHUNK]
+    chunks = [
+        delta(content="", audio={"transcript": "he"}),
+        delta(audio={"data": "QUJD"}),
+        delta("stop"),
+        USAGE_CHUNK,
+    ]
     with Vendor(events(*chunks)) as vendor:
         stream = vendor.client("qwen", model="qwen3-omni-flash").chat_stream(ASK, **AUDIO)
         came = list(stream)
@@ -257,7 +296,9 @@ def test_the_id_of_an_audio_answer_goes_back_in_the_next_turn() -> None:
 def test_citations_annotations_images_and_search_results_of_a_stream_are_kept() -> None:
     """Source: https://github.com/laravel/ai/issues/910"""
     first = {
-        **delta(content="hi", annotations=[{"type": "url_citation"}], images=[{"type": "image_url"}]),
+        **delta(
+            content="hi", annotations=[{"type": "url_citation"}], images=[{"type": "image_url"}]
+        ),
         "citations": ["https://x"],
     }
     last = {**delta("stop"), "search_info": {"search_results": [{"url": "https://y"}]}}
@@ -265,4 +306,8 @@ def test_citations_annotations_images_and_search_results_of_a_stream_are_kept() 
         stream = vendor.client().chat_stream(ASK)
         list(stream)
         stored = json.dumps([stream.result.raw, stream.result.message])
-    assert [word for word in ("https://x", "url_citation", "image_url", "https://y") if word not in stored] == []
+    assert [
+        word
+        for word in ("https://x", "url_citation", "image_url", "https://y")
+        if word not in stored
+    ] == []

@@ -1,4 +1,7 @@
-"""Siblings of a back end that is registered by its name alone: when, how it is spelled, and where its name shows."""
+"""
+Siblings of a back end that is registered by its name alone: when, how it is spelled, and where its
+    name shows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,18 @@ import pytest
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.chat import client as registry
-from tests.vendor import ASK, TOOLS, Vendor, calling, completion, delta, error, events, outcome, read
+from tests.vendor import (
+    ASK,
+    TOOLS,
+    Vendor,
+    calling,
+    completion,
+    delta,
+    error,
+    events,
+    outcome,
+    read,
+)
 
 NAME = "my-gateway"
 

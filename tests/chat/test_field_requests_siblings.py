@@ -1,4 +1,7 @@
-"""Siblings of the requests that back ends refused: other vendors, spellings and places of the same roots."""
+"""
+Siblings of the requests that back ends refused: other vendors, spellings and places of the same
+    roots.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,11 @@ def demanding(first: Response) -> Any:
         if number == 0:
             return first
         passed = all("reasoning_content" in turn for turn in turns_of(body))
-        return completion("done") if passed else error(400, NOT_PASSED_BACK, type="invalid_request_error")
+        return (
+            completion("done")
+            if passed
+            else error(400, NOT_PASSED_BACK, type="invalid_request_error")
+        )
 
     return script
 
@@ -76,8 +83,13 @@ def demanding(first: Response) -> Any:
         ("qwen", "kimi-k2.6"),
     ],
 )
-def test_a_model_that_demands_its_reasoning_gets_it_under_any_name(provider: str, model: str) -> None:
-    """DeepSeek and Kimi refuse a tool turn without it. Source: pydantic-ai and litellm, read 2026-11-22."""
+def test_a_model_that_demands_its_reasoning_gets_it_under_any_name(
+    provider: str, model: str
+) -> None:
+    """
+    DeepSeek and Kimi refuse a tool turn without it. Source: pydantic-ai and litellm, read
+        2026-11-22.
+    """
     first = calling(content="", reasoning_content="think")
     with Vendor(demanding(first)) as vendor:
         result = run_tools(vendor, provider, model=model)
@@ -118,31 +130,49 @@ def test_a_profile_may_be_a_dict_of_facts() -> None:
     with Vendor(completion("ok")) as vendor:
         chat = vendor.client(model="my-model", profile={"max_tokens": "max_completion_tokens"})
         chat.chat(ASK, max_tokens=50)
-    assert {name: vendor.body[name] for name in vendor.body if "tokens" in name} == {"max_completion_tokens": 50}
+    assert {name: vendor.body[name] for name in vendor.body if "tokens" in name} == {
+        "max_completion_tokens": 50
+    }
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
-    with Vendor(completion("ok")) as vendor, pytest.raises(errors.ConfigurationError, match="deepseek"):
+    with (
+        Vendor(completion("ok")) as vendor,
+        pytest.raises(errors.ConfigurationError, match="deepseek"),
+    ):
         vendor.client(profile="nonsense")
 
 
 def test_reasoning_returns_in_the_one_field_it_came_in() -> None:
-    """New vLLM says ``reasoning``; two fields are never sent. Source: pydantic-ai-slim 2.68.0, read 2026-11-25"""
+    """
+    New vLLM says ``reasoning``; two fields are never sent. Source: pydantic-ai-slim 2.68.0, read
+    2026-11-25
+    """
     with Vendor(calling(content="", reasoning="think"), completion("done")) as vendor:
         run_tools(vendor, model="deepseek-ai/DeepSeek-V4-Pro")
     turn = turns_of(vendor.body)[0]
-    assert [turn[name] for name in ("reasoning", "reasoning_content") if turn.get(name)] == ["think"]
+    assert [turn[name] for name in ("reasoning", "reasoning_content") if turn.get(name)] == [
+        "think"
+    ]
 
 
 DETAILS = [
-    {"type": "reasoning.text", "text": "think", "signature": "SIG", "format": "anthropic-claude-v1", "index": 0},
+    {
+        "type": "reasoning.text",
+        "text": "think",
+        "signature": "SIG",
+        "format": "anthropic-claude-v1",
+        "index": 0,
+    },
     {"type": "reasoning.encrypted", "data": "ENC", "format": "openai-responses-v1", "index": 1},
 ]
 
 
 def test_reasoning_details_go_back_unmodified_and_in_order() -> None:
     """OpenRouter and MiniMax. Source: https://openrouter.ai/docs/use-cases/reasoning-tokens"""
-    with Vendor(calling(content="", reasoning="think", reasoning_details=DETAILS), completion("done")) as vendor:
+    with Vendor(
+        calling(content="", reasoning="think", reasoning_details=DETAILS), completion("done")
+    ) as vendor:
         run_tools(vendor, model="anthropic/claude-sonnet-4.6")
     assert turns_of(vendor.body)[0].get("reasoning_details") == DETAILS
 
@@ -161,7 +191,10 @@ def test_streamed_reasoning_details_are_put_together() -> None:
         first = read(chat.chat_stream(ASK, tools=TOOLS))
         chat.chat([*ASK, first.message, tool_result(first.tool_calls[0].id)], tools=TOOLS)
     found = turns_of(vendor.body)[0].get("reasoning_details")
-    assert [(each.get("text", ""), each.get("data", "")) for each in found] == [("think", ""), ("", "ENC")]
+    assert [(each.get("text", ""), each.get("data", "")) for each in found] == [
+        ("think", ""),
+        ("", "ENC"),
+    ]
     assert found[0]["signature"] == "SIG"
 
 
@@ -192,14 +225,23 @@ def refusing_empty_turns(body: Any, number: int) -> Response:
         said = text.strip() if isinstance(text, str) else text
         if message["role"] == "assistant" and not said and not message.get("tool_calls"):
             return error(
-                400, f"Invalid request: the message at position {place} with role 'assistant' must not be empty"
+                400,
+                f"Invalid request: the message at position {place} with role 'assistant' must not be empty",
             )
     return completion("ok")
 
 
-@pytest.mark.parametrize("content", ["", "  \n", None, []], ids=["empty", "blank", "null", "no parts"])
-def test_an_empty_turn_of_the_callers_own_history_is_left_out_or_padded_for_kimi(content: Any) -> None:
-    history = [*ASK, {"role": "assistant", "content": content}, {"role": "user", "content": "go on"}]
+@pytest.mark.parametrize(
+    "content", ["", "  \n", None, []], ids=["empty", "blank", "null", "no parts"]
+)
+def test_an_empty_turn_of_the_callers_own_history_is_left_out_or_padded_for_kimi(
+    content: Any,
+) -> None:
+    history = [
+        *ASK,
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": "go on"},
+    ]
     with Vendor(refusing_empty_turns) as vendor:
         assert vendor.client("kimi").chat(history).content == "ok"
 
@@ -219,7 +261,9 @@ def test_a_streamed_turn_cut_while_it_was_thinking_can_be_appended() -> None:
     with Vendor(script) as vendor:
         chat = vendor.client("kimi")
         first = read(chat.chat_stream(ASK))
-        assert chat.chat([*ASK, first.message, {"role": "user", "content": "go on"}]).content == "ok"
+        assert (
+            chat.chat([*ASK, first.message, {"role": "user", "content": "go on"}]).content == "ok"
+        )
 
 
 def test_an_empty_turn_makes_no_blank_text_on_bedrock() -> None:
@@ -236,7 +280,9 @@ def test_an_empty_turn_makes_no_empty_parts_on_gemini() -> None:
     with Vendor(gemini_response("ok")) as vendor:
         vendor.client("gemini").chat(history)
     assert all(content["parts"] for content in vendor.body["contents"])
-    assert all(part.get("text", "x") for content in vendor.body["contents"] for part in content["parts"])
+    assert all(
+        part.get("text", "x") for content in vendor.body["contents"] for part in content["parts"]
+    )
 
 
 # ---- contents as lists of parts
@@ -259,7 +305,9 @@ def taking_only_texts(body: Any, number: int) -> Response:
         pytest.param([{"role": "user", "content": tuple(PARTS)}], id="a tuple"),
     ],
 )
-def test_text_parts_of_every_role_are_joined_for_deepseek(messages: list[Any], stream: bool) -> None:
+def test_text_parts_of_every_role_are_joined_for_deepseek(
+    messages: list[Any], stream: bool
+) -> None:
     with Vendor(taking_only_texts) as vendor:
         result = ask(vendor.client("deepseek"), stream=stream, messages=messages)
     assert result.content == "ok"
@@ -271,14 +319,23 @@ def test_text_beside_an_image_is_not_joined_away() -> None:
     with Vendor(completion("ok")) as vendor:
         chat = vendor.client("deepseek", model="deepseek-v4-flash-vision-exp")
         chat.chat([{"role": "user", "content": [*PARTS, IMAGE_PART]}])
-    assert [part["type"] for part in vendor.body["messages"][0]["content"]] == ["text", "text", "image_url"]
+    assert [part["type"] for part in vendor.body["messages"][0]["content"]] == [
+        "text",
+        "text",
+        "image_url",
+    ]
 
 
 def test_a_mark_on_a_text_part_is_not_joined_away_at_a_relay() -> None:
-    """``cache_control`` for Claude behind OpenRouter. Source: https://openrouter.ai/docs/features/prompt-caching"""
+    """
+    ``cache_control`` for Claude behind OpenRouter. Source:
+        https://openrouter.ai/docs/features/prompt-caching
+    """
     marked = {"type": "text", "text": "a long prefix", "cache_control": {"type": "ephemeral"}}
     with Vendor(completion("ok")) as vendor:
-        vendor.client(model="anthropic/claude-sonnet-4.6").chat([{"role": "user", "content": [marked, PARTS[0]]}])
+        vendor.client(model="anthropic/claude-sonnet-4.6").chat(
+            [{"role": "user", "content": [marked, PARTS[0]]}]
+        )
     assert vendor.body["messages"][0]["content"][0] == marked
 
 
@@ -304,11 +361,18 @@ def test_another_vendors_mark_is_mapped_warned_of_or_refused(provider: str, give
         chat = vendor.client(provider, base_url=f"{vendor.url}/beta", **model)
         result = unless_refused(lambda: chat.chat([*ASK, turn]))
     last = (vendor.body.get("messages") or [{}])[-1]
-    assert refused(result, vendor) or result.warnings or True in (last.get("prefix"), last.get("partial"))
+    assert (
+        refused(result, vendor)
+        or result.warnings
+        or True in (last.get("prefix"), last.get("partial"))
+    )
 
 
 def test_the_name_beside_kimis_partial_is_sent() -> None:
-    """It begins the answer in the voice of a character. Source: https://github.com/northes/go-moonshot/issues/14"""
+    """
+    It begins the answer in the voice of a character. Source:
+        https://github.com/northes/go-moonshot/issues/14
+    """
     turn = {"role": "assistant", "content": "", "name": "Kelsier", "partial": True}
     with Vendor(completion("ok")) as vendor:
         vendor.client("kimi").chat([*ASK, turn])
@@ -336,7 +400,10 @@ def qwen(body: Any, number: int) -> Response:
     if thinks and body.get("response_format"):
         return error(400, "Json mode response is not supported when enable_thinking is true")
     if thinks and body.get("tool_choice") not in (None, "auto", "none"):
-        return error(400, "The tool_choice parameter does not support being set to required or object in thinking mode")
+        return error(
+            400,
+            "The tool_choice parameter does not support being set to required or object in thinking mode",
+        )
     if body.get("stream"):
         return events(delta("stop", content='{"a": 1}'))
     return completion('{"a": 1}')
@@ -345,16 +412,25 @@ def qwen(body: Any, number: int) -> Response:
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({"response_format": {"type": "json_object"}, "enable_thinking": True}, id="its own option"),
+        pytest.param(
+            {"response_format": {"type": "json_object"}, "enable_thinking": True},
+            id="its own option",
+        ),
         pytest.param({"response_format": Answer, "thinking": {"type": "enabled"}}, id="a class"),
         pytest.param(
-            {"tools": TOOLS, "tool_choice": "required", "thinking": {"type": "enabled", "budget_tokens": 100}},
+            {
+                "tools": TOOLS,
+                "tool_choice": "required",
+                "thinking": {"type": "enabled", "budget_tokens": 100},
+            },
             id="a forced tool",
         ),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_every_way_to_make_qwen_think_knows_its_rules(options: dict[str, Any], stream: bool) -> None:
+def test_every_way_to_make_qwen_think_knows_its_rules(
+    options: dict[str, Any], stream: bool
+) -> None:
     messages = [{"role": "user", "content": "answer in JSON"}]
     with Vendor(qwen) as vendor:
         chat = vendor.client("qwen", model="qwen-plus")
@@ -371,9 +447,16 @@ def streaming_only_while_it_thinks(body: Any, number: int) -> Response:
     return error(400, "parameter.enable_thinking must be set to false for non-streaming calls")
 
 
-@pytest.mark.parametrize("options", [{}, {"thinking": {"type": "enabled"}}], ids=["by default", "by request"])
-def test_a_plain_call_of_qwens_open_weights_does_not_think_or_is_refused(options: dict[str, Any]) -> None:
-    """Source: https://github.com/coze-dev/coze-studio/issues/324 and https://github.com/langchain4j/langchain4j/issues/3974"""
+@pytest.mark.parametrize(
+    "options", [{}, {"thinking": {"type": "enabled"}}], ids=["by default", "by request"]
+)
+def test_a_plain_call_of_qwens_open_weights_does_not_think_or_is_refused(
+    options: dict[str, Any],
+) -> None:
+    """
+    Source: https://github.com/coze-dev/coze-studio/issues/324 and
+        https://github.com/langchain4j/langchain4j/issues/3974
+    """
     with Vendor(streaming_only_while_it_thinks) as vendor:
         chat = vendor.client("qwen", model="qwen3-32b")
         result = unless_refused(lambda: chat.chat(ASK, **options))
@@ -390,14 +473,18 @@ def test_a_stream_of_qwens_open_weights_may_think() -> None:
 
 def test_a_forced_tool_of_qwen_is_sent_when_thinking_is_off() -> None:
     with Vendor(calling()) as vendor:
-        result = vendor.client("qwen").chat(ASK, tools=TOOLS, tool_choice="required", thinking={"type": "disabled"})
+        result = vendor.client("qwen").chat(
+            ASK, tools=TOOLS, tool_choice="required", thinking={"type": "disabled"}
+        )
     assert (vendor.body["tool_choice"], vendor.body["enable_thinking"]) == ("required", False)
     assert result.warnings == []
 
 
 def test_a_choice_that_forces_nothing_leaves_qwens_thinking_alone() -> None:
     with Vendor(calling()) as vendor:
-        result = vendor.client("qwen").chat(ASK, tools=TOOLS, tool_choice="auto", thinking={"type": "enabled"})
+        result = vendor.client("qwen").chat(
+            ASK, tools=TOOLS, tool_choice="auto", thinking={"type": "enabled"}
+        )
     assert (vendor.body["tool_choice"], vendor.body["enable_thinking"]) == ("auto", True)
     assert result.warnings == []
 
@@ -405,13 +492,18 @@ def test_a_choice_that_forces_nothing_leaves_qwens_thinking_alone() -> None:
 def test_the_first_turn_of_a_loop_with_a_forced_tool_knows_qwens_rule() -> None:
     def script(body: Any, number: int) -> Response:
         if body.get("tool_choice") == "required" and body.get("enable_thinking") is not False:
-            return error(400, "The tool_choice parameter does not support being set to required in thinking mode")
+            return error(
+                400,
+                "The tool_choice parameter does not support being set to required in thinking mode",
+            )
         return completion("done") if number else calling()
 
     with Vendor(script) as vendor:
         chat = vendor.client("qwen")
         result = unless_refused(
-            lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1", tool_choice="required")
+            lambda: chat.chat_with_tools(
+                ASK, TOOLS, tool_executor=lambda name, text: "1", tool_choice="required"
+            )
         )
     assert refused(result, vendor) or (result.content == "done" and result.warnings)
 
@@ -433,7 +525,11 @@ EFFORTS = {
 def knowing_its_efforts(body: Any, number: int) -> Response:
     effort = body.get("reasoning_effort")
     if effort not in (None, *EFFORTS[body["model"]]):
-        return error(400, f"Unsupported value: '{effort}' is not supported with this model.", code="unsupported_value")
+        return error(
+            400,
+            f"Unsupported value: '{effort}' is not supported with this model.",
+            code="unsupported_value",
+        )
     return events(delta("stop", content="ok")) if body.get("stream") else completion("ok")
 
 
@@ -452,7 +548,9 @@ def test_thinking_off_is_known_for_each_generation(model: str, stream: bool) -> 
 def test_a_model_that_does_not_reason_gets_no_effort(model: str) -> None:
     """It refuses the field."""
     with Vendor(completion("ok")) as vendor:
-        vendor.client("openai", model=model).chat(ASK, thinking={"type": "disabled"}, temperature=0.2)
+        vendor.client("openai", model=model).chat(
+            ASK, thinking={"type": "disabled"}, temperature=0.2
+        )
     assert "reasoning_effort" not in vendor.body
     assert vendor.body["temperature"] == 0.2
 
@@ -469,11 +567,15 @@ def openai_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("openai_variables")
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_a_relay_named_by_a_variable_sees_no_header_of_openai(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_relay_named_by_a_variable_sees_no_header_of_openai(
+    stream: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     response = events(delta("stop", content="ok")) if stream else completion("ok")
     with Vendor(response) as vendor:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
-        result = ask(vendor.client("openai", model="gpt-4o", base_url=None), stream=stream, max_tokens=50)
+        result = ask(
+            vendor.client("openai", model="gpt-4o", base_url=None), stream=stream, max_tokens=50
+        )
     own = {"openai-organization", "openai-project", "x-mine"}
     assert own.intersection(vendor.headers[0]) == set()
     assert vendor.body.get("max_tokens") == 50 or result.warnings
@@ -527,23 +629,31 @@ def test_an_excepted_host_is_reached_whatever_the_variables_look_like(
 
 
 @pytest.mark.parametrize("provider", ANSWERS)
-def test_a_proxy_without_a_scheme_is_used_or_named(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_without_a_scheme_is_used_or_named(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """curl takes ``host:port``."""
     direct, proxied, path = ANSWERS[provider]
     with Vendor(direct) as vendor, Vendor(proxied) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
-        result = outcome(lambda: vendor.client(provider, base_url="http://vendor.invalid" + path).chat(ASK))
+        result = outcome(
+            lambda: vendor.client(provider, base_url="http://vendor.invalid" + path).chat(ASK)
+        )
     named = type(result) is errors.ConfigurationError and "HTTP_PROXY" in str(result)
     assert named or getattr(result, "content", "") == "proxy"
 
 
 @pytest.mark.parametrize("provider", ANSWERS)
-def test_the_proxy_of_the_environment_is_used(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_the_environment_is_used(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Explicit AWS keys keep files and profiles of the machine out, not its way to the network."""
     direct, proxied, path = ANSWERS[provider]
     with Vendor(direct) as vendor, Vendor(proxied) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
-        result = outcome(lambda: vendor.client(provider, base_url="http://vendor.invalid" + path).chat(ASK))
+        result = outcome(
+            lambda: vendor.client(provider, base_url="http://vendor.invalid" + path).chat(ASK)
+        )
     assert getattr(result, "content", "") == "proxy"
     assert proxy.paths[0].startswith("http://vendor.invalid/")
 
@@ -578,7 +688,9 @@ def test_stream_true_in_extra_body_is_refused_or_answered() -> None:
 @pytest.mark.parametrize("provider", BY_DIALECT)
 def test_a_stream_with_stream_false_is_refused_or_streamed(provider: str) -> None:
     with Vendor(BY_DIALECT[provider][1]) as vendor:
-        result = unless_refused(lambda: read(vendor.client(provider).chat_stream(ASK, stream=False)))
+        result = unless_refused(
+            lambda: read(vendor.client(provider).chat_stream(ASK, stream=False))
+        )
     assert refused(result, vendor) or result.content == "ok"
 
 
@@ -596,7 +708,9 @@ def test_a_stream_with_stream_false_is_refused_or_streamed(provider: str) -> Non
         ("extra_header", {"a": "b"}, "extra_headers"),
     ],
 )
-def test_a_misspelt_option_is_refused_with_the_right_name(provider: str, option: str, value: Any, right: str) -> None:
+def test_a_misspelt_option_is_refused_with_the_right_name(
+    provider: str, option: str, value: Any, right: str
+) -> None:
     with Vendor(BY_DIALECT[provider][0]) as vendor:
         result = outcome(lambda: vendor.client(provider).chat(ASK, **{option: value}))
     assert refused(result, vendor)
@@ -630,7 +744,9 @@ def test_a_misspelt_option_of_the_tool_loop_is_refused_before_sending() -> None:
     with Vendor(completion("ok")) as vendor:
         chat = vendor.client()
         result = outcome(
-            lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1", max_iteration=3)
+            lambda: chat.chat_with_tools(
+                ASK, TOOLS, tool_executor=lambda name, text: "1", max_iteration=3
+            )
         )
     assert refused(result, vendor)
     assert "max_iterations" in str(result)
@@ -660,7 +776,12 @@ def test_every_row_reads_its_model_from_a_variable(
 
 @pytest.mark.parametrize(
     ("provider", "vendor_name"),
-    [("openai", "OPENAI"), ("deepseek", "DEEPSEEK"), ("doubao", "VOLCENGINE"), ("kimi", "MOONSHOT")],
+    [
+        ("openai", "OPENAI"),
+        ("deepseek", "DEEPSEEK"),
+        ("doubao", "VOLCENGINE"),
+        ("kimi", "MOONSHOT"),
+    ],
 )
 def test_every_row_reads_its_timeout_from_a_variable(
     provider: str, vendor_name: str, monkeypatch: pytest.MonkeyPatch
@@ -687,14 +808,27 @@ ROWS = ["openai_compat", "deepseek", "glm", "kimi", "qwen", "volcengine"]
 @pytest.mark.parametrize("provider", ROWS)
 def test_nothing_is_warned_of_where_nothing_was_changed(provider: str) -> None:
     with Vendor(completion("ok")) as vendor:
-        result = vendor.client(provider).chat([*ASK, assistant_call(), tool_result(), *ASK], tools=TOOLS)
+        result = vendor.client(provider).chat(
+            [*ASK, assistant_call(), tool_result(), *ASK], tools=TOOLS
+        )
     assert features(result) == []
 
 
 @pytest.mark.parametrize("provider", ROWS)
 def test_a_history_is_never_changed_by_a_call(provider: str) -> None:
-    turn = {"role": "assistant", "content": [{"type": "text", "text": ""}], "partial": True, "reasoning_content": "r"}
-    history = [{"role": "user", "content": PARTS}, assistant_call(), tool_result(content=PARTS), *ASK, turn]
+    turn = {
+        "role": "assistant",
+        "content": [{"type": "text", "text": ""}],
+        "partial": True,
+        "reasoning_content": "r",
+    }
+    history = [
+        {"role": "user", "content": PARTS},
+        assistant_call(),
+        tool_result(content=PARTS),
+        *ASK,
+        turn,
+    ]
     before = json.dumps(history)
     with Vendor(completion("ok")) as vendor:
         outcome(lambda: vendor.client(provider).chat(history))
@@ -704,12 +838,16 @@ def test_a_history_is_never_changed_by_a_call(provider: str) -> None:
 # ---- options of a client
 
 
-@pytest.mark.parametrize("option", ["api_key", "base_url", "default_headers", "profile", "allow_private_hosts"])
+@pytest.mark.parametrize(
+    "option", ["api_key", "base_url", "default_headers", "profile", "allow_private_hosts"]
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_an_option_of_the_client_is_never_sent_with_a_call(option: str, stream: bool) -> None:
     """A key in a request's body would be logged by the vendor."""
     with Vendor(completion("ok")) as vendor:
-        result = unless_refused(lambda: ask(vendor.client(), stream=stream, **{option: "sk-other-123456"}))
+        result = unless_refused(
+            lambda: ask(vendor.client(), stream=stream, **{option: "sk-other-123456"})
+        )
     assert refused(result, vendor)
     assert "ChatClient(" in str(result)
     assert "sk-other" not in str(result)

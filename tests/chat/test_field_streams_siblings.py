@@ -1,4 +1,6 @@
-"""Siblings of the streams that users reported: the same roots in other dialects, spellings and places."""
+"""
+Siblings of the streams that users reported: the same roots in other dialects, spellings and places.
+"""
 
 from __future__ import annotations
 
@@ -69,17 +71,27 @@ def streamed(response: Response, provider: str = "openai_compat", **options: Any
 
 
 def test_gemini_with_a_reason_and_usage_on_every_chunk_is_read_to_its_end() -> None:
-    chunks = [gemini_chunk(word, reason="STOP", usage=GEMINI_USAGE) for word in ("one ", "two ", "three")]
+    chunks = [
+        gemini_chunk(word, reason="STOP", usage=GEMINI_USAGE) for word in ("one ", "two ", "three")
+    ]
     assert streamed(gemini_stream(*paused(*chunks)), "gemini").content == "one two three"
 
 
 def test_gemini_with_a_reason_on_its_first_chunk_is_read_to_its_end() -> None:
-    chunks = [gemini_chunk("one ", reason="STOP", usage=GEMINI_USAGE), gemini_chunk("two "), gemini_chunk("three")]
+    chunks = [
+        gemini_chunk("one ", reason="STOP", usage=GEMINI_USAGE),
+        gemini_chunk("two "),
+        gemini_chunk("three"),
+    ]
     assert streamed(gemini_stream(*paused(*chunks)), "gemini").content == "one two three"
 
 
 def test_a_reason_and_usage_on_the_first_chunk_alone_do_not_end_the_stream() -> None:
-    chunks = [delta("stop", content="one ", usage=USAGE), delta(content="two "), delta(content="three")]
+    chunks = [
+        delta("stop", content="one ", usage=USAGE),
+        delta(content="two "),
+        delta(content="three"),
+    ]
     assert streamed(events(*paused(*chunks))).content == "one two three"
 
 
@@ -110,13 +122,20 @@ def test_a_call_that_comes_after_reason_and_usage_is_not_lost() -> None:
             "bedrock",
             Response(
                 content_type="application/vnd.amazon.eventstream",
-                pieces=[block_delta(0, text="half"), frame("messageStop", {"stopReason": "end_turn"}), 0.1, Reset],
+                pieces=[
+                    block_delta(0, text="half"),
+                    frame("messageStop", {"stopReason": "end_turn"}),
+                    0.1,
+                    Reset,
+                ],
             ),
             id="bedrock before its metadata",
         ),
     ],
 )
-def test_a_reset_before_the_end_is_a_cut_whatever_came_before(provider: str, response: Response) -> None:
+def test_a_reset_before_the_end_is_a_cut_whatever_came_before(
+    provider: str, response: Response
+) -> None:
     with pytest.raises(errors.StreamInterruptedError) as caught:
         streamed(response, provider)
     assert caught.value.partial.content == "half"
@@ -126,14 +145,20 @@ def test_a_reset_before_the_end_is_a_cut_whatever_came_before(provider: str, res
     ("provider", "response"),
     [
         pytest.param(
-            "openai_compat", events(delta("stop", content="half", usage=USAGE), done=False, cut=True), id="chat"
+            "openai_compat",
+            events(delta("stop", content="half", usage=USAGE), done=False, cut=True),
+            id="chat",
         ),
         pytest.param(
-            "gemini", gemini_stream(gemini_chunk("half", reason="STOP", usage=GEMINI_USAGE), cut=True), id="gemini"
+            "gemini",
+            gemini_stream(gemini_chunk("half", reason="STOP", usage=GEMINI_USAGE), cut=True),
+            id="gemini",
         ),
     ],
 )
-def test_a_chunked_body_without_its_end_is_a_cut_whatever_came_before(provider: str, response: Response) -> None:
+def test_a_chunked_body_without_its_end_is_a_cut_whatever_came_before(
+    provider: str, response: Response
+) -> None:
     with pytest.raises(errors.StreamInterruptedError) as caught:
         streamed(response, provider)
     assert caught.value.partial.content == "half"
@@ -145,7 +170,9 @@ def test_a_body_that_ends_cleanly_after_its_reason_needs_no_end_mark() -> None:
 
 
 def test_a_connection_kept_open_after_the_end_mark_costs_no_wait() -> None:
-    open_end = events(delta(content="hello"), delta("stop"), USAGE_CHUNK, b"data: [DONE]\n\n", 30.0, done=False)
+    open_end = events(
+        delta(content="hello"), delta("stop"), USAGE_CHUNK, b"data: [DONE]\n\n", 30.0, done=False
+    )
     began = time.monotonic()
     assert streamed(open_end).content == "hello"
     assert time.monotonic() - began < 10
@@ -160,7 +187,9 @@ def test_the_usage_in_late_metadata_of_bedrock_is_read() -> None:
         PAUSE,
         frame("metadata", {"usage": usage}),
     ]
-    result = streamed(Response(content_type="application/vnd.amazon.eventstream", pieces=pieces), "bedrock")
+    result = streamed(
+        Response(content_type="application/vnd.amazon.eventstream", pieces=pieces), "bedrock"
+    )
     assert (result.content, result.usage.total_tokens) == ("hello", 8)
 
 
@@ -201,13 +230,21 @@ def test_a_gemini_stream_that_ends_without_a_reason_is_interrupted() -> None:
 
 def choices_chunk(*texts: str, reason: str | None = None) -> dict[str, Any]:
     """All choices in one chunk."""
-    made = [{"index": at, "delta": {"content": text}, "finish_reason": reason} for at, text in enumerate(texts)]
+    made = [
+        {"index": at, "delta": {"content": text}, "finish_reason": reason}
+        for at, text in enumerate(texts)
+    ]
     return {"id": "c1", "object": "chat.completion.chunk", "choices": made}
 
 
-@pytest.mark.parametrize("options", [{"n": 2}, {"extra_body": {"n": 2}}], ids=["option", "extra_body"])
+@pytest.mark.parametrize(
+    "options", [{"n": 2}, {"extra_body": {"n": 2}}], ids=["option", "extra_body"]
+)
 def test_two_choices_in_one_chunk_are_never_mixed(options: dict[str, Any]) -> None:
-    chunks = [choices_chunk("Paris ", "Rome "), choices_chunk("is here.", "is there.", reason="stop")]
+    chunks = [
+        choices_chunk("Paris ", "Rome "),
+        choices_chunk("is here.", "is there.", reason="stop"),
+    ]
     with Vendor(events(*chunks, USAGE_CHUNK)) as vendor:
         result = unless_refused(lambda: read(vendor.client().chat_stream(ASK, **options)))
     assert refused(result, vendor) or result.content == "Paris is here."
@@ -216,7 +253,9 @@ def test_two_choices_in_one_chunk_are_never_mixed(options: dict[str, Any]) -> No
 def test_two_choices_of_a_plain_answer_are_never_mixed() -> None:
     """The second stays reachable."""
     messages = [{"role": "assistant", "content": text} for text in ("Paris", "Rome")]
-    choices = [{"index": at, "message": each, "finish_reason": "stop"} for at, each in enumerate(messages)]
+    choices = [
+        {"index": at, "message": each, "finish_reason": "stop"} for at, each in enumerate(messages)
+    ]
     with Vendor(json_response({"id": "c1", "choices": choices, "usage": USAGE})) as vendor:
         result = unless_refused(lambda: vendor.client().chat(ASK, n=2))
     assert refused(result, vendor) or (result.content == "Paris" and "Rome" in kept(result))
@@ -225,13 +264,20 @@ def test_two_choices_of_a_plain_answer_are_never_mixed() -> None:
 def test_the_calls_of_two_choices_are_never_mixed() -> None:
     """Both choices call a tool with an effect: it runs for one of them."""
     calls = [
-        delta(index=at, tool_calls=[{"index": 0, **tool_call(arguments=json.dumps({"city": city}), id=f"c{at}")}])
+        delta(
+            index=at,
+            tool_calls=[
+                {"index": 0, **tool_call(arguments=json.dumps({"city": city}), id=f"c{at}")}
+            ],
+        )
         for at, city in enumerate(["Paris", "Rome"])
     ]
     chunks = [*calls, delta("tool_calls", index=0), delta("tool_calls", index=1), USAGE_CHUNK]
     with Vendor(events(*chunks)) as vendor:
         result = unless_refused(lambda: read(vendor.client().chat_stream(ASK, tools=TOOLS, n=2)))
-    assert refused(result, vendor) or [call.parse() for call in result.tool_calls] == [{"city": "Paris"}]
+    assert refused(result, vendor) or [call.parse() for call in result.tool_calls] == [
+        {"city": "Paris"}
+    ]
 
 
 def test_a_stream_follows_the_choice_that_it_saw_first() -> None:
@@ -253,7 +299,12 @@ def test_an_index_that_counts_tokens_is_one_choice_with_tool_calls_too() -> None
     """Source: https://github.com/huggingface/text-generation-inference/issues/1648"""
     pieces = ['{"city"', ": ", '"x"}']
     chunks = [
-        delta(index=at, tool_calls=[{"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": piece}}])
+        delta(
+            index=at,
+            tool_calls=[
+                {"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": piece}}
+            ],
+        )
         for at, piece in enumerate(pieces)
     ]
     result = streamed(events(*chunks, delta("tool_calls", index=3), USAGE_CHUNK), tools=TOOLS)
@@ -278,14 +329,28 @@ def test_a_choice_without_an_index_belongs_to_the_answer(indexes: tuple[Any, Any
 @pytest.mark.parametrize("option", ["candidate_count", "n"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_two_candidates_of_gemini_are_never_mixed(option: str, stream: bool) -> None:
-    """From Gemini 3 on more than one is refused by the API. Source: https://ai.google.dev/api/generate-content"""
-    both = [gemini_chunk("Paris", reason="STOP", index=0), gemini_chunk("Rome", reason="STOP", index=1)]
-    plain = {**both[0], "candidates": [each["candidates"][0] for each in both], "usageMetadata": GEMINI_USAGE}
-    response = gemini_stream(*both, gemini_chunk(usage=GEMINI_USAGE)) if stream else json_response(plain)
+    """
+    From Gemini 3 on more than one is refused by the API. Source:
+        https://ai.google.dev/api/generate-content
+    """
+    both = [
+        gemini_chunk("Paris", reason="STOP", index=0),
+        gemini_chunk("Rome", reason="STOP", index=1),
+    ]
+    plain = {
+        **both[0],
+        "candidates": [each["candidates"][0] for each in both],
+        "usageMetadata": GEMINI_USAGE,
+    }
+    response = (
+        gemini_stream(*both, gemini_chunk(usage=GEMINI_USAGE)) if stream else json_response(plain)
+    )
     with Vendor(response) as vendor:
         chat = vendor.client("gemini", model="gemini-2.5-flash")
         result = unless_refused(lambda: ask(chat, stream=stream, **{option: 2}))
-    assert refused(result, vendor) or (result.content == "Paris" and (stream or "Rome" in kept(result)))
+    assert refused(result, vendor) or (
+        result.content == "Paris" and (stream or "Rome" in kept(result))
+    )
 
 
 def test_several_answers_of_bedrock_are_refused_or_warned_of() -> None:
@@ -328,17 +393,30 @@ def run_pay(vendor: Vendor, provider: str = "openai_compat", **options: Any) -> 
         ),
         pytest.param(
             "openai_compat",
-            completion(None, finish="tool_calls", tool_calls=[PAYMENT, tool_call("pay", '"{\\"yuan\\":100}"', "X")]),
+            completion(
+                None,
+                finish="tool_calls",
+                tool_calls=[PAYMENT, tool_call("pay", '"{\\"yuan\\":100}"', "X")],
+            ),
             completion("done"),
             id="encoded twice",
         ),
         pytest.param(
             "openai_compat",
-            completion(None, finish="tool_calls", tool_calls=[PAYMENT, tool_call("pay", {"yuan": 100}, "X")]),
+            completion(
+                None,
+                finish="tool_calls",
+                tool_calls=[PAYMENT, tool_call("pay", {"yuan": 100}, "X")],
+            ),
             completion("done"),
             id="as an object",
         ),
-        pytest.param("bedrock", converse_response(USE, USE, stop="tool_use"), converse_response("done"), id="bedrock"),
+        pytest.param(
+            "bedrock",
+            converse_response(USE, USE, stop="tool_use"),
+            converse_response("done"),
+            id="bedrock",
+        ),
         pytest.param(
             "gemini",
             gemini_response(*[function_call({"yuan": 100}, name="pay", id="X", signature="S")] * 2),
@@ -358,8 +436,12 @@ def test_a_tool_runs_once_when_a_plain_answer_holds_its_call_twice(
 @pytest.mark.parametrize(
     "again",
     [
-        pytest.param(call_delta('{"yuan":100}', index=1, id="X", name="pay"), id="other whitespace"),
-        pytest.param(call_delta('"{\\"yuan\\": 100}"', index=1, id="X", name="pay"), id="encoded twice"),
+        pytest.param(
+            call_delta('{"yuan":100}', index=1, id="X", name="pay"), id="other whitespace"
+        ),
+        pytest.param(
+            call_delta('"{\\"yuan\\": 100}"', index=1, id="X", name="pay"), id="encoded twice"
+        ),
         pytest.param(
             {"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": [PAYMENT]}}]},
             id="in a whole message",
@@ -391,9 +473,16 @@ WHOLE_MESSAGE = {"role": "assistant", "content": "hello world", "reasoning_conte
 @pytest.mark.parametrize(
     "summary",
     [
-        pytest.param({"choices": [{"index": 0, "message": WHOLE_MESSAGE, "finish_reason": "stop"}]}, id="no delta"),
         pytest.param(
-            {"choices": [{"index": 0, "delta": None, "message": WHOLE_MESSAGE, "finish_reason": "stop"}]},
+            {"choices": [{"index": 0, "message": WHOLE_MESSAGE, "finish_reason": "stop"}]},
+            id="no delta",
+        ),
+        pytest.param(
+            {
+                "choices": [
+                    {"index": 0, "delta": None, "message": WHOLE_MESSAGE, "finish_reason": "stop"}
+                ]
+            },
             id="null delta",
         ),
         pytest.param(
@@ -407,7 +496,12 @@ WHOLE_MESSAGE = {"role": "assistant", "content": "hello world", "reasoning_conte
     ],
 )
 def test_a_summary_of_the_whole_message_is_not_added_to_what_came(summary: dict[str, Any]) -> None:
-    chunks = [delta(reasoning_content="why"), delta(content="hello"), delta(content=" world"), summary]
+    chunks = [
+        delta(reasoning_content="why"),
+        delta(content="hello"),
+        delta(content=" world"),
+        summary,
+    ]
     result = streamed(events(*chunks, USAGE_CHUNK))
     assert (result.content, result.reasoning_content) == ("hello world", "why")
 
@@ -415,7 +509,11 @@ def test_a_summary_of_the_whole_message_is_not_added_to_what_came(summary: dict[
 @pytest.mark.parametrize(
     ("before", "last"),
     [
-        pytest.param([{"content": "It rains in Paris."}], {"content": "It rains in Paris."}, id="one piece before"),
+        pytest.param(
+            [{"content": "It rains in Paris."}],
+            {"content": "It rains in Paris."},
+            id="one piece before",
+        ),
         pytest.param(
             [
                 {"reasoning_content": "w"},
@@ -437,7 +535,9 @@ def test_a_summary_in_the_last_delta_is_not_added_to_what_came(
     before: list[dict[str, Any]], last: dict[str, Any]
 ) -> None:
     """Source: https://github.com/agno-agi/agno/issues/2336"""
-    result = streamed(events(*(delta(**piece) for piece in before), delta("stop", **last), USAGE_CHUNK))
+    result = streamed(
+        events(*(delta(**piece) for piece in before), delta("stop", **last), USAGE_CHUNK)
+    )
     assert result.content == "It rains in Paris."
     assert result.reasoning_content in ("why", "")
 
@@ -456,7 +556,10 @@ def test_a_word_said_twice_is_a_word_said_twice() -> None:
 
 
 def test_a_call_of_bedrock_that_is_streamed_once_more_is_one_call() -> None:
-    frames = [*converse_call("pay", '{"yuan": 100}', id="X"), *converse_call("pay", '{"yuan": 100}', id="X", index=1)]
+    frames = [
+        *converse_call("pay", '{"yuan": 100}', id="X"),
+        *converse_call("pay", '{"yuan": 100}', id="X", index=1),
+    ]
     result = streamed(converse_stream(*frames, stop="tool_use"), "bedrock", tools=PAY)
     assert [call.parse() for call in result.tool_calls] == [{"yuan": 100}]
 
@@ -483,7 +586,9 @@ def test_a_call_of_gemini_that_is_streamed_once_more_is_one_call() -> None:
         pytest.param(['{"a": ', "{}", ', "city": "x"}'], {"a": {}, "city": "x"}, id="inside"),
     ],
 )
-def test_an_empty_object_counts_only_when_nothing_follows_it(pieces: list[str], arguments: dict[str, Any]) -> None:
+def test_an_empty_object_counts_only_when_nothing_follows_it(
+    pieces: list[str], arguments: dict[str, Any]
+) -> None:
     first, *rest = pieces
     chunks = [call_delta(first, id="a", name="get_weather"), *map(call_delta, rest)]
     result = streamed(events(*chunks, delta("tool_calls"), USAGE_CHUNK), tools=TOOLS)
@@ -498,12 +603,17 @@ def test_empty_objects_before_the_arguments_of_two_calls_mix_nothing() -> None:
         call_delta('{"city":"y"}', index=1),
     ]
     result = streamed(events(*chunks, delta("tool_calls"), USAGE_CHUNK), tools=TOOLS)
-    assert [(call.id, call.parse()["city"]) for call in result.tool_calls] == [("a", "x"), ("b", "y")]
+    assert [(call.id, call.parse()["city"]) for call in result.tool_calls] == [
+        ("a", "x"),
+        ("b", "y"),
+    ]
 
 
 def test_an_empty_object_as_json_before_the_arguments_is_no_part_of_them() -> None:
     """Not its text: ``"arguments": {}``."""
-    first = delta(tool_calls=[{"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": {}}}])
+    first = delta(
+        tool_calls=[{"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": {}}}]
+    )
     chunks = [first, call_delta('{"city":'), call_delta('"x"}')]
     result = streamed(events(*chunks, delta("tool_calls"), USAGE_CHUNK), tools=TOOLS)
     assert [call.parse() for call in result.tool_calls] == [{"city": "x"}]
@@ -522,16 +632,28 @@ def lines(*items: Any) -> list[bytes]:
 @pytest.mark.parametrize(
     "response",
     [
-        pytest.param(Response(content_type="application/x-ndjson", pieces=lines(*HELLO)), id="JSON lines"),
-        pytest.param(Response(content_type=EVENTS, pieces=lines(*HELLO)), id="JSON lines named events"),
-        pytest.param(Response(completion("hello").body, content_type=EVENTS), id="JSON named events"),
-        pytest.param(Response(b"\n\n\n" + completion("hello").body, content_type=EVENTS), id="blank lines first"),
         pytest.param(
-            events(b": PING\n\n", HELLO[0], b'event: ping\ndata: {"type": "ping"}\n\n', *HELLO[1:]), id="pings"
+            Response(content_type="application/x-ndjson", pieces=lines(*HELLO)), id="JSON lines"
+        ),
+        pytest.param(
+            Response(content_type=EVENTS, pieces=lines(*HELLO)), id="JSON lines named events"
+        ),
+        pytest.param(
+            Response(completion("hello").body, content_type=EVENTS), id="JSON named events"
+        ),
+        pytest.param(
+            Response(b"\n\n\n" + completion("hello").body, content_type=EVENTS),
+            id="blank lines first",
+        ),
+        pytest.param(
+            events(b": PING\n\n", HELLO[0], b'event: ping\ndata: {"type": "ping"}\n\n', *HELLO[1:]),
+            id="pings",
         ),
         pytest.param(events(HELLO[0], b"data:\n\n", *HELLO[1:]), id="an empty event"),
         pytest.param(events(b"\xef\xbb\xbf", *HELLO), id="a byte order mark"),
-        pytest.param(events(*HELLO, content_type="application/octet-stream"), id="events named bytes"),
+        pytest.param(
+            events(*HELLO, content_type="application/octet-stream"), id="events named bytes"
+        ),
     ],
 )
 def test_a_streams_body_is_read_whatever_it_is_called(response: Response) -> None:
@@ -543,7 +665,9 @@ def test_a_streams_body_is_read_whatever_it_is_called(response: Response) -> Non
     "response",
     [
         pytest.param(events(*HELLO, content_type=JSON), id="events named JSON"),
-        pytest.param(Response(content_type="application/x-ndjson", pieces=lines(*HELLO)), id="JSON lines"),
+        pytest.param(
+            Response(content_type="application/x-ndjson", pieces=lines(*HELLO)), id="JSON lines"
+        ),
         pytest.param(events(b": keep-alive\n\n", *HELLO, done=False), id="no end mark"),
         pytest.param(Response(b"\n\n" + completion("hello").body), id="blank lines first"),
     ],
@@ -557,10 +681,16 @@ def test_a_plain_answers_body_is_read_whatever_it_is_called(response: Response) 
 @pytest.mark.parametrize(
     "response",
     [
-        pytest.param(json_response(GEMINI_HELLO), id="the JSON array that the API sends without alt=sse"),
-        pytest.param(Response(content_type=JSON, pieces=gemini_stream(*GEMINI_HELLO).pieces), id="named JSON"),
+        pytest.param(
+            json_response(GEMINI_HELLO), id="the JSON array that the API sends without alt=sse"
+        ),
+        pytest.param(
+            Response(content_type=JSON, pieces=gemini_stream(*GEMINI_HELLO).pieces), id="named JSON"
+        ),
         pytest.param(gemini_response("hello"), id="a whole response"),
-        pytest.param(gemini_stream(GEMINI_HELLO[0], b": ping\r\n\r\n", GEMINI_HELLO[1]), id="a comment"),
+        pytest.param(
+            gemini_stream(GEMINI_HELLO[0], b": ping\r\n\r\n", GEMINI_HELLO[1]), id="a comment"
+        ),
         pytest.param(gemini_stream(*GEMINI_HELLO, b"data: [DONE]\r\n\r\n"), id="OpenAI's end mark"),
     ],
 )
@@ -585,7 +715,9 @@ def test_a_plain_gemini_answer_that_comes_in_chunks_is_read_whole(response: Resp
 @pytest.mark.parametrize("provider", ["openai_compat", "gemini", "bedrock"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_a_web_page_is_never_an_answer_and_never_retried(provider: str, stream: bool) -> None:
-    page = Response(b"<!DOCTYPE html><html><title>Login</title></html>", content_type="text/html; charset=utf-8")
+    page = Response(
+        b"<!DOCTYPE html><html><title>Login</title></html>", content_type="text/html; charset=utf-8"
+    )
     with Vendor(page) as vendor:
         chat = vendor.client(provider, max_retries=2)
         result = outcome(lambda: ask(chat, stream=stream))
@@ -612,7 +744,11 @@ def test_none_in_extra_body_leaves_a_field_out(stream: bool) -> None:
     """Null is not sent: back ends refuse it."""
     response = events(*HELLO) if stream else completion("hello")
     with Vendor(response) as vendor:
-        ask(vendor.client("deepseek"), stream=stream, extra_body={"stream_options": None, "top_k": None})
+        ask(
+            vendor.client("deepseek"),
+            stream=stream,
+            extra_body={"stream_options": None, "top_k": None},
+        )
     assert {"stream_options", "top_k"}.intersection(vendor.body) == set()
 
 
@@ -621,7 +757,9 @@ def test_none_in_extra_body_leaves_a_field_out(stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_images_of_a_gateway_are_images_of_the_result(stream: bool) -> None:
-    """OpenRouter's field. Source: https://openrouter.ai/docs/features/multimodal/image-generation"""
+    """
+    OpenRouter's field. Source: https://openrouter.ai/docs/features/multimodal/image-generation
+    """
     chunks = events(delta(content="here"), delta(images=[IMAGE_PART]), delta("stop"), USAGE_CHUNK)
     response = chunks if stream else completion("here", images=[IMAGE_PART])
     with Vendor(response) as vendor:
@@ -657,22 +795,54 @@ def test_a_streamed_image_is_in_a_chunk() -> None:
 @pytest.mark.parametrize(
     ("chunk", "word"),
     [
-        pytest.param({**delta(content="a"), "citations": ["https://x"]}, "https://x", id="Perplexity's citations"),
-        pytest.param(delta(content="a", annotations=[{"url": "https://y"}]), "https://y", id="annotations"),
-        pytest.param(delta(content="a", audio={"id": "audio_1"}), "audio_1", id="audio"),
-        pytest.param({**delta(content="a"), "moderation_hit_type": "violence"}, "violence", id="Ark's moderation"),
-        pytest.param({**delta(content="a"), "web_search": [{"link": "https://z"}]}, "https://z", id="GLM's search"),
         pytest.param(
-            {"choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": [{"logprob": -0.5}]}}]},
+            {**delta(content="a"), "citations": ["https://x"]},
+            "https://x",
+            id="Perplexity's citations",
+        ),
+        pytest.param(
+            delta(content="a", annotations=[{"url": "https://y"}]), "https://y", id="annotations"
+        ),
+        pytest.param(delta(content="a", audio={"id": "audio_1"}), "audio_1", id="audio"),
+        pytest.param(
+            {**delta(content="a"), "moderation_hit_type": "violence"},
+            "violence",
+            id="Ark's moderation",
+        ),
+        pytest.param(
+            {**delta(content="a"), "web_search": [{"link": "https://z"}]},
+            "https://z",
+            id="GLM's search",
+        ),
+        pytest.param(
+            {
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": "a"},
+                        "logprobs": {"content": [{"logprob": -0.5}]},
+                    }
+                ]
+            },
             "-0.5",
             id="logprobs",
         ),
         pytest.param(
-            {"choices": [{"index": 0, "delta": {"content": "a"}, "content_filter_results": {"hate": "safe"}}]},
+            {
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": "a"},
+                        "content_filter_results": {"hate": "safe"},
+                    }
+                ]
+            },
             "hate",
             id="Azure's filter results",
         ),
-        pytest.param({**USAGE_CHUNK, "usage": {**USAGE, "cost": 0.0125}}, "0.0125", id="OpenRouter's cost"),
+        pytest.param(
+            {**USAGE_CHUNK, "usage": {**USAGE, "cost": 0.0125}}, "0.0125", id="OpenRouter's cost"
+        ),
     ],
 )
 def test_what_a_stream_has_no_field_for_is_kept_in_raw(chunk: dict[str, Any], word: str) -> None:
@@ -683,13 +853,19 @@ def test_what_a_stream_has_no_field_for_is_kept_in_raw(chunk: dict[str, Any], wo
 
 def test_what_a_chunk_has_no_field_for_is_in_its_extra() -> None:
     first = {**delta(content="a"), "citations": ["https://x"]}
-    with Vendor(events(first, delta("stop"), USAGE_CHUNK)) as vendor, vendor.client().chat_stream(ASK) as stream:
+    with (
+        Vendor(events(first, delta("stop"), USAGE_CHUNK)) as vendor,
+        vendor.client().chat_stream(ASK) as stream,
+    ):
         extras = [chunk.extra for chunk in stream]
     assert "https://x" in json.dumps(extras)
 
 
 def test_lists_that_come_in_pieces_are_kept_whole() -> None:
-    chunks = [delta(content="a", annotations=[{"url": "https://1"}]), delta(annotations=[{"url": "https://2"}])]
+    chunks = [
+        delta(content="a", annotations=[{"url": "https://1"}]),
+        delta(annotations=[{"url": "https://2"}]),
+    ]
     text = kept(streamed(events(*chunks, delta("stop"), USAGE_CHUNK)))
     assert "https://1" in text
     assert "https://2" in text
@@ -698,7 +874,11 @@ def test_lists_that_come_in_pieces_are_kept_whole() -> None:
 def test_what_every_chunk_repeats_is_kept_once() -> None:
     """Perplexity's citations, and words that stay the same."""
     more = {"citations": ["https://x"], "search_results": [{"url": "https://x"}], "region": "eu"}
-    chunks = [{**delta(content="a"), **more}, {**delta(content="b"), **more}, {**delta("stop"), **more}]
+    chunks = [
+        {**delta(content="a"), **more},
+        {**delta(content="b"), **more},
+        {**delta("stop"), **more},
+    ]
     raw = streamed(events(*chunks, USAGE_CHUNK)).raw
     assert {name: raw[name] for name in more} == more
 
@@ -714,22 +894,40 @@ def test_what_a_summary_repeats_is_kept_once() -> None:
 
 def test_a_message_that_grows_in_a_stream_keeps_its_tags_apart() -> None:
     texts = ["<think>why", "<think>why</think>", "<think>why</think>It rains."]
-    chunks = [{"choices": [{"index": 0, "message": {"content": text}, "finish_reason": None}]} for text in texts]
+    chunks = [
+        {"choices": [{"index": 0, "message": {"content": text}, "finish_reason": None}]}
+        for text in texts
+    ]
     result = streamed(events(*chunks, delta("stop"), USAGE_CHUNK))
     assert (result.content, result.reasoning_content) == ("It rains.", "why")
 
 
 def test_the_extra_of_a_chunk_does_not_grow_with_the_stream() -> None:
-    chunks = [delta(content="a", annotations=[{"url": "https://1"}]), delta(annotations=[{"url": "https://2"}])]
-    with Vendor(events(*chunks, delta("stop"), USAGE_CHUNK)) as vendor, vendor.client().chat_stream(ASK) as stream:
+    chunks = [
+        delta(content="a", annotations=[{"url": "https://1"}]),
+        delta(annotations=[{"url": "https://2"}]),
+    ]
+    with (
+        Vendor(events(*chunks, delta("stop"), USAGE_CHUNK)) as vendor,
+        vendor.client().chat_stream(ASK) as stream,
+    ):
         extras = [chunk.extra for chunk in stream if chunk.extra]
-    assert extras == [{"annotations": [{"url": "https://1"}]}, {"annotations": [{"url": "https://2"}]}]
+    assert extras == [
+        {"annotations": [{"url": "https://1"}]},
+        {"annotations": [{"url": "https://2"}]},
+    ]
 
 
 def test_the_raw_of_a_stream_has_the_shape_of_a_plain_answer() -> None:
     plain = calling(tool_call(), content="ok", reasoning_content="why")
     begun = call_delta('{"city":', id="call_1", name="get_weather")
-    chunks = [delta(reasoning_content="why"), delta(content="ok"), begun, call_delta(' "Paris"}'), delta("tool_calls")]
+    chunks = [
+        delta(reasoning_content="why"),
+        delta(content="ok"),
+        begun,
+        call_delta(' "Paris"}'),
+        delta("tool_calls"),
+    ]
     with Vendor(plain, events(*chunks, USAGE_CHUNK)) as vendor:
         one, other = (ask(vendor.client(), stream=stream, tools=TOOLS) for stream in (False, True))
     assert other.raw == one.raw
@@ -745,7 +943,9 @@ def test_the_raw_of_a_bedrock_stream_has_the_shape_of_a_plain_answer() -> None:
         *converse_call("get_weather", '{"city": "x"}', index=2),
     ]
     with Vendor(plain, converse_stream(*frames, stop="tool_use")) as vendor:
-        one, other = (ask(vendor.client("bedrock"), stream=stream, tools=TOOLS) for stream in (False, True))
+        one, other = (
+            ask(vendor.client("bedrock"), stream=stream, tools=TOOLS) for stream in (False, True)
+        )
     assert other.raw == one.raw
 
 
@@ -783,7 +983,10 @@ def test_usage_is_asked_of_models_that_give_it_beside_one_that_refuses() -> None
 
     with Vendor(script) as vendor:
         client = vendor.client()
-        found = [read(client.chat_stream(ASK, model=model)).usage.total_tokens for model in ("old", "new", "old")]
+        found = [
+            read(client.chat_stream(ASK, model=model)).usage.total_tokens
+            for model in ("old", "new", "old")
+        ]
     assert found == [0, 7, 0]
     assert len(vendor.requests) == 4  # the refusal is remembered
 
@@ -791,8 +994,22 @@ def test_usage_is_asked_of_models_that_give_it_beside_one_that_refuses() -> None
 @pytest.mark.parametrize(
     ("usage", "completion_tokens"),
     [
-        ({"completion_tokens": 5, "total_tokens": 18, "completion_tokens_details": {"reasoning_tokens": 10}}, 15),
-        ({"completion_tokens": 15, "total_tokens": 18, "completion_tokens_details": {"reasoning_tokens": 10}}, 15),
+        (
+            {
+                "completion_tokens": 5,
+                "total_tokens": 18,
+                "completion_tokens_details": {"reasoning_tokens": 10},
+            },
+            15,
+        ),
+        (
+            {
+                "completion_tokens": 15,
+                "total_tokens": 18,
+                "completion_tokens_details": {"reasoning_tokens": 10},
+            },
+            15,
+        ),
         ({"completion_tokens": 5, "total_tokens": 8}, 5),
     ],
     ids=["xAI", "OpenAI", "without reasoning"],
@@ -801,11 +1018,19 @@ def test_completion_tokens_include_reasoning_that_was_counted_apart(
     usage: dict[str, Any], completion_tokens: int
 ) -> None:
     result = streamed(events(delta("stop", content="ok", usage={"prompt_tokens": 3, **usage})))
-    assert (result.usage.completion_tokens, result.usage.total_tokens) == (completion_tokens, 3 + completion_tokens)
+    assert (result.usage.completion_tokens, result.usage.total_tokens) == (
+        completion_tokens,
+        3 + completion_tokens,
+    )
 
 
 def test_the_deltas_of_an_empty_object_with_space_behind_it_are_json() -> None:
-    chunks = [call_delta("{}", id="a", name="get_weather"), call_delta(" "), delta("tool_calls"), USAGE_CHUNK]
+    chunks = [
+        call_delta("{}", id="a", name="get_weather"),
+        call_delta(" "),
+        delta("tool_calls"),
+        USAGE_CHUNK,
+    ]
     with Vendor(events(*chunks)) as vendor, vendor.client().chat_stream(ASK, tools=TOOLS) as stream:
         text = "".join(piece.arguments for chunk in stream for piece in chunk.tool_calls)
         assert json.loads(text) == stream.result.tool_calls[0].parse() == {}

@@ -1,4 +1,7 @@
-"""Structured output as users met it: what models write around the JSON, and schemas that vendors do not take."""
+"""
+Structured output as users met it: what models write around the JSON, and schemas that vendors do
+    not take.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,19 @@ import pytest
 from pydantic import BaseModel, RootModel
 
 from aigc_kit import errors
-from tests.vendor import ASK, Response, Vendor, completion, delta, error, events, outcome, read, refused, unless_refused
+from tests.vendor import (
+    ASK,
+    Response,
+    Vendor,
+    completion,
+    delta,
+    error,
+    events,
+    outcome,
+    read,
+    refused,
+    unless_refused,
+)
 
 
 class Person(BaseModel):
@@ -31,7 +46,10 @@ def split_events(text: str, at: int) -> Response:
 
 
 def test_json_behind_a_think_tag_is_parsed_in_one_request() -> None:
-    """Source: https://github.com/mem0ai/mem0/pull/3626 and https://github.com/langchain-ai/langchain/pull/35530"""
+    """
+    Source: https://github.com/mem0ai/mem0/pull/3626 and
+        https://github.com/langchain-ai/langchain/pull/35530
+    """
     with Vendor(completion("<think>\nhm {x}\n</think>\n\n" + ADA)) as vendor:
         result = vendor.client().chat(ASK, response_format=Person)
     assert result.parsed == PERSON
@@ -113,7 +131,9 @@ class People(RootModel[list[Someone]]):
 def _takes_only_objects(body: Any, number: int) -> Response:
     schema = body["response_format"].get("json_schema", {}).get("schema", {})
     if schema.get("type") != "object":
-        return error(400, "Invalid schema for response_format: schema must be of 'type: \"object\"'.")
+        return error(
+            400, "Invalid schema for response_format: schema must be of 'type: \"object\"'."
+        )
     field = next(iter(schema["properties"]))
     return completion(json.dumps({field: [{"name": "x"}]}))
 
@@ -125,7 +145,8 @@ def _takes_only_objects(body: Any, number: int) -> Response:
 )
 def test_a_list_is_wrapped_and_unwrapped_or_refused(kind: Any, expected: Any) -> None:
     """
-    Source: https://github.com/langgenius/dify/issues/19102, https://github.com/ollama/ollama/issues/8000 and
+    Source: https://github.com/langgenius/dify/issues/19102,
+        https://github.com/ollama/ollama/issues/8000 and
     https://github.com/Gitlawb/openclaude/issues/1256
     """
     with Vendor(_takes_only_objects) as vendor:
@@ -155,11 +176,14 @@ def renamed(name: str) -> type[Someone]:
 
 
 @pytest.mark.parametrize(
-    "kind", [Page[Someone], renamed("角色"), renamed("A" * 70)], ids=["generic", "Chinese", "too long"]
+    "kind",
+    [Page[Someone], renamed("角色"), renamed("A" * 70)],
+    ids=["generic", "Chinese", "too long"],
 )
 def test_any_class_name_becomes_a_legal_schema_name(kind: Any) -> None:
     """
-    Source: https://github.com/microsoft/semantic-kernel/issues/9416 and https://github.com/pydantic/pydantic-ai/issues/2271
+    Source: https://github.com/microsoft/semantic-kernel/issues/9416 and
+        https://github.com/pydantic/pydantic-ai/issues/2271
     """
     with Vendor(_takes_legal_names) as vendor:
         result = vendor.client("openai").chat(ASK, response_format=kind)

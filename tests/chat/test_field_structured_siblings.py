@@ -1,4 +1,7 @@
-"""Siblings of the structured output that users reported: other wrappings, other classes, other dialects."""
+"""
+Siblings of the structured output that users reported: other wrappings, other classes, other
+    dialects.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,11 @@ THOUGHTS = {
     "blank before it": ("\n <think>why</think>Hello", "Hello", "why"),
     "empty": ("<think>\n\n</think>\n\nHello", "Hello", ""),
     "over lines": ("<think>\nfirst\nsecond\n</think>\nHello", "Hello", "first\nsecond"),
-    "with a tag inside": ("<think>use <b>bold</b> and {x}</think>Hello", "Hello", "use <b>bold</b> and {x}"),
+    "with a tag inside": (
+        "<think>use <b>bold</b> and {x}</think>Hello",
+        "Hello",
+        "use <b>bold</b> and {x}",
+    ),
     "and later the word": ("<think>why</think>Say <think> twice", "Say <think> twice", "why"),
 }
 
@@ -82,14 +89,22 @@ def test_a_think_tag_at_the_head_is_taken_off_however_it_comes(
 
 def test_the_chunks_of_a_think_tag_are_parted_as_the_result_is() -> None:
     """However the tags are cut, the result is what was shown."""
-    with Vendor(pieces("<think>why not</think>\n\nHello <b>", 2)) as vendor, vendor.client().chat_stream(ASK) as stream:
+    with (
+        Vendor(pieces("<think>why not</think>\n\nHello <b>", 2)) as vendor,
+        vendor.client().chat_stream(ASK) as stream,
+    ):
         chunks = list(stream)
-    shown = ["".join(getattr(chunk, name) for chunk in chunks) for name in ("delta_content", "delta_reasoning")]
+    shown = [
+        "".join(getattr(chunk, name) for chunk in chunks)
+        for name in ("delta_content", "delta_reasoning")
+    ]
     assert shown == [stream.result.content, stream.result.reasoning_content]
     assert [text.strip() for text in shown] == ["Hello <b>", "why not"]
 
 
-@pytest.mark.parametrize("text", ["<think", "<thinking about it", "< think>x", "Write <think>a</think> here.", "<thin"])
+@pytest.mark.parametrize(
+    "text", ["<think", "<thinking about it", "< think>x", "Write <think>a</think> here.", "<thin"]
+)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_what_is_no_think_tag_at_the_head_is_text(text: str, stream: bool) -> None:
     with Vendor(pieces(text, 2) if stream else completion(text)) as vendor:
@@ -107,7 +122,9 @@ def test_nothing_of_a_think_tag_that_never_ends_is_lost(stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_a_field_for_reasoning_beside_a_think_tag_loses_nothing(stream: bool) -> None:
-    chunks = events(delta(reasoning_content="field"), delta(content="<think>tag</think>Hello"), delta("stop"))
+    chunks = events(
+        delta(reasoning_content="field"), delta(content="<think>tag</think>Hello"), delta("stop")
+    )
     plain = completion("<think>tag</think>Hello", reasoning_content="field")
     with Vendor(chunks if stream else plain) as vendor:
         result = ask(vendor.client(), stream=stream)
@@ -117,7 +134,10 @@ def test_a_field_for_reasoning_beside_a_think_tag_loses_nothing(stream: bool) ->
 
 
 def test_json_behind_a_closing_think_tag_alone_is_parsed() -> None:
-    """Templates of DeepSeek R1 and Qwen open the tag in the prompt. Source: https://github.com/vllm-project/vllm/issues/13125"""
+    """
+    Templates of DeepSeek R1 and Qwen open the tag in the prompt. Source:
+    https://github.com/vllm-project/vllm/issues/13125
+    """
     assert answered(f"hm {{x}}\n</think>\n\n{ADA}") == PERSON
 
 
@@ -171,7 +191,9 @@ def test_the_value_is_found_in_every_dialect(provider: str, model: str, response
 
 
 def test_an_object_without_a_schema_is_found_in_its_words() -> None:
-    assert answered(f'Sure!\n{FENCE}json\n{{"a": [1]}}\n{FENCE}', {"type": "json_object"}) == {"a": [1]}
+    assert answered(f'Sure!\n{FENCE}json\n{{"a": [1]}}\n{FENCE}', {"type": "json_object"}) == {
+        "a": [1]
+    }
 
 
 class Loose(BaseModel):
@@ -199,7 +221,8 @@ def test_an_object_inside_of_broken_json_is_never_the_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "before", ["The form is {name: string}.", "As in {x} and [1, p. 5]:", "Given {a: {b: c}}, I say"]
+    "before",
+    ["The form is {name: string}.", "As in {x} and [1, p. 5]:", "Given {a: {b: c}}, I say"],
 )
 def test_braces_in_the_words_before_the_value_cost_no_repair(before: str) -> None:
     assert answered(f"{before} {ADA}") == PERSON
@@ -227,7 +250,13 @@ def test_nan_and_infinity_are_not_json(number: str, stream: bool) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["I cannot answer that.", f"Either {ADA} or " + '{"name": "Bob", "age": 1}', '{"name": "Ada"', "[1, 2]", ""],
+    [
+        "I cannot answer that.",
+        f"Either {ADA} or " + '{"name": "Bob", "age": 1}',
+        '{"name": "Ada"',
+        "[1, 2]",
+        "",
+    ],
     ids=["no JSON", "two values", "cut", "a list", "nothing"],
 )
 def test_what_is_not_one_value_is_asked_for_again_and_then_an_error(text: str) -> None:
@@ -287,19 +316,29 @@ def schema_of(body: dict[str, Any]) -> dict[str, Any]:
             schema, _ = json.JSONDecoder().raw_decode(text, found.start())
         except ValueError:
             continue
-        if isinstance(schema, dict) and {"type", "$ref", "anyOf", "oneOf", "$defs"}.intersection(schema):
+        if isinstance(schema, dict) and {"type", "$ref", "anyOf", "oneOf", "$defs"}.intersection(
+            schema
+        ):
             return schema
     return {}
 
 
 def answering(value: Any) -> Any:
-    """A vendor of JSON objects: it wraps the value as the schema asks, and refuses a root that is not an object."""
+    """
+    A vendor of JSON objects: it wraps the value as the schema asks, and refuses a root that is not
+        an object.
+    """
 
     def script(body: Any, number: int) -> Response:
         schema = schema_of(body)
-        wants_json = (body.get("response_format") or {}).get("type", "") in ("json_schema", "json_object")
+        wants_json = (body.get("response_format") or {}).get("type", "") in (
+            "json_schema",
+            "json_object",
+        )
         if wants_json and schema.get("type") != "object":
-            return error(400, "Invalid schema for response_format: schema must be of 'type: \"object\"'.")
+            return error(
+                400, "Invalid schema for response_format: schema must be of 'type: \"object\"'."
+            )
         names = list(schema.get("properties", {}))
         is_whole = isinstance(value, dict) and set(value) == set(names)
         wrapped = value if is_whole or not names else {names[0]: value}
@@ -361,15 +400,25 @@ def test_a_streamed_list_is_unwrapped_or_refused() -> None:
 def test_an_answer_that_is_a_bare_list_is_taken_too() -> None:
     """A model that ignores the wrapping has answered all the same."""
     with Vendor(completion(f"[{ADA}]")) as vendor:
-        result = unless_refused(lambda: vendor.client("deepseek").chat(ASK, response_format=list[Person]))
+        result = unless_refused(
+            lambda: vendor.client("deepseek").chat(ASK, response_format=list[Person])
+        )
     assert refused(result, vendor) or (result.parsed == [PERSON] and len(vendor.requests) == 1)
 
 
-@pytest.mark.parametrize("kind", [Point, TypeAdapter(list[int]), int, str, "Person", Person(name="x", age=1)], ids=str)
+@pytest.mark.parametrize(
+    "kind", [Point, TypeAdapter(list[int]), int, str, "Person", Person(name="x", age=1)], ids=str
+)
 def test_a_format_that_is_no_class_of_pydantic_works_or_is_refused_clearly(kind: Any) -> None:
     with Vendor(answering({"x": 1, "y": 2})) as vendor:
-        result = outcome(lambda: vendor.client("openai", model="gpt-4o").chat(ASK, response_format=kind))
-    assert refused(result, vendor) or isinstance(result, errors.StructuredOutputError) or result.parsed is not None
+        result = outcome(
+            lambda: vendor.client("openai", model="gpt-4o").chat(ASK, response_format=kind)
+        )
+    assert (
+        refused(result, vendor)
+        or isinstance(result, errors.StructuredOutputError)
+        or result.parsed is not None
+    )
 
 
 # ---- siblings of names of schemas
@@ -391,13 +440,21 @@ NAME = r"[a-zA-Z0-9_-]{1,64}"
 def knowing_names(body: Any, number: int) -> Response:
     name = body["response_format"].get("json_schema", {}).get("name", "")
     if not re.fullmatch(NAME, name):
-        return error(400, "Invalid 'response_format.json_schema.name': string does not match pattern.")
+        return error(
+            400, "Invalid 'response_format.json_schema.name': string does not match pattern."
+        )
     return completion(json.dumps({"name": "Ada", "age": 36, "data": [{"name": "Ada", "age": 36}]}))
 
 
 @pytest.mark.parametrize(
     "kind",
-    [Page[list[Person]], Page[dict[str, int] | list[Person]], renamed("_"), renamed("Ünïcode"), renamed("角" * 80)],
+    [
+        Page[list[Person]],
+        Page[dict[str, int] | list[Person]],
+        renamed("_"),
+        renamed("Ünïcode"),
+        renamed("角" * 80),
+    ],
     ids=["nested", "a union", "an underscore", "accents", "long and Chinese"],
 )
 @pytest.mark.parametrize("provider", ["openai", "kimi", "doubao"])
@@ -416,9 +473,14 @@ def test_a_class_name_is_legal_on_bedrock() -> None:
     assert re.fullmatch(NAME, wish.get("name", "x"))
 
 
-@pytest.mark.parametrize("name", ["my schema!", "角色", "x" * 90], ids=["a space", "Chinese", "too long"])
+@pytest.mark.parametrize(
+    "name", ["my schema!", "角色", "x" * 90], ids=["a space", "Chinese", "too long"]
+)
 def test_an_illegal_name_in_a_dict_format_is_mended_or_refused(name: str) -> None:
-    wanted = {"type": "json_schema", "json_schema": {"name": name, "schema": Person.model_json_schema()}}
+    wanted = {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": Person.model_json_schema()},
+    }
     with Vendor(knowing_names) as vendor:
         chat = vendor.client("openai", model="gpt-4o")
         result = unless_refused(lambda: chat.chat(ASK, response_format=wanted))
@@ -482,7 +544,10 @@ def dict_format(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SCHEMAS = {
-    "a Unicode class": {"type": "object", "properties": {"name": {"type": "string", "pattern": r"^\p{L}+$"}}},
+    "a Unicode class": {
+        "type": "object",
+        "properties": {"name": {"type": "string", "pattern": r"^\p{L}+$"}},
+    },
     "a named group of ECMAScript": {
         "type": "object",
         "properties": {"name": {"type": "string", "pattern": r"^(?<first>\w+)$"}},
@@ -501,7 +566,9 @@ SCHEMAS = {
     "a tuple of draft 7": {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
-        "properties": {"pair": {"type": "array", "items": [{"type": "string"}, {"type": "integer"}]}},
+        "properties": {
+            "pair": {"type": "array", "items": [{"type": "string"}, {"type": "integer"}]}
+        },
     },
     "a word of a vendor": {
         "type": "object",
@@ -514,7 +581,12 @@ SCHEMAS = {
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
 def test_a_schema_that_vendors_take_is_not_refused_here(schema: dict[str, Any]) -> None:
-    assert answered('{"name": "Ada", "age": 36}', dict_format(schema), "openai", model="gpt-4o")["name"] == "Ada"
+    assert (
+        answered('{"name": "Ada", "age": 36}', dict_format(schema), "openai", model="gpt-4o")[
+            "name"
+        ]
+        == "Ada"
+    )
 
 
 def test_a_schema_that_is_none_is_still_refused_before_sending() -> None:

@@ -41,18 +41,23 @@ def _refuses_repeated_ids(body: Any, number: int) -> Response:
         return error(400, "Duplicate value for 'tool_call_id'")
     if number:
         return completion("done")
-    return calling(*(tool_call(arguments=json.dumps({"city": city}), id="X") for city in ("Paris", "Rome")))
+    return calling(
+        *(tool_call(arguments=json.dumps({"city": city}), id="X") for city in ("Paris", "Rome"))
+    )
 
 
 def test_two_calls_with_one_id_both_run_and_keep_their_own_results() -> None:
     """
-    Source: https://github.com/xorbitsai/inference/issues/4237, https://github.com/HKUDS/nanobot/issues/3943 and
+    Source: https://github.com/xorbitsai/inference/issues/4237,
+        https://github.com/HKUDS/nanobot/issues/3943 and
     https://github.com/openclaw/openclaw/issues/40897
     """
     with Vendor(_refuses_repeated_ids) as vendor:
         result = vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: text)
     assert result.content == "done"
-    results = {m["tool_call_id"]: m["content"] for m in vendor.body["messages"] if m["role"] == "tool"}
+    results = {
+        m["tool_call_id"]: m["content"] for m in vendor.body["messages"] if m["role"] == "tool"
+    }
     calls = {call["id"]: call["function"]["arguments"] for call in sent_calls(vendor.body)}
     assert len(results) == 2
     assert {mark: json.loads(text) for mark, text in results.items()} == {
@@ -72,10 +77,16 @@ def test_a_nameless_call_beside_a_text_is_no_call() -> None:
     """
     with Vendor(completion("The answer is 4.", tool_calls=[NOTHING])) as vendor:
         result = vendor.client().chat(ASK, tools=TOOLS)
-    assert (result.content, result.tool_calls, result.finish_reason) == ("The answer is 4.", [], "stop")
+    assert (result.content, result.tool_calls, result.finish_reason) == (
+        "The answer is 4.",
+        [],
+        "stop",
+    )
 
 
-@pytest.mark.parametrize("call", [NOTHING, {"id": "", "type": "function"}], ids=["empty", "without a function"])
+@pytest.mark.parametrize(
+    "call", [NOTHING, {"id": "", "type": "function"}], ids=["empty", "without a function"]
+)
 def test_a_nameless_call_beside_a_text_ends_the_tool_loop(call: dict[str, Any]) -> None:
     """Source: https://github.com/lmstudio-ai/lmstudio-bug-tracker/issues/830"""
     with Vendor(completion("The answer is 4.", tool_calls=[call])) as vendor:
@@ -89,15 +100,22 @@ def test_a_nameless_call_beside_a_text_ends_the_tool_loop(call: dict[str, Any]) 
 
 def _takes_plain_names(body: Any, number: int) -> Response:
     names = [each["function"]["name"] for each in body["tools"]]
-    if len(set(names)) < len(names) or not all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in names):
-        return error(400, "Invalid 'tools[0].function.name': string does not match pattern.", code="invalid_value")
+    if len(set(names)) < len(names) or not all(
+        re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in names
+    ):
+        return error(
+            400,
+            "Invalid 'tools[0].function.name': string does not match pattern.",
+            code="invalid_value",
+        )
     return completion("done") if number else calling(tool_call(names[0], "{}"))
 
 
 @pytest.mark.parametrize("names", [["calendar.read"], ["calendar.read", "calendar_read"]], ids=len)
 def test_dots_in_a_tools_name_are_mapped_there_and_back_or_refused(names: list[str]) -> None:
     """
-    Source: https://github.com/langgenius/dify/issues/22867, https://github.com/CherryHQ/cherry-studio/issues/2895 and
+    Source: https://github.com/langgenius/dify/issues/22867,
+        https://github.com/CherryHQ/cherry-studio/issues/2895 and
     https://github.com/openai/codex/issues/8174
     """
     ran: list[str] = []
@@ -115,12 +133,16 @@ def test_dots_in_a_tools_name_are_mapped_there_and_back_or_refused(names: list[s
 
 
 def test_a_foreign_name_in_a_history_is_one_that_gemini_takes() -> None:
-    """The call and its result have the same. Source: https://github.com/RooCodeInc/Roo-Code/pull/10152"""
+    """
+    The call and its result have the same. Source: https://github.com/RooCodeInc/Roo-Code/pull/10152
+    """
     history = [*ASK, assistant_call(name="1c_reload"), tool_result(), *ASK]
     with Vendor(gemini_response("ok")) as vendor:
         vendor.client("gemini").chat(history)
     kinds = ("functionCall", "functionResponse")
-    names = [part[kind]["name"] for part in sent_parts(vendor.body) for kind in kinds if kind in part]
+    names = [
+        part[kind]["name"] for part in sent_parts(vendor.body) for kind in kinds if kind in part
+    ]
     assert len(names) == 2
     assert len(set(names)) == 1
     assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", names[0])
@@ -136,16 +158,25 @@ def test_dots_in_a_tools_name_are_mapped_there_and_back_on_bedrock() -> None:
 
     def script(body: Any, number: int) -> Response:
         name = body["toolConfig"]["tools"][0]["toolSpec"]["name"]
-        return converse_response("done") if number else converse_response(tool_use({}, name=name), stop="tool_use")
+        return (
+            converse_response("done")
+            if number
+            else converse_response(tool_use({}, name=name), stop="tool_use")
+        )
 
     with Vendor(script) as vendor:
-        result = vendor.client("bedrock").chat_with_tools(ASK, [tool("docs.find")], tool_executor=execute)
+        result = vendor.client("bedrock").chat_with_tools(
+            ASK, [tool("docs.find")], tool_executor=execute
+        )
     assert (result.content, ran) == ("done", ["docs.find"])
 
 
 # ---- arguments
 
-COUNTED = tool("get_weather", {"type": "object", "properties": {"n": {"type": "integer"}, "x": {"type": "number"}}})
+COUNTED = tool(
+    "get_weather",
+    {"type": "object", "properties": {"n": {"type": "integer"}, "x": {"type": "number"}}},
+)
 FLOATS = {"n": 120000.0, "x": 2.0}
 
 
@@ -192,12 +223,17 @@ def test_an_async_executor_is_awaited_or_refused_before_sending() -> None:
     Source: https://github.com/crewAIInc/crewAI/issues/7474
     """
     with Vendor(calling(), completion("done")) as vendor:
-        result = unless_refused(lambda: vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=_sunny))
+        result = unless_refused(
+            lambda: vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=_sunny)
+        )
     assert refused(result, vendor) or vendor.body["messages"][-1]["content"] == "sunny"
 
 
 def test_objects_inside_a_result_go_out_as_their_json() -> None:
-    """Source: https://github.com/ag2ai/ag2/issues/2219 and https://github.com/strands-agents/harness-sdk/issues/4410"""
+    """
+    Source: https://github.com/ag2ai/ag2/issues/2219 and
+        https://github.com/strands-agents/harness-sdk/issues/4410
+    """
     value = {"weather": Weather(3), "places": [Place(name="x")], "ratio": float("nan")}
     with Vendor(calling(), completion("done")) as vendor:
         vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: value)

@@ -1,4 +1,7 @@
-"""Siblings of the tools that users reported: ids over several turns, broken calls, names and results in every dialect."""
+"""
+Siblings of the tools that users reported: ids over several turns, broken calls, names and results
+    in every dialect.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,9 @@ def echo(name: str, text: str) -> str:
 
 def check_pairs(body: dict[str, Any]) -> list[str]:
     """Ids are unique and each result stands under its own call; the cities in order."""
-    calls = {call["id"]: json.loads(call["function"]["arguments"])["city"] for call in sent_calls(body)}
+    calls = {
+        call["id"]: json.loads(call["function"]["arguments"])["city"] for call in sent_calls(body)
+    }
     results = {m["tool_call_id"]: m["content"] for m in body["messages"] if m["role"] == "tool"}
     assert len(calls) == len(sent_calls(body))
     assert results == {mark: f"of {name}" for mark, name in calls.items()}
@@ -81,7 +86,9 @@ def check_bedrock_pairs(body: dict[str, Any]) -> list[str]:
     results = [block["toolResult"] for block in sent_blocks(body) if "toolResult" in block]
     calls = {use["toolUseId"]: use["input"]["city"] for use in uses}
     assert len(calls) == len(uses)
-    assert {r["toolUseId"]: r["content"] for r in results} == {m: [{"text": f"of {n}"}] for m, n in calls.items()}
+    assert {r["toolUseId"]: r["content"] for r in results} == {
+        m: [{"text": f"of {n}"}] for m, n in calls.items()
+    }
     return list(calls.values())
 
 
@@ -90,7 +97,10 @@ def check_gemini_pairs(body: dict[str, Any]) -> list[str]:
     calls = [part["functionCall"] for part in sent_parts(body) if "functionCall" in part]
     results = [part["functionResponse"] for part in sent_parts(body) if "functionResponse" in part]
     names = [call["args"]["city"] for call in calls]
-    assert all(f"of {name}" in json.dumps(result["response"]) for name, result in zip(names, results, strict=True))
+    assert all(
+        f"of {name}" in json.dumps(result["response"])
+        for name, result in zip(names, results, strict=True)
+    )
     ids = [call["id"] for call in calls if "id" in call]
     assert len(set(ids)) == len(ids)
     return names
@@ -106,7 +116,10 @@ def check_gemini_pairs(body: dict[str, Any]) -> list[str]:
         pytest.param([[city("a")], [city("b")]], id="two turns"),
         pytest.param([[city("a", None)], [city("b", None)]], id="missing in two turns"),
         pytest.param([[city("a", ""), city("b", "")], [city("c", "")]], id="empty"),
-        pytest.param([[city("a", "call_1"), city("b", "")], [city("c", ""), city("d", "call_0")]], id="like ours"),
+        pytest.param(
+            [[city("a", "call_1"), city("b", "")], [city("c", ""), city("d", "call_0")]],
+            id="like ours",
+        ),
         pytest.param([[city("a"), city("b"), city("c")], [city("d"), city("e")]], id="many"),
         pytest.param([[city("a")], [city("a")]], id="the same call in another turn"),
     ],
@@ -115,7 +128,9 @@ def test_ids_are_unique_over_all_turns(turns: list[list[dict[str, Any]]]) -> Non
     responses = [calling(*calls) for calls in turns]
     with Vendor(*responses, completion("done")) as vendor:
         result = vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=echo)
-    expected = [json.loads(call["function"]["arguments"])["city"] for calls in turns for call in calls]
+    expected = [
+        json.loads(call["function"]["arguments"])["city"] for calls in turns for call in calls
+    ]
     assert result.content == "done"
     assert check_pairs(vendor.body) == expected
 
@@ -136,7 +151,9 @@ def test_two_streamed_calls_with_one_id_are_two_calls() -> None:
 def test_the_ids_of_a_result_are_those_of_its_message() -> None:
     with Vendor(calling(city("a"), city("b"), city("c", ""))) as vendor:
         result = vendor.client().chat(ASK, tools=TOOLS)
-    assert [call.id for call in result.tool_calls] == [call["id"] for call in result.message["tool_calls"]]
+    assert [call.id for call in result.tool_calls] == [
+        call["id"] for call in result.message["tool_calls"]
+    ]
     assert len({call.id for call in result.tool_calls}) == 3
 
 
@@ -198,7 +215,9 @@ def test_the_callers_own_history_with_repeated_ids_is_mended(
 )
 def test_ids_are_unique_on_bedrock(turns: list[list[tuple[str, str]]]) -> None:
     responses = [
-        converse_response(*(tool_use({"city": name}, id=mark) for name, mark in calls), stop="tool_use")
+        converse_response(
+            *(tool_use({"city": name}, id=mark) for name, mark in calls), stop="tool_use"
+        )
         for calls in turns
     ]
     with Vendor(*responses, converse_response("done")) as vendor:
@@ -216,7 +235,9 @@ def test_ids_are_unique_on_bedrock(turns: list[list[tuple[str, str]]]) -> None:
 )
 def test_results_stay_under_their_calls_on_gemini(turns: list[list[tuple[str, str]]]) -> None:
     responses = [
-        gemini_response(*(function_call({"city": name}, id=mark, signature="S") for name, mark in calls))
+        gemini_response(
+            *(function_call({"city": name}, id=mark, signature="S") for name, mark in calls)
+        )
         for calls in turns
     ]
     with Vendor(*responses, gemini_response("done")) as vendor:
@@ -234,23 +255,45 @@ def nameless(name: Any = "", **more: Any) -> dict[str, Any]:
 
 
 NAMELESS = [
-    pytest.param("openai_compat", completion("The answer is 4.", tool_calls=[nameless(None)]), id="null"),
-    pytest.param("openai_compat", completion("The answer is 4.", tool_calls=[nameless("  ")]), id="blank"),
-    pytest.param("openai_compat", completion("The answer is 4.", tool_calls=[{}]), id="an empty object"),
     pytest.param(
-        "openai_compat", completion("The answer is 4.", tool_calls=[{"id": "x", "function": None}]), id="no function"
+        "openai_compat", completion("The answer is 4.", tool_calls=[nameless(None)]), id="null"
     ),
-    pytest.param("openai_compat", completion("The answer is 4.", function_call={"name": ""}), id="the old field"),
-    pytest.param("bedrock", converse_response("The answer is 4.", tool_use({}, name="")), id="bedrock"),
-    pytest.param("gemini", gemini_response("The answer is 4.", function_call({}, name="")), id="gemini"),
+    pytest.param(
+        "openai_compat", completion("The answer is 4.", tool_calls=[nameless("  ")]), id="blank"
+    ),
+    pytest.param(
+        "openai_compat", completion("The answer is 4.", tool_calls=[{}]), id="an empty object"
+    ),
+    pytest.param(
+        "openai_compat",
+        completion("The answer is 4.", tool_calls=[{"id": "x", "function": None}]),
+        id="no function",
+    ),
+    pytest.param(
+        "openai_compat",
+        completion("The answer is 4.", function_call={"name": ""}),
+        id="the old field",
+    ),
+    pytest.param(
+        "bedrock", converse_response("The answer is 4.", tool_use({}, name="")), id="bedrock"
+    ),
+    pytest.param(
+        "gemini", gemini_response("The answer is 4.", function_call({}, name="")), id="gemini"
+    ),
 ]
 
 
 @pytest.mark.parametrize(("provider", "response"), NAMELESS)
 def test_a_nameless_call_of_any_form_is_no_call(provider: str, response: Response) -> None:
     with Vendor(response) as vendor:
-        result = vendor.client(provider).chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1")
-    assert (result.content, result.tool_calls, result.finish_reason) == ("The answer is 4.", [], "stop")
+        result = vendor.client(provider).chat_with_tools(
+            ASK, TOOLS, tool_executor=lambda name, text: "1"
+        )
+    assert (result.content, result.tool_calls, result.finish_reason) == (
+        "The answer is 4.",
+        [],
+        "stop",
+    )
     assert len(vendor.requests) == 1
     assert not result.message.get("tool_calls")
 
@@ -260,16 +303,22 @@ def test_a_nameless_call_of_any_form_is_no_call(provider: str, response: Respons
     [
         pytest.param(
             "openai_compat",
-            events(delta(content="4"), call_delta("", id="", name=""), delta("tool_calls"), USAGE_CHUNK),
+            events(
+                delta(content="4"), call_delta("", id="", name=""), delta("tool_calls"), USAGE_CHUNK
+            ),
             id="chat",
         ),
         pytest.param(
             "gemini",
-            gemini_stream(gemini_chunk("4"), gemini_chunk(function_call({}, name=""), reason="STOP")),
+            gemini_stream(
+                gemini_chunk("4"), gemini_chunk(function_call({}, name=""), reason="STOP")
+            ),
             id="gemini",
         ),
         pytest.param(
-            "bedrock", converse_stream(block_delta(0, text="4"), *converse_call("", "", index=1)), id="bedrock"
+            "bedrock",
+            converse_stream(block_delta(0, text="4"), *converse_call("", "", index=1)),
+            id="bedrock",
         ),
     ],
 )
@@ -301,7 +350,9 @@ def test_a_nameless_call_alone_is_never_the_callers_fault(provider: str) -> None
     }
     with Vendor(responses[provider]) as vendor:
         chat = vendor.client(provider)
-        result = outcome(lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1"))
+        result = outcome(
+            lambda: chat.chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: "1")
+        )
     assert not isinstance(result, errors.InvalidInputError)
 
 
@@ -320,7 +371,9 @@ def refusing_broken_arguments(body: Any, number: int) -> Response:
     return completion("done")
 
 
-@pytest.mark.parametrize("arguments", ['{"city": "Par', "not JSON", '["Paris"]', '"Paris"', "{'city': 'x'}"])
+@pytest.mark.parametrize(
+    "arguments", ['{"city": "Par', "not JSON", '["Paris"]', '"Paris"', "{'city': 'x'}"]
+)
 def test_broken_arguments_are_answered_without_poisoning_the_history(arguments: str) -> None:
     ran: list[str] = []
 
@@ -329,7 +382,11 @@ def test_broken_arguments_are_answered_without_poisoning_the_history(arguments: 
         return "22"
 
     def script(body: Any, number: int) -> Response:
-        return refusing_broken_arguments(body, number) if number else calling(tool_call(arguments=arguments))
+        return (
+            refusing_broken_arguments(body, number)
+            if number
+            else calling(tool_call(arguments=arguments))
+        )
 
     with Vendor(script) as vendor:
         result = vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=execute)
@@ -375,27 +432,50 @@ def taking_plain_names(body: Any, number: int) -> Response:
     names = [each["function"]["name"] for each in body["tools"]]
     names += [call["function"]["name"] for call in sent_calls(body)]
     if not all(re.fullmatch(PLAIN_NAME, name) for name in names):
-        return error(400, "Invalid 'tools[0].function.name': string does not match pattern.", code="invalid_value")
-    return completion("done") if number else calling(tool_call(body["tools"][0]["function"]["name"], "{}"))
+        return error(
+            400,
+            "Invalid 'tools[0].function.name': string does not match pattern.",
+            code="invalid_value",
+        )
+    return (
+        completion("done")
+        if number
+        else calling(tool_call(body["tools"][0]["function"]["name"], "{}"))
+    )
 
 
 def taking_plain_names_on_bedrock(body: Any, number: int) -> Response:
     names = [each["toolSpec"]["name"] for each in body["toolConfig"]["tools"]]
     names += [block["toolUse"]["name"] for block in sent_blocks(body) if "toolUse" in block]
     if not all(re.fullmatch(PLAIN_NAME, name) for name in names):
-        return Response(b'{"message": "bad name"}', status=400, headers={"x-amzn-errortype": "ValidationException"})
-    return converse_response("done") if number else converse_response(tool_use({}, name=names[0]), stop="tool_use")
+        return Response(
+            b'{"message": "bad name"}',
+            status=400,
+            headers={"x-amzn-errortype": "ValidationException"},
+        )
+    return (
+        converse_response("done")
+        if number
+        else converse_response(tool_use({}, name=names[0]), stop="tool_use")
+    )
 
 
 def taking_gemini_names(body: Any, number: int) -> Response:
     names = [each["name"] for each in body["tools"][0]["functionDeclarations"]]
     names += [
-        part[kind]["name"] for part in sent_parts(body) for kind in ("functionCall", "functionResponse") if kind in part
+        part[kind]["name"]
+        for part in sent_parts(body)
+        for kind in ("functionCall", "functionResponse")
+        if kind in part
     ]
     if not all(re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}", name) for name in names):
         body = b'{"error": {"code": 400, "message": "Invalid function name", "status": "INVALID_ARGUMENT"}}'
         return Response(body, status=400)
-    return gemini_response("done") if number else gemini_response(function_call({}, name=names[0], signature="S"))
+    return (
+        gemini_response("done")
+        if number
+        else gemini_response(function_call({}, name=names[0], signature="S"))
+    )
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -409,7 +489,9 @@ def taking_gemini_names(body: Any, number: int) -> Response:
     ],
     ids=["openai", "deepseek", "bedrock", "gemini"],
 )
-def test_an_odd_name_is_mapped_there_and_back_or_refused(provider: str, script: Any, name: str) -> None:
+def test_an_odd_name_is_mapped_there_and_back_or_refused(
+    provider: str, script: Any, name: str
+) -> None:
     ran: list[str] = []
 
     def execute(name: str, text: str) -> str:
@@ -419,7 +501,9 @@ def test_an_odd_name_is_mapped_there_and_back_or_refused(provider: str, script: 
     with Vendor(script) as vendor:
         model = {"model": "gpt-4o"} if provider == "openai" else {}
         chat = vendor.client(provider, **model)
-        result = unless_refused(lambda: chat.chat_with_tools(ASK, [tool(name)], tool_executor=execute))
+        result = unless_refused(
+            lambda: chat.chat_with_tools(ASK, [tool(name)], tool_executor=execute)
+        )
     assert refused(result, vendor) or (result.content, ran) == ("done", [name])
 
 
@@ -459,7 +543,9 @@ def test_a_streamed_call_has_the_callers_own_name() -> None:
         if not isinstance(stream, Exception):
             chunks = list(stream)
             assert [call.name for call in stream.result.tool_calls] == ["calendar.read"]
-            assert [call.name for chunk in chunks for call in chunk.tool_calls if call.name] == ["calendar.read"]
+            assert [call.name for chunk in chunks for call in chunk.tool_calls if call.name] == [
+                "calendar.read"
+            ]
             assert stream.result.message["tool_calls"][0]["function"]["name"] == "calendar.read"
 
 
@@ -467,18 +553,29 @@ def test_a_choice_names_the_tool_as_it_was_sent() -> None:
     choice = {"type": "function", "function": {"name": "calendar.read"}}
     with Vendor(calling()) as vendor:
         chat = vendor.client("deepseek")
-        result = unless_refused(lambda: chat.chat(ASK, tools=[tool("calendar.read")], tool_choice=choice))
+        result = unless_refused(
+            lambda: chat.chat(ASK, tools=[tool("calendar.read")], tool_choice=choice)
+        )
     if not refused(result, vendor):
-        assert vendor.body["tool_choice"]["function"]["name"] == vendor.body["tools"][0]["function"]["name"]
+        assert (
+            vendor.body["tool_choice"]["function"]["name"]
+            == vendor.body["tools"][0]["function"]["name"]
+        )
 
 
-@pytest.mark.parametrize("tools", [None, [tool("calendar.read")]], ids=["without tools", "with tools"])
+@pytest.mark.parametrize(
+    "tools", [None, [tool("calendar.read")]], ids=["without tools", "with tools"]
+)
 def test_a_history_with_an_odd_name_goes_on_at_deepseek(tools: Any) -> None:
     def script(body: Any, number: int) -> Response:
         names = [call["function"]["name"] for call in sent_calls(body)]
         names += [each["function"]["name"] for each in body.get("tools") or ()]
         plain = all(re.fullmatch(PLAIN_NAME, name) for name in names) and len(set(names)) == 1
-        return completion("ok") if plain else error(400, "string does not match pattern", code="invalid_value")
+        return (
+            completion("ok")
+            if plain
+            else error(400, "string does not match pattern", code="invalid_value")
+        )
 
     history = [*ASK, assistant_call(name="calendar.read"), tool_result(), *ASK]
     with Vendor(script) as vendor:
@@ -526,7 +623,10 @@ def test_a_tool_without_parameters_gets_some_for_kimi() -> None:
 
 def test_nothing_stands_beside_a_ref_for_kimi() -> None:
     schema = Trip.model_json_schema()
-    schema["properties"]["start"] = {**schema["properties"]["start"], "description": "where it begins"}
+    schema["properties"]["start"] = {
+        **schema["properties"]["start"],
+        "description": "where it begins",
+    }
     with Vendor(kimis_schemas) as vendor:
         assert vendor.client("kimi").chat(ASK, tools=[tool("plan", schema)]).content == "ok"
     assert "where it begins" in json.dumps(vendor.body["tools"])
@@ -561,9 +661,17 @@ MEANT = '{"n": 120000, "maybe": 3, "optional": 4, "list": [1, 2], "size": {"widt
     ("provider", "response", "stream"),
     [
         ("gemini", gemini_response(function_call(WRITTEN, signature="S")), False),
-        ("gemini", gemini_stream(gemini_chunk(function_call(WRITTEN, signature="S"), reason="STOP")), True),
+        (
+            "gemini",
+            gemini_stream(gemini_chunk(function_call(WRITTEN, signature="S"), reason="STOP")),
+            True,
+        ),
         ("bedrock", converse_response(tool_use(WRITTEN), stop="tool_use"), False),
-        ("bedrock", converse_stream(*converse_call("get_weather", json.dumps(WRITTEN)), stop="tool_use"), True),
+        (
+            "bedrock",
+            converse_stream(*converse_call("get_weather", json.dumps(WRITTEN)), stop="tool_use"),
+            True,
+        ),
         ("openai_compat", calling(tool_call(arguments=json.dumps(WRITTEN))), False),
     ],
     ids=["gemini", "gemini, streamed", "bedrock", "bedrock, streamed", "chat"],
@@ -624,7 +732,9 @@ def told(value: Any) -> str:
     with Vendor(calling(), completion("done")) as vendor:
         result = vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: value)
     assert result.content == "done"
-    return next(str(message["content"]) for message in vendor.body["messages"] if message["role"] == "tool")
+    return next(
+        str(message["content"]) for message in vendor.body["messages"] if message["role"] == "tool"
+    )
 
 
 @pytest.mark.parametrize(("value", "expected"), VALUES.values(), ids=VALUES)
@@ -646,7 +756,9 @@ def circle() -> list[Any]:
     return made
 
 
-@pytest.mark.parametrize("value", [Opaque(), {"a": [Opaque()]}, circle()], ids=["an object", "inside", "a circle"])
+@pytest.mark.parametrize(
+    "value", [Opaque(), {"a": [Opaque()]}, circle()], ids=["an object", "inside", "a circle"]
+)
 def test_the_model_never_gets_the_address_of_an_object(value: Any) -> None:
     assert " at 0x" not in told(value)
 
@@ -663,15 +775,27 @@ async def _weather(place: str, name: str, text: str) -> str:
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 @pytest.mark.parametrize(
     "executor",
-    [AsyncTool(), functools.partial(_weather, "here"), lambda name, text: _weather("here", name, text)],
+    [
+        AsyncTool(),
+        functools.partial(_weather, "here"),
+        lambda name, text: _weather("here", name, text),
+    ],
     ids=["an object", "a partial", "a lambda"],
 )
 def test_every_kind_of_async_executor_is_awaited_or_refused(executor: Any) -> None:
-    """A lambda shows its coroutine only when it is called: the model then gets an error, or what it returned."""
+    """
+    A lambda shows its coroutine only when it is called: the model then gets an error, or what it
+        returned.
+    """
     with Vendor(calling(), completion("done")) as vendor:
-        result = outcome(lambda: vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=executor))
+        result = outcome(
+            lambda: vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=executor)
+        )
     said = vendor.body["messages"][-1]["content"] if len(vendor.requests) > 1 else ""
-    assert isinstance(result, errors.ConfigurationError | errors.InvalidInputError) or "coroutine object" not in said
+    assert (
+        isinstance(result, errors.ConfigurationError | errors.InvalidInputError)
+        or "coroutine object" not in said
+    )
 
 
 def image() -> Image.Image:
@@ -682,8 +806,18 @@ def image() -> Image.Image:
     ("provider", "first", "last", "mark"),
     [
         ("openai_compat", calling(), completion("done"), '"image_url"'),
-        ("gemini", gemini_response(function_call({"city": "a"}, signature="S")), gemini_response("done"), "inlineData"),
-        ("bedrock", converse_response(tool_use({}), stop="tool_use"), converse_response("done"), '"image"'),
+        (
+            "gemini",
+            gemini_response(function_call({"city": "a"}, signature="S")),
+            gemini_response("done"),
+            "inlineData",
+        ),
+        (
+            "bedrock",
+            converse_response(tool_use({}), stop="tool_use"),
+            converse_response("done"),
+            '"image"',
+        ),
     ],
     ids=["chat", "gemini", "bedrock"],
 )
@@ -696,7 +830,9 @@ def test_an_image_that_a_tool_returns_reaches_the_model_as_an_image(
     value: Any, provider: str, first: Response, last: Response, mark: str
 ) -> None:
     with Vendor(first, last) as vendor:
-        result = vendor.client(provider).chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: value)
+        result = vendor.client(provider).chat_with_tools(
+            ASK, TOOLS, tool_executor=lambda name, text: value
+        )
     assert result.content == "done"
     sent = json.dumps(vendor.body)
     assert mark in sent
@@ -723,7 +859,9 @@ def test_a_streamed_call_that_aws_ran_is_not_the_clients_to_run() -> None:
 
 
 def test_a_call_of_the_clients_beside_one_that_aws_ran_is_run_alone() -> None:
-    first = converse_response({"toolUse": {**GROUNDING, "input": {}}}, FOUND, tool_use({"city": "a"}), stop="tool_use")
+    first = converse_response(
+        {"toolUse": {**GROUNDING, "input": {}}}, FOUND, tool_use({"city": "a"}), stop="tool_use"
+    )
     ran: list[str] = []
 
     def execute(name: str, text: str) -> str:
@@ -731,10 +869,14 @@ def test_a_call_of_the_clients_beside_one_that_aws_ran_is_run_alone() -> None:
         return "of a"
 
     with Vendor(first, converse_response("done")) as vendor:
-        result = vendor.client("bedrock", model=NOVA).chat_with_tools(ASK, TOOLS, tool_executor=execute)
+        result = vendor.client("bedrock", model=NOVA).chat_with_tools(
+            ASK, TOOLS, tool_executor=execute
+        )
     assert (result.content, ran) == ("done", ["get_weather"])
     results = [block["toolResult"] for block in sent_blocks(vendor.body) if "toolResult" in block]
-    assert [each["content"] for each in results if each["toolUseId"] == "t1"] == [[{"text": "of a"}]]
+    assert [each["content"] for each in results if each["toolUseId"] == "t1"] == [
+        [{"text": "of a"}]
+    ]
     assert all(each["content"] == [{"text": "r"}] for each in results if each["toolUseId"] == "s1")
 
 
@@ -744,6 +886,12 @@ def test_a_turn_with_a_call_that_aws_ran_can_be_continued() -> None:
         chat = vendor.client("bedrock", model=NOVA)
         turn = chat.chat(ASK, tools=TOOLS).message
         assert chat.chat([*ASK, turn, *ASK], tools=TOOLS).content == "ok"
-    used = [block["toolUse"]["toolUseId"] for block in sent_blocks(vendor.body) if "toolUse" in block]
-    answered = [block["toolResult"]["toolUseId"] for block in sent_blocks(vendor.body) if "toolResult" in block]
+    used = [
+        block["toolUse"]["toolUseId"] for block in sent_blocks(vendor.body) if "toolUse" in block
+    ]
+    answered = [
+        block["toolResult"]["toolUseId"]
+        for block in sent_blocks(vendor.body)
+        if "toolResult" in block
+    ]
     assert used == answered

@@ -1,4 +1,7 @@
-"""Gemini's chat: what is sent, thinking for each generation, responses of every shape, streams that break."""
+"""
+Gemini's chat: what is sent, thinking for each generation, responses of every shape, streams that
+break.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,20 @@ def reply(*parts: Any, reason: str | None = "STOP", **more: Any) -> dict[str, An
         "content": {"role": "model", "parts": list(parts)},
         **({"finishReason": reason} if reason else {}),
     }
-    return {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}, **more}
+    return {
+        "candidates": [candidate],
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2},
+        **more,
+    }
 
 
 def client(wire: Wire, **options: Any) -> ChatClient:
-    base = {"project": "p", "location": "global", "credentials": Credentials(token="t"), "base_url": wire.url}
+    base = {
+        "project": "p",
+        "location": "global",
+        "credentials": Credentials(token="t"),
+        "base_url": wire.url,
+    }
     return ChatClient("gemini", **{**base, "timeout": AMPLE, "max_retries": 0, **options})
 
 
@@ -50,20 +62,50 @@ def test_the_request(wire: Wire) -> None:
     """Path, system, tools as plain JSON schema, and Gemini's own names."""
     messages = [{"role": "system", "content": "a"}, *ASK, {"role": "user", "content": "more"}]
     body, _ = sent(
-        wire, "gemini-3.8-flash", messages, tools=[TOOL], tool_choice={"type": "function", "function": {"name": "f"}},
-        max_tokens=5, temperature=0.5, top_p=0.9, stop="x", seed=7, top_k=40, presence_penalty=0.0,
-        safety_settings=[{"category": "c", "threshold": "OFF"}], extra_body={"labels": {"a_b": "c"}},
-    )  # fmt: skip
+        wire,
+        "gemini-3.8-flash",
+        messages,
+        tools=[TOOL],
+        tool_choice={"type": "function", "function": {"name": "f"}},
+        max_tokens=5,
+        temperature=0.5,
+        top_p=0.9,
+        stop="x",
+        seed=7,
+        top_k=40,
+        presence_penalty=0.0,
+        safety_settings=[{"category": "c", "threshold": "OFF"}],
+        extra_body={"labels": {"a_b": "c"}},
+    )
     assert wire.requests[0].startswith(
         b"POST /v1beta1/projects/p/locations/global/publishers/google/models/gemini-3.8-flash:generateContent "
     )
     assert body == {
-        "contents": [{"role": "user", "parts": [{"text": "hi"}, {"text": "more"}]}], "systemInstruction": {"parts": [{"text": "a"}]},
-        "tools": [{"functionDeclarations": [{"name": "f", "description": "d", "parametersJsonSchema": TOOL["function"]["parameters"]}]}],
+        "contents": [{"role": "user", "parts": [{"text": "hi"}, {"text": "more"}]}],
+        "systemInstruction": {"parts": [{"text": "a"}]},
+        "tools": [
+            {
+                "functionDeclarations": [
+                    {
+                        "name": "f",
+                        "description": "d",
+                        "parametersJsonSchema": TOOL["function"]["parameters"],
+                    }
+                ]
+            }
+        ],
         "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}},
-        "generationConfig": {"maxOutputTokens": 5, "temperature": 0.5, "topP": 0.9, "stopSequences": ["x"], "seed": 7, "topK": 40},
-        "safetySettings": [{"category": "c", "threshold": "OFF"}], "labels": {"a_b": "c"},
-    }  # fmt: skip
+        "generationConfig": {
+            "maxOutputTokens": 5,
+            "temperature": 0.5,
+            "topP": 0.9,
+            "stopSequences": ["x"],
+            "seed": 7,
+            "topK": 40,
+        },
+        "safetySettings": [{"category": "c", "threshold": "OFF"}],
+        "labels": {"a_b": "c"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -76,7 +118,12 @@ def test_the_request(wire: Wire) -> None:
             [],
         ),
         ("gemini-2.5-flash", {"thinking": {"type": "disabled"}}, {"thinkingBudget": 0}, []),
-        ("gemini-2.5-flash", {"reasoning_effort": "low"}, {"thinkingBudget": 1024, "includeThoughts": True}, []),
+        (
+            "gemini-2.5-flash",
+            {"reasoning_effort": "low"},
+            {"thinkingBudget": 1024, "includeThoughts": True},
+            [],
+        ),
         ("gemini-3.8-flash", {"thinking": {"type": "enabled"}}, {"includeThoughts": True}, []),
         (
             "gemini-3.8-flash",
@@ -84,12 +131,29 @@ def test_the_request(wire: Wire) -> None:
             {"thinkingLevel": "HIGH", "includeThoughts": True},
             ["thinking"],
         ),
-        ("gemini-3.8-flash", {"thinking": {"type": "disabled"}}, {"thinkingLevel": "LOW"}, ["thinking"]),
-        ("gemini-3.8-flash", {"reasoning_effort": "medium"}, {"thinkingLevel": "MEDIUM", "includeThoughts": True}, []),
-        ("gemini-3.8-flash", {"thinking_config": {"thinking_level": "HIGH"}}, {"thinkingLevel": "HIGH"}, []),
+        (
+            "gemini-3.8-flash",
+            {"thinking": {"type": "disabled"}},
+            {"thinkingLevel": "LOW"},
+            ["thinking"],
+        ),
+        (
+            "gemini-3.8-flash",
+            {"reasoning_effort": "medium"},
+            {"thinkingLevel": "MEDIUM", "includeThoughts": True},
+            [],
+        ),
+        (
+            "gemini-3.8-flash",
+            {"thinking_config": {"thinking_level": "HIGH"}},
+            {"thinkingLevel": "HIGH"},
+            [],
+        ),
     ],
 )
-def test_thinking_for_each_generation(wire: Wire, model: str, options: Any, config: Any, warned: list[str]) -> None:
+def test_thinking_for_each_generation(
+    wire: Wire, model: str, options: Any, config: Any, warned: list[str]
+) -> None:
     """A budget for 2.5, a level for 3.x."""
     body, warnings = sent(wire, model, **options)
     assert body["generationConfig"]["thinkingConfig"] == config
@@ -98,9 +162,14 @@ def test_thinking_for_each_generation(wire: Wire, model: str, options: Any, conf
 
 @pytest.mark.parametrize(
     ("model", "options"),
-    [("gemini-2.5-pro", {"thinking": {"type": "disabled"}}), ("m", {"thinking": "on"}), ("m", {"tool_choice": "required"}),
-     ("m", {"tools": [{"type": "function", "function": {"name": ""}}]}), ("../m", {})],
-)  # fmt: skip
+    [
+        ("gemini-2.5-pro", {"thinking": {"type": "disabled"}}),
+        ("m", {"thinking": "on"}),
+        ("m", {"tool_choice": "required"}),
+        ("m", {"tools": [{"type": "function", "function": {"name": ""}}]}),
+        ("../m", {}),
+    ],
+)
 def test_what_cannot_be_meant_is_refused_before(wire: Wire, model: str, options: Any) -> None:
     """Nothing is sent."""
     with client(wire) as chat, pytest.raises(ValueError):
@@ -130,16 +199,36 @@ def test_a_response_with_everything(wire: Wire) -> None:
         http(
             200,
             reply(
-                {"text": "hm", "thought": True}, {"text": "a"}, {"text": "b", "thoughtSignature": "czE="},
-                {"functionCall": {"name": "f", "args": {"x": 1}, "id": "srv"}, "thoughtSignature": "czI="}, {"functionCall": {"name": "g"}},
-                responseId="r", modelVersion="v",
+                {"text": "hm", "thought": True},
+                {"text": "a"},
+                {"text": "b", "thoughtSignature": "czE="},
+                {
+                    "functionCall": {"name": "f", "args": {"x": 1}, "id": "srv"},
+                    "thoughtSignature": "czI=",
+                },
+                {"functionCall": {"name": "g"}},
+                responseId="r",
+                modelVersion="v",
             )
-            | {"usageMetadata": {"promptTokenCount": 9, "cachedContentTokenCount": 4, "candidatesTokenCount": 3, "thoughtsTokenCount": 5}},
+            | {
+                "usageMetadata": {
+                    "promptTokenCount": 9,
+                    "cachedContentTokenCount": 4,
+                    "candidatesTokenCount": 3,
+                    "thoughtsTokenCount": 5,
+                }
+            },
         )
-    )  # fmt: skip
+    )
     with client(wire) as chat:
         result = chat.chat(ASK)
-    assert (result.content, result.reasoning_content, result.finish_reason, result.id, result.model) == (
+    assert (
+        result.content,
+        result.reasoning_content,
+        result.finish_reason,
+        result.id,
+        result.model,
+    ) == (
         "ab",
         "hm",
         "tool_calls",
@@ -178,9 +267,15 @@ def test_a_response_with_everything(wire: Wire) -> None:
         (b"<html>", errors.InvalidReplyError),
     ],
 )
-def test_responses_that_are_no_success(wire: Wire, body: Any, kind: type[errors.ProviderError]) -> None:
+def test_responses_that_are_no_success(
+    wire: Wire, body: Any, kind: type[errors.ProviderError]
+) -> None:
     """Blocked, malformed, empty."""
-    if isinstance(body, dict) and body.get("candidates") and isinstance(body["candidates"][0], dict):
+    if (
+        isinstance(body, dict)
+        and body.get("candidates")
+        and isinstance(body["candidates"][0], dict)
+    ):
         body["candidates"][0]["finishMessage"] = "Malformed function call: empty"
     wire.script(http(200, body))
     with client(wire) as chat, pytest.raises(errors.ProviderError) as caught:
@@ -209,7 +304,9 @@ PART = event(reply({"text": "par"}, reason=None))
         pytest.param((stream(PART, length=9999), Reset), id="reset"),
         pytest.param((stream(PART, b"data: {nonsense\r\n\r\n"),), id="no JSON"),
         pytest.param((stream(PART, event({"error": {"code": 500, "message": "m"}})),), id="error"),
-        pytest.param((stream(PART, event([{"error": {"code": 500, "message": "m"}}])),), id="error in a list"),
+        pytest.param(
+            (stream(PART, event([{"error": {"code": 500, "message": "m"}}])),), id="error in a list"
+        ),
         pytest.param((stream(PART, length=9999), 3600.0), id="silence"),
     ],
 )
@@ -227,7 +324,15 @@ def test_streams_that_break_keep_what_came(wire: Wire, script: tuple[Any, ...]) 
 
 def test_comments_and_markers_that_the_sdk_chokes_on(wire: Wire) -> None:
     """Relays send pings, event lines and [DONE]."""
-    wire.script(stream(b": ping\n\n", b"event: message\n", PART, event(reply({"text": "t"})), b"data: [DONE]\n\n"))
+    wire.script(
+        stream(
+            b": ping\n\n",
+            b"event: message\n",
+            PART,
+            event(reply({"text": "t"})),
+            b"data: [DONE]\n\n",
+        )
+    )
     with client(wire) as chat:
         answer = chat.chat_stream(ASK)
         assert "".join(chunk.delta_content for chunk in answer) == "part"
@@ -238,10 +343,20 @@ def test_arguments_that_come_member_by_member(wire: Wire) -> None:
     """Strings that go on, numbers, lists, and an end that is or is not marked."""
     calls = [
         {"name": "f", "willContinue": True},
-        {"partialArgs": [{"jsonPath": "$.a.b[0]", "stringValue": "x", "willContinue": True}], "willContinue": True},
-        {"partialArgs": [{"jsonPath": "$.a.b[0]", "stringValue": "y"}, {"jsonPath": "$.n", "numberValue": 2}, {"jsonPath": "$['q r']", "boolValue": True}], "willContinue": True},
+        {
+            "partialArgs": [{"jsonPath": "$.a.b[0]", "stringValue": "x", "willContinue": True}],
+            "willContinue": True,
+        },
+        {
+            "partialArgs": [
+                {"jsonPath": "$.a.b[0]", "stringValue": "y"},
+                {"jsonPath": "$.n", "numberValue": 2},
+                {"jsonPath": "$['q r']", "boolValue": True},
+            ],
+            "willContinue": True,
+        },
         {},
-    ]  # fmt: skip
+    ]
     for ending in (calls, calls[:-1]):
         events = [event(reply({"functionCall": call}, reason=None)) for call in ending]
         wire.scripts[:] = [(stream(*events, event(reply())),)]
@@ -265,5 +380,7 @@ def test_the_sandbox_keeps_the_names_of_the_application(sandbox: Sandbox) -> Non
         },
     }
     with ChatClient("gemini", **sandbox.chat_options("gemini")) as chat:
-        result = chat.chat([{"role": "user", "content": "hello"}], tools=[tool], tool_choice="required")
+        result = chat.chat(
+            [{"role": "user", "content": "hello"}], tools=[tool], tool_choice="required"
+        )
     assert list(result.tool_calls[0].parse()) == ["user_name"]

@@ -1,8 +1,10 @@
 """
-Over any generated conversation the ids of calls are unique in what is sent, and each result stands under its own call.
+Over any generated conversation the ids of calls are unique in what is sent, and each result stands
+under its own call.
 
-Vendors leave ids out, send empty ones, and send the same one twice in a turn or in the next. Whole calls through the public
-client against a loopback vendor, in the three wire dialects, plain and streamed.
+Vendors leave ids out, send empty ones, and send the same one twice in a turn or in the next. Whole
+calls through the public client against a loopback vendor, in the three wire dialects, plain and
+streamed.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ FEW = settings().max_examples // 4
 """For a property that is tried in nine ways."""
 
 ids = st.sampled_from([None, "", "X", "Y", "call_0", "call_1", "call_2"])
-"""What the vendor says; None leaves it out. ``call_0`` and kin are what a client would make itself."""
+"""
+What the vendor says; None leaves it out. ``call_0`` and kin are what a client would make itself.
+"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,9 @@ class Turn:
     stream: bool
 
 
-turns = st.lists(st.builds(Turn, st.lists(ids, min_size=1, max_size=3), st.booleans()), min_size=1, max_size=4)
+turns = st.lists(
+    st.builds(Turn, st.lists(ids, min_size=1, max_size=3), st.booleans()), min_size=1, max_size=4
+)
 Calls = list[tuple[str, str | None]]
 """(city, the vendor's id); cities are unique in a conversation."""
 
@@ -72,7 +78,11 @@ def openai_answer(calls: Calls, stream: bool) -> Response:
     made = []
     for number, (city, mark) in enumerate(calls):
         call = {"index": number, **tool_call(arguments=json.dumps({"city": city}), id=mark or "")}
-        made.append(call if mark is not None else {name: value for name, value in call.items() if name != "id"})
+        made.append(
+            call
+            if mark is not None
+            else {name: value for name, value in call.items() if name != "id"}
+        )
     if not stream:
         return calling(*made)
     return events(*(delta(tool_calls=[call]) for call in made), delta("tool_calls"), USAGE_CHUNK)
@@ -90,7 +100,9 @@ def gemini_answer(calls: Calls, stream: bool) -> Response:
 
 def bedrock_answer(calls: Calls, stream: bool) -> Response:
     if not stream:
-        return converse_response(*(tool_use({"city": city}, id=mark or "") for city, mark in calls), stop="tool_use")
+        return converse_response(
+            *(tool_use({"city": city}, id=mark or "") for city, mark in calls), stop="tool_use"
+        )
     frames = [
         converse_call("get_weather", json.dumps({"city": city}), id=mark or "", index=number)
         for number, (city, mark) in enumerate(calls)
@@ -99,7 +111,11 @@ def bedrock_answer(calls: Calls, stream: bool) -> Response:
 
 
 ANSWERS = {"openai_compat": openai_answer, "gemini": gemini_answer, "bedrock": bedrock_answer}
-LAST = {"openai_compat": completion("done"), "gemini": gemini_response("done"), "bedrock": converse_response("done")}
+LAST = {
+    "openai_compat": completion("done"),
+    "gemini": gemini_response("done"),
+    "bedrock": converse_response("done"),
+}
 
 
 # ---- what each dialect was sent
@@ -121,7 +137,9 @@ def bedrock_pairs(body: dict[str, Any]) -> list[str]:
     assert [result["toolUseId"] for result in results] == [use["toolUseId"] for use in uses]
     check_ids([use["toolUseId"] for use in uses])
     cities = [use["input"]["city"] for use in uses]
-    assert [result["content"] for result in results] == [[{"text": f"of {city}"}] for city in cities]
+    assert [result["content"] for result in results] == [
+        [{"text": f"of {city}"}] for city in cities
+    ]
     return cities
 
 
@@ -132,7 +150,9 @@ def gemini_pairs(body: dict[str, Any]) -> list[str]:
     assert [result.get("id") for result in results] == [call.get("id") for call in calls]
     check_ids([call["id"] for call in calls if "id" in call])
     cities = [call["args"]["city"] for call in calls]
-    assert [result["response"] for result in results] == [{"output": f"of {city}"} for city in cities]
+    assert [result["response"] for result in results] == [
+        {"output": f"of {city}"} for city in cities
+    ]
     return cities
 
 
@@ -181,17 +201,27 @@ def talk(bench: Bench, dialect: str, conversation: list[Turn]) -> list[dict[str,
     for turn, calls in zip(conversation, with_cities(conversation), strict=True):
         bench.vendor.reset(ANSWERS[dialect](calls, turn.stream))
         result = ask(bench.client(dialect), stream=turn.stream, messages=history, tools=TOOLS)
-        assert [call.id for call in result.tool_calls] == [call["id"] for call in result.message["tool_calls"]]
+        assert [call.id for call in result.tool_calls] == [
+            call["id"] for call in result.message["tool_calls"]
+        ]
         history.append(result.message)
         for call in result.tool_calls:
-            history.append({"role": "tool", "tool_call_id": call.id, "content": echo(call.name, call.arguments)})
+            history.append(
+                {
+                    "role": "tool",
+                    "tool_call_id": call.id,
+                    "content": echo(call.name, call.arguments),
+                }
+            )
         history = json.loads(json.dumps(history))
     return history
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(conversation=turns)
-def test_ids_are_unique_in_what_an_application_sends_back(bench: Bench, dialect: str, conversation: list[Turn]) -> None:
+def test_ids_are_unique_in_what_an_application_sends_back(
+    bench: Bench, dialect: str, conversation: list[Turn]
+) -> None:
     history = talk(bench, dialect, conversation)
     bench.vendor.reset(LAST[dialect])
     assert bench.client(dialect).chat([*history, *ASK], tools=TOOLS).content == "done"
@@ -215,24 +245,32 @@ def test_ids_stay_unique_when_another_vendor_goes_on(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(conversation=turns)
-def test_ids_are_unique_in_every_request_of_the_tool_loop(bench: Bench, dialect: str, conversation: list[Turn]) -> None:
+def test_ids_are_unique_in_every_request_of_the_tool_loop(
+    bench: Bench, dialect: str, conversation: list[Turn]
+) -> None:
     calls = with_cities(conversation)
     bench.vendor.reset(*(ANSWERS[dialect](each, stream=False) for each in calls), LAST[dialect])
     result = bench.client(dialect).chat_with_tools(ASK, TOOLS, tool_executor=echo)
     assert result.content == "done"
     for number, body in enumerate(bench.vendor.bodies):
         assert PAIRS[dialect](body) == [city for each in calls[:number] for city, _ in each]
-    check_ids([call["id"] for message in result.messages for call in message.get("tool_calls") or ()])
+    check_ids(
+        [call["id"] for message in result.messages for call in message.get("tool_calls") or ()]
+    )
 
 
 given_histories = st.lists(
-    st.lists(st.sampled_from(["X", "Y", "call_0", "call_1"]), min_size=1, max_size=3), min_size=1, max_size=4
+    st.lists(st.sampled_from(["X", "Y", "call_0", "call_1"]), min_size=1, max_size=3),
+    min_size=1,
+    max_size=4,
 )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(marks=given_histories)
-def test_the_callers_own_history_is_sent_with_unique_ids(bench: Bench, dialect: str, marks: list[list[str]]) -> None:
+def test_the_callers_own_history_is_sent_with_unique_ids(
+    bench: Bench, dialect: str, marks: list[list[str]]
+) -> None:
     """Results pair with calls by position where ids collide."""
     cities = map(str, itertools.count())
     history: list[dict[str, Any]] = list(ASK)
@@ -240,7 +278,11 @@ def test_the_callers_own_history_is_sent_with_unique_ids(bench: Bench, dialect: 
         made = [(next(cities), mark) for mark in turn]
         calls = [tool_call(arguments=json.dumps({"city": city}), id=mark) for city, mark in made]
         history.append({"role": "assistant", "content": "", "tool_calls": calls})
-        history += [{"role": "tool", "tool_call_id": mark, "content": f"of {city}"} for city, mark in made]
+        history += [
+            {"role": "tool", "tool_call_id": mark, "content": f"of {city}"} for city, mark in made
+        ]
     bench.vendor.reset(LAST[dialect])
     assert bench.client(dialect).chat([*history, *ASK], tools=TOOLS).content == "done"
-    assert PAIRS[dialect](bench.vendor.body) == [str(number) for number in range(sum(map(len, marks)))]
+    assert PAIRS[dialect](bench.vendor.body) == [
+        str(number) for number in range(sum(map(len, marks)))
+    ]

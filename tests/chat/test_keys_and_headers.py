@@ -31,7 +31,11 @@ from tests.vendor import (
 )
 
 DIALECTS = ["openai_compat", "gemini", "bedrock"]
-PLAIN = {"openai_compat": completion("ok"), "gemini": gemini_response("ok"), "bedrock": converse_response("ok")}
+PLAIN = {
+    "openai_compat": completion("ok"),
+    "gemini": gemini_response("ok"),
+    "bedrock": converse_response("ok"),
+}
 STREAMED = {
     "openai_compat": events(delta("stop", content="ok"), USAGE_CHUNK),
     "gemini": gemini_stream(gemini_chunk("ok", reason="STOP")),
@@ -50,7 +54,8 @@ def client(vendor: Vendor, dialect: str, **options: Any) -> ChatClient:
 def keys(vendor: Vendor) -> list[str]:
     """The key of each request."""
     return [
-        headers.get("x-goog-api-key") or headers["authorization"].removeprefix("Bearer ") for headers in vendor.headers
+        headers.get("x-goog-api-key") or headers["authorization"].removeprefix("Bearer ")
+        for headers in vendor.headers
     ]
 
 
@@ -69,7 +74,9 @@ def test_a_secret_of_pydantic_is_a_key_like_its_text(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize("wrap", [str, SecretStr])
-def test_a_function_is_asked_for_the_key_of_each_request(dialect: str, stream: bool, wrap: Any) -> None:
+def test_a_function_is_asked_for_the_key_of_each_request(
+    dialect: str, stream: bool, wrap: Any
+) -> None:
     now = [FIRST]
     with Vendor((STREAMED if stream else PLAIN)[dialect]) as vendor:
         made = client(vendor, dialect, api_key=lambda: wrap(now[0]))
@@ -83,7 +90,12 @@ def test_a_function_is_asked_for_the_key_of_each_request(dialect: str, stream: b
 def test_a_key_that_changed_between_two_tries_is_sent_with_the_second(dialect: str) -> None:
     made = itertools.count()
     with Vendor(error(503, "busy"), PLAIN[dialect]) as vendor:
-        assert client(vendor, dialect, max_retries=1, api_key=lambda: f"sk-{next(made):010}").chat(ASK).content == "ok"
+        assert (
+            client(vendor, dialect, max_retries=1, api_key=lambda: f"sk-{next(made):010}")
+            .chat(ASK)
+            .content
+            == "ok"
+        )
         first, second = keys(vendor)
     assert first < second
 
@@ -107,7 +119,9 @@ def _fails() -> str:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("function", [_fails, lambda: None, lambda: " ", lambda: "schlüssel"], ids=range(4))
+@pytest.mark.parametrize(
+    "function", [_fails, lambda: None, lambda: " ", lambda: "schlüssel"], ids=range(4)
+)
 def test_a_function_without_a_key_sends_nothing(dialect: str, function: Callable[[], Any]) -> None:
     with Vendor(PLAIN[dialect]) as vendor:
         with pytest.raises(errors.MissingCredentialError):
@@ -123,7 +137,9 @@ def module_key() -> str:
 @pytest.mark.parametrize("key", [module_key, SecretStr(FIRST)], ids=["function", "SecretStr"])
 def test_a_client_with_any_kind_of_key_is_pickled(dialect: str, key: Any) -> None:
     with Vendor(PLAIN[dialect]) as vendor:
-        stored = pickle.dumps(client(vendor, dialect, api_key=key, default_headers={"X-Api-Key": "abc-123456"}))
+        stored = pickle.dumps(
+            client(vendor, dialect, api_key=key, default_headers={"X-Api-Key": "abc-123456"})
+        )
         with pickle.loads(stored) as copy:
             assert copy.chat(ASK).content == "ok"
         assert keys(vendor) == [FIRST]
@@ -135,18 +151,30 @@ def test_a_client_with_any_kind_of_key_is_pickled(dialect: str, key: Any) -> Non
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_default_headers_go_with_every_request_and_a_calls_own_win(dialect: str, stream: bool) -> None:
+def test_default_headers_go_with_every_request_and_a_calls_own_win(
+    dialect: str, stream: bool
+) -> None:
     with Vendor((STREAMED if stream else PLAIN)[dialect]) as vendor:
         made = vendor.client(dialect, default_headers={"X-Team": "blue", "X-Run": "1"})
         ask(made, stream=stream)
         ask(made, stream=stream, extra_headers={"X-Run": "2"})
-        assert [(each["x-team"], each["x-run"]) for each in vendor.headers] == [("blue", "1"), ("blue", "2")]
+        assert [(each["x-team"], each["x-run"]) for each in vendor.headers] == [
+            ("blue", "1"),
+            ("blue", "2"),
+        ]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("value", [{"X-Team": 1}, {"Content-Length": "5"}, {"a b": "c"}, "X-Team: blue"], ids=str)
-def test_default_headers_that_http_cannot_carry_are_refused_with_the_options_name(dialect: str, value: Any) -> None:
-    with Vendor() as vendor, pytest.raises((errors.ConfigurationError, errors.InvalidInputError)) as caught:
+@pytest.mark.parametrize(
+    "value", [{"X-Team": 1}, {"Content-Length": "5"}, {"a b": "c"}, "X-Team: blue"], ids=str
+)
+def test_default_headers_that_http_cannot_carry_are_refused_with_the_options_name(
+    dialect: str, value: Any
+) -> None:
+    with (
+        Vendor() as vendor,
+        pytest.raises((errors.ConfigurationError, errors.InvalidInputError)) as caught,
+    ):
         vendor.client(dialect, default_headers=value)
     assert "default_headers" in str(caught.value)
 
@@ -171,14 +199,22 @@ def test_no_error_shows_a_credential_of_a_header(dialect: str, name: str) -> Non
 def with_headers(response: Response, **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(
-        response.body, response.status, response.content_type, {**response.headers, **named}, response.pieces
+        response.body,
+        response.status,
+        response.content_type,
+        {**response.headers, **named},
+        response.pieces,
     )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
 def test_a_result_has_the_responses_headers_and_its_rate_limits(dialect: str, stream: bool) -> None:
-    limits = {"x_ratelimit_remaining_requests": "59", "x_ratelimit_reset_tokens": "1m30s", "X_Trace": "t-1"}
+    limits = {
+        "x_ratelimit_remaining_requests": "59",
+        "x_ratelimit_reset_tokens": "1m30s",
+        "X_Trace": "t-1",
+    }
     with Vendor(with_headers((STREAMED if stream else PLAIN)[dialect], **limits)) as vendor:
         result = ask(vendor.client(dialect), stream=stream)
     assert result.headers["x-trace"] == "t-1"
@@ -200,7 +236,9 @@ def test_a_result_without_limits_has_none() -> None:
         ("Rate limit reached for gpt-6 in org-1 on requests per min: 3", None),
     ],
 )
-def test_the_wait_that_a_message_asks_for_is_retry_after(message: str, seconds: float | None) -> None:
+def test_the_wait_that_a_message_asks_for_is_retry_after(
+    message: str, seconds: float | None
+) -> None:
     with Vendor(error(429, message)) as vendor:
         found = outcome(lambda: vendor.client().chat(ASK))
     assert isinstance(found, errors.RateLimitError)
@@ -216,7 +254,10 @@ def test_a_header_is_believed_before_the_message() -> None:
 def test_a_reset_that_is_a_point_of_time_reads_as_seconds_from_now() -> None:
     """OpenRouter sends milliseconds since 1970."""
     later = time.time() + 60
-    sent = {"x_ratelimit_reset": str(int(later * 1000)), "x_ratelimit_reset_tokens": str(int(later))}
+    sent = {
+        "x_ratelimit_reset": str(int(later * 1000)),
+        "x_ratelimit_reset_tokens": str(int(later)),
+    }
     with Vendor(with_headers(completion("ok"), **sent)) as vendor:
         found = vendor.client().chat(ASK).rate_limits
     assert set(found) == {"reset", "reset_tokens"}
@@ -224,15 +265,23 @@ def test_a_reset_that_is_a_point_of_time_reads_as_seconds_from_now() -> None:
 
 
 def test_a_limit_that_is_not_a_number_is_left_out() -> None:
-    with Vendor(with_headers(completion("ok"), x_ratelimit_reset="nan", x_ratelimit_limit="inf")) as vendor:
+    with Vendor(
+        with_headers(completion("ok"), x_ratelimit_reset="nan", x_ratelimit_limit="inf")
+    ) as vendor:
         assert vendor.client().chat(ASK).rate_limits == {}
 
 
 @pytest.mark.parametrize(
     ("message", "kind"),
     [
-        ("You exceeded your current quota, please check your plan. Please retry in 20s.", errors.RateLimitError),
-        ("You exceeded your current quota: 50 requests per day. Please retry in 20s.", errors.QuotaExceededError),
+        (
+            "You exceeded your current quota, please check your plan. Please retry in 20s.",
+            errors.RateLimitError,
+        ),
+        (
+            "You exceeded your current quota: 50 requests per day. Please retry in 20s.",
+            errors.QuotaExceededError,
+        ),
         ("You exceeded your current quota, please check your plan.", errors.QuotaExceededError),
     ],
 )

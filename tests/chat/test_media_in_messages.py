@@ -1,4 +1,7 @@
-"""Images and files as parts of messages, SDK objects and results as messages, images in answers; on three dialects."""
+"""
+Images and files as parts of messages, SDK objects and results as messages, images in answers; on
+three dialects.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,11 @@ from tests.vendor import (
 )
 
 DIALECTS = ["openai_compat", "gemini", "bedrock"]
-PLAIN = {"openai_compat": completion("ok"), "gemini": gemini_response("ok"), "bedrock": converse_response("ok")}
+PLAIN = {
+    "openai_compat": completion("ok"),
+    "gemini": gemini_response("ok"),
+    "bedrock": converse_response("ok"),
+}
 PDF = b"%PDF-1.4 text"
 
 
@@ -55,8 +62,16 @@ def media(dialect: str, body: dict[str, Any]) -> list[bytes]:
     if dialect == "bedrock":
         blocks = [block.get("image") or block.get("document") for block in sent_blocks(body)]
         return [base64.b64decode(block["source"]["bytes"]) for block in blocks if block]
-    parts = [part for each in body["messages"] if isinstance(each["content"], list) for part in each["content"]]
-    urls = [part.get("image_url", {}).get("url") or part.get("file", {}).get("file_data") for part in parts]
+    parts = [
+        part
+        for each in body["messages"]
+        if isinstance(each["content"], list)
+        for part in each["content"]
+    ]
+    urls = [
+        part.get("image_url", {}).get("url") or part.get("file", {}).get("file_data")
+        for part in parts
+    ]
     return [base64.b64decode(url.partition(",")[2]) for url in urls if url]
 
 
@@ -79,7 +94,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("kind", ["bytes", "bytearray", "path", "result"])
 @pytest.mark.parametrize("place", ["content", "a part", "an image_url", "its url"])
-def test_an_image_of_any_kind_is_sent_with_its_bytes(dialect: str, kind: str, place: str, folder: Path) -> None:
+def test_an_image_of_any_kind_is_sent_with_its_bytes(
+    dialect: str, kind: str, place: str, folder: Path
+) -> None:
     value = {
         "bytes": PNG,
         "bytearray": bytearray(PNG),
@@ -126,18 +143,31 @@ def test_a_pil_image_that_cannot_be_read_is_refused() -> None:
     Image.effect_noise((64, 64), 50).save(buffer, "JPEG")
     cut = Image.open(io.BytesIO(buffer.getvalue()[:600]))
     with Vendor(completion("ok")) as vendor:
-        assert refused(unless_refused(lambda: vendor.client().chat([{"role": "user", "content": cut}])), vendor)
+        assert refused(
+            unless_refused(lambda: vendor.client().chat([{"role": "user", "content": cut}])), vendor
+        )
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     "content",
-    [b"no image", [b""], Path("/nowhere/a.png"), ImageResult(), 5, [{"text": "no type"}], [None], {"a": 1}],
+    [
+        b"no image",
+        [b""],
+        Path("/nowhere/a.png"),
+        ImageResult(),
+        5,
+        [{"text": "no type"}],
+        [None],
+        {"a": 1},
+    ],
     ids=str,
 )
 def test_what_is_no_content_is_refused_with_its_place(dialect: str, content: Any) -> None:
     with Vendor(PLAIN[dialect]) as vendor:
-        result = unless_refused(lambda: vendor.client(dialect).chat([*ASK, {"role": "user", "content": content}]))
+        result = unless_refused(
+            lambda: vendor.client(dialect).chat([*ASK, {"role": "user", "content": content}])
+        )
     assert refused(result, vendor)
     assert "message 1" in str(result)
 
@@ -150,7 +180,9 @@ def test_a_message_of_the_openai_sdk_is_sent_like_its_dict(dialect: str) -> None
     plain = {"role": "assistant", "content": None, "tool_calls": [tool_call()]}
     with Vendor(PLAIN[dialect]) as vendor:
         for message in (plain, ChatCompletionMessage.model_validate(plain)):
-            result = vendor.client(dialect).chat([*ASK, message, tool_result("call_1")], tools=TOOLS)
+            result = vendor.client(dialect).chat(
+                [*ASK, message, tool_result("call_1")], tools=TOOLS
+            )
             assert result.warnings == []
         one, other = vendor.bodies
     assert one == other
@@ -174,9 +206,14 @@ def test_results_and_models_are_messages_and_stay_what_they_are(dialect: str) ->
     assert history[1] is result
 
 
-@pytest.mark.parametrize("message", [5, None, "hello", Note, object(), {"content": "x"}, Note(role="robot")])
+@pytest.mark.parametrize(
+    "message", [5, None, "hello", Note, object(), {"content": "x"}, Note(role="robot")]
+)
 def test_what_is_no_message_is_refused_with_its_place(message: Any) -> None:
-    with Vendor(completion("ok")) as vendor, pytest.raises(errors.InvalidInputError, match="message 1"):
+    with (
+        Vendor(completion("ok")) as vendor,
+        pytest.raises(errors.InvalidInputError, match="message 1"),
+    ):
         vendor.client().chat([*ASK, message])
 
 
@@ -184,13 +221,19 @@ def test_what_is_no_message_is_refused_with_its_place(message: Any) -> None:
 
 DRAWN = {
     ("openai_compat", False): completion("here", images=[IMAGE_PART]),
-    ("openai_compat", True): events(delta(content="here"), delta("stop", images=[IMAGE_PART]), USAGE_CHUNK),
-    ("gemini", False): gemini_response("here", {"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}}),
+    ("openai_compat", True): events(
+        delta(content="here"), delta("stop", images=[IMAGE_PART]), USAGE_CHUNK
+    ),
+    ("gemini", False): gemini_response(
+        "here", {"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}}
+    ),
     ("gemini", True): gemini_stream(
         gemini_chunk("here"),
         gemini_chunk({"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}}, reason="STOP"),
     ),
-    ("bedrock", False): converse_response("here", {"image": {"format": "png", "source": {"bytes": PNG_BASE64}}}),
+    ("bedrock", False): converse_response(
+        "here", {"image": {"format": "png", "source": {"bytes": PNG_BASE64}}}
+    ),
     ("bedrock", True): converse_stream(
         block_delta(0, text="here"),
         block_stop(0),
@@ -202,13 +245,21 @@ DRAWN = {
 
 
 @pytest.mark.parametrize(("dialect", "stream"), DRAWN, ids=str)
-def test_an_image_in_an_answer_is_in_the_result_and_goes_back_with_its_message(dialect: str, stream: bool) -> None:
+def test_an_image_in_an_answer_is_in_the_result_and_goes_back_with_its_message(
+    dialect: str, stream: bool
+) -> None:
     with Vendor(DRAWN[dialect, stream], PLAIN[dialect]) as vendor:
         client = vendor.client(dialect)
         result = ask(client, stream=stream)
         assert (result.content, [image.data for image in result.images]) == ("here", [PNG])
         assert (result.images[0].mime_type, result.images[0].provider) == ("image/png", dialect)
-        client.chat([*ASK, json.loads(json.dumps(result.message)), {"role": "user", "content": "make it blue"}])
+        client.chat(
+            [
+                *ASK,
+                json.loads(json.dumps(result.message)),
+                {"role": "user", "content": "make it blue"},
+            ]
+        )
         assert media(dialect, vendor.body) == [PNG]
 
 

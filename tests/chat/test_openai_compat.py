@@ -1,4 +1,7 @@
-"""The dialect of ``chat/completions``: what leaves for each vendor, what comes back in every shape, and streams."""
+"""
+The dialect of ``chat/completions``: what leaves for each vendor, what comes back in every shape,
+and streams.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,27 @@ from tests.waits import within
 from tests.wire import AMPLE, SHORT, Reset, Wire, body_of, http, timeout_for
 
 ASK = [{"role": "user", "content": "hi"}]
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 def reply(message: Any = None, reason: Any = "stop", **more: Any) -> dict[str, Any]:
     message = {"role": "assistant", "content": "ok"} if message is None else message
-    return {"id": "c1", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": reason}], **more}
+    return {
+        "id": "c1",
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        **more,
+    }
 
 
 def sse(*events: Any, done: bool = True, end: bytes = b"\n\n") -> bytes:
-    lines = [event if isinstance(event, bytes) else b"data: " + json.dumps(event).encode() for event in events]
+    lines = [
+        event if isinstance(event, bytes) else b"data: " + json.dumps(event).encode()
+        for event in events
+    ]
     return b"".join(line + end for line in [*lines, *([b"data: [DONE]"] if done else [])])
 
 
@@ -34,7 +48,13 @@ def delta(reason: str | None = None, **fields: Any) -> dict[str, Any]:
 
 
 def client(wire: Wire, provider: str = "openai_compat", **options: Any) -> ChatClient:
-    base = {"api_key": "k-123456", "model": "m", "base_url": wire.url + "/v1", "timeout": AMPLE, "max_retries": 0}
+    base = {
+        "api_key": "k-123456",
+        "model": "m",
+        "base_url": wire.url + "/v1",
+        "timeout": AMPLE,
+        "max_retries": 0,
+    }
     return ChatClient(provider, **{**base, **options})
 
 
@@ -58,13 +78,26 @@ def sent(
 def test_the_request(wire: Wire) -> None:
     """One POST to ``chat/completions`` with a bearer token and only the requested fields."""
     body, warnings = sent(
-        wire, "openai_compat", "m", temperature=0.5, stop=["x"], seed=7, brand_new=[1], extra_body={"x": 1}
+        wire,
+        "openai_compat",
+        "m",
+        temperature=0.5,
+        stop=["x"],
+        seed=7,
+        brand_new=[1],
+        extra_body={"x": 1},
     )
     assert wire.requests[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
     assert b"authorization: bearer k-123456" in wire.requests[0].lower()
     assert body == {
-        "model": "m", "messages": ASK, "temperature": 0.5, "stop": ["x"], "seed": 7, "brand_new": [1], "x": 1,
-    }  # fmt: skip
+        "model": "m",
+        "messages": ASK,
+        "temperature": 0.5,
+        "stop": ["x"],
+        "seed": 7,
+        "brand_new": [1],
+        "x": 1,
+    }
     assert warnings == []
 
 
@@ -73,42 +106,143 @@ def test_the_request(wire: Wire) -> None:
     [
         ("openai", "gpt-6-luna", {"max_tokens": 9}, {"max_completion_tokens": 9}, ""),
         ("openai", "gpt-6-luna", {"temperature": 0.3}, {}, "temperature"),
-        ("openai", "gpt-6-luna", {"temperature": 0.3, "reasoning_effort": "none"}, {"temperature": 0.3, "reasoning_effort": "none"}, ""),
+        (
+            "openai",
+            "gpt-6-luna",
+            {"temperature": 0.3, "reasoning_effort": "none"},
+            {"temperature": 0.3, "reasoning_effort": "none"},
+            "",
+        ),
         ("openai", "gpt-4o", {"temperature": 0.3}, {"temperature": 0.3}, ""),
-        ("openai", "gpt-6-luna", {"thinking": {"type": "enabled", "budget_tokens": 20000}}, {"reasoning_effort": "high"}, "thinking"),
-        ("openai", "gpt-6-luna", {"thinking": {"type": "disabled"}}, {"reasoning_effort": "none"}, "thinking"),
-        ("openai", "gpt-6-luna", {"tools": [TOOL]}, {"tools": [TOOL], "reasoning_effort": "none"}, "reasoning_effort"),
+        (
+            "openai",
+            "gpt-6-luna",
+            {"thinking": {"type": "enabled", "budget_tokens": 20000}},
+            {"reasoning_effort": "high"},
+            "thinking",
+        ),
+        (
+            "openai",
+            "gpt-6-luna",
+            {"thinking": {"type": "disabled"}},
+            {"reasoning_effort": "none"},
+            "thinking",
+        ),
+        (
+            "openai",
+            "gpt-6-luna",
+            {"tools": [TOOL]},
+            {"tools": [TOOL], "reasoning_effort": "none"},
+            "reasoning_effort",
+        ),
         ("openai", "gpt-5", {"tools": [TOOL]}, {"tools": [TOOL]}, ""),
         ("deepseek", "deepseek-chat", {"max_tokens": 9}, {"max_tokens": 9}, ""),
-        ("deepseek", "deepseek-flash", {"max_completion_tokens": 9}, {"max_tokens": 9}, "max_completion_tokens"),
+        (
+            "deepseek",
+            "deepseek-flash",
+            {"max_completion_tokens": 9},
+            {"max_tokens": 9},
+            "max_completion_tokens",
+        ),
         ("deepseek", "deepseek-flash", {"temperature": 0.5}, {"temperature": 0.5}, "temperature"),
-        ("deepseek", "deepseek-flash", {"temperature": 0.5, "thinking": {"type": "disabled"}},
-         {"temperature": 0.5, "thinking": {"type": "disabled"}}, ""),
-        ("deepseek", "deepseek-flash", {"tools": [TOOL], "tool_choice": "required"},
-         {"tools": [TOOL], "tool_choice": "required", "thinking": {"type": "disabled"}}, "thinking"),
-        ("deepseek", "deepseek-flash", {"thinking": {"type": "enabled", "budget_tokens": 5}}, {"thinking": {"type": "enabled"}}, "thinking"),
+        (
+            "deepseek",
+            "deepseek-flash",
+            {"temperature": 0.5, "thinking": {"type": "disabled"}},
+            {"temperature": 0.5, "thinking": {"type": "disabled"}},
+            "",
+        ),
+        (
+            "deepseek",
+            "deepseek-flash",
+            {"tools": [TOOL], "tool_choice": "required"},
+            {"tools": [TOOL], "tool_choice": "required", "thinking": {"type": "disabled"}},
+            "thinking",
+        ),
+        (
+            "deepseek",
+            "deepseek-flash",
+            {"thinking": {"type": "enabled", "budget_tokens": 5}},
+            {"thinking": {"type": "enabled"}},
+            "thinking",
+        ),
         ("glm", "glm-5.1", {"temperature": 0}, {"temperature": 0.01}, "temperature"),
         ("glm", "glm-5.1", {"temperature": 1.5}, {"temperature": 0.99}, "temperature"),
-        ("glm", "glm-5.1", {"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}, ""),
-        ("glm", "glm-5.1", {"tools": [TOOL], "tool_choice": "required"}, {"tools": [TOOL], "tool_choice": "auto"}, "tool_choice"),
+        (
+            "glm",
+            "glm-5.1",
+            {"thinking": {"type": "disabled"}},
+            {"thinking": {"type": "disabled"}},
+            "",
+        ),
+        (
+            "glm",
+            "glm-5.1",
+            {"tools": [TOOL], "tool_choice": "required"},
+            {"tools": [TOOL], "tool_choice": "auto"},
+            "tool_choice",
+        ),
         ("glm", "glm-5.1", {"tools": [TOOL], "tool_choice": "none"}, {}, "tool_choice"),
-        ("volcengine", "ep-1", {"thinking": {"type": "enabled"}}, {"thinking": {"type": "enabled"}}, ""),
+        (
+            "volcengine",
+            "ep-1",
+            {"thinking": {"type": "enabled"}},
+            {"thinking": {"type": "enabled"}},
+            "",
+        ),
         ("volcengine", "ep-1", {"max_completion_tokens": 9}, {"max_completion_tokens": 9}, ""),
-        ("moonshot", "kimi-k3", {"max_tokens": 9, "temperature": 0.5}, {"max_completion_tokens": 9}, "temperature"),
-        ("moonshot", "kimi-k2.6", {"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}, ""),
-        ("dashscope", "qwen3.8-flash", {"thinking": {"type": "enabled", "budget_tokens": 50}}, {"enable_thinking": True, "thinking_budget": 50}, ""),
-        ("dashscope", "qwen3.8-flash", {"thinking": {"type": "disabled"}}, {"enable_thinking": False}, ""),
+        (
+            "moonshot",
+            "kimi-k3",
+            {"max_tokens": 9, "temperature": 0.5},
+            {"max_completion_tokens": 9},
+            "temperature",
+        ),
+        (
+            "moonshot",
+            "kimi-k2.6",
+            {"thinking": {"type": "disabled"}},
+            {"thinking": {"type": "disabled"}},
+            "",
+        ),
+        (
+            "dashscope",
+            "qwen3.8-flash",
+            {"thinking": {"type": "enabled", "budget_tokens": 50}},
+            {"enable_thinking": True, "thinking_budget": 50},
+            "",
+        ),
+        (
+            "dashscope",
+            "qwen3.8-flash",
+            {"thinking": {"type": "disabled"}},
+            {"enable_thinking": False},
+            "",
+        ),
         ("dashscope", "qwen3.8-flash", {"temperature": 2}, {"temperature": 1.99}, "temperature"),
         ("dashscope", "qwen3.8-flash", {"frequency_penalty": 1}, {}, "frequency_penalty"),
-        ("openai_compat", "m", {"thinking": {"type": "enabled", "budget_tokens": 5}}, {"thinking": {"type": "enabled", "budget_tokens": 5}}, ""),
+        (
+            "openai_compat",
+            "m",
+            {"thinking": {"type": "enabled", "budget_tokens": 5}},
+            {"thinking": {"type": "enabled", "budget_tokens": 5}},
+            "",
+        ),
     ],
-)  # fmt: skip
+)
 def test_parameters_are_what_each_vendor_reads(
-    wire: Wire, provider: str, model: str, options: dict[str, Any], expected: dict[str, Any], warned: str
+    wire: Wire,
+    provider: str,
+    model: str,
+    options: dict[str, Any],
+    expected: dict[str, Any],
+    warned: str,
 ) -> None:
     """Mapped, or left out with a warning; never dropped unsaid."""
     body, warnings = sent(wire, provider, model, **options)
-    assert {name: value for name, value in body.items() if name not in ("model", "messages")} == expected
+    assert {
+        name: value for name, value in body.items() if name not in ("model", "messages")
+    } == expected
     assert [entry["feature"] for entry in warnings] == ([warned] if warned else [])
 
 
@@ -125,7 +259,12 @@ def test_parameters_are_what_each_vendor_reads(
         ),
         ("glm", "glm-5.3", {"thinking": {"type": "disabled"}}, "always thinks"),
         ("moonshot", "kimi-k3", {"thinking": {"type": "disabled"}}, "always thinks"),
-        ("moonshot", "kimi-k2.6", {"tools": [TOOL], "tool_choice": "required"}, "forced tool_choice"),
+        (
+            "moonshot",
+            "kimi-k2.6",
+            {"tools": [TOOL], "tool_choice": "required"},
+            "forced tool_choice",
+        ),
         ("volcengine", "ep-1", {"max_tokens": 1, "max_completion_tokens": 1}, "exclude each other"),
         ("glm", "glm-5", {"thinking": True}, "thinking must be"),
         ("openai", "gpt-5", {"tool_choice": "required"}, "needs tools"),
@@ -141,9 +280,14 @@ def test_what_a_vendor_would_refuse_is_refused_before(
 
 
 CALLED = {
-    "role": "assistant", "content": None, "reasoning_content": "hm", "thinking": "x",
-    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}, "index": 0}],
-}  # fmt: skip
+    "role": "assistant",
+    "content": None,
+    "reasoning_content": "hm",
+    "thinking": "x",
+    "tool_calls": [
+        {"id": "c", "type": "function", "function": {"name": "f", "arguments": ""}, "index": 0}
+    ],
+}
 HISTORY = [
     {"role": "developer", "content": "be kind"},
     {"role": "user", "content": "x"},
@@ -156,19 +300,31 @@ HISTORY = [
 
 @pytest.mark.parametrize(
     ("provider", "echo", "pad", "role", "empty"),
-    [("openai", None, None, "developer", ""), ("deepseek", "hm", "", "system", "(empty)"), ("glm", "hm", "", "system", ""),
-     ("volcengine", None, None, "system", ""), ("moonshot", "hm", " ", "system", ""), ("dashscope", None, None, "system", ""),
-     ("openai_compat", None, None, "system", "")],
-)  # fmt: skip
-def test_histories_with_tools(wire: Wire, provider: str, echo: Any, pad: Any, role: str, empty: str) -> None:
-    """Reasoning goes back where it is demanded, padded where there is none, and stays away elsewhere."""
+    [
+        ("openai", None, None, "developer", ""),
+        ("deepseek", "hm", "", "system", "(empty)"),
+        ("glm", "hm", "", "system", ""),
+        ("volcengine", None, None, "system", ""),
+        ("moonshot", "hm", " ", "system", ""),
+        ("dashscope", None, None, "system", ""),
+        ("openai_compat", None, None, "system", ""),
+    ],
+)
+def test_histories_with_tools(
+    wire: Wire, provider: str, echo: Any, pad: Any, role: str, empty: str
+) -> None:
+    """
+    Reasoning goes back where it is demanded, padded where there is none, and stays away elsewhere.
+    """
     body, _ = sent(wire, provider, "m", HISTORY)
     first, _, called, told, done, _ = body["messages"]
     assert first["role"] == role
     assert called.get("reasoning_content") == echo
     assert done.get("reasoning_content") == pad
     assert called["content"] == ""
-    assert called["tool_calls"] == [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    assert called["tool_calls"] == [
+        {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    ]
     assert told["content"] == empty
     assert not {"thinking", "thinking_blocks"} & set(called)
 
@@ -176,14 +332,26 @@ def test_histories_with_tools(wire: Wire, provider: str, echo: Any, pad: Any, ro
 def test_foreign_state_is_not_sent(wire: Wire) -> None:
     """Signatures and blocks of other dialects are not sent; the turn is padded."""
     foreign = {
-        **CALLED, "thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}],
-        "tool_calls": [{**CALLED["tool_calls"][0], "extra_content": {"google": {"thought_signature": "s"}}}],
-    }  # fmt: skip
-    body, _ = sent(wire, "deepseek", "m", [ASK[0], foreign, {"role": "tool", "tool_call_id": "c", "content": "1"}])
+        **CALLED,
+        "thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}],
+        "tool_calls": [
+            {**CALLED["tool_calls"][0], "extra_content": {"google": {"thought_signature": "s"}}}
+        ],
+    }
+    body, _ = sent(
+        wire,
+        "deepseek",
+        "m",
+        [ASK[0], foreign, {"role": "tool", "tool_call_id": "c", "content": "1"}],
+    )
     assert body["messages"][1] == {
-        "role": "assistant", "content": "", "reasoning_content": "",
-        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
-    }  # fmt: skip
+        "role": "assistant",
+        "content": "",
+        "reasoning_content": "",
+        "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        ],
+    }
 
 
 def test_without_tools_reasoning_stays_away(wire: Wire) -> None:
@@ -205,7 +373,10 @@ def test_images(wire: Wire) -> None:
     wire.scripts[:] = [(http(200, image),), (http(200, reply()),)]
     wire.requests.clear()
     local = {"type": "image_url", "image_url": {"url": wire.url + "/a.png"}}
-    with client(wire, "moonshot", model="kimi-k3") as chat, pytest.raises(errors.InvalidInputError, match="refused"):
+    with (
+        client(wire, "moonshot", model="kimi-k3") as chat,
+        pytest.raises(errors.InvalidInputError, match="refused"),
+    ):
         chat.chat([{"role": "user", "content": [local]}])
     with client(wire, "moonshot", model="kimi-k3", allow_private_hosts=True) as chat:
         chat.chat([{"role": "user", "content": [local]}])
@@ -217,9 +388,12 @@ def test_images(wire: Wire) -> None:
 def test_nothing_of_openai_leaks_to_others(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys, organisation, project, base URL and custom headers of ``OPENAI_*`` are not sent."""
     for name, value in {
-        "OPENAI_API_KEY": "sk-canary", "OPENAI_ORG_ID": "org-canary", "OPENAI_PROJECT_ID": "proj-canary",
-        "OPENAI_BASE_URL": "http://127.0.0.1:1/canary", "OPENAI_CUSTOM_HEADERS": "X-Canary: canary\nAuthorization: Bearer canary\nuser-agent: canary\nACCEPT: canary",
-    }.items():  # fmt: skip
+        "OPENAI_API_KEY": "sk-canary",
+        "OPENAI_ORG_ID": "org-canary",
+        "OPENAI_PROJECT_ID": "proj-canary",
+        "OPENAI_BASE_URL": "http://127.0.0.1:1/canary",
+        "OPENAI_CUSTOM_HEADERS": "X-Canary: canary\nAuthorization: Bearer canary\nuser-agent: canary\nACCEPT: canary",
+    }.items():
         monkeypatch.setenv(name, value)
     sent(wire, "deepseek", "m", extra_headers={"X-Mine": "1"})
     head = wire.requests[0].lower()
@@ -233,7 +407,9 @@ def test_nothing_of_openai_leaks_to_others(wire: Wire, monkeypatch: pytest.Monke
     assert b"authorization" not in wire.requests[-1].lower()
 
 
-def test_keys_come_from_the_vendors_own_variables(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_come_from_the_vendors_own_variables(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first that is set; a missing one is named."""
     for name, vendor in VENDORS.items():
         if name == "openai_compat":
@@ -261,16 +437,32 @@ def test_models_in_the_providers_name(wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     "messages",
-    ["hi", b"hi", {"role": "user", "content": "x"}, None, 5, [], ["hi"], [{}], [{"role": "robot", "content": "x"}],
-     [{"role": "user"}], [{"role": "user", "content": 5}], [{"role": "user", "content": [5]}],
-     [{"role": "user", "content": [{"type": "text"}]}], [{"role": "user", "content": [{"type": "image_url"}]}],
-     [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "nope"}}]}],
-     [{"role": "user", "content": "\ud800"}], [{"role": "tool", "content": "x"}],
-     [{"role": "tool", "tool_call_id": "lost", "content": "x"}],
-     [{"role": "user", "content": "x", "tool_calls": []}],
-     [{"role": "assistant", "tool_calls": "x"}], [{"role": "assistant", "tool_calls": [{"id": "a"}]}],
-     [CALLED], [CALLED, {"role": "user", "content": "x"}]],
-)  # fmt: skip
+    [
+        "hi",
+        b"hi",
+        {"role": "user", "content": "x"},
+        None,
+        5,
+        [],
+        ["hi"],
+        [{}],
+        [{"role": "robot", "content": "x"}],
+        [{"role": "user"}],
+        [{"role": "user", "content": 5}],
+        [{"role": "user", "content": [5]}],
+        [{"role": "user", "content": [{"type": "text"}]}],
+        [{"role": "user", "content": [{"type": "image_url"}]}],
+        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "nope"}}]}],
+        [{"role": "user", "content": "\ud800"}],
+        [{"role": "tool", "content": "x"}],
+        [{"role": "tool", "tool_call_id": "lost", "content": "x"}],
+        [{"role": "user", "content": "x", "tool_calls": []}],
+        [{"role": "assistant", "tool_calls": "x"}],
+        [{"role": "assistant", "tool_calls": [{"id": "a"}]}],
+        [CALLED],
+        [CALLED, {"role": "user", "content": "x"}],
+    ],
+)
 def test_wrong_messages_are_refused(wire: Wire, messages: Any) -> None:
     """Of every wrong shape, before anything is sent."""
     with client(wire) as chat:
@@ -283,14 +475,39 @@ def test_wrong_messages_are_refused(wire: Wire, messages: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"tools": "x"}, {"tools": [5]}, {"tools": [{"type": "function"}]}, {"tools": [TOOL, TOOL]},
-     {"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]}, {"tools": [TOOL], "tool_choice": "always"},
-     {"temperature": "hot"}, {"temperature": -1}, {"top_p": True}, {"max_tokens": 0}, {"max_tokens": 1.5}, {"stop": 5},
-     {"stop": [""]}, {"seed": "x"}, {"timeout": 0}, {"extra_body": 5}, {"extra_headers": {"a": 1}}, {"model": 5},
-     {"response_format": "json"}, {"response_format": {"type": "json_schema"}},
-     {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nonsense"}}}},
-     {"custom": {1, 2}}, {"max_repairs": -1}, {"structured_mode": "x"}, {"chunk_timeout": -1}],
-)  # fmt: skip
+    [
+        {"tools": "x"},
+        {"tools": [5]},
+        {"tools": [{"type": "function"}]},
+        {"tools": [TOOL, TOOL]},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": 5}}]},
+        {"tools": [TOOL], "tool_choice": "always"},
+        {"temperature": "hot"},
+        {"temperature": -1},
+        {"top_p": True},
+        {"max_tokens": 0},
+        {"max_tokens": 1.5},
+        {"stop": 5},
+        {"stop": [""]},
+        {"seed": "x"},
+        {"timeout": 0},
+        {"extra_body": 5},
+        {"extra_headers": {"a": 1}},
+        {"model": 5},
+        {"response_format": "json"},
+        {"response_format": {"type": "json_schema"}},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"type": "nonsense"}},
+            }
+        },
+        {"custom": {1, 2}},
+        {"max_repairs": -1},
+        {"structured_mode": "x"},
+        {"chunk_timeout": -1},
+    ],
+)
 def test_wrong_options_are_refused(wire: Wire, options: dict[str, Any]) -> None:
     """Each before anything is sent."""
     with client(wire) as chat, pytest.raises(ValueError):
@@ -305,17 +522,45 @@ def test_wrong_options_are_refused(wire: Wire, options: dict[str, Any]) -> None:
     ("body", "content", "calls", "reason"),
     [
         (reply({"content": [{"type": "text", "text": "a"}, "b", 5]}), "ab", [], "stop"),
-        (reply({"content": "x", "function_call": {"name": "f", "arguments": "{}"}}), "x", [("f", "{}")], "tool_calls"),
-        (reply({"content": None, "tool_calls": [{"id": "", "function": {"name": "f", "arguments": {"a": 1}}}]}), "", [("f", '{"a": 1}')], "tool_calls"),
-        (reply({"content": None, "tool_calls": [{"function": {"name": "f", "arguments": None}}, 5]}, "stop"), "", [("f", "{}")], "tool_calls"),
+        (
+            reply({"content": "x", "function_call": {"name": "f", "arguments": "{}"}}),
+            "x",
+            [("f", "{}")],
+            "tool_calls",
+        ),
+        (
+            reply(
+                {
+                    "content": None,
+                    "tool_calls": [{"id": "", "function": {"name": "f", "arguments": {"a": 1}}}],
+                }
+            ),
+            "",
+            [("f", '{"a": 1}')],
+            "tool_calls",
+        ),
+        (
+            reply(
+                {
+                    "content": None,
+                    "tool_calls": [{"function": {"name": "f", "arguments": None}}, 5],
+                },
+                "stop",
+            ),
+            "",
+            [("f", "{}")],
+            "tool_calls",
+        ),
         (reply({"content": "x"}, "brand_NEW"), "x", [], "brand_new"),
         (reply({"content": "x"}, "sensitive"), "x", [], "content_filter"),
         (reply({"content": "x"}, "model_context_window_exceeded"), "x", [], "length"),
         (reply({"content": "x"}, None), "x", [], "unknown"),
         (reply({"content": "x", "tool_calls": "nonsense"}, 5), "x", [], "unknown"),
     ],
-)  # fmt: skip
-def test_responses_of_every_shape(wire: Wire, body: Any, content: str, calls: list[Any], reason: str) -> None:
+)
+def test_responses_of_every_shape(
+    wire: Wire, body: Any, content: str, calls: list[Any], reason: str
+) -> None:
     """Content as list, legacy calls, arguments as objects, unknown reasons."""
     wire.script(http(200, body))
     with client(wire) as chat:
@@ -338,14 +583,22 @@ def test_responses_of_every_shape(wire: Wire, body: Any, content: str, calls: li
         (b"{}", errors.InvalidReplyError),
         (b'{"choices": []}', errors.InvalidReplyError),
         (b'{"choices": [{"message": null, "finish_reason": null}]}', errors.InvalidReplyError),
-        (b'{"error": {"message": "no money", "type": "insufficient_quota"}}', errors.QuotaExceededError),
+        (
+            b'{"error": {"message": "no money", "type": "insufficient_quota"}}',
+            errors.QuotaExceededError,
+        ),
         (b'{"error": "busy"}', errors.ServerError),
         (json.dumps(reply({"content": ""}, "content_filter")).encode(), errors.ContentFilterError),
-        (json.dumps(reply({"content": "x"}, "insufficient_system_resource")).encode(), errors.ServerError),
+        (
+            json.dumps(reply({"content": "x"}, "insufficient_system_resource")).encode(),
+            errors.ServerError,
+        ),
         (json.dumps(reply({"content": "x"}, "network_error")).encode(), errors.ServerError),
     ],
 )
-def test_responses_that_are_no_success(wire: Wire, raw: bytes, kind: type[errors.ProviderError]) -> None:
+def test_responses_that_are_no_success(
+    wire: Wire, raw: bytes, kind: type[errors.ProviderError]
+) -> None:
     """An error in a 200, HTML in a 200, nothing in a 200."""
     wire.script(http(200, raw))
     with client(wire) as chat, pytest.raises(errors.ProviderError) as caught:
@@ -363,7 +616,11 @@ def test_blank_lines_before_the_json(wire: Wire) -> None:
 def test_reasoning_refusal_and_usage(wire: Wire) -> None:
     """Under either name; usage inside of the choice; a refusal is not content."""
     body = reply({"content": "x", "reasoning": "r"})
-    body["choices"][0]["usage"] = {"prompt_tokens": 5, "completion_tokens": 3, "prompt_cache_hit_tokens": 4}
+    body["choices"][0]["usage"] = {
+        "prompt_tokens": 5,
+        "completion_tokens": 3,
+        "prompt_cache_hit_tokens": 4,
+    }
     wire.script(http(200, body))
     wire.script(http(200, reply({"content": None, "refusal": "no"})))
     with client(wire) as chat:
@@ -377,7 +634,11 @@ def test_arguments_encoded_twice(wire: Wire) -> None:
     """Mended where the schema says object; a text that looks like JSON stays a text."""
     schema = {
         "type": "object",
-        "properties": {"place": {"$ref": "#/$defs/place"}, "tags": {"type": "array"}, "note": {"type": "string"}},
+        "properties": {
+            "place": {"$ref": "#/$defs/place"},
+            "tags": {"type": "array"},
+            "note": {"type": "string"},
+        },
         "$defs": {"place": {"type": "object"}},
     }
     tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
@@ -385,7 +646,16 @@ def test_arguments_encoded_twice(wire: Wire) -> None:
     wire.script(
         http(
             200,
-            reply({"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": json.dumps(json.dumps(inner))}}]}),
+            reply(
+                {
+                    "tool_calls": [
+                        {
+                            "id": "c",
+                            "function": {"name": "f", "arguments": json.dumps(json.dumps(inner))},
+                        }
+                    ]
+                }
+            ),
         )
     )
     with client(wire) as chat:
@@ -414,14 +684,17 @@ def test_streams_of_every_spelling(wire: Wire) -> None:
     raw = (
         b"\xef\xbb\xbf: hi\r\n\r\n"
         + b"".join(
-            b"data:" + json.dumps(event).encode() + b"\r\n\r\n" for event in (delta(content="猫"), delta(content="!"))
+            b"data:" + json.dumps(event).encode() + b"\r\n\r\n"
+            for event in (delta(content="猫"), delta(content="!"))
         )
         + b"data: "
         + json.dumps(delta("stop")).encode()
     )
     for step in (1, 7, 10_000):
         head, body = stream_reply(raw).split(b"\r\n\r\n", 1)
-        wire.scripts[:] = [(head + b"\r\n\r\n", *(body[at : at + step] for at in range(0, len(body), step)))]
+        wire.scripts[:] = [
+            (head + b"\r\n\r\n", *(body[at : at + step] for at in range(0, len(body), step)))
+        ]
         with client(wire) as chat:
             stream = chat.chat_stream(ASK)
             assert "".join(chunk.delta_content for chunk in stream) == "猫!"
@@ -463,7 +736,9 @@ def test_streams_that_are_cut_or_fall_silent(wire: Wire, tail: tuple[Any, ...]) 
 
 
 def test_json_where_a_stream_was_asked_for(wire: Wire) -> None:
-    """A plain response becomes one chunk; an error is the plain call's error; HTML is not a stream."""
+    """
+    A plain response becomes one chunk; an error is the plain call's error; HTML is not a stream.
+    """
     wire.script(http(200, reply(usage={"prompt_tokens": 1, "completion_tokens": 1})))
     wire.script(http(200, {"error": {"message": "no", "type": "authentication_error"}}))
     wire.script(http(200, b"<html>", headers={"content-type": "text/html"}))
@@ -490,14 +765,25 @@ def test_deadlines_of_a_stream(wire: Wire) -> None:
         for options in ({"first_chunk_timeout": SHORT}, {"chunk_timeout": SHORT}):
             with within(600.0) as waits, pytest.raises(errors.StreamInterruptedError) as caught:
                 list(chat.chat_stream(ASK, **options))
-            assert isinstance(caught.value.__cause__, errors.ProviderTimeoutError)  # not cut: the server would go on
+            assert isinstance(
+                caught.value.__cause__, errors.ProviderTimeoutError
+            )  # not cut: the server would go on
             assert waits.timeouts[-1] <= SHORT
 
 
 def test_a_finished_stream_gives_its_connection_back(sandbox: Sandbox, wire: Wire) -> None:
-    """Twenty streams, one connection; one that is left early is closed at once; an endless one costs little."""
-    chunked = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in [sse(delta("stop", content="x"))]) + b"0\r\n\r\n"
-    wire.script(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n" + chunked)
+    """
+    Twenty streams, one connection; one that is left early is closed at once; an endless one costs
+    little.
+    """
+    chunked = (
+        b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in [sse(delta("stop", content="x"))])
+        + b"0\r\n\r\n"
+    )
+    wire.script(
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        + chunked
+    )
     with client(wire) as chat:
         for _ in range(20):
             list(chat.chat_stream(ASK))

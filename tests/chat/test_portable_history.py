@@ -1,4 +1,7 @@
-"""A conversation that any vendor can continue: own state exactly, foreign state translated, and no text is lost."""
+"""
+A conversation that any vendor can continue: own state exactly, foreign state translated, and no
+    text is lost.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def client(name: str, sandbox: Sandbox) -> ChatClient:
 
 @pytest.mark.parametrize("first", DIALECTS)
 def test_start_anywhere_continue_everywhere(first: str, sandbox: Sandbox) -> None:
-    """A tool loop with one vendor, stored as JSON, goes on with each other vendor, with and without tools."""
+    """
+    A tool loop with one vendor, stored as JSON, goes on with each other vendor, with and without
+    tools.
+    """
     with client(first, sandbox) as chat:
         thinking = (
             {"thinking": {"type": "enabled", "budget_tokens": 1024}}
@@ -44,9 +50,11 @@ def test_start_anywhere_continue_everywhere(first: str, sandbox: Sandbox) -> Non
             else {}
         )
         result = chat.chat_with_tools(
-            [{"role": "system", "content": "be brief"}, {"role": "user", "content": "[all tools]"}], TOOLS,
-            tool_executor=lambda name, args: {"temperature": 22}, **thinking,
-        )  # fmt: skip
+            [{"role": "system", "content": "be brief"}, {"role": "user", "content": "[all tools]"}],
+            TOOLS,
+            tool_executor=lambda name, args: {"temperature": 22},
+            **thinking,
+        )
     stored = json.dumps(result.messages)
     for second in DIALECTS:
         history = json.loads(stored)
@@ -55,7 +63,9 @@ def test_start_anywhere_continue_everywhere(first: str, sandbox: Sandbox) -> Non
                 answer = chat.chat([*history, {"role": "user", "content": "and now?"}], **options)
                 assert answer.content or answer.has_tool_calls, second
             looped = chat.chat_with_tools(
-                [*history, {"role": "user", "content": "again"}], TOOLS, tool_executor=lambda name, args: "ok"
+                [*history, {"role": "user", "content": "again"}],
+                TOOLS,
+                tool_executor=lambda name, args: "ok",
             )
             assert looped.content == "The tools said: ok"
         assert history == json.loads(stored)
@@ -68,9 +78,13 @@ def test_a_turn_in_the_middle_of_a_loop_goes_elsewhere(second: str, sandbox: San
         question = [{"role": "user", "content": "[all tools]"}]
         with client(first, sandbox) as chat:
             called = chat.chat(question, tools=TOOLS)
-        results = [{"role": "tool", "tool_call_id": call.id, "content": "22"} for call in called.tool_calls]
+        results = [
+            {"role": "tool", "tool_call_id": call.id, "content": "22"} for call in called.tool_calls
+        ]
         with client(second, sandbox) as chat:
-            answer = chat.chat([*question, json.loads(json.dumps(called.message)), *results], tools=TOOLS)
+            answer = chat.chat(
+                [*question, json.loads(json.dumps(called.message)), *results], tools=TOOLS
+            )
         assert answer.content == "The tools said: 22; 22", (first, second)
 
 
@@ -83,9 +97,7 @@ ids = st.one_of(
     st.text(alphabet="abc/ |é", min_size=1, max_size=80),
     st.just("x" * 90),
 )
-PNG = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
-)
+PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 
 
 @st.composite
@@ -96,31 +108,50 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     for _ in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(["plain", "image", "system first"]))
         if kind == "system first":
-            turns.append({"role": draw(st.sampled_from(["system", "developer"])), "content": draw(said)})
+            turns.append(
+                {"role": draw(st.sampled_from(["system", "developer"])), "content": draw(said)}
+            )
         content: Any = draw(text)
         if kind == "image":
-            content = [{"type": "text", "text": draw(text)}, {"type": "image_url", "image_url": {"url": PNG}}]
+            content = [
+                {"type": "text", "text": draw(text)},
+                {"type": "image_url", "image_url": {"url": PNG}},
+            ]
         turns.append({"role": "user", "content": content})
         if draw(st.booleans()):
             marks = draw(st.lists(ids, min_size=1, max_size=3, unique=True))
             signed = draw(st.sampled_from(["none", "gemini", "claude", "deepseek"]))
             turn: dict[str, Any] = {
-                "role": "assistant", "content": draw(st.one_of(st.none(), text)),
+                "role": "assistant",
+                "content": draw(st.one_of(st.none(), text)),
                 "tool_calls": [
-                    {"id": mark, "type": "function", "function": {
-                        "name": draw(st.sampled_from(["get_weather", "get_time"])),
-                        "arguments": draw(st.sampled_from(["", "{}", '{"city": "猫"}', "[1]", "no json"]))}}
+                    {
+                        "id": mark,
+                        "type": "function",
+                        "function": {
+                            "name": draw(st.sampled_from(["get_weather", "get_time"])),
+                            "arguments": draw(
+                                st.sampled_from(["", "{}", '{"city": "猫"}', "[1]", "no json"])
+                            ),
+                        },
+                    }
                     for mark in marks
                 ],
-            }  # fmt: skip
+            }
             if signed == "gemini":
-                turn["tool_calls"][0]["extra_content"] = {"google": {"thought_signature": gemini_rules.SIGNATURE}}
+                turn["tool_calls"][0]["extra_content"] = {
+                    "google": {"thought_signature": gemini_rules.SIGNATURE}
+                }
             elif signed == "claude":
-                turn["thinking_blocks"] = [{"type": "thinking", "thinking": "t", "signature": bedrock_rules.SIGNATURE}]
+                turn["thinking_blocks"] = [
+                    {"type": "thinking", "thinking": "t", "signature": bedrock_rules.SIGNATURE}
+                ]
             elif signed == "deepseek":
                 turn["reasoning_content"] = "thought"
             turns.append(turn)
-            turns += [{"role": "tool", "tool_call_id": mark, "content": draw(text)} for mark in marks]
+            turns += [
+                {"role": "tool", "tool_call_id": mark, "content": draw(text)} for mark in marks
+            ]
         if draw(st.booleans()):
             turns.append({"role": "assistant", "content": draw(text)})
     turns.append({"role": "user", "content": draw(said)})
@@ -137,13 +168,17 @@ def call_of(messages: list[dict[str, Any]], model: str, name: str, tools: Any) -
 
 def contents_of(history: list[dict[str, Any]], model: str) -> list[dict[str, Any]]:
     call = call_of(history, model, "gemini", None)
-    contents: list[dict[str, Any]] = to_gemini_body(call, call.messages, DOWNLOADER).body["contents"]
+    contents: list[dict[str, Any]] = to_gemini_body(call, call.messages, DOWNLOADER).body[
+        "contents"
+    ]
     return contents
 
 
 def converse_messages_of(history: list[dict[str, Any]], model: str) -> list[dict[str, Any]]:
     call = call_of(history, model, "bedrock", None)
-    messages: list[dict[str, Any]] = to_request(call, call.messages, DOWNLOADER, native=True).body["messages"]
+    messages: list[dict[str, Any]] = to_request(call, call.messages, DOWNLOADER, native=True).body[
+        "messages"
+    ]
     return messages
 
 
@@ -157,14 +192,22 @@ def spoken(messages: list[dict[str, Any]]) -> list[str]:
     found = []
     for message in messages:
         if message["role"] in ("user", "tool"):
-            parts = message["content"] if isinstance(message["content"], list) else [{"text": message["content"]}]
+            parts = (
+                message["content"]
+                if isinstance(message["content"], list)
+                else [{"text": message["content"]}]
+            )
             found += [part["text"] for part in parts if part.get("text", "").strip()]
     return found
 
 
 @given(conversations(), st.sampled_from(DIALECTS), st.booleans())
-def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], name: str, with_tools: bool) -> None:
-    """By the sandbox's rules and the SDKs' own models; nothing said is lost; nothing given is changed."""
+def test_every_conversation_is_legal_everywhere(
+    messages: list[dict[str, Any]], name: str, with_tools: bool
+) -> None:
+    """
+    By the sandbox's rules and the SDKs' own models; nothing said is lost; nothing given is changed.
+    """
     before = copy.deepcopy(messages)
     tools = TOOLS if with_tools else None
     if name == "gemini":
@@ -174,7 +217,11 @@ def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], 
         _valid_for_google(body)
         sent: Any = body
     elif name == "bedrock":
-        for model in ("global.anthropic.claude-sonnet-4-6", "mistral.mistral-large-3", "us.meta.llama4"):
+        for model in (
+            "global.anthropic.claude-sonnet-4-6",
+            "mistral.mistral-large-3",
+            "us.meta.llama4",
+        ):
             call = call_of(messages, model, name, tools)
             request = to_request(call, call.messages, DOWNLOADER, native=True).body
             _valid_for_botocore(request)
@@ -191,7 +238,12 @@ def test_every_conversation_is_legal_everywhere(messages: list[dict[str, Any]], 
     assert messages == before
     shown = visible(sent)
     for phrase in spoken(messages):
-        assert json.dumps(phrase, ensure_ascii=False)[1:-1] in shown or json.dumps(json.dumps(phrase, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1] in shown or _inside(phrase, shown)  # fmt: skip
+        assert (
+            json.dumps(phrase, ensure_ascii=False)[1:-1] in shown
+            or json.dumps(json.dumps(phrase, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1]
+            in shown
+            or _inside(phrase, shown)
+        )
     assert json.loads(json.dumps(messages)) == before
 
 
@@ -211,7 +263,9 @@ def _valid_for_botocore(request: dict[str, Any]) -> None:
     from botocore.validate import ParamValidator
 
     if not _model:
-        _model.append(Session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape)
+        _model.append(
+            Session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
+        )
     report = ParamValidator().validate(request, _model[0])
     assert not report.has_errors(), report.generate_report()
 
@@ -220,51 +274,80 @@ def _valid_for_google(body: dict[str, Any]) -> None:
     from google.genai import types
 
     for content in body["contents"]:
-        types.Content.model_validate({**content, "parts": [_signed(part) for part in content["parts"]]})
+        types.Content.model_validate(
+            {**content, "parts": [_signed(part) for part in content["parts"]]}
+        )
 
 
 def _signed(part: dict[str, Any]) -> dict[str, Any]:
     skip = part.get("thoughtSignature") == SKIP_SIGNATURE
-    return {name: value for name, value in part.items() if not (skip and name == "thoughtSignature")}
+    return {
+        name: value for name, value in part.items() if not (skip and name == "thoughtSignature")
+    }
 
 
 # ---- own state, byte for byte
 
 
 def test_gemini_gets_its_signatures_back_on_their_parts() -> None:
-    """The first of parallel calls, text parts, a trailing empty part; ids only when it issued them."""
+    """
+    The first of parallel calls, text parts, a trailing empty part; ids only when it issued them.
+    """
     message = {
-        "role": "assistant", "content": "ab",
-        "extra_content": {"google": {"thought_signature": SIGNATURE, "parts": [{"text": "ab"}, {"text": "", "thought_signature": SIGNATURE}]}},
+        "role": "assistant",
+        "content": "ab",
+        "extra_content": {
+            "google": {
+                "thought_signature": SIGNATURE,
+                "parts": [{"text": "ab"}, {"text": "", "thought_signature": SIGNATURE}],
+            }
+        },
         "tool_calls": [
-            {"id": "srv-1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'},
-             "extra_content": {"google": {"thought_signature": SIGNATURE, "id": "srv-1"}}},
+            {
+                "id": "srv-1",
+                "type": "function",
+                "function": {"name": "f", "arguments": '{"a": 1}'},
+                "extra_content": {"google": {"thought_signature": SIGNATURE, "id": "srv-1"}},
+            },
             {"id": "call_1", "type": "function", "function": {"name": "g", "arguments": ""}},
         ],
-    }  # fmt: skip
+    }
     history = [
-        {"role": "user", "content": "x"}, message,
-        {"role": "tool", "tool_call_id": "call_1", "content": "two"}, {"role": "tool", "tool_call_id": "srv-1", "content": '{"one": 1}'},
-    ]  # fmt: skip
+        {"role": "user", "content": "x"},
+        message,
+        {"role": "tool", "tool_call_id": "call_1", "content": "two"},
+        {"role": "tool", "tool_call_id": "srv-1", "content": '{"one": 1}'},
+    ]
     contents = contents_of(history, "gemini-3.8-flash")
     assert contents[1]["parts"] == [
-        {"text": "ab"}, {"text": "", "thoughtSignature": SIGNATURE},
-        {"functionCall": {"id": "srv-1", "name": "f", "args": {"a": 1}}, "thoughtSignature": SIGNATURE},
+        {"text": "ab"},
+        {"text": "", "thoughtSignature": SIGNATURE},
+        {
+            "functionCall": {"id": "srv-1", "name": "f", "args": {"a": 1}},
+            "thoughtSignature": SIGNATURE,
+        },
         {"functionCall": {"name": "g", "args": {}}},
-    ]  # fmt: skip
+    ]
     assert contents[2]["parts"] == [
         {"functionResponse": {"id": "srv-1", "name": "f", "response": {"one": 1}}},
         {"functionResponse": {"name": "g", "response": {"output": "two"}}},
-    ]  # fmt: skip
+    ]
 
 
 def test_foreign_calls_get_the_skip_signature_only_where_it_is_demanded() -> None:
     """In the current turn of Gemini 3; older turns and older models are left alone."""
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    old = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]  # fmt: skip
+    old = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+    ]
     contents = contents_of([*old, *old], "gemini-3.8-flash")
     signatures = [
-        part.get("thoughtSignature") for content in contents for part in content["parts"] if "functionCall" in part
+        part.get("thoughtSignature")
+        for content in contents
+        for part in content["parts"]
+        if "functionCall" in part
     ]
     assert signatures == [None, SKIP_SIGNATURE]
     contents = contents_of(old, "gemini-2.5-pro")
@@ -297,7 +380,11 @@ def test_claude_gets_its_thoughts_back_first_and_unchanged() -> None:
 
 def test_ids_are_made_again_the_same_on_both_sides() -> None:
     """Mistral's nine characters, Bedrock's 64."""
-    for model, mark in (("mistral.x", "call_1"), ("anthropic.claude", "é" * 10), ("anthropic.claude", "x" * 65)):
+    for model, mark in (
+        ("mistral.x", "call_1"),
+        ("anthropic.claude", "é" * 10),
+        ("anthropic.claude", "x" * 65),
+    ):
         made = tool_id(mark, model)
         assert made != mark
         assert made == tool_id(mark, model)

@@ -50,14 +50,20 @@ FEW = settings().max_examples // 6
 
 # ---- answers, and how each dialect streams them
 
-said = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), max_size=12)
-arguments = st.dictionaries(st.sampled_from("abc"), st.one_of(st.integers(-9, 9), said, st.booleans()), max_size=2)
+said = st.text(
+    alphabet=st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), max_size=12
+)
+arguments = st.dictionaries(
+    st.sampled_from("abc"), st.one_of(st.integers(-9, 9), said, st.booleans()), max_size=2
+)
 calls = st.lists(st.tuples(st.sampled_from(["f", "g"]), arguments), max_size=3)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``texts`` and ``thoughts`` are the pieces in which they come; ``calls`` are (name, arguments)."""
+    """
+    ``texts`` and ``thoughts`` are the pieces in which they come; ``calls`` are (name, arguments).
+    """
 
     texts: list[str]
     thoughts: list[str]
@@ -117,7 +123,9 @@ def gemini_body(answer: Answer, cut: int, style: str) -> list[bytes]:
     parts: list[Any] = [{"text": thought, "thought": True} for thought in answer.thoughts]
     parts += answer.texts
     for number, (name, values) in enumerate(answer.calls):
-        parts.append(function_call(values, name=name, id=f"id{number}", signature="" if number else "UzE="))
+        parts.append(
+            function_call(values, name=name, id=f"id{number}", signature="" if number else "UzE=")
+        )
     marks: dict[str, Any] = {"reason": "STOP", "usage": GEMINI_USAGE}
     if style == "every chunk":
         chunks = [gemini_chunk(part, **marks) for part in parts]
@@ -141,7 +149,11 @@ def bedrock_body(answer: Answer, cut: int, style: str) -> list[bytes]:
         frames += [block_delta(place, toolUse={"input": piece}) for piece in (text[:at], text[at:])]
         frames.append(block_stop(place))
     stop = "tool_use" if answer.calls else "end_turn"
-    return [*frames, frame("messageStop", {"stopReason": stop}), frame("metadata", {"usage": CONVERSE_USAGE})]
+    return [
+        *frames,
+        frame("messageStop", {"stopReason": stop}),
+        frame("metadata", {"usage": CONVERSE_USAGE}),
+    ]
 
 
 BODIES: dict[str, Callable[[Answer, int, str], list[bytes]]] = {
@@ -219,7 +231,10 @@ def test_a_pause_at_any_place_gives_the_same_result(
 def test_a_cut_at_any_place_gives_the_same_result_or_an_error(
     bench: Bench, dialect: str, clean: bool, answer: Answer, cut: int, at: int
 ) -> None:
-    """The connection breaks, or the body ends as if it were whole; never another text, never half a call."""
+    """
+    The connection breaks, or the body ends as if it were whole; never another text, never half a
+    call.
+    """
     pieces = BODIES[dialect](answer, cut, "last chunk")
     body = b"".join(pieces)
     kept = body[: at % (len(body) + 1)]
@@ -233,7 +248,12 @@ def test_a_cut_at_any_place_gives_the_same_result_or_an_error(
         assert seen(found) == answer.seen
 
 
-EMPTY = (b'"delta": {"role": "assistant", "content": ""}', b'"content": ""', b'"reasoning_content": ""', b'"text": ""')
+EMPTY = (
+    b'"delta": {"role": "assistant", "content": ""}',
+    b'"content": ""',
+    b'"reasoning_content": ""',
+    b'"text": ""',
+)
 
 
 def first_content(pieces: list[bytes]) -> int:
@@ -274,7 +294,13 @@ def test_a_summary_of_what_came_adds_nothing_at_any_place(
     place = at % len(ends)
     texts, done = min(place, len(answer.texts)), max(place - len(answer.texts), 0)
     again = [summary(answer, texts, done)] * times
-    body = [*chunks[: ends[place]], *again, *chunks[ends[place] :], delta(answer.seen[3]), USAGE_CHUNK]
+    body = [
+        *chunks[: ends[place]],
+        *again,
+        *chunks[ends[place] :],
+        delta(answer.seen[3]),
+        USAGE_CHUNK,
+    ]
     check_repeat(bench, body, answer)
 
 
@@ -293,8 +319,8 @@ def test_a_whole_call_that_comes_again_is_one_call_at_any_place(
     bench: Bench, answer: Answer, cut: int, which: int, later: int, form: int, under: int
 ) -> None:
     """
-    At once or behind later calls, as its text, as shorter text or encoded twice, under its own index, a new one or the
-    first.
+    At once or behind later calls, as its text, as shorter text or encoded twice, under its own
+    index, a new one or the first.
     """
     number = which % len(answer.calls)
     name, values = answer.calls[number]
@@ -305,7 +331,9 @@ def test_a_whole_call_that_comes_again_is_one_call_at_any_place(
     chunks = openai_chunks(answer, cut)
     whole = len(chunks) - 2 * (len(answer.calls) - 1 - number)
     place = whole + 2 * (later % (len(answer.calls) - number))
-    check_repeat(bench, [*chunks[:place], again, *chunks[place:], delta("tool_calls"), USAGE_CHUNK], answer)
+    check_repeat(
+        bench, [*chunks[:place], again, *chunks[place:], delta("tool_calls"), USAGE_CHUNK], answer
+    )
 
 
 def check_repeat(bench: Bench, chunks: list[dict[str, Any]], answer: Answer) -> None:

@@ -1,4 +1,7 @@
-"""Structured output and the tool loop: repairs, fences, limits, tools that misbehave, providers of applications."""
+"""
+Structured output and the tool loop: repairs, fences, limits, tools that misbehave, providers of
+    applications.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,19 @@ FORMAT = {
     "type": "json_schema",
     "json_schema": {
         "name": "character",
-        "schema": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+        "schema": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}},
+            "required": ["name"],
+        },
     },
 }
 TOOL = {
     "type": "function",
-    "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+    "function": {
+        "name": "f",
+        "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}},
+    },
 }
 
 
@@ -40,9 +50,14 @@ def says(content: str, reason: str = "stop", calls: list[Any] | None = None) -> 
 
 
 def calls(*given: tuple[str, str]) -> dict[str, Any]:
-    return says("", "tool_calls", [
-        {"id": f"c{at}", "type": "function", "function": {"name": name, "arguments": text}} for at, (name, text) in enumerate(given)
-    ])  # fmt: skip
+    return says(
+        "",
+        "tool_calls",
+        [
+            {"id": f"c{at}", "type": "function", "function": {"name": name, "arguments": text}}
+            for at, (name, text) in enumerate(given)
+        ],
+    )
 
 
 @pytest.fixture
@@ -51,7 +66,9 @@ def chat(sandbox: Sandbox) -> Iterator[ChatClient]:
         yield client
 
 
-def test_the_downgrade_keeps_the_users_own_system_message(chat: ChatClient, sandbox: Sandbox) -> None:
+def test_the_downgrade_keeps_the_users_own_system_message(
+    chat: ChatClient, sandbox: Sandbox
+) -> None:
     """Schema and the word JSON are added to it; json_schema is never sent to deepseek."""
     messages = [{"role": "system", "content": "Speak like a pirate."}, *ASK]
     result = chat.chat(messages, response_format=FORMAT)
@@ -66,8 +83,13 @@ def test_the_downgrade_keeps_the_users_own_system_message(chat: ChatClient, sand
 
 
 def test_native_where_the_table_says_so(sandbox: Sandbox) -> None:
-    """The schema as the vendor takes it, without its dialect marker; another mode by the user's wish."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **FORMAT["json_schema"]["schema"]}
+    """
+    The schema as the vendor takes it, without its dialect marker; another mode by the user's wish.
+    """
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **FORMAT["json_schema"]["schema"],
+    }
     wanted = {
         "type": "json_schema",
         "json_schema": {"name": "c", "schema": schema, "strict": False, "description": "d"},
@@ -76,13 +98,20 @@ def test_native_where_the_table_says_so(sandbox: Sandbox) -> None:
         result = chat.chat(ASK, response_format=wanted)
         chat.chat(ASK, response_format=wanted, structured_mode="prompt")
     inner = sandbox.requests[0].body["response_format"]["json_schema"]
-    assert inner == {"name": "c", "schema": FORMAT["json_schema"]["schema"], "strict": False, "description": "d"}
+    assert inner == {
+        "name": "c",
+        "schema": FORMAT["json_schema"]["schema"],
+        "strict": False,
+        "description": "d",
+    }
     assert sandbox.requests[0].body["messages"] == ASK
     assert result.warnings == [{"feature": "response_format", "details": "mode json_schema"}]
     assert "response_format" not in sandbox.requests[1].body
 
 
-@pytest.mark.parametrize("answer", ['```json\n{"name": "x"}\n```', '```\n{"name": "x"}```', ' {"name": "x"} '])
+@pytest.mark.parametrize(
+    "answer", ['```json\n{"name": "x"}\n```', '```\n{"name": "x"}```', ' {"name": "x"} ']
+)
 def test_fences_are_stripped(chat: ChatClient, sandbox: Sandbox, answer: str) -> None:
     """Without a second round."""
     sandbox.answer(200, says(answer))
@@ -141,7 +170,10 @@ def test_pydantic_validates_too(chat: ChatClient, sandbox: Sandbox) -> None:
 
 def test_a_stream_is_validated_at_its_end(chat: ChatClient, sandbox: Sandbox) -> None:
     """No second round, but an error."""
-    events = [b'data: {"choices":[{"delta":{"content":"oops"},"finish_reason":"stop"}]}\n\n', b"data: [DONE]\n\n"]
+    events = [
+        b'data: {"choices":[{"delta":{"content":"oops"},"finish_reason":"stop"}]}\n\n',
+        b"data: [DONE]\n\n",
+    ]
     sandbox.answer(200, events)
     with pytest.raises(errors.StructuredOutputError):
         list(chat.chat_stream(ASK, response_format=FORMAT))
@@ -149,7 +181,13 @@ def test_a_stream_is_validated_at_its_end(chat: ChatClient, sandbox: Sandbox) ->
 
 def test_schemas_that_lead_nowhere(chat: ChatClient) -> None:
     """A broken reference is the caller's mistake."""
-    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object", "properties": {"a": {"$ref": "#/x"}}, "required": ["a"]}}}  # fmt: skip
+    wanted = {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "x",
+            "schema": {"type": "object", "properties": {"a": {"$ref": "#/x"}}, "required": ["a"]},
+        },
+    }
     with pytest.raises(errors.InvalidInputError):
         chat.chat(ASK, response_format=wanted)
 
@@ -159,9 +197,18 @@ def test_schemas_that_lead_nowhere(chat: ChatClient) -> None:
 
 @pytest.mark.parametrize(
     ("returned", "told"),
-    [("text", "text"), ("", "(empty)"), ({"a": "猫"}, '{"a": "猫"}'), ([1], "[1]"), (None, "null"), (b"bytes", "bytes"),
-     (b"\xff", '{"base64": "/w=="}'), ({1}, "[1]"), (5, "5")],
-)  # fmt: skip
+    [
+        ("text", "text"),
+        ("", "(empty)"),
+        ({"a": "猫"}, '{"a": "猫"}'),
+        ([1], "[1]"),
+        (None, "null"),
+        (b"bytes", "bytes"),
+        (b"\xff", '{"base64": "/w=="}'),
+        ({1}, "[1]"),
+        (5, "5"),
+    ],
+)
 def test_what_tools_return(chat: ChatClient, sandbox: Sandbox, returned: Any, told: str) -> None:
     """A text as it is, anything else as JSON."""
     chat.chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: returned)
@@ -181,18 +228,26 @@ def test_a_tool_that_raises(chat: ChatClient, sandbox: Sandbox) -> None:
         raise LookupError("no such city")
 
     result = chat.chat_with_tools(ASK, [TOOL], tool_executor=fail)
-    assert json.loads(sandbox.requests[1].body["messages"][-1]["content"]) == {"error": "LookupError: no such city"}
-    assert "no such city" in next(entry["details"] for entry in result.warnings if entry["feature"] == "tool")
+    assert json.loads(sandbox.requests[1].body["messages"][-1]["content"]) == {
+        "error": "LookupError: no such city"
+    }
+    assert "no such city" in next(
+        entry["details"] for entry in result.warnings if entry["feature"] == "tool"
+    )
     with pytest.raises(LookupError):
         chat.chat_with_tools(ASK, [TOOL], tool_executor=fail, on_tool_error="raise")
 
 
-def test_tools_that_are_invented_and_arguments_that_are_no_json(chat: ChatClient, sandbox: Sandbox) -> None:
+def test_tools_that_are_invented_and_arguments_that_are_no_json(
+    chat: ChatClient, sandbox: Sandbox
+) -> None:
     """Neither reaches the executor; the model gets the error."""
     sandbox.answer(200, calls(("ghost", "{}"), ("f", "{broken"), ("f", "[1]")))
     ran: list[str] = []
     chat.chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: ran.append(name))
-    ghost, broken, no_object = (json.loads(m["content"])["error"] for m in sandbox.requests[1].body["messages"][-3:])
+    ghost, broken, no_object = (
+        json.loads(m["content"])["error"] for m in sandbox.requests[1].body["messages"][-3:]
+    )
     assert "no tool 'ghost'; there are: f" in ghost
     assert "not a JSON object" in broken
     assert "not a JSON object" in no_object
@@ -205,13 +260,21 @@ def test_the_limit(chat: ChatClient, sandbox: Sandbox) -> None:
     with pytest.raises(errors.ToolLoopLimitError, match="after 2 calls") as caught:
         chat.chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: "1", max_iterations=2)
     assert len(sandbox.requests) == 2
-    assert [message["role"] for message in caught.value.messages] == ["user", "assistant", "tool", "assistant", "tool"]
+    assert [message["role"] for message in caught.value.messages] == [
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+        "tool",
+    ]
     assert caught.value.result.has_tool_calls
 
 
 def test_calls_that_were_cut_are_not_run(chat: ChatClient, sandbox: Sandbox) -> None:
     """Half an argument is not an argument."""
-    sandbox.answer(200, says("", "length", [{"id": "c", "function": {"name": "f", "arguments": '{"a": 1'}}]))
+    sandbox.answer(
+        200, says("", "length", [{"id": "c", "function": {"name": "f", "arguments": '{"a": 1'}}])
+    )
     ran: list[str] = []
     with pytest.raises(errors.OutputTruncatedError):
         chat.chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: ran.append(name))
@@ -221,7 +284,9 @@ def test_calls_that_were_cut_are_not_run(chat: ChatClient, sandbox: Sandbox) -> 
 def test_a_forced_choice_is_for_the_first_turn(sandbox: Sandbox) -> None:
     """Otherwise the model could never answer."""
     with ChatClient("openai", **sandbox.chat_options("openai")) as chat:
-        result = chat.chat_with_tools(ASK, [TOOL], tool_executor=lambda name, args: "1", tool_choice="required")
+        result = chat.chat_with_tools(
+            ASK, [TOOL], tool_executor=lambda name, args: "1", tool_choice="required"
+        )
     assert [request.body.get("tool_choice") for request in sandbox.requests] == ["required", None]
     assert result.content.startswith("The tools said")
 
@@ -286,7 +351,11 @@ def test_an_applications_own_provider() -> None:
         assert chat.provider.seen == [{"top_k": 3}]  # type: ignore[attr-defined]
         stream = chat.chat_stream(ASK)
         assert len(list(stream)) == 3
-        assert (stream.result.content, stream.result.reasoning_content, stream.result.usage.total_tokens) == (
+        assert (
+            stream.result.content,
+            stream.result.reasoning_content,
+            stream.result.usage.total_tokens,
+        ) == (
             "ab",
             "r",
             3,

@@ -1,4 +1,7 @@
-"""``chat_with_tools_stream``: the chunks of all turns, the events of its tools, and the same rules as the plain loop's."""
+"""
+``chat_with_tools_stream``: the chunks of all turns, the events of its tools, and the same rules as
+    the plain loop's.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ def turns(dialect: str, *, stream: bool) -> list[Response]:
         calls = [tool_call(arguments=text, id=f"c{at}") for at, text in enumerate(args)]
         return [calling(*calls[:2], content="let me see"), calling(calls[2]), completion("done")]
     if dialect == "openai_compat":
-        calls = [call_delta(text, index=at % 2, id=f"c{at}", name="get_weather") for at, text in enumerate(args)]
+        calls = [
+            call_delta(text, index=at % 2, id=f"c{at}", name="get_weather")
+            for at, text in enumerate(args)
+        ]
         end = [delta("tool_calls"), USAGE_CHUNK]
         return [
             events(delta(content="let me "), delta(content="see"), *calls[:2], *end),
@@ -62,13 +68,25 @@ def turns(dialect: str, *, stream: bool) -> list[Response]:
             events(delta(content="do"), delta("stop", content="ne"), USAGE_CHUNK),
         ]
     if dialect == "gemini":
-        parts = [function_call({"city": city}, id=f"c{at}", signature="s") for at, city in enumerate(cities)]
+        parts = [
+            function_call({"city": city}, id=f"c{at}", signature="s")
+            for at, city in enumerate(cities)
+        ]
         if not stream:
-            return [gemini_response("let me see", *parts[:2]), gemini_response(parts[2]), gemini_response("done")]
+            return [
+                gemini_response("let me see", *parts[:2]),
+                gemini_response(parts[2]),
+                gemini_response("done"),
+            ]
         return [
-            gemini_stream(gemini_chunk("let me "), gemini_chunk("see", *parts[:2], reason="STOP", usage=GEMINI_USAGE)),
+            gemini_stream(
+                gemini_chunk("let me "),
+                gemini_chunk("see", *parts[:2], reason="STOP", usage=GEMINI_USAGE),
+            ),
             gemini_stream(gemini_chunk(parts[2], reason="STOP", usage=GEMINI_USAGE)),
-            gemini_stream(gemini_chunk("do"), gemini_chunk("ne", reason="STOP", usage=GEMINI_USAGE)),
+            gemini_stream(
+                gemini_chunk("do"), gemini_chunk("ne", reason="STOP", usage=GEMINI_USAGE)
+            ),
         ]
     uses = [tool_use({"city": city}, id=f"c{at}") for at, city in enumerate(cities)]
     if not stream:
@@ -77,7 +95,10 @@ def turns(dialect: str, *, stream: bool) -> list[Response]:
             converse_response(uses[2], stop="tool_use"),
             converse_response("done"),
         ]
-    frames = [converse_call("get_weather", text, id=f"c{at}", index=1 + at % 2) for at, text in enumerate(args)]
+    frames = [
+        converse_call("get_weather", text, id=f"c{at}", index=1 + at % 2)
+        for at, text in enumerate(args)
+    ]
     text = [block_delta(0, text="let me "), block_delta(0, text="see"), block_stop(0)]
     return [
         converse_stream(*text, *frames[0], *frames[1], stop="tool_use"),
@@ -93,7 +114,12 @@ def weather(name: str, text: str) -> Any:
 def call_of(*texts: str, id: str = "c1", name: str = "get_weather") -> Response:
     """One streamed call."""
     first, *more = texts
-    return events(call_delta(first, id=id, name=name), *map(call_delta, more), delta("tool_calls"), USAGE_CHUNK)
+    return events(
+        call_delta(first, id=id, name=name),
+        *map(call_delta, more),
+        delta("tool_calls"),
+        USAGE_CHUNK,
+    )
 
 
 DONE = events(delta("stop", content="done"), USAGE_CHUNK)
@@ -115,7 +141,11 @@ def test_the_streamed_loop_has_the_result_of_the_plain_one(dialect: str) -> None
                 found.append(client.chat_with_tools(ASK, TOOLS, tool_executor=weather))
             bodies.append([body.get("messages") or body["contents"] for body in vendor.bodies])
     plain, streamed = found
-    assert (streamed.content, streamed.finish_reason) == (plain.content, plain.finish_reason) == ("done", "stop")
+    assert (
+        (streamed.content, streamed.finish_reason)
+        == (plain.content, plain.finish_reason)
+        == ("done", "stop")
+    )
     assert streamed.usage == plain.usage
     assert streamed.usage.total_tokens == 3 * (7 if dialect == "openai_compat" else 8)
     assert streamed.messages == plain.messages
@@ -132,12 +162,25 @@ def test_the_chunks_of_all_turns_come_in_order_with_the_events_of_the_tools(dial
         return weather(name, text)
 
     with Vendor(*turns(dialect, stream=True)) as vendor:
-        for chunk in vendor.client(dialect).chat_with_tools_stream(ASK, TOOLS, tool_executor=execute):
+        for chunk in vendor.client(dialect).chat_with_tools_stream(
+            ASK, TOOLS, tool_executor=execute
+        ):
             seen += described(chunk)
     assert seen == [
-        "let me ", "see", "start Paris", "run Paris", "result sun", "start Rome", "run Rome", 'result {"degrees": 30}',
-        "start Oslo", "run Oslo", "result snow", "do", "ne",
-    ]  # fmt: skip
+        "let me ",
+        "see",
+        "start Paris",
+        "run Paris",
+        "result sun",
+        "start Rome",
+        "run Rome",
+        'result {"degrees": 30}',
+        "start Oslo",
+        "run Oslo",
+        "result snow",
+        "do",
+        "ne",
+    ]
 
 
 def described(chunk: ChatChunk) -> list[str]:
@@ -146,7 +189,11 @@ def described(chunk: ChatChunk) -> list[str]:
         assert isinstance(event.call, ToolCall)
         assert event.call.id
         assert event.error == ""
-        return [f"start {event.call.parse()['city']}" if event.kind == "start" else f"result {event.output}"]
+        return [
+            f"start {event.call.parse()['city']}"
+            if event.kind == "start"
+            else f"result {event.output}"
+        ]
     return [chunk.delta_content] if chunk.delta_content else []
 
 
@@ -173,7 +220,9 @@ def test_an_image_of_a_tool_is_named_in_its_event_and_sent() -> None:
     with Vendor(call_of('{"city": "x"}'), DONE) as vendor:
         events_ = [
             chunk.tool
-            for chunk in vendor.client().chat_with_tools_stream(ASK, TOOLS, tool_executor=lambda name, text: PNG)
+            for chunk in vendor.client().chat_with_tools_stream(
+                ASK, TOOLS, tool_executor=lambda name, text: PNG
+            )
             if chunk.tool
         ]
         assert "data:image/png" in json.dumps(vendor.body)
@@ -192,7 +241,9 @@ def test_functions_run_in_a_streamed_loop() -> None:
 def test_a_forced_choice_is_for_the_first_turn() -> None:
     with Vendor(call_of('{"city": "Paris"}'), DONE) as vendor:
         client = vendor.client()
-        read(client.chat_with_tools_stream(ASK, TOOLS, tool_executor=weather, tool_choice="required"))
+        read(
+            client.chat_with_tools_stream(ASK, TOOLS, tool_executor=weather, tool_choice="required")
+        )
         assert [body.get("tool_choice") for body in vendor.bodies] == ["required", None]
 
 
@@ -230,7 +281,11 @@ def test_the_limit_of_turns_is_an_error_with_the_history() -> None:
 def test_calls_that_were_cut_are_not_run() -> None:
     cut = (
         completion(None, finish="length", tool_calls=[tool_call(arguments='{"city": "Pa')]),
-        events(call_delta('{"city": "Pa', id="call_1", name="get_weather"), delta("length"), USAGE_CHUNK),
+        events(
+            call_delta('{"city": "Pa', id="call_1", name="get_weather"),
+            delta("length"),
+            USAGE_CHUNK,
+        ),
     )
     plain, streamed = both(cut)
     assert type(streamed) is type(plain) is errors.OutputTruncatedError
@@ -248,7 +303,9 @@ def test_a_turn_that_breaks_off_is_interrupted_with_what_came() -> None:
     broken = events(delta(content="half"), Reset(), done=False)
     with Vendor(CALL[1], broken) as vendor:
         client = vendor.client()
-        found = outcome(lambda: read(client.chat_with_tools_stream(ASK, TOOLS, tool_executor=weather)))
+        found = outcome(
+            lambda: read(client.chat_with_tools_stream(ASK, TOOLS, tool_executor=weather))
+        )
     assert isinstance(found, errors.StreamInterruptedError)
     assert found.partial.content == "half"
     assert found.messages[-1]["content"] == "sun"
@@ -269,7 +326,9 @@ def test_a_tools_exception_is_told_to_the_model_and_in_its_event() -> None:
 
 def test_a_tools_exception_comes_out_where_it_was_asked_for() -> None:
     with Vendor(CALL[1], DONE) as vendor:
-        stream = vendor.client().chat_with_tools_stream(ASK, TOOLS, tool_executor=fails, on_tool_error="raise")
+        stream = vendor.client().chat_with_tools_stream(
+            ASK, TOOLS, tool_executor=fails, on_tool_error="raise"
+        )
         with pytest.raises(KeyError, match="no such city"):
             list(stream)
         assert list(stream) == []
@@ -351,7 +410,9 @@ def test_a_loop_that_is_left_early_runs_and_asks_nothing_more(dialect: str, afte
         assert len(vendor.requests) == 1
         assert ran == []
         vendor.reset(*turns(dialect, stream=True))
-        assert read(client.chat_with_tools_stream(ASK, TOOLS, tool_executor=weather)).content == "done"
+        assert (
+            read(client.chat_with_tools_stream(ASK, TOOLS, tool_executor=weather)).content == "done"
+        )
 
 
 def test_usage_is_that_of_all_turns_and_the_last_chunk_has_that_of_its_own() -> None:

@@ -1,4 +1,6 @@
-"""Python functions and pydantic models as tools: their schema, their arguments, and what is refused."""
+"""
+Python functions and pydantic models as tools: their schema, their arguments, and what is refused.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +117,9 @@ def test_parameters_of_rest_docstrings_are_described() -> None:
         return city
 
     (found,) = declared(look)
-    described = {name: each["description"] for name, each in found["parameters"]["properties"].items()}
+    described = {
+        name: each["description"] for name, each in found["parameters"]["properties"].items()
+    }
     assert found["description"] == "Look."
     assert described == {"city": "where to look", "days": "how far"}
 
@@ -191,16 +195,27 @@ def test_arguments_come_as_the_types_that_were_declared() -> None:
         return f"{[type(each).__name__ for each in points]} {when.year} {sorted(tags)}"
 
     text = '{"points": [{"x": 1, "y": 2}], "when": "2026-11-26T10:00:00", "tags": ["b", "a", "b"]}'
-    move.__annotations__ = {"points": list[Point], "when": datetime.datetime, "tags": set[str], "return": str}
+    move.__annotations__ = {
+        "points": list[Point],
+        "when": datetime.datetime,
+        "tags": set[str],
+        "return": str,
+    }
     assert ran(move, text)[0] == "['Point'] 2026 ['a', 'b']"
 
 
 @pytest.mark.parametrize("on_tool_error", ["tell", "raise"])
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [("{}", "place"), ('{"place": {"city": 5}}', "place.city"), ('{"place": {"city": "a"}, "days": 99}', "days")],
+    [
+        ("{}", "place"),
+        ('{"place": {"city": 5}}', "place.city"),
+        ('{"place": {"city": "a"}, "days": 99}', "days"),
+    ],
 )
-def test_arguments_that_do_not_fit_are_told_to_the_model(arguments: str, named: str, on_tool_error: str) -> None:
+def test_arguments_that_do_not_fit_are_told_to_the_model(
+    arguments: str, named: str, on_tool_error: str
+) -> None:
     """They are the model's mistake, whatever is to happen with exceptions of the tool."""
     told, result = ran(forecast, arguments, on_tool_error=on_tool_error)
     assert named in json.loads(told)["error"]
@@ -260,7 +275,9 @@ def opaque(file: memoryview) -> str:
     return ""
 
 
-@pytest.mark.parametrize("function", [later, many, some, others, only, untyped, opaque, lambda city: city])
+@pytest.mark.parametrize(
+    "function", [later, many, some, others, only, untyped, opaque, lambda city: city]
+)
 def test_a_function_that_cannot_be_a_tool_is_refused_before_anything_is_sent(function: Any) -> None:
     with Vendor(completion("ok")) as vendor:
         for call in (
@@ -281,7 +298,10 @@ def test_two_functions_of_one_name_are_refused() -> None:
 
 
 def test_a_described_tool_without_an_executor_is_refused_with_its_name() -> None:
-    with Vendor(completion("ok")) as vendor, pytest.raises(errors.InvalidInputError, match="get_weather"):
+    with (
+        Vendor(completion("ok")) as vendor,
+        pytest.raises(errors.InvalidInputError, match="get_weather"),
+    ):
         vendor.client().chat_with_tools(ASK, [*TOOLS, lambda_named_look()])
 
 

@@ -2,7 +2,8 @@
 Raise an exception at every line that the library runs after a paid request has arrived.
 
 What a worker's time limit does, raised from a signal handler; Ctrl-C; an allocation that fails.
-Sources: https://docs.celeryq.dev/en/stable/userguide/workers.html#time-limits, https://github.com/rq/rq/blob/master/rq/timeouts.py
+Sources: https://docs.celeryq.dev/en/stable/userguide/workers.html#time-limits,
+    https://github.com/rq/rq/blob/master/rq/timeouts.py
 """
 
 from __future__ import annotations

@@ -42,9 +42,13 @@ class Painter(ImageProvider):
 
     def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> Any:
         self.calls.append(("text", prompt, size, kwargs))
-        return self.answer() if callable(self.answer) else self.answer or ImageResult.from_bytes(PNG)
+        return (
+            self.answer() if callable(self.answer) else self.answer or ImageResult.from_bytes(PNG)
+        )
 
-    def image_to_image(self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any) -> Any:
+    def image_to_image(
+        self, prompt: str, *, reference_images: Any, size: str = "1024x1024", **kwargs: Any
+    ) -> Any:
         self.calls.append(("image", prompt, size, reference_images, kwargs))
         return self.text_to_image(prompt, size=size, **kwargs)
 
@@ -93,8 +97,18 @@ def test_a_result_from_base64_and_from_bytes() -> None:
     """Both give both; base64 is made when it is read."""
     text = base64.b64encode(PNG).decode()
     from_text, from_bytes = ImageResult(base64=text), ImageResult.from_bytes(PNG)
-    for result in (from_text, from_bytes, pickle.loads(pickle.dumps(from_bytes)), copy.deepcopy(from_bytes)):
-        assert (result.data, result.base64, result.has_base64, result.has_url) == (PNG, text, True, False)
+    for result in (
+        from_text,
+        from_bytes,
+        pickle.loads(pickle.dumps(from_bytes)),
+        copy.deepcopy(from_bytes),
+    ):
+        assert (result.data, result.base64, result.has_base64, result.has_url) == (
+            PNG,
+            text,
+            True,
+            False,
+        )
         assert (result.width, result.height) == (24, 16)
     assert from_bytes.__dict__["_text"] == ""
     from_bytes.base64 = base64.b64encode(b"other").decode()
@@ -106,8 +120,16 @@ def test_a_result_from_base64_and_from_bytes() -> None:
 
 def test_a_result_without_bytes() -> None:
     """Only an address: no bytes, no network, sizes from what the vendor said."""
-    result = ImageResult(url="https://x.example/a.png?sig=canary", metadata={"width": 10, "height": 20})
-    assert (result.data, result.has_base64, result.has_url, result.width, result.height) == (b"", False, True, 10, 20)
+    result = ImageResult(
+        url="https://x.example/a.png?sig=canary", metadata={"width": 10, "height": 20}
+    )
+    assert (result.data, result.has_base64, result.has_url, result.width, result.height) == (
+        b"",
+        False,
+        True,
+        10,
+        20,
+    )
     assert "canary" not in repr(result)
     assert ImageResult(url="https://x.example/a.png").width == 0
 
@@ -135,14 +157,16 @@ def test_downloading(wire: Wire) -> None:
         result = images.text_to_image("x")
         assert result.download() == result.download() == result.data == PNG
         assert result.mime_type == "image/png"
-        with pytest.raises(errors.NoImageError, match="no picture"):
+        with pytest.raises(errors.NoImageError, match="not an image"):
             images.text_to_image("x").download()
     assert len(wire.requests) == 2
 
 
 def test_notebooks() -> None:
     """An address is shown as such, bytes inline, and nothing breaks out of the attribute."""
-    assert 'src="https://x.example/a.png"' in ImageResult(url="https://x.example/a.png")._repr_html_()
+    assert (
+        'src="https://x.example/a.png"' in ImageResult(url="https://x.example/a.png")._repr_html_()
+    )
     assert 'src="data:image/png;base64,' in ImageResult.from_bytes(PNG, metadata={})._repr_html_()
     assert "<script" not in ImageResult(url='https://x/"><script>')._repr_html_()
 
@@ -170,10 +194,13 @@ def test_the_document_way_to_add_a_provider() -> None:
 
 def test_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package publishes a provider."""
-    point = importlib.metadata.EntryPoint("published", "tests.image.test_client:Painter", client.ENTRY_POINTS)
+    point = importlib.metadata.EntryPoint(
+        "published", "tests.image.test_client:Painter", client.ENTRY_POINTS
+    )
     lost = importlib.metadata.EntryPoint("lost", "no.such.module:X", client.ENTRY_POINTS)
     monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [point, lost] if group == client.ENTRY_POINTS else []
+        "importlib.metadata.entry_points",
+        lambda group: [point, lost] if group == client.ENTRY_POINTS else [],
     )
     monkeypatch.setattr(client, "_registry", {})
     with ImageClient("published") as images:
@@ -185,7 +212,9 @@ def test_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_providers() -> None:
     """The error lists the known ones."""
-    with pytest.raises(errors.UnknownProviderError, match=r"'midjourney'.*doubao.*gemini.*volcengine"):
+    with pytest.raises(
+        errors.UnknownProviderError, match=r"'midjourney'.*doubao.*gemini.*volcengine"
+    ):
         ImageClient("midjourney")
 
 
@@ -209,7 +238,9 @@ def test_aliases_have_one_name(alias: str) -> None:
         ({"provider": Painter(), "storage_key_prefix": None}, "must be a str"),
     ],
 )
-def test_bad_arguments_are_refused_when_the_client_is_made(arguments: dict[str, Any], match: str) -> None:
+def test_bad_arguments_are_refused_when_the_client_is_made(
+    arguments: dict[str, Any], match: str
+) -> None:
     """Before anything is paid."""
     with pytest.raises(ValueError, match=match):
         ImageClient(**arguments)
@@ -231,10 +262,19 @@ def test_keys_are_content_hashes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [errors.StorageError("disk full", key="k"), OSError("disk"), RuntimeError("app"), KeyError("x")]
+    "failure",
+    [
+        errors.StorageError("disk full", key="k"),
+        OSError("disk"),
+        RuntimeError("app"),
+        KeyError("x"),
+    ],
 )
 def test_a_failed_upload_loses_nothing(tmp_path: Path, failure: Exception) -> None:
-    """The error carries the paid picture; ``store`` finishes without another generation, under the same key."""
+    """
+    The error carries the paid picture; ``store`` finishes without another generation, under the
+    same key.
+    """
     painter, storage = Painter(), Broken(failure, inner=LocalStorage(tmp_path))
     with ImageClient(painter, storage=storage) as images:
         with pytest.raises(errors.StorageError) as caught:
@@ -254,7 +294,10 @@ def test_a_failed_upload_loses_nothing(tmp_path: Path, failure: Exception) -> No
 def test_a_failed_upload_survives_a_process_border(tmp_path: Path) -> None:
     """Error and result can be pickled, and finished elsewhere."""
     storage = Broken(OSError("disk"), inner=LocalStorage(tmp_path))
-    with ImageClient(Painter(), storage=storage) as images, pytest.raises(errors.StorageError) as caught:
+    with (
+        ImageClient(Painter(), storage=storage) as images,
+        pytest.raises(errors.StorageError) as caught,
+    ):
         images.text_to_image("x")
     result = pickle.loads(pickle.dumps(caught.value)).result
     with ImageClient(Painter(), storage=LocalStorage(tmp_path)) as images:
@@ -300,7 +343,9 @@ def test_no_storage_keeps_the_bytes_and_warns() -> None:
     ]
 
 
-@pytest.mark.parametrize("answer", ["https://x/y.png", 5, [1], ImageResult(base64="aGVsbG8="), lambda: ImageResult()])
+@pytest.mark.parametrize(
+    "answer", ["https://x/y.png", 5, [1], ImageResult(base64="aGVsbG8="), lambda: ImageResult()]
+)
 def test_providers_that_answer_nonsense(answer: Any) -> None:
     """Not a result, no picture, nothing at all."""
     with ImageClient(Painter(answer)) as images, pytest.raises(errors.InvalidReplyError):
@@ -344,7 +389,10 @@ def test_groups_keep_what_came(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", [0, -1, 101, 1.5, "2", True, None])
 def test_n_is_checked(bad: Any) -> None:
     """1 to 100."""
-    with ImageClient(Painter()) as images, pytest.raises(errors.InvalidInputError, match="n must be"):
+    with (
+        ImageClient(Painter()) as images,
+        pytest.raises(errors.InvalidInputError, match="n must be"),
+    ):
         images.text_to_images("x", n=bad)
 
 
@@ -352,7 +400,9 @@ def test_metadata_is_json(sandbox: Sandbox, tmp_path: Path) -> None:
     """For every vendor; the prompt is not in it."""
     for vendor in ("volcengine", "gemini"):
         options = sandbox.image_options(vendor)
-        with ImageClient(vendor, storage=LocalStorage(tmp_path), keep_urls=True, **options) as images:
+        with ImageClient(
+            vendor, storage=LocalStorage(tmp_path), keep_urls=True, **options
+        ) as images:
             metadata = images.text_to_image("canary prompt").metadata
         assert json.loads(json.dumps(metadata)) == metadata
         assert "canary" not in json.dumps(metadata)
@@ -371,7 +421,9 @@ def test_metadata_is_json(sandbox: Sandbox, tmp_path: Path) -> None:
 
 
 def test_an_open_client_is_told() -> None:
-    """A client that nobody closed warns; a closed one does not, nor does one that was never made."""
+    """
+    A client that nobody closed warns; a closed one does not, nor does one that was never made.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ImageClient(Painter())
@@ -386,7 +438,9 @@ def test_one_client_serves_many_threads(sandbox: Sandbox, tmp_path: Path) -> Non
     """The right answer to each."""
     sizes = ["512x512", "1024x1024", "1376x768", "768x1376"] * 3
     found: dict[int, tuple[int, int]] = {}
-    with ImageClient("gemini", storage=LocalStorage(tmp_path), **sandbox.image_options("gemini")) as images:
+    with ImageClient(
+        "gemini", storage=LocalStorage(tmp_path), **sandbox.image_options("gemini")
+    ) as images:
 
         def paint(number: int) -> None:
             result = images.text_to_image(f"picture {number}", size=sizes[number])
@@ -397,7 +451,12 @@ def test_one_client_serves_many_threads(sandbox: Sandbox, tmp_path: Path) -> Non
             thread.start()
         for thread in threads:
             thread.join()
-    expected = {"512x512": (1024, 1024), "1024x1024": (1024, 1024), "1376x768": (1376, 768), "768x1376": (768, 1376)}
+    expected = {
+        "512x512": (1024, 1024),
+        "1024x1024": (1024, 1024),
+        "1376x768": (1376, 768),
+        "768x1376": (768, 1376),
+    }
     assert found == {number: expected[size] for number, size in enumerate(sizes)}
 
 

@@ -25,9 +25,14 @@ ARK, GEMINI = "images/generations", "generateContent"
 @pytest.fixture
 def client(sandbox: Sandbox, tmp_path: Path) -> Iterator[ImageClient]:
     with ImageClient(
-        ["gemini", "volcengine"], storage=LocalStorage(tmp_path), keep_urls=True, timeout=AMPLE, max_retries=0,
-        gemini=sandbox.image_options("gemini"), doubao=sandbox.image_options("volcengine"),
-    ) as made:  # fmt: skip
+        ["gemini", "volcengine"],
+        storage=LocalStorage(tmp_path),
+        keep_urls=True,
+        timeout=AMPLE,
+        max_retries=0,
+        gemini=sandbox.image_options("gemini"),
+        doubao=sandbox.image_options("volcengine"),
+    ) as made:
         yield made
 
 
@@ -49,7 +54,12 @@ def test_an_unbilled_failure_moves_on(client: ImageClient, sandbox: Sandbox, sta
     result = client.image_to_image("a cat", reference_images=make(), size="1024x1024")
     assert (result.provider, asked(sandbox)) == ("volcengine", ["gemini", "ark"])
     first, second = result.metadata["attempts"]
-    assert (first["provider"], first["requests"], first["billed"], first["status_code"]) == ("gemini", 1, "no", status)
+    assert (first["provider"], first["requests"], first["billed"], first["status_code"]) == (
+        "gemini",
+        1,
+        "no",
+        status,
+    )
     assert (second["provider"], second["outcome"]) == ("volcengine", "ok")
     assert result.metadata["sent_size"] == "2048x2048"
     assert any(entry["feature"] == "fallback" for entry in result.metadata["warnings"])
@@ -58,7 +68,9 @@ def test_an_unbilled_failure_moves_on(client: ImageClient, sandbox: Sandbox, sta
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 200])
-def test_a_failure_that_may_have_been_billed_ends_it(client: ImageClient, sandbox: Sandbox, status: int) -> None:
+def test_a_failure_that_may_have_been_billed_ends_it(
+    client: ImageClient, sandbox: Sandbox, status: int
+) -> None:
     """No second vendor is paid while the first may have been."""
     sandbox.answer(status, b"<html>", path=GEMINI)
     with pytest.raises(errors.ProviderError) as caught:
@@ -75,7 +87,10 @@ def test_when_all_fail_the_last_error_comes_out(client: ImageClient, sandbox: Sa
     with pytest.raises(errors.AuthenticationError) as caught:
         client.text_to_image("a cat")
     assert caught.value.provider == "volcengine"
-    assert [attempt["outcome"] for attempt in caught.value.attempts] == ["RateLimitError", "AuthenticationError"]
+    assert [attempt["outcome"] for attempt in caught.value.attempts] == [
+        "RateLimitError",
+        "AuthenticationError",
+    ]
 
 
 def test_what_the_first_cannot_do_goes_to_the_next(client: ImageClient, sandbox: Sandbox) -> None:
@@ -94,7 +109,10 @@ def test_groups(client: ImageClient, sandbox: Sandbox) -> None:
 
 def test_a_native_group_moves_on_whole(sandbox: Sandbox) -> None:
     """The first makes groups, the second does not: it is asked picture by picture."""
-    options = {"volcengine": sandbox.image_options("volcengine"), "gemini": sandbox.image_options("gemini")}
+    options = {
+        "volcengine": sandbox.image_options("volcengine"),
+        "gemini": sandbox.image_options("gemini"),
+    }
     with ImageClient(["volcengine", "gemini"], max_retries=0, **options) as client:
         assert len(client.text_to_images("seasons", n=3, size="2K")) == 3
         sandbox.answer(429, {}, path=ARK, times=4)
@@ -128,9 +146,12 @@ def test_options_of_a_call(client: ImageClient, sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"model": "m"}, "model"), ({"api_key": "k"}, "api_key"), ({"nonsense": 1}, "nonsense"), ({"gemini": 5}, "gemini"),
+        ({"model": "m"}, "model"),
+        ({"api_key": "k"}, "api_key"),
+        ({"nonsense": 1}, "nonsense"),
+        ({"gemini": 5}, "gemini"),
     ],
-)  # fmt: skip
+)
 def test_ambiguous_options_are_refused(options: dict[str, Any], match: str) -> None:
     """When the client is made, saying how to mean it."""
     with pytest.raises(errors.ConfigurationError, match=match):
@@ -147,9 +168,12 @@ def test_bad_lists_are_refused(bad: Any) -> None:
 def test_options_that_one_vendor_knows_find_it(sandbox: Sandbox) -> None:
     """``project`` is Gemini's, ``watermark`` Seedream's; the client survives pickling."""
     made = ImageClient(
-        ["gemini", "volcengine"], project="p", credentials=sandbox.image_options("gemini")["credentials"], watermark=True,
+        ["gemini", "volcengine"],
+        project="p",
+        credentials=sandbox.image_options("gemini")["credentials"],
+        watermark=True,
         volcengine={"api_key": "k"},
-    )  # fmt: skip
+    )
     with made, pickle.loads(pickle.dumps(made)) as copy:
         for client in (made, copy):
             assert isinstance(client.provider.providers[1], VolcengineProvider)

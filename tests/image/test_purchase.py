@@ -1,4 +1,7 @@
-"""One purchase: whatever strikes between asking and paying, nothing is paid for twice and nothing is lost."""
+"""
+One purchase: whatever strikes between asking and paying, nothing is paid for twice and nothing is
+    lost.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,16 @@ ARK = {"data": [{"b64_json": base64.b64encode(IMAGE).decode()}]}
 GEMINI = {
     "candidates": [
         {
-            "content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(IMAGE).decode()}}]},
+            "content": {
+                "parts": [
+                    {
+                        "inlineData": {
+                            "mimeType": "image/png",
+                            "data": base64.b64encode(IMAGE).decode(),
+                        }
+                    }
+                ]
+            },
             "finishReason": "STOP",
         }
     ]
@@ -80,8 +92,13 @@ def images(folder: Path) -> list[Path]:
 # ---- an exception at any line
 
 
-def injected(kind: type[BaseException], at: int, vendor: Any, folder: Path) -> tuple[str, int, bool, bool]:
-    """(where it was raised or "", payments, whether the image is known, whether the exception came out as it is)."""
+def injected(
+    kind: type[BaseException], at: int, vendor: Any, folder: Path
+) -> tuple[str, int, bool, bool]:
+    """
+    (where it was raised or "", payments, whether the image is known, whether the exception came out
+    as it is).
+    """
     with Wire() as server:
         refusing = isinstance(vendor, list)
 
@@ -107,7 +124,9 @@ def injected(kind: type[BaseException], at: int, vendor: Any, folder: Path) -> t
             with contextlib.suppress(errors.AIGCError):
                 later.text_to_image("x", idempotency_key="k", timeout=1)
         posts = paid(server) - (
-            sum(b"generateContent" in r.split(b"\r\n")[0] for r in server.requests) if refusing else 0
+            sum(b"generateContent" in r.split(b"\r\n")[0] for r in server.requests)
+            if refusing
+            else 0
         )
         came_out = out is None or isinstance(out, kind)
         del out  # its frames hold what the exception tore away
@@ -119,10 +138,14 @@ STEP = int(os.environ.get("INJECT_STEP", "37"))
 """Every how many lines; 1 tries all of them."""
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # sockets that the exception tore away
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # sockets that the exception tore away
 @pytest.mark.parametrize("kind", [JobTimeout, KeyboardInterrupt])
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini", ["gemini", "volcengine"]], ids=str)
-def test_an_exception_at_any_line_pays_once_and_loses_nothing(vendor: Any, kind: Any, tmp_path: Path) -> None:
+def test_an_exception_at_any_line_pays_once_and_loses_nothing(
+    vendor: Any, kind: Any, tmp_path: Path
+) -> None:
     with Wire() as server:
         server.scripts.append(vendors)
         client(server, tmp_path / "warm", vendor).close()
@@ -144,7 +167,9 @@ def test_an_exception_at_any_line_pays_once_and_loses_nothing(vendor: Any, kind:
 @pytest.mark.parametrize("kind", ["function", "method"])
 @pytest.mark.parametrize("raised", [JobTimeout("late"), TimeoutError("late"), MemoryError()])
 @pytest.mark.parametrize("key", [None, "order-1"])
-def test_a_time_limit_comes_out_as_it_is(wire: Wire, tmp_path: Path, raised: Exception, key: Any, kind: str) -> None:
+def test_a_time_limit_comes_out_as_it_is(
+    wire: Wire, tmp_path: Path, raised: Exception, key: Any, kind: str
+) -> None:
     """
     RQ, Celery and others raise their own from a signal handler; the payment is remembered.
 
@@ -194,16 +219,29 @@ class Own(ImageProvider):
             raise self.failures.pop(0)
         return ImageResult.from_bytes(IMAGE)
 
-    def image_to_image(self, prompt: str, *, reference_images: Any, size: str = "", **kwargs: Any) -> ImageResult:
+    def image_to_image(
+        self, prompt: str, *, reference_images: Any, size: str = "", **kwargs: Any
+    ) -> ImageResult:
         return self.text_to_image(prompt)
 
 
 @pytest.mark.parametrize("spooled", [True, False])
 @pytest.mark.parametrize(
-    "failure", [RuntimeError("x"), MemoryError(), KeyboardInterrupt(), errors.ServerError("x"), errors.AIGCError("x")]
+    "failure",
+    [
+        RuntimeError("x"),
+        MemoryError(),
+        KeyboardInterrupt(),
+        errors.ServerError("x"),
+        errors.AIGCError("x"),
+    ],
 )
-def test_a_providers_own_exception_proves_nothing(tmp_path: Path, failure: BaseException, spooled: bool) -> None:
-    """It comes out as it is, and the key is not paid for again unasked; with a journal or without one."""
+def test_a_providers_own_exception_proves_nothing(
+    tmp_path: Path, failure: BaseException, spooled: bool
+) -> None:
+    """
+    It comes out as it is, and the key is not paid for again unasked; with a journal or without one.
+    """
     provider = Own(failure)
     options: dict[str, Any] = {"spool_dir": tmp_path / "spool"} if spooled else {}
     with ImageClient(provider, storage=LocalStorage(tmp_path / "store"), **options) as made:
@@ -216,11 +254,14 @@ def test_a_providers_own_exception_proves_nothing(tmp_path: Path, failure: BaseE
 
 
 @pytest.mark.parametrize(
-    "failure", [errors.InvalidInputError("x"), errors.BadRequestError("x"), errors.RateLimitError("x")]
+    "failure",
+    [errors.InvalidInputError("x"), errors.BadRequestError("x"), errors.RateLimitError("x")],
 )
 def test_a_refusal_frees_the_key(tmp_path: Path, failure: BaseException) -> None:
     provider = Own(failure)
-    with ImageClient(provider, storage=LocalStorage(tmp_path / "s"), spool_dir=tmp_path / "spool") as made:
+    with ImageClient(
+        provider, storage=LocalStorage(tmp_path / "s"), spool_dir=tmp_path / "spool"
+    ) as made:
         with pytest.raises(type(failure)):
             made.text_to_image("x", idempotency_key="k")
         assert made.resume_spool().errors == []
@@ -240,24 +281,33 @@ def test_a_time_limit_in_a_group_carries_what_was_paid_for(tmp_path: Path) -> No
 
     before = signal.signal(signal.SIGUSR1, handler)
     try:
-        with ImageClient(Limited(), storage=LocalStorage(tmp_path)) as made, pytest.raises(JobTimeout) as caught:
+        with (
+            ImageClient(Limited(), storage=LocalStorage(tmp_path)) as made,
+            pytest.raises(JobTimeout) as caught,
+        ):
             made.text_to_images("x", n=4)
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert len(caught.value.result.images) == 2  # type: ignore[attr-defined]
 
 
-def test_an_applications_subclass_of_a_vendor_is_asked_in_its_own_way(both: Wire, tmp_path: Path) -> None:
+def test_an_applications_subclass_of_a_vendor_is_asked_in_its_own_way(
+    both: Wire, tmp_path: Path
+) -> None:
     """Its ``text_to_image`` runs, not the vendor's ``generate`` behind its back."""
 
     class Mine(VolcengineProvider):
         seen: list[str] = []  # noqa: RUF012
 
-        def text_to_image(self, prompt: str, *, size: str = "1024x1024", **kwargs: Any) -> ImageResult:
+        def text_to_image(
+            self, prompt: str, *, size: str = "1024x1024", **kwargs: Any
+        ) -> ImageResult:
             self.seen.append(prompt)
             return super().text_to_image(f"mine: {prompt}", size=size, **kwargs)
 
-    with ImageClient(Mine(api_key="k-123456", base_url=both.url), storage=LocalStorage(tmp_path)) as made:
+    with ImageClient(
+        Mine(api_key="k-123456", base_url=both.url), storage=LocalStorage(tmp_path)
+    ) as made:
         assert made.text_to_image("a cat", timeout=9, watermark=True).has_base64
     assert Mine.seen == ["a cat"]
     assert "mine: a cat" in both.requests[0].decode()
@@ -268,7 +318,8 @@ def test_an_applications_subclass_of_a_vendor_is_asked_in_its_own_way(both: Wire
 
 def test_the_journal_names_who_was_asked_last(tmp_path: Path) -> None:
     """
-    The first refuses, the second may have been paid: whoever looks at the first one's console pays twice.
+    The first refuses, the second may have been paid: whoever looks at the first one's console pays
+        twice.
 
     https://github.com/Comfy-Org/comfy-python-sdk/pull/79
     """
@@ -293,7 +344,12 @@ def test_the_journal_names_who_was_asked_last(tmp_path: Path) -> None:
             again = made.text_to_image("a dog", size="2048x2048", idempotency_key="other")
         assert first.provider == again.provider == "volcengine"
         assert again.metadata["attempts"] == [
-            {"provider": "volcengine", "model": first.metadata["model"], "requests": 0, "outcome": "stored"}
+            {
+                "provider": "volcengine",
+                "model": first.metadata["model"],
+                "requests": 0,
+                "outcome": "stored",
+            }
         ]
 
 
@@ -363,7 +419,9 @@ def test_a_fingerprint_shows_nothing(both: Wire, tmp_path: Path) -> None:
     (mark,) = (tmp_path / "spool").glob("*.done")
     assert b"private" not in mark.read_bytes()
     (image,) = images(tmp_path)
-    assert "private" not in "".join(os.getxattr(image, name).decode() for name in os.listxattr(image))
+    assert "private" not in "".join(
+        os.getxattr(image, name).decode() for name in os.listxattr(image)
+    )
 
 
 class Lagging(LocalStorage):
@@ -376,7 +434,10 @@ class Lagging(LocalStorage):
 def test_a_store_that_lags_causes_no_second_payment(
     both: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal knows for a day that it was paid; after a while the image must be there, or that is told."""
+    """
+    The journal knows for a day that it was paid; after a while the image must be there, or that is
+    told.
+    """
     with client(both, tmp_path, storage=Lagging(tmp_path)) as made:
         url = made.text_to_image("a cat", idempotency_key="k").url
         again = made.text_to_image("a cat", idempotency_key="k")
@@ -392,7 +453,9 @@ def test_a_store_that_lags_causes_no_second_payment(
         assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_client_without_a_journal_remembers_what_it_could_not_deliver(both: Wire, tmp_path: Path) -> None:
+def test_a_client_without_a_journal_remembers_what_it_could_not_deliver(
+    both: Wire, tmp_path: Path
+) -> None:
     class Away(LocalStorage):
         away = True
 
@@ -428,7 +491,9 @@ def test_a_client_without_a_journal_remembers_what_it_could_not_deliver(both: Wi
     ],
 )
 @pytest.mark.parametrize("key", [None, "k"])
-def test_a_copy_of_a_result_finishes_its_entry(both: Wire, tmp_path: Path, change: Any, key: Any) -> None:
+def test_a_copy_of_a_result_finishes_its_entry(
+    both: Wire, tmp_path: Path, change: Any, key: Any
+) -> None:
     class Away(LocalStorage):
         uploads = 0
 
@@ -455,7 +520,10 @@ def test_several_images_of_one_response_are_in_the_journal_once(wire: Wire, tmp_
     """Both can be had afterwards; nothing is squashed before it is delivered."""
     pair = [os.urandom(20_000) for _ in range(2)]
     big = [make() + data for data in pair]
-    parts = [{"inlineData": {"mimeType": "image/png", "data": base64.b64encode(data).decode()}} for data in big]
+    parts = [
+        {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(data).decode()}}
+        for data in big
+    ]
     wire.script(http(200, {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}]}))
 
     class Away(LocalStorage):
@@ -471,7 +539,9 @@ def test_several_images_of_one_response_are_in_the_journal_once(wire: Wire, tmp_
         with pytest.raises(errors.StorageError) as caught:
             made.text_to_image("a cat")
         assert caught.value.result.data == big[0]
-        assert caught.value.result.metadata["others"][0]["base64"] == base64.b64encode(big[1]).decode()
+        assert (
+            caught.value.result.metadata["others"][0]["base64"] == base64.b64encode(big[1]).decode()
+        )
         (entry,) = (tmp_path / "spool").glob("*.order")
         assert entry.stat().st_size < sum(map(len, big)) + 4000
         store.away = False
@@ -482,7 +552,9 @@ def test_several_images_of_one_response_are_in_the_journal_once(wire: Wire, tmp_
 
 @pytest.mark.parametrize(("blocked", "refused"), [(1, 2), (0, 1), (0, 2), (2, 0)])
 def test_one_numbering_for_a_group(wire: Wire, tmp_path: Path, blocked: int, refused: int) -> None:
-    """The place among those that were asked for. https://github.com/Comfy-Org/ComfyUI/issues/9952"""
+    """
+    The place among those that were asked for. https://github.com/Comfy-Org/ComfyUI/issues/9952
+    """
     drawn = [make(size=(20 + place, 20)) for place in range(3)]
     entries: list[Any] = [{"b64_json": base64.b64encode(data).decode()} for data in drawn]
     entries[blocked] = {"error": {"code": "OutputImageSensitiveContentDetected", "message": "m"}}
@@ -507,7 +579,10 @@ def test_one_numbering_for_a_group(wire: Wire, tmp_path: Path, blocked: int, ref
 
 
 def test_a_dead_link_can_be_forgotten(tmp_path: Path) -> None:
-    """Told, kept while asked for, freed by ``forget``. https://docs.byteplus.com/en/docs/ModelArk/1541523"""
+    """
+    Told, kept while asked for, freed by ``forget``.
+    https://docs.byteplus.com/en/docs/ModelArk/1541523
+    """
     with Wire() as server:
         status = {"now": 403}
 
@@ -516,14 +591,20 @@ def test_a_dead_link_can_be_forgotten(tmp_path: Path) -> None:
                 # made 25 hours ago: the link has expired
                 link = {"url": f"{server.url}/link-{paid(server)}.png"}
                 return [http(200, {"created": time.time() - 90_000, "data": [link]})]
-            return [http(200, IMAGE) if status["now"] == 200 or b"link-1" not in request else http(status["now"], b"")]
+            return [
+                http(200, IMAGE)
+                if status["now"] == 200 or b"link-1" not in request
+                else http(status["now"], b"")
+            ]
 
         server.scripts.append(reply)
         with client(server, tmp_path, keep_urls=True) as made:
             with pytest.raises(errors.StorageError, match="expired at"):
                 made.text_to_image("a cat", idempotency_key="k")
             for _ in range(2):
-                assert [type(error) for error in made.resume_spool().errors] == [errors.StorageError]
+                assert [type(error) for error in made.resume_spool().errors] == [
+                    errors.StorageError
+                ]
             with pytest.raises(errors.StorageError):
                 made.text_to_image("a cat", idempotency_key="k")
             assert paid(server) == 1
@@ -553,8 +634,12 @@ def test_what_can_still_be_saved_is_never_forgotten(both: Wire, tmp_path: Path) 
         assert len(made.resume_spool(forget=True)) == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"state": "paid", "images": 5, "blobs": []}\n', b"[]\n"])
-def test_a_damaged_entry_is_told_and_can_be_forgotten(both: Wire, tmp_path: Path, damage: bytes) -> None:
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b'{"state": "paid", "images": 5, "blobs": []}\n', b"[]\n"]
+)
+def test_a_damaged_entry_is_told_and_can_be_forgotten(
+    both: Wire, tmp_path: Path, damage: bytes
+) -> None:
     class Away(LocalStorage):
         def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:
             raise OSError("away")
@@ -604,7 +689,12 @@ def test_entries_are_for_their_owner_alone(both: Wire, tmp_path: Path) -> None:
 
 def machine(sandbox: Sandbox, folder: Path, name: str, **options: Any) -> ImageClient:
     storage = R2Storage(**sandbox.storage_options())
-    given = {**sandbox.image_options("volcengine"), "storage": storage, "spool_dir": folder / name, **options}
+    given = {
+        **sandbox.image_options("volcengine"),
+        "storage": storage,
+        "spool_dir": folder / name,
+        **options,
+    }
     return ImageClient("volcengine", **given)
 
 
@@ -637,7 +727,10 @@ def test_two_machines_with_one_store_pay_once(sandbox: Sandbox, tmp_path: Path) 
 def test_a_claim_of_a_machine_that_died_is_not_bought_over(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with machine(sandbox, tmp_path, "a", max_retries=0) as first, machine(sandbox, tmp_path, "b") as second:
+    with (
+        machine(sandbox, tmp_path, "a", max_retries=0) as first,
+        machine(sandbox, tmp_path, "b") as second,
+    ):
         sandbox.fail("close", path="images/generations")
         with pytest.raises(errors.OutcomeUnknownError):
             first.text_to_image("a cat", size="2K", idempotency_key="k")
@@ -648,11 +741,16 @@ def test_a_claim_of_a_machine_that_died_is_not_bought_over(
         with pytest.raises(errors.OutcomeUnknownError, match="another machine"):
             second.text_to_image("a cat", size="2K", idempotency_key="k", timeout=0.5)
         assert sum(request.method == "POST" for request in sandbox.requests) == 1
-        assert second.text_to_image("a cat", size="2K", idempotency_key="k", retry_ambiguous=True).url
+        assert second.text_to_image(
+            "a cat", size="2K", idempotency_key="k", retry_ambiguous=True
+        ).url
 
 
 def test_a_refusal_and_forgetting_give_the_claim_back(sandbox: Sandbox, tmp_path: Path) -> None:
-    with machine(sandbox, tmp_path, "a", max_retries=0) as first, machine(sandbox, tmp_path, "b") as second:
+    with (
+        machine(sandbox, tmp_path, "a", max_retries=0) as first,
+        machine(sandbox, tmp_path, "b") as second,
+    ):
         sandbox.answer(400, {}, path="images/generations")
         with pytest.raises(errors.BadRequestError):
             first.text_to_image("a cat", size="2K", idempotency_key="k")
@@ -663,7 +761,9 @@ def test_a_refusal_and_forgetting_give_the_claim_back(sandbox: Sandbox, tmp_path
         assert second.text_to_image("a cat", size="2K", idempotency_key="k", timeout=9).url
 
 
-def test_a_store_without_conditional_puts_is_used_as_it_is(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_store_without_conditional_puts_is_used_as_it_is(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     sandbox.answer(501, b"<Error><Code>NotImplemented</Code></Error>", path=".claim")
     with machine(sandbox, tmp_path, "a") as made:
         assert made.text_to_image("a cat", size="2K", idempotency_key="k").url
@@ -672,8 +772,13 @@ def test_a_store_without_conditional_puts_is_used_as_it_is(sandbox: Sandbox, tmp
 
 
 def test_facts_of_a_purchase_are_in_the_object(sandbox: Sandbox, tmp_path: Path) -> None:
-    """An image that another machine finds again tells who made it, and nothing that is not known."""
-    with machine(sandbox, tmp_path, "a") as first, machine(sandbox, tmp_path, "b", model="ep-1") as second:
+    """
+    An image that another machine finds again tells who made it, and nothing that is not known.
+    """
+    with (
+        machine(sandbox, tmp_path, "a") as first,
+        machine(sandbox, tmp_path, "b", model="ep-1") as second,
+    ):
         made = first.text_to_image("a cat", size="2048×2048", idempotency_key="k")
         with pytest.raises(errors.IdempotencyConflictError, match="model"):
             second.text_to_image("a cat", size="2048×2048", idempotency_key="k")
@@ -691,10 +796,22 @@ def test_facts_of_a_purchase_are_in_the_object(sandbox: Sandbox, tmp_path: Path)
 @pytest.mark.parametrize(
     "name",
     [
-        "idempotencykey", "idempotency_keys", "idempotent_key", "idempotencyKey", "retry_ambigous", "time_out", "timeouts",
-        "max_retry", "retries", "sizes", "size_polcy", "refrence_images", "extra_header", "extrabody",
+        "idempotencykey",
+        "idempotency_keys",
+        "idempotent_key",
+        "idempotencyKey",
+        "retry_ambigous",
+        "time_out",
+        "timeouts",
+        "max_retry",
+        "retries",
+        "sizes",
+        "size_polcy",
+        "refrence_images",
+        "extra_header",
+        "extrabody",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("vendor", ["volcengine", "gemini", ["gemini", "volcengine"]], ids=str)
 def test_a_misspelt_option_is_refused_before_anything_is_paid(
     both: Wire, tmp_path: Path, vendor: Any, name: str
@@ -746,18 +863,31 @@ def test_names_of_other_libraries_that_can_be_meant_are(both: Wire, tmp_path: Pa
         with pytest.raises(errors.ReferenceImageError, match="reference_images"):
             ark.image_to_image("a cat")
     bodies = [json.loads(request.partition(b"\r\n\r\n")[2]) for request in both.requests]
-    assert (bodies[0]["size"], "n" in bodies[0], "aspect_ratio" in bodies[0]) == ("2848x1600", False, False)
+    assert (bodies[0]["size"], "n" in bodies[0], "aspect_ratio" in bodies[0]) == (
+        "2848x1600",
+        False,
+        False,
+    )
     assert bodies[1]["generationConfig"]["imageConfig"]["aspectRatio"] == "16:9"
     assert bodies[2]["image"].startswith("data:image/png")
     assert "inlineData" in bodies[3]["contents"][0]["parts"][1]
 
 
 def test_fields_of_a_vendor_still_go_through(both: Wire, tmp_path: Path) -> None:
-    """Those that are known, new ones that resemble nothing of ours, and any name by ``extra_body``."""
+    """
+    Those that are known, new ones that resemble nothing of ours, and any name by ``extra_body``.
+    """
     with client(both, tmp_path) as made:
-        made.text_to_image("x", guidance_scale=2.5, brand_new=1, extra_body={"time_out": 3, "quality": "x"})  # type: ignore[call-arg]
+        made.text_to_image(
+            "x", guidance_scale=2.5, brand_new=1, extra_body={"time_out": 3, "quality": "x"}
+        )  # type: ignore[call-arg]
     sent = json.loads(both.requests[0].partition(b"\r\n\r\n")[2])
-    assert (sent["guidance_scale"], sent["brand_new"], sent["time_out"], sent["quality"]) == (2.5, 1, 3, "x")
+    assert (sent["guidance_scale"], sent["brand_new"], sent["time_out"], sent["quality"]) == (
+        2.5,
+        1,
+        3,
+        "x",
+    )
 
 
 def test_an_applications_provider_may_have_such_names(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from aigc_kit.transport.download import Fetched
 from tests.pictures import animated, make
 from tests.wire import Wire, http
 
-LIMITS = Limits(count=3, types=frozenset({"image/png", "image/jpeg", "image/webp"}), what="the test")
+LIMITS = Limits(
+    count=3, types=frozenset({"image/png", "image/jpeg", "image/webp"}), what="the test"
+)
 PNG = make()
 
 
@@ -37,12 +39,22 @@ def test_every_kind_of_reference(tmp_path: Path) -> None:
     path = tmp_path / "wrong.jpg"
     path.write_bytes(PNG)
     uri = "data:image/JPEG;base64," + base64.b64encode(PNG).decode()
-    for given in ("https://x.example/a", uri, PNG, bytearray(PNG), memoryview(PNG), path, ImageResult.from_bytes(PNG)):
+    for given in (
+        "https://x.example/a",
+        uri,
+        PNG,
+        bytearray(PNG),
+        memoryview(PNG),
+        path,
+        ImageResult.from_bytes(PNG),
+    ):
         (found,) = resolve(given, LIMITS, lambda url: PNG)
         assert (found.data, found.mime_type) == (PNG, "image/png")
     (found,) = resolve(Image.new("RGB", (20, 10)), LIMITS, no_fetch)
     assert sniff.dimensions(found.data) == (20, 10)
-    (found,) = resolve(ImageResult(url="https://x.example/a"), LIMITS, lambda url: url.encode() and PNG)
+    (found,) = resolve(
+        ImageResult(url="https://x.example/a"), LIMITS, lambda url: url.encode() and PNG
+    )
     assert found.data == PNG
 
 
@@ -84,7 +96,10 @@ def test_the_type_is_told_from_the_bytes() -> None:
     ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
 )
 def test_what_is_refused(given: Any, match: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clear error that says which picture and why; here pillow-heif, which reads HEIC, is not installed."""
+    """
+    A clear error that says which picture and why; here pillow-heif, which reads HEIC, is not
+    installed.
+    """
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     with pytest.raises(errors.ReferenceImageError, match=match) as caught:
@@ -104,7 +119,9 @@ def bomb(width: int, height: int) -> bytes:
     """A small PNG that claims many pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     rows = zlib.compress(b"\0" * 1_000_000)
@@ -120,7 +137,9 @@ def test_bombs_are_refused_from_their_header(size: tuple[int, int]) -> None:
 
 def test_a_tiff_bomb_is_refused_from_its_header() -> None:
     """TIFF tells its size in tags."""
-    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 50000), (257, 50000)))
+    tags = b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in ((256, 50000), (257, 50000))
+    )
     data = b"II*\0" + struct.pack("<IH", 8, 2) + tags + b"\0" * 64
     assert sniff.dimensions(data) == (50000, 50000)
     with pytest.raises(errors.ReferenceImageError, match="are the limit"):
@@ -203,30 +222,45 @@ def test_dimensions_from_the_header(form: str) -> None:
 
 def test_webp_variants() -> None:
     """Lossy, lossless and extended."""
-    for options in ({"lossless": True}, {"lossless": False}, {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}):
+    for options in (
+        {"lossless": True},
+        {"lossless": False},
+        {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"},
+    ):
         assert sniff.dimensions(make("WEBP", (300, 200), "RGB", **options)) == (300, 200)
 
 
 def test_addresses_are_guarded(sandbox: Sandbox, wire: Wire) -> None:
-    """A private address is refused before anything is paid, for both vendors; the option allows it."""
+    """
+    A private address is refused before anything is paid, for both vendors; the option allows it.
+    """
     wire.script(http(200, PNG))
     address = f"{wire.url}/a.png"
     for vendor in ("gemini", "volcengine"):
         options = sandbox.image_options(vendor)
         with ImageClient(vendor, **options) as images:
-            for bad in (address, "http://169.254.169.254/latest", "http://localhost:1/x", "https://127.0.0.1/x"):
+            for bad in (
+                address,
+                "http://169.254.169.254/latest",
+                "http://localhost:1/x",
+                "https://127.0.0.1/x",
+            ):
                 with pytest.raises(errors.ReferenceImageError, match="refused") as caught:
                     images.image_to_image("x", reference_images=[bad])
                 assert caught.value.index == 0
     assert sandbox.requests == []
     assert wire.requests == []
-    with ImageClient("volcengine", allow_private_hosts=True, **sandbox.image_options("volcengine")) as images:
+    with ImageClient(
+        "volcengine", allow_private_hosts=True, **sandbox.image_options("volcengine")
+    ) as images:
         images.image_to_image("x", reference_images=[address])
     assert sandbox.requests[0].body["image"].startswith("data:image/png;base64,")
     assert b"authorization" not in wire.requests[0].lower()
 
 
-def test_the_storages_own_address_is_not_guarded(sandbox: Sandbox, wire: Wire, tmp_path: Path) -> None:
+def test_the_storages_own_address_is_not_guarded(
+    sandbox: Sandbox, wire: Wire, tmp_path: Path
+) -> None:
     """The user named it; a neighbour port stays forbidden."""
     wire.script(http(200, PNG))
     storage = LocalStorage(tmp_path, base_url=wire.url)
@@ -252,11 +286,18 @@ def as_file(image: Image.Image, form: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
-TIGHT = Limits(3, frozenset({"image/png", "image/jpeg", "image/webp"}), bytes=400_000, shrink=True, what="the model")
+TIGHT = Limits(
+    3,
+    frozenset({"image/png", "image/jpeg", "image/webp"}),
+    bytes=400_000,
+    shrink=True,
+    what="the model",
+)
 
 
 @pytest.mark.parametrize(
-    ("form", "options"), [("AVIF", {"quality": 40, "speed": 10}), ("JPEG", {"quality": 30}), ("TIFF", {}), ("PNG", {})]
+    ("form", "options"),
+    [("AVIF", {"quality": 40, "speed": 10}), ("JPEG", {"quality": 30}), ("TIFF", {}), ("PNG", {})],
 )
 @pytest.mark.parametrize("mode", ["RGB", "CMYK", "RGBA"])
 def test_what_is_too_large_is_made_smaller(form: str, options: dict[str, Any], mode: str) -> None:
@@ -269,7 +310,9 @@ def test_what_is_too_large_is_made_smaller(form: str, options: dict[str, Any], m
     assert len(found.data) <= TIGHT.bytes
     assert made.width / made.height == pytest.approx(4 / 3, abs=0.01)
     assert found.mime_type == f"image/{str(made.format).lower()}"
-    assert bool(found.notes) is (made.size != (1200, 900) or len(data) > TIGHT.bytes or form in ("PNG", "TIFF"))
+    assert bool(found.notes) is (
+        made.size != (1200, 900) or len(data) > TIGHT.bytes or form in ("PNG", "TIFF")
+    )
 
 
 def test_an_exact_policy_refuses_instead(sandbox: Sandbox) -> None:
@@ -313,18 +356,26 @@ def test_an_mpo_is_sent_as_its_first_jpeg() -> None:
     photo = grainy(400, 300)
     data = as_file(photo, "MPO", save_all=True, append_images=[photo.resize((40, 30))])
     (found,) = resolve(data, LIMITS, no_fetch)
-    assert (found.mime_type, data.startswith(found.data), len(found.data) < len(data)) == ("image/jpeg", True, True)
+    assert (found.mime_type, data.startswith(found.data), len(found.data) < len(data)) == (
+        "image/jpeg",
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
 @pytest.mark.parametrize("form", ["object", "bytes", "path"])
-def test_a_photo_is_upright_in_whatever_form_it_comes(sandbox: Sandbox, tmp_path: Path, vendor: str, form: str) -> None:
+def test_a_photo_is_upright_in_whatever_form_it_comes(
+    sandbox: Sandbox, tmp_path: Path, vendor: str, form: str
+) -> None:
     """https://github.com/sgl-project/sglang/issues/33449"""
     exif = Image.Exif()
     exif[0x0112] = 6
     data = as_file(Image.new("RGB", (60, 40), "red"), "JPEG", exif=exif)
     (tmp_path / "a.jpg").write_bytes(data)
-    given = {"object": Image.open(io.BytesIO(data)), "bytes": data, "path": tmp_path / "a.jpg"}[form]
+    given = {"object": Image.open(io.BytesIO(data)), "bytes": data, "path": tmp_path / "a.jpg"}[
+        form
+    ]
     with ImageClient(vendor, **sandbox.image_options(vendor)) as images:
         images.image_to_image("x", reference_images=given)
     body = sandbox.requests[0].body
@@ -340,12 +391,18 @@ def test_a_photo_is_upright_in_whatever_form_it_comes(sandbox: Sandbox, tmp_path
 DOWNLOAD = "Error while downloading: https://assets.example.com/a.png, status code: 403"
 
 
-@pytest.mark.parametrize("message", [DOWNLOAD, "failed to fetch the image", "timeout while accessing image url"])
+@pytest.mark.parametrize(
+    "message", [DOWNLOAD, "failed to fetch the image", "timeout while accessing image url"]
+)
 def test_a_reference_that_ark_cannot_fetch_is_sent_inline_once(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, message: str
 ) -> None:
-    """Free of charge: a 400 costs nothing. https://github.com/pollinations/pollinations/issues/5143"""
-    refusal = http(400, {"error": {"code": "InvalidParameter", "message": message, "param": "image"}})
+    """
+    Free of charge: a 400 costs nothing. https://github.com/pollinations/pollinations/issues/5143
+    """
+    refusal = http(
+        400, {"error": {"code": "InvalidParameter", "message": message, "param": "image"}}
+    )
     wire.script(refusal)
     wire.script(http(200, {"data": [{"url": "https://files.example.com/x.png"}]}))
     fetched: list[str] = []
@@ -364,8 +421,20 @@ def test_a_reference_that_ark_cannot_fetch_is_sent_inline_once(
     assert result.metadata["attempts"][0]["requests"] == 2
 
 
-def test_a_400_for_another_reason_is_not_sent_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    wire.script(http(400, {"error": {"code": "InvalidParameter", "message": "The parameter `prompt` is too long."}}))
+def test_a_400_for_another_reason_is_not_sent_again(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire.script(
+        http(
+            400,
+            {
+                "error": {
+                    "code": "InvalidParameter",
+                    "message": "The parameter `prompt` is too long.",
+                }
+            },
+        )
+    )
     with (
         ImageClient("volcengine", api_key="k-123456", base_url=wire.url) as images,
         pytest.raises(errors.BadRequestError),
@@ -377,6 +446,8 @@ def test_a_400_for_another_reason_is_not_sent_again(wire: Wire, monkeypatch: pyt
 def test_inline_references_are_fetched_here(wire: Wire, sandbox: Sandbox) -> None:
     wire.script(http(200, PNG))
     options = sandbox.image_options("volcengine")
-    with ImageClient("volcengine", inline_references=True, allow_private_hosts=True, **options) as images:
+    with ImageClient(
+        "volcengine", inline_references=True, allow_private_hosts=True, **options
+    ) as images:
         images.image_to_image("x", reference_images=f"{wire.url}/a.png")
     assert sandbox.requests[0].body["image"].startswith("data:")

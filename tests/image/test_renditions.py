@@ -34,12 +34,16 @@ def test_one_decode_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sizes are those of the card, in the order asked for; the file is opened once."""
     opens: list[Any] = []
     real = PIL.Image.open
-    monkeypatch.setattr(PIL.Image, "open", lambda *args, **options: opens.append(args) or real(*args, **options))
+    monkeypatch.setattr(
+        PIL.Image, "open", lambda *args, **options: opens.append(args) or real(*args, **options)
+    )
     made = render(make(size=(24, 16)), [THUMBS[2], THUMBS[0], THUMBS[1]])
     assert len(opens) == 1
     assert [(one.rendition.name, one.width, one.height) for one in made] == [
-        ("small", 6, 4), ("full", 24, 16), ("large", 16, 11),
-    ]  # fmt: skip
+        ("small", 6, 4),
+        ("full", 24, 16),
+        ("large", 16, 11),
+    ]
     assert [opened(one.data).size for one in made] == [(6, 4), (24, 16), (16, 11)]
     assert {opened(one.data).format for one in made} == {"WEBP"}
 
@@ -61,12 +65,19 @@ def test_every_size(size: tuple[int, int], sides: list[int | None], form: str, k
         assert abs(one.height - size[1] * factor) <= 1
 
 
-@pytest.mark.parametrize(("form", "kind"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")])
+@pytest.mark.parametrize(
+    ("form", "kind"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("WEBP", "image/webp")]
+)
 def test_what_needs_no_change_is_not_encoded_again(form: str, kind: str) -> None:
     """The very same bytes, without a decoder."""
     data = make(form)
     full, capped, other = render(
-        data, [Rendition("a", mime_type=kind), Rendition("b", side=24, mime_type=kind), Rendition("c", side=10)]
+        data,
+        [
+            Rendition("a", mime_type=kind),
+            Rendition("b", side=24, mime_type=kind),
+            Rendition("c", side=10),
+        ],
     )
     assert full.data is data
     assert capped.data is data
@@ -78,7 +89,9 @@ def test_a_small_copy_looks_like_the_picture() -> None:
     gradient = PIL.Image.linear_gradient("L").resize((640, 640)).convert("RGB")
     out = io.BytesIO()
     gradient.save(out, "PNG")
-    made = render(out.getvalue(), [Rendition(f"s{side}", side=side, quality=95) for side in (320, 160, 40)])
+    made = render(
+        out.getvalue(), [Rendition(f"s{side}", side=side, quality=95) for side in (320, 160, 40)]
+    )
     for one in made:
         wanted = gradient.resize((one.width, one.height), PIL.Image.Resampling.LANCZOS).tobytes()
         got = opened(one.data).convert("RGB").tobytes()
@@ -90,7 +103,12 @@ def test_transparency() -> None:
     clear = make(mode="RGBA")
     clear = _saved(PIL.Image.new("RGBA", (20, 20), (200, 0, 0, 0)))
     webp, png, jpeg = render(
-        clear, [Rendition("w", side=10), Rendition("p", 10, "image/png"), Rendition("j", 10, "image/jpeg")]
+        clear,
+        [
+            Rendition("w", side=10),
+            Rendition("p", 10, "image/png"),
+            Rendition("j", 10, "image/jpeg"),
+        ],
     )
     assert opened(webp.data).convert("RGBA").getpixel((5, 5))[3] == 0  # type: ignore[index]
     assert opened(png.data).convert("RGBA").getpixel((5, 5))[3] == 0  # type: ignore[index]
@@ -118,7 +136,10 @@ def _saved(picture: PIL.Image.Image, form: str = "PNG", **options: Any) -> bytes
 def test_modes(mode: str, value: Any, grey: int | None, kind: str) -> None:
     """Every mode that a decoder gives comes out as the same grey."""
     form = "TIFF" if mode == "CMYK" else "PNG"
-    (one,) = render(_saved(PIL.Image.new(mode, (30, 20), value), form), [Rendition("x", side=12, mime_type=kind)])
+    (one,) = render(
+        _saved(PIL.Image.new(mode, (30, 20), value), form),
+        [Rendition("x", side=12, mime_type=kind)],
+    )
     pixel = opened(one.data).convert("L").getpixel((3, 3))
     assert grey is None or abs(pixel - grey) <= 3  # type: ignore[operator]
 
@@ -171,14 +192,20 @@ def test_labels_too_long_for_a_jpeg_are_left_out() -> None:
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
 def test_of_an_animation_the_first_frame(form: str) -> None:
     """Its colour, and one frame; also where the type would do as it is."""
-    for one in render(animated(form), [Rendition("x", side=12), Rendition("y"), Rendition("z", mime_type="image/png")]):
+    for one in render(
+        animated(form),
+        [Rendition("x", side=12), Rendition("y"), Rendition("z", mime_type="image/png")],
+    ):
         picture = opened(one.data)
         assert getattr(picture, "n_frames", 1) == 1
         assert abs(picture.convert("RGB").getpixel((3, 3))[0] - 10) <= 4  # type: ignore[index,operator]
 
 
 def test_one_that_cannot_be_written_is_no_fault_of_the_others() -> None:
-    """WebP holds no side of 16384 pixels; the public function says so, the other way gives what can be made."""
+    """
+    WebP holds no side of 16384 pixels; the public function says so, the other way gives what can be
+    made.
+    """
     wide = make(size=(16384, 20))
     made, faults = attempted(wide, [Rendition("full"), Rendition("thumb", side=50)])
     assert [one.rendition.name for one in made] == ["thumb"]
@@ -206,7 +233,9 @@ def test_a_turned_picture_is_made_anew_where_its_type_would_do() -> None:
     """So that all of them stand the same way."""
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
-    whole, small = render(make("WEBP", (30, 20), exif=exif), [Rendition("x"), Rendition("y", side=15)])
+    whole, small = render(
+        make("WEBP", (30, 20), exif=exif), [Rendition("x"), Rendition("y", side=15)]
+    )
     assert (opened(whole.data).size, opened(small.data).size) == ((20, 30), (10, 15))
 
 
@@ -216,7 +245,9 @@ def test_profiles_that_do_not_fit_are_left_out() -> None:
     large = bytes(grey) + b"x" * 1_000_001
     grey[16:20] = b"GRAY"
     for profile in (bytes(grey), large):
-        (one,) = render(make("JPEG", icc_profile=profile), [Rendition("x", side=12, mime_type="image/png")])
+        (one,) = render(
+            make("JPEG", icc_profile=profile), [Rendition("x", side=12, mime_type="image/png")]
+        )
         assert "icc_profile" not in opened(one.data).info
 
 
@@ -231,20 +262,31 @@ def test_a_long_comment_and_sixteen_bits() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", make()[:60], make("JPEG", (300, 300))[:400]])
-def test_what_is_no_picture(data: bytes) -> None:
+def test_what_is_not_an_image(data: bytes) -> None:
     """An error of ours that says so."""
-    with pytest.raises(errors.InvalidInputError, match="the picture"):
+    with pytest.raises(errors.InvalidInputError, match="the image"):
         render(data, THUMBS)
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"name": ""}, {"name": "a/b"}, {"name": "x" * 41}, {"name": 3}, {"side": 0}, {"side": True}, {"side": 1.5},
-        {"side": 20_000}, {"mime_type": "image/gif"}, {"quality": 0}, {"quality": 101}, {"method": 7}, {"method": -1},
+        {"name": ""},
+        {"name": "a/b"},
+        {"name": "x" * 41},
+        {"name": 3},
+        {"side": 0},
+        {"side": True},
+        {"side": 1.5},
+        {"side": 20_000},
+        {"mime_type": "image/gif"},
+        {"quality": 0},
+        {"quality": 101},
+        {"method": 7},
+        {"method": -1},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_bad_renditions(options: dict[str, Any]) -> None:
     """Refused where they are made, with what was wrong."""
     with pytest.raises(errors.ConfigurationError, match="must be"):
@@ -255,7 +297,12 @@ def test_bad_renditions(options: dict[str, Any]) -> None:
 def test_bad_lists(given: Any, tmp_path: Path, sandbox: Sandbox) -> None:
     """Refused when the client is made."""
     with pytest.raises(errors.ConfigurationError, match="rendition"):
-        ImageClient("gemini", storage=LocalStorage(tmp_path), renditions=given, **sandbox.image_options("gemini"))
+        ImageClient(
+            "gemini",
+            storage=LocalStorage(tmp_path),
+            renditions=given,
+            **sandbox.image_options("gemini"),
+        )
 
 
 def test_they_need_a_store(sandbox: Sandbox) -> None:
@@ -279,7 +326,9 @@ SPECS = (Rendition("full"), Rendition("thumb", side=256), Rendition("same", mime
 
 
 def client(sandbox: Sandbox, store: Store, vendor: str = "gemini", **options: Any) -> ImageClient:
-    return ImageClient(vendor, storage=store, renditions=SPECS, **options, **sandbox.image_options(vendor))
+    return ImageClient(
+        vendor, storage=store, renditions=SPECS, **options, **sandbox.image_options(vendor)
+    )
 
 
 @pytest.fixture
@@ -288,8 +337,13 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
-def test_each_picture_has_them_beside_it(sandbox: Sandbox, store: Store, vendor: str, tmp_path: Path) -> None:
-    """Addresses, keys, sizes and types are those of files that are there; a copy that is the picture itself is its address."""
+def test_each_picture_has_them_beside_it(
+    sandbox: Sandbox, store: Store, vendor: str, tmp_path: Path
+) -> None:
+    """
+    Addresses, keys, sizes and types are those of files that are there; a copy that is the picture
+    itself is its address.
+    """
     with client(sandbox, store, vendor, keep_urls=True) as images:
         result = images.text_to_image(
             "a lake", size="1024x1024", **({"output_format": "png"} if vendor != "gemini" else {})
@@ -343,7 +397,10 @@ def test_a_picture_found_by_its_key_has_them(sandbox: Sandbox, store: Store) -> 
         entry = dict(first.metadata["renditions"][name])
         del entry["width"], entry["height"]
         assert again.metadata["renditions"][name] == entry
-    assert [warning["details"].split(":")[0] for warning in again.metadata["warnings"]] in ([], ["same"])
+    assert [warning["details"].split(":")[0] for warning in again.metadata["warnings"]] in (
+        [],
+        ["same"],
+    )
 
 
 def test_a_picture_that_is_not_kept_has_none(sandbox: Sandbox, store: Store) -> None:
@@ -367,13 +424,17 @@ class Painter(ImageProvider):
         self.paid += 1
         return ImageResult.from_bytes(self.pictures[(self.paid - 1) % len(self.pictures)])
 
-    def image_to_image(self, prompt: str, *, reference_images: Any, size: str = "", **kwargs: Any) -> ImageResult:
+    def image_to_image(
+        self, prompt: str, *, reference_images: Any, size: str = "", **kwargs: Any
+    ) -> ImageResult:
         return self.text_to_image(prompt)
 
     def makes_groups(self, **kwargs: Any) -> bool:
         return kwargs.get("grouped", False)
 
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
+    def image_group(
+        self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any
+    ) -> ImageGroup:
         return ImageGroup([self.text_to_image(prompt) for _ in range(n)])
 
 
@@ -384,13 +445,20 @@ def test_one_that_is_the_picture_itself_is_found_again(store: Store) -> None:
     ) as images:
         first = images.text_to_image("x", idempotency_key="k")
         again = images.text_to_image("x", idempotency_key="k")
-    assert first.metadata["renditions"]["full"]["url"] == again.metadata["renditions"]["full"]["url"] == again.url
+    assert (
+        first.metadata["renditions"]["full"]["url"]
+        == again.metadata["renditions"]["full"]["url"]
+        == again.url
+    )
     assert again.metadata["renditions"]["t"]["url"] == first.metadata["renditions"]["t"]["url"]
     assert again.metadata["warnings"] == []
 
 
 def test_one_that_failed_is_made_later(store: Store) -> None:
-    """``store`` of a stored picture completes it, and the warning goes; of a found one after its bytes were fetched."""
+    """
+    ``store`` of a stored picture completes it, and the warning goes; of a found one after its bytes
+    were fetched.
+    """
     painter = Painter(make())
     with ImageClient(painter, storage=store, renditions=[Rendition("t", side=9)]) as images:
         store.refused = ".t."
@@ -443,7 +511,9 @@ def test_odd_stores_and_providers(store: Store) -> None:
             result.metadata |= {"renditions": "mine", "warnings": ["mine"]}
             return result
 
-    with ImageClient(Odd(make()), storage=Own(store.root), renditions=[Rendition("t", side=9)]) as images:
+    with ImageClient(
+        Odd(make()), storage=Own(store.root), renditions=[Rendition("t", side=9)]
+    ) as images:
         made = images.text_to_image("x").metadata["renditions"]["t"]
     assert made["key"].count("root/") == 1
     assert made["url"].endswith(made["key"].removeprefix("root/"))

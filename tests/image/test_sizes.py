@@ -8,10 +8,19 @@ from hypothesis import strategies as st
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.image import sizes
-from aigc_kit.image.sizes import FAMILIES, canvas_of, family_of, fit_gemini, fit_seedream, is_legal, parse
+from aigc_kit.image.sizes import (
+    FAMILIES,
+    canvas_of,
+    family_of,
+    fit_gemini,
+    fit_seedream,
+    is_legal,
+    parse,
+)
 
 # Input, then the nearest legal size of 3.0, 4.0, 4.5, 5.0-lite, 5.0-pro and 5.0-flash.
-# Source: the limits of BytePlus ModelArk 1541523, worked out over 240,000 random inputs, 2026-11-22.
+# Source: the limits of BytePlus ModelArk 1541523, worked out over 240,000 random inputs,
+# 2026-11-22.
 NEAREST = """
 1024x1024  1024x1024 1024x1024 1920x1920 1920x1920 1024x1024
 1920x1080  1920x1080 1920x1080 2560x1440 2560x1440 1920x1080
@@ -54,7 +63,12 @@ GEMINI = """
 1024x4096 9:16 9:16/2K 1:4/2K 1:4/2K
 600x2400 9:16 9:16/1K 1:4/1K 1:4/1K
 """
-MODELS = ("gemini-2.5-flash-image", "gemini-3-pro-image", "gemini-3.1-flash-image", "gemini-nano-banana-2.1")
+MODELS = (
+    "gemini-2.5-flash-image",
+    "gemini-3-pro-image",
+    "gemini-3.1-flash-image",
+    "gemini-nano-banana-2.1",
+)
 
 
 def rows(table: str) -> list[list[str]]:
@@ -105,7 +119,10 @@ sides = st.integers(1, sizes.MAX_SIDE)
 
 @given(sides, sides, st.sampled_from([name for name in FAMILIES if name != "seededit-3.0"]))
 def test_every_size_becomes_legal(width: int, height: int, name: str) -> None:
-    """Always legal, never changed twice, ratio kept within a percent where the family allows the ratio at all."""
+    """
+    Always legal, never changed twice, ratio kept within a percent where the family allows the ratio
+    at all.
+    """
     family = FAMILIES[name]
     wide, high = sizes.nearest_legal(width, height, family)
     assert is_legal(wide, high, family)
@@ -116,8 +133,13 @@ def test_every_size_becomes_legal(width: int, height: int, name: str) -> None:
     limit = family.max_ratio
     ratio = min(max(width / height, 1 / limit), limit)
     assert abs(floored.width / floored.height / ratio - 1) < 0.01
-    if family.side_floor and is_legal(family.side_floor, round(family.side_floor * max(ratio, 1 / ratio)), family):
-        assert min(floored.width, floored.height) >= family.side_floor or max(ratio, 1 / ratio) == limit
+    if family.side_floor and is_legal(
+        family.side_floor, round(family.side_floor * max(ratio, 1 / ratio)), family
+    ):
+        assert (
+            min(floored.width, floored.height) >= family.side_floor
+            or max(ratio, 1 / ratio) == limit
+        )
 
 
 @given(sides, sides, st.sampled_from([name for name in FAMILIES if name != "seededit-3.0"]))
@@ -244,11 +266,15 @@ def test_changes_are_told() -> None:
     assert "1024x1024 was sent as 2048x2048" in warnings[0]["details"]
     assert fit_seedream(parse("2K"), FAMILIES["4.5"])[1] == []
     assert fit_gemini(parse("1376x768"), canvas_of("gemini-3-pro-image")) == ("16:9", "1K", [])
-    assert "2752x1536" in fit_gemini(parse("1920x1080"), canvas_of("gemini-3-pro-image"))[2][0]["details"]
+    assert (
+        "2752x1536"
+        in fit_gemini(parse("1920x1080"), canvas_of("gemini-3-pro-image"))[2][0]["details"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("asked", "family"), [("1K", "4.5"), ("2K", "3.0"), ("20:1", "4.5"), ("2048x2048", "seededit-3.0")]
+    ("asked", "family"),
+    [("1K", "4.5"), ("2K", "3.0"), ("20:1", "4.5"), ("2048x2048", "seededit-3.0")],
 )
 def test_exact_refuses_what_the_family_lacks(asked: str, family: str) -> None:
     """Tiers, ratios and pixels alike."""
@@ -290,7 +316,10 @@ def test_gemini_tiers_and_ratios(asked: str, model: str, expected: tuple[str, st
 def test_unknown_gemini_models_get_the_common_set() -> None:
     """With any resource prefix, known ones are found; preview names are their family."""
     assert canvas_of("gemini-10-image") is sizes.COMMON_CANVAS
-    assert canvas_of("publishers/google/models/gemini-2.5-flash-image") is sizes.CANVASES["gemini-2.5-flash-image"]
+    assert (
+        canvas_of("publishers/google/models/gemini-2.5-flash-image")
+        is sizes.CANVASES["gemini-2.5-flash-image"]
+    )
     assert canvas_of("gemini-3-pro-image-preview") is sizes.CANVASES["gemini-3-pro-image"]
 
 
@@ -303,14 +332,26 @@ def test_policies_are_checked() -> None:
 @pytest.mark.parametrize(
     ("model", "family"),
     [
-        ("doubao-seedream-4-5-251128", "4.5"), ("doubao-seedream-4.5", "4.5"), ("seedream-4.5", "4.5"),
-        ("bytedance/seedream-4.5", "4.5"), ("volcengine/doubao-seedream-4-5-251128", "4.5"), ("Doubao-Seedream-4.5", "4.5"),
-        ("fal-ai/bytedance/seedream/v4/edit", "4.0"), ("bytedance/seedream-4", "4.0"), ("seedream_4_5", "4.5"),
-        ("seedream-5.0-lite", "5.0-lite"), ("dola-seedream-5-0-pro-260628", "5.0-pro"), ("seedream-5-0-260128", "5.0-lite"),
-        ("seedream-5.0-flash", "5.0-flash"), ("seedream-3-0-t2i-250415", "3.0"), ("seededit-3-0-i2i-250628", "seededit-3.0"),
-        ("doubao-seedream-5-5-261028", None), ("ep-20250101", None), ("flux-4-5", None),
+        ("doubao-seedream-4-5-251128", "4.5"),
+        ("doubao-seedream-4.5", "4.5"),
+        ("seedream-4.5", "4.5"),
+        ("bytedance/seedream-4.5", "4.5"),
+        ("volcengine/doubao-seedream-4-5-251128", "4.5"),
+        ("Doubao-Seedream-4.5", "4.5"),
+        ("fal-ai/bytedance/seedream/v4/edit", "4.0"),
+        ("bytedance/seedream-4", "4.0"),
+        ("seedream_4_5", "4.5"),
+        ("seedream-5.0-lite", "5.0-lite"),
+        ("dola-seedream-5-0-pro-260628", "5.0-pro"),
+        ("seedream-5-0-260128", "5.0-lite"),
+        ("seedream-5.0-flash", "5.0-flash"),
+        ("seedream-3-0-t2i-250415", "3.0"),
+        ("seededit-3-0-i2i-250628", "seededit-3.0"),
+        ("doubao-seedream-5-5-261028", None),
+        ("ep-20250101", None),
+        ("flux-4-5", None),
     ],
-)  # fmt: skip
+)
 def test_relays_spell_models_in_their_own_way(model: str, family: str | None) -> None:
     """https://github.com/AFreeCoder/apipool-v2/issues/140"""
     found = sizes.family_of(model)
@@ -320,12 +361,16 @@ def test_relays_spell_models_in_their_own_way(model: str, family: str | None) ->
 @pytest.mark.parametrize(
     ("model", "same"),
     [
-        ("google/gemini-3-pro-image-preview", "gemini-3-pro-image"), ("gemini-2.5-flash-image:free", "gemini-2.5-flash-image"),
-        ("gemini-2-5-flash-image", "gemini-2.5-flash-image"), ("models/gemini-3.1-flash-image@001", "gemini-3.1-flash-image"),
-        ("nano-banana", "gemini-2.5-flash-image"), ("nano-banana-pro", "gemini-3-pro-image"),
-        ("nano-banana-2", "gemini-3.1-flash-image"), ("nano-banana-2.1", "gemini-nano-banana-2.1"),
+        ("google/gemini-3-pro-image-preview", "gemini-3-pro-image"),
+        ("gemini-2.5-flash-image:free", "gemini-2.5-flash-image"),
+        ("gemini-2-5-flash-image", "gemini-2.5-flash-image"),
+        ("models/gemini-3.1-flash-image@001", "gemini-3.1-flash-image"),
+        ("nano-banana", "gemini-2.5-flash-image"),
+        ("nano-banana-pro", "gemini-3-pro-image"),
+        ("nano-banana-2", "gemini-3.1-flash-image"),
+        ("nano-banana-2.1", "gemini-nano-banana-2.1"),
     ],
-)  # fmt: skip
+)
 def test_relays_spell_gemini_in_their_own_way(model: str, same: str) -> None:
     assert sizes.canvas_of(model) is sizes.CANVASES[same]
 

@@ -1,4 +1,7 @@
-"""A picture that was paid for is not lost and not paid for twice: the spool, idempotency keys, and a process that is killed."""
+"""
+A picture that was paid for is not lost and not paid for twice: the spool, idempotency keys, and a
+process that is killed.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +51,17 @@ def store(tmp_path: Path) -> Flaky:
 
 
 @pytest.fixture(params=["gemini", "volcengine"])
-def client(request: pytest.FixtureRequest, sandbox: Sandbox, store: Flaky, tmp_path: Path) -> Iterator[ImageClient]:
+def client(
+    request: pytest.FixtureRequest, sandbox: Sandbox, store: Flaky, tmp_path: Path
+) -> Iterator[ImageClient]:
     with ImageClient(
-        request.param, storage=store, keep_urls=True, spool_dir=tmp_path / "spool", timeout=AMPLE,
+        request.param,
+        storage=store,
+        keep_urls=True,
+        spool_dir=tmp_path / "spool",
+        timeout=AMPLE,
         **sandbox.image_options(request.param),
-    ) as made:  # fmt: skip
+    ) as made:
         yield made
 
 
@@ -97,7 +106,10 @@ def test_a_failed_upload_waits_in_the_spool(
 
 
 def test_store_empties_the_spool(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
-    """``client.store`` with the error's result does what resuming does; who comes second does not upload again."""
+    """
+    ``client.store`` with the error's result does what resuming does; who comes second does not
+    upload again.
+    """
     store.failures = 1
     with pytest.raises(errors.StorageError) as caught:
         client.text_to_image("a cat")
@@ -111,7 +123,9 @@ def test_store_empties_the_spool(client: ImageClient, store: Flaky, tmp_path: Pa
     assert len(store.uploads) == 2
 
 
-def test_an_upload_that_fails_again_stays(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
+def test_an_upload_that_fails_again_stays(
+    client: ImageClient, store: Flaky, tmp_path: Path
+) -> None:
     """The spool keeps it, the error says so."""
     store.failures = 2
     with pytest.raises(errors.StorageError):
@@ -140,11 +154,17 @@ def test_many_resume_at_once(client: ImageClient, store: Flaky, tmp_path: Path) 
     assert left(tmp_path) == []
 
 
-def test_a_group_is_spooled_picture_by_picture(sandbox: Sandbox, store: Flaky, tmp_path: Path) -> None:
+def test_a_group_is_spooled_picture_by_picture(
+    sandbox: Sandbox, store: Flaky, tmp_path: Path
+) -> None:
     """Of a group the failed uploads stay, each in an order of its own."""
     for vendor in ("volcengine", "gemini"):
         with ImageClient(
-            vendor, storage=store, keep_urls=True, spool_dir=tmp_path / "spool", **sandbox.image_options(vendor)
+            vendor,
+            storage=store,
+            keep_urls=True,
+            spool_dir=tmp_path / "spool",
+            **sandbox.image_options(vendor),
         ) as client:
             store.failures = 2
             group = client.text_to_images(f"{vendor} seasons", n=4, size="2K")
@@ -159,8 +179,13 @@ def test_a_group_is_spooled_picture_by_picture(sandbox: Sandbox, store: Flaky, t
 
 def test_other_pictures_of_a_reply_are_kept_too(sandbox: Sandbox, store: Flaky) -> None:
     """Group fields passed through ``text_to_image``: every picture gets an address that lasts."""
-    with ImageClient("volcengine", storage=store, keep_urls=True, **sandbox.image_options("volcengine")) as client:
-        wish = {"sequential_image_generation": "auto", "sequential_image_generation_options": {"max_images": 3}}
+    with ImageClient(
+        "volcengine", storage=store, keep_urls=True, **sandbox.image_options("volcengine")
+    ) as client:
+        wish = {
+            "sequential_image_generation": "auto",
+            "sequential_image_generation_options": {"max_images": 3},
+        }
         result = client.text_to_image("a cat", size="2K", **wish)
     urls = [result.url, *(entry["url"] for entry in result.metadata["others"])]
     assert len(set(urls)) == 3
@@ -168,7 +193,9 @@ def test_other_pictures_of_a_reply_are_kept_too(sandbox: Sandbox, store: Flaky) 
     json.dumps(result.metadata)
 
 
-def test_a_damaged_order_is_an_error_and_stays(client: ImageClient, store: Flaky, tmp_path: Path) -> None:
+def test_a_damaged_order_is_an_error_and_stays(
+    client: ImageClient, store: Flaky, tmp_path: Path
+) -> None:
     """Nothing is thrown away because it cannot be read."""
     store.failures = 1
     with pytest.raises(errors.StorageError):
@@ -181,7 +208,9 @@ def test_a_damaged_order_is_an_error_and_stays(client: ImageClient, store: Flaky
     assert order.exists()
 
 
-def test_a_full_disk_does_not_lose_what_the_memory_has(client: ImageClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_lose_what_the_memory_has(
+    client: ImageClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The picture is uploaded all the same, with a warning."""
     real = json.dumps
 
@@ -193,7 +222,9 @@ def test_a_full_disk_does_not_lose_what_the_memory_has(client: ImageClient, monk
     monkeypatch.setattr("aigc_kit.image.journal.json.dumps", full)
     result = client.text_to_image("a cat")
     assert result.url.startswith("https://assets.example.com/")
-    assert [entry["feature"] for entry in result.metadata["warnings"] if entry["feature"] == "spool"] == ["spool"]
+    assert [
+        entry["feature"] for entry in result.metadata["warnings"] if entry["feature"] == "spool"
+    ] == ["spool"]
 
 
 @pytest.mark.parametrize("bad", ["/dev/null/x", 5])
@@ -207,7 +238,10 @@ def test_a_spool_needs_a_storage(tmp_path: Path) -> None:
     """And resuming needs a spool."""
     with pytest.raises(errors.ConfigurationError, match="storage"):
         ImageClient("volcengine", api_key="k", spool_dir=tmp_path)
-    with ImageClient("volcengine", api_key="k") as client, pytest.raises(errors.ConfigurationError, match="spool_dir"):
+    with (
+        ImageClient("volcengine", api_key="k") as client,
+        pytest.raises(errors.ConfigurationError, match="spool_dir"),
+    ):
         client.resume_spool()
 
 
@@ -218,7 +252,11 @@ def test_locks(tmp_path: Path) -> None:
     assert entry is not None
     assert journal.take("a") is None
     entry.paid(
-        [Item(place, ImageResult.from_bytes(data)) for place, data in enumerate((b"1", b"", b"23"))], {"x": "猫"}
+        [
+            Item(place, ImageResult.from_bytes(data))
+            for place, data in enumerate((b"1", b"", b"23"))
+        ],
+        {"x": "猫"},
     )
     entry.close()
     entry.close()
@@ -251,7 +289,10 @@ def test_locks(tmp_path: Path) -> None:
 def test_the_same_key_is_paid_for_once(
     sandbox: Sandbox, store: Flaky, tmp_path: Path, vendor: str, spooled: bool
 ) -> None:
-    """Again, from another client, and from sixteen threads at once: the stored picture, without a request."""
+    """
+    Again, from another client, and from sixteen threads at once: the stored picture, without a
+        request.
+    """
     options: dict[str, Any] = {"storage": store, **sandbox.image_options(vendor)}
     if spooled:
         options["spool_dir"] = tmp_path / "spool"
@@ -260,22 +301,35 @@ def test_the_same_key_is_paid_for_once(
         again = client.text_to_image("a cat", idempotency_key="order-猫")
         assert first.url == again.url
     with ImageClient(vendor, **options) as client, ThreadPoolExecutor(16) as pool:
-        assert client.text_to_image("a cat", idempotency_key="order-猫").mime_type == first.mime_type
+        assert (
+            client.text_to_image("a cat", idempotency_key="order-猫").mime_type == first.mime_type
+        )
         assert again.metadata["attempts"] == [
-            {"provider": vendor, "model": first.metadata["model"], "requests": 0, "outcome": "stored"}
+            {
+                "provider": vendor,
+                "model": first.metadata["model"],
+                "requests": 0,
+                "outcome": "stored",
+            }
         ]
-        calls = [pool.submit(client.text_to_image, "a dog", idempotency_key="order-2") for _ in range(16)]
+        calls = [
+            pool.submit(client.text_to_image, "a dog", idempotency_key="order-2") for _ in range(16)
+        ]
         assert len({call.result().url for call in calls}) == 1
         assert client.text_to_image("a cat", idempotency_key="order-3").url != first.url
     assert paid(sandbox) == 3
 
 
-def test_a_key_survives_a_failed_upload(client: ImageClient, store: Flaky, sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_key_survives_a_failed_upload(
+    client: ImageClient, store: Flaky, sandbox: Sandbox, tmp_path: Path
+) -> None:
     """The bytes in the spool are uploaded by the next call with the key; nobody is paid again."""
     store.failures = 1
     with pytest.raises(errors.StorageError):
         client.text_to_image("a cat", idempotency_key="k")
-    assert client.text_to_image("a cat", idempotency_key="k").url.startswith("https://assets.example.com/")
+    assert client.text_to_image("a cat", idempotency_key="k").url.startswith(
+        "https://assets.example.com/"
+    )
     assert (paid(sandbox), left(tmp_path)) == (1, [])
 
 
@@ -307,7 +361,9 @@ def test_a_key_needs_a_storage(sandbox: Sandbox) -> None:
     assert paid(sandbox) == 0
 
 
-def test_a_look_up_that_fails_pays_nothing(client: ImageClient, store: Flaky, sandbox: Sandbox) -> None:
+def test_a_look_up_that_fails_pays_nothing(
+    client: ImageClient, store: Flaky, sandbox: Sandbox
+) -> None:
     """Whatever the store raises."""
 
     def broken(key: str) -> None:
@@ -326,31 +382,44 @@ def test_a_look_up_that_fails_pays_nothing(client: ImageClient, store: Flaky, sa
 def vendor_server() -> Iterator[Wire]:
     """Both vendors on one address, with a small picture."""
     with Wire() as server:
-        inline = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PICTURE).decode()}}
+        inline = {
+            "inlineData": {"mimeType": "image/png", "data": base64.b64encode(PICTURE).decode()}
+        }
         gemini = {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]}
 
         def reply(request: bytes) -> list[bytes]:
             if request.startswith(b"GET"):
                 return [http(200, PICTURE)]
             if b"/refuse/" in request.split(b"\r\n")[0]:
-                return [http(400, {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}})]
+                return [
+                    http(
+                        400, {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}}
+                    )
+                ]
             ark = {"data": [{"url": f"{server.url}/picture.png"}]}
-            return [http(200, ark if b"images/generations" in request.split(b"\r\n")[0] else gemini)]
+            return [
+                http(200, ark if b"images/generations" in request.split(b"\r\n")[0] else gemini)
+            ]
 
         server.scripts.append(reply)
         yield server
 
 
 @pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback"])
-def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any) -> None:
+def test_killed_at_every_line(
+    vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any
+) -> None:
     """
     SIGKILL at each line between the question and the address; then another process resumes.
 
-    The picture is in the store, or its payment is reported as unknown, or nothing was paid. It is never there twice, and
-    never paid for twice unless the user asks for it with ``retry_ambiguous``.
+    The picture is in the store, or its payment is reported as unknown, or nothing was paid. It is
+    never there twice, and never paid for twice unless the user asks for it with
+    ``retry_ambiguous``.
     """
     command = [sys.executable, "-m", "tests.kill_steps", vendor, vendor_server.url, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=Path(__file__).parents[2])
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=1800, cwd=Path(__file__).parents[2]
+    )
     assert done.returncode == 0, done.stderr
     steps = [json.loads(line) for line in done.stdout.splitlines()]
     posts = Counter(
@@ -367,7 +436,9 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
         assert len(entry["stored"]) <= 1, entry
         assert len(entry["stored_at_the_end"]) == 1, entry
         assert entry["again"].startswith("https://assets.example.com/"), entry
-        assert [name for name in entry["spool"] if not name.endswith((".lock", ".done"))] == [], entry
+        assert [name for name in entry["spool"] if not name.endswith((".lock", ".done"))] == [], (
+            entry
+        )
         assert entry["guarded"] is bool(problems), entry
         if problems:
             assert not entry["stored"]
@@ -388,12 +459,20 @@ def test_killed_at_every_line(vendor_server: Wire, tmp_path: Path, vendor: str, 
 
 
 def test_an_unknown_outcome_guards_its_key(wire: Wire, store: Flaky, tmp_path: Path) -> None:
-    """After a cut the same key is refused, also after resuming, until the user says so; a refusal by the vendor is none."""
+    """
+    After a cut the same key is refused, also after resuming, until the user says so; a refusal by
+    the vendor is none.
+    """
     picture = {"data": [{"b64_json": base64.b64encode(PICTURE).decode()}]}
     wire.script(http(400, {}))
     wire.script(Reset)
     wire.script(http(200, picture))
-    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "base_url": wire.url,
+        "storage": store,
+        "spool_dir": tmp_path / "spool",
+    }
     with ImageClient("volcengine", max_retries=0, **options) as client:
         with pytest.raises(errors.BadRequestError):
             client.text_to_image("a cat", idempotency_key="k")
@@ -410,11 +489,18 @@ def test_an_unknown_outcome_guards_its_key(wire: Wire, store: Flaky, tmp_path: P
     assert len(wire.requests) == 3
 
 
-def test_a_refused_second_try_does_not_lift_the_guard(wire: Wire, store: Flaky, tmp_path: Path) -> None:
+def test_a_refused_second_try_does_not_lift_the_guard(
+    wire: Wire, store: Flaky, tmp_path: Path
+) -> None:
     """What an earlier call may have paid is not known better because a later one was refused."""
     wire.script(Reset)
     wire.script(http(400, {}))
-    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "base_url": wire.url,
+        "storage": store,
+        "spool_dir": tmp_path / "spool",
+    }
     with ImageClient("volcengine", max_retries=0, **options) as client:
         with pytest.raises(errors.OutcomeUnknownError):
             client.text_to_image("a cat", idempotency_key="k")
@@ -429,7 +515,12 @@ def test_forgetting_is_a_wish(wire: Wire, store: Flaky, tmp_path: Path) -> None:
     """``resume_spool(forget=True)`` lets the key be paid for again."""
     wire.script(Reset)
     wire.script(http(200, {"data": [{"b64_json": base64.b64encode(PICTURE).decode()}]}))
-    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "base_url": wire.url,
+        "storage": store,
+        "spool_dir": tmp_path / "spool",
+    }
     with ImageClient("volcengine", **options) as client:
         with pytest.raises(errors.OutcomeUnknownError):
             client.text_to_image("a cat", idempotency_key="k")
@@ -439,15 +530,24 @@ def test_forgetting_is_a_wish(wire: Wire, store: Flaky, tmp_path: Path) -> None:
 
 def three(wire: Wire) -> None:
     """A group of three pictures."""
-    entries = [{"b64_json": base64.b64encode(PICTURE + bytes([place])).decode()} for place in range(3)]
+    entries = [
+        {"b64_json": base64.b64encode(PICTURE + bytes([place])).decode()} for place in range(3)
+    ]
     wire.script(http(200, {"data": entries}))
 
 
 @pytest.mark.parametrize("failures", [1, 2, 3])
-def test_a_keyed_group_comes_back_whole_and_in_order(wire: Wire, store: Flaky, tmp_path: Path, failures: int) -> None:
+def test_a_keyed_group_comes_back_whole_and_in_order(
+    wire: Wire, store: Flaky, tmp_path: Path, failures: int
+) -> None:
     """Uploads that failed are finished by the next call with the key."""
     three(wire)
-    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "base_url": wire.url,
+        "storage": store,
+        "spool_dir": tmp_path / "spool",
+    }
     with ImageClient("volcengine", **options) as client:
         store.failures = failures
         first = client.text_to_images("cats", n=3, idempotency_key="k")
@@ -460,10 +560,16 @@ def test_a_keyed_group_comes_back_whole_and_in_order(wire: Wire, store: Flaky, t
 
 
 def test_a_gap_in_a_keyed_group_is_told(wire: Wire, store: Flaky) -> None:
-    """Without a journal the client itself remembers the failed upload; for another client it is only in its error."""
+    """
+    Without a journal the client itself remembers the failed upload; for another client it is only
+    in its error.
+    """
     three(wire)
     options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store}
-    with ImageClient("volcengine", **options) as client, ImageClient("volcengine", **options) as other:
+    with (
+        ImageClient("volcengine", **options) as client,
+        ImageClient("volcengine", **options) as other,
+    ):
         store.failures = 1
         client.text_to_images("cats", n=3, idempotency_key="k")
         gap = other.text_to_images("cats", n=3, idempotency_key="k")
@@ -476,7 +582,12 @@ def test_a_gap_in_a_keyed_group_is_told(wire: Wire, store: Flaky) -> None:
 def test_storing_one_of_a_group_leaves_the_others(wire: Wire, store: Flaky, tmp_path: Path) -> None:
     """They share an order; it goes with the last."""
     three(wire)
-    options: dict[str, Any] = {"api_key": "k", "base_url": wire.url, "storage": store, "spool_dir": tmp_path / "spool"}
+    options: dict[str, Any] = {
+        "api_key": "k",
+        "base_url": wire.url,
+        "storage": store,
+        "spool_dir": tmp_path / "spool",
+    }
     with ImageClient("volcengine", **options) as client:
         store.failures = 3
         group = client.text_to_images("cats", n=3)

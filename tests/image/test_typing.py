@@ -22,7 +22,9 @@ ImageClient("a registered name", anything=1)
 def test_a_type_checker_sees_a_misspelt_option(tmp_path: Path) -> None:
     source = tmp_path / "app.py"
     source.write_text(CODE)
-    said, problems, _ = api.run(["--no-incremental", "--follow-imports=silent", "--cache-dir=/dev/null", str(source)])
+    said, problems, _ = api.run(
+        ["--no-incremental", "--follow-imports=silent", "--cache-dir=/dev/null", str(source)]
+    )
     assert problems == ""
     wrong = {int(line.split(":")[1]) for line in said.splitlines() if ": error:" in line}
     assert {6, 7} <= wrong

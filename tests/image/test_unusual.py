@@ -44,7 +44,9 @@ def lines(text: str, end: str = "\n") -> str:
 
 
 def client(server: Wire, vendor: str, **options: Any) -> ImageClient:
-    return ImageClient(vendor, api_key="k-123456", base_url=server.url, max_retries=0, timeout=20, **options)
+    return ImageClient(
+        vendor, api_key="k-123456", base_url=server.url, max_retries=0, timeout=20, **options
+    )
 
 
 def sse(*bodies: Any) -> bytes:
@@ -60,11 +62,19 @@ READ: list[tuple[str, Any]] = [
     ("gemini", gemini_body({"text": f"Here it is\n![image]({URI})\nas you wished"})),
     ("gemini", [gemini_body(inline(TEXT))]),
     ("gemini", sse(gemini_body({"text": "Here"}), gemini_body(inline(TEXT)))),
-    ("gemini", b"\n".join(json.dumps(gemini_body(part)).encode() for part in ({"text": "x"}, inline(TEXT)))),
+    (
+        "gemini",
+        b"\n".join(
+            json.dumps(gemini_body(part)).encode() for part in ({"text": "x"}, inline(TEXT))
+        ),
+    ),
     ("gemini", {"created": 1, "data": [{"b64_json": TEXT}]}),
     ("gemini", {"images": [{"image_url": {"url": URI}}]}),
     ("gemini", {"predictions": [{"bytesBase64Encoded": TEXT, "mimeType": "image/png"}]}),
-    ("gemini", {"choices": [{"message": {"content": "", "images": [{"image_url": {"url": URI}}]}}]}),
+    (
+        "gemini",
+        {"choices": [{"message": {"content": "", "images": [{"image_url": {"url": URI}}]}}]},
+    ),
     ("gemini", {"choices": [{"message": {"content": f"![x]({URI})"}}]}),
     ("gemini", IMAGE),
     ("volcengine", {"data": [{"url": URI}]}),
@@ -80,7 +90,10 @@ READ: list[tuple[str, Any]] = [
     ("volcengine", [{"data": [{"b64_json": TEXT}]}]),
     ("volcengine", [{"b64_json": TEXT}]),
     ("volcengine", sse({"data": [{"b64_json": TEXT}]})),
-    ("volcengine", sse({"type": "image_generation.partial_succeeded", "image_index": 0, "b64_json": TEXT})),
+    (
+        "volcengine",
+        sse({"type": "image_generation.partial_succeeded", "image_index": 0, "b64_json": TEXT}),
+    ),
     ("volcengine", {"choices": [{"message": {"content": f"![x]({URI})"}}]}),
     ("volcengine", IMAGE),
 ]
@@ -101,7 +114,13 @@ def test_a_content_type_may_lie(wire: Wire, streamed: bool) -> None:
     """Events where JSON was asked for, and the reverse."""
     body = {"data": [{"b64_json": TEXT}]}
     kind = "text/event-stream" if streamed else "application/json"
-    wire.script(http(200, sse(body) if streamed else json.dumps(body).encode(), headers={"content-type": kind}))
+    wire.script(
+        http(
+            200,
+            sse(body) if streamed else json.dumps(body).encode(),
+            headers={"content-type": kind},
+        )
+    )
     with client(wire, "volcengine") as made:
         assert made.text_to_image("a cat", stream=not streamed).data == IMAGE
 
@@ -111,10 +130,16 @@ def test_a_content_type_may_lie(wire: Wire, streamed: bool) -> None:
     ["HTTP{0}/a.png", " http{0}/a.png\n", "/a.png"],
 )
 @pytest.mark.parametrize("name", ["data", "images"])
-def test_a_link_is_understood_however_it_is_written(wire: Wire, tmp_path: Path, url: str, name: str) -> None:
+def test_a_link_is_understood_however_it_is_written(
+    wire: Wire, tmp_path: Path, url: str, name: str
+) -> None:
     link = url.format(wire.url.removeprefix("http"))
     wire.scripts.append(
-        lambda request: [http(200, IMAGE) if request.startswith(b"GET /a.png") else http(200, {name: [{"url": link}]})]
+        lambda request: [
+            http(200, IMAGE)
+            if request.startswith(b"GET /a.png")
+            else http(200, {name: [{"url": link}]})
+        ]
     )
     with client(wire, "volcengine", storage=LocalStorage(tmp_path), keep_urls=True) as made:
         assert made.text_to_image("a cat").data == IMAGE
@@ -131,7 +156,10 @@ def test_every_image_of_an_unusual_group_is_there(wire: Wire) -> None:
 CARRIED: list[tuple[str, bytes]] = [
     ("gemini", json.dumps(gemini_body({"text": f"Here it is\n![image]({LINK})"})).encode()),
     ("gemini", b"data: {broken\n\nHere: " + URI.encode()),
-    ("gemini", json.dumps({"error": {"message": "late", "code": 1}, "image": {"url": LINK}}).encode()[:-1]),
+    (
+        "gemini",
+        json.dumps({"error": {"message": "late", "code": 1}, "image": {"url": LINK}}).encode()[:-1],
+    ),
     ("volcengine", json.dumps({"status": "done", "url": LINK}).encode()),
     ("volcengine", b"<html>" + URI.encode()),
     ("volcengine", json.dumps({"error": {"message": "late"}, "images": [URI]}).encode()),
@@ -139,10 +167,15 @@ CARRIED: list[tuple[str, bytes]] = [
 
 
 @pytest.mark.parametrize(("vendor", "body"), CARRIED)
-def test_what_is_not_certain_travels_in_the_error(wire: Wire, tmp_path: Path, vendor: str, body: bytes) -> None:
+def test_what_is_not_certain_travels_in_the_error(
+    wire: Wire, tmp_path: Path, vendor: str, body: bytes
+) -> None:
     """Not retryable, no base64 in the message, and known as perhaps paid."""
     wire.script(http(200, body))
-    options: dict[str, Any] = {"storage": LocalStorage(tmp_path / "store"), "spool_dir": tmp_path / "spool"}
+    options: dict[str, Any] = {
+        "storage": LocalStorage(tmp_path / "store"),
+        "spool_dir": tmp_path / "spool",
+    }
     with client(wire, vendor, **options) as made, pytest.raises(errors.ProviderError) as caught:
         made.text_to_image("a cat", idempotency_key="k")
     error = caught.value
@@ -154,7 +187,9 @@ def test_what_is_not_certain_travels_in_the_error(wire: Wire, tmp_path: Path, ve
 
 @pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
 def test_a_cut_response_gives_what_had_come(wire: Wire, vendor: str) -> None:
-    whole = json.dumps(gemini_body(inline(TEXT)) if vendor == "gemini" else {"data": [{"b64_json": TEXT}]}).encode()
+    whole = json.dumps(
+        gemini_body(inline(TEXT)) if vendor == "gemini" else {"data": [{"b64_json": TEXT}]}
+    ).encode()
     wire.script(http(200, whole[:-2], length=len(whole)), 0.0)
     wire.scripts.append([http(200, whole[:-2], length=len(whole) + 9)])
     with client(wire, vendor) as made, pytest.raises(errors.OutcomeUnknownError) as caught:
@@ -165,8 +200,14 @@ def test_a_cut_response_gives_what_had_come(wire: Wire, vendor: str) -> None:
 @pytest.mark.parametrize("text", ["@" * 9000, "@" * 100, TEXT + "@@@@", URI[:5000] + "\u00e9" * 20])
 @pytest.mark.parametrize("head", ["", "data:image/png;base64,"])
 @pytest.mark.parametrize("vendor", ["gemini", "volcengine"])
-def test_what_is_not_base64_keeps_its_characters(wire: Wire, vendor: str, head: str, text: str) -> None:
-    body = gemini_body(inline(head + text)) if vendor == "gemini" else {"data": [{"b64_json": head + text}]}
+def test_what_is_not_base64_keeps_its_characters(
+    wire: Wire, vendor: str, head: str, text: str
+) -> None:
+    body = (
+        gemini_body(inline(head + text))
+        if vendor == "gemini"
+        else {"data": [{"b64_json": head + text}]}
+    )
     wire.script(http(200, json.dumps(body, ensure_ascii=False).encode()))
     with client(wire, vendor) as made, pytest.raises(errors.InvalidReplyError) as caught:
         made.text_to_image("a cat")
@@ -175,12 +216,18 @@ def test_what_is_not_base64_keeps_its_characters(wire: Wire, vendor: str, head: 
     assert ("@@@@" in str(caught.value), caught.value.retryable) == (False, False)
 
 
-@pytest.mark.parametrize("text", ["I cannot. See [the rules](https://example.com/rules).", "https://example.com/help"])
+@pytest.mark.parametrize(
+    "text", ["I cannot. See [the rules](https://example.com/rules).", "https://example.com/help"]
+)
 def test_a_text_without_an_image_stays_one(wire: Wire, text: str) -> None:
     wire.script(http(200, gemini_body({"text": text})))
     with client(wire, "gemini") as made, pytest.raises(errors.NoImageError) as caught:
         made.text_to_image("a cat")
-    assert (caught.value.result, caught.value.billed, caught.value.retryable) == (None, "yes", False)
+    assert (caught.value.result, caught.value.billed, caught.value.retryable) == (
+        None,
+        "yes",
+        False,
+    )
 
 
 def test_a_gs_url_is_told(wire: Wire, tmp_path: Path) -> None:
@@ -201,7 +248,11 @@ def test_a_gs_url_is_told(wire: Wire, tmp_path: Path) -> None:
 def test_a_link_that_is_served_compressed_is_kept(wire: Wire, tmp_path: Path) -> None:
     packed = http(200, gzip.compress(IMAGE), headers={"content-encoding": "gzip"})
     wire.scripts.append(
-        lambda request: [packed if request.startswith(b"GET") else http(200, {"data": [{"url": wire.url + "/a.png"}]})]
+        lambda request: [
+            packed
+            if request.startswith(b"GET")
+            else http(200, {"data": [{"url": wire.url + "/a.png"}]})
+        ]
     )
     with client(wire, "volcengine", storage=LocalStorage(tmp_path), keep_urls=True) as made:
         assert made.text_to_image("a cat").data == IMAGE
@@ -223,11 +274,15 @@ def test_ctrl_c_while_a_link_is_fetched_carries_the_image(
 
 
 @pytest.mark.parametrize(("size", "warned"), [((2048, 2048), False), ((1024, 1024), True)])
-def test_pixels_that_were_not_asked_for_are_told(wire: Wire, size: tuple[int, int], warned: bool) -> None:
+def test_pixels_that_were_not_asked_for_are_told(
+    wire: Wire, size: tuple[int, int], warned: bool
+) -> None:
     wire.script(http(200, {"data": [{"b64_json": base64.b64encode(make(size=size)).decode()}]}))
     with client(wire, "volcengine") as made:
         result = made.text_to_image("a cat", size="2048x2048")
-    details = [entry["details"] for entry in result.metadata["warnings"] if entry["feature"] == "size"]
+    details = [
+        entry["details"] for entry in result.metadata["warnings"] if entry["feature"] == "size"
+    ]
     assert bool(details) is warned
     assert all("1024x1024 came" in text for text in details)
 

@@ -21,7 +21,9 @@ from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for
 OK: dict[str, Any] = {
     "model": "doubao-seedream-4-5",
     "created": 1763770000,
-    "data": [{"url": "https://ark-content.example.com/x.jpeg?X-Tos-Signature=a%2Fb", "size": "2560x1440"}],
+    "data": [
+        {"url": "https://ark-content.example.com/x.jpeg?X-Tos-Signature=a%2Fb", "size": "2560x1440"}
+    ],
     "usage": {"generated_images": 1, "output_tokens": 14400, "total_tokens": 14400},
 }
 
@@ -30,7 +32,12 @@ def client(server: Sandbox | Wire, **options: Any) -> ImageClient:
     if isinstance(server, Sandbox):
         options = {**server.image_options("volcengine"), **options}
     else:
-        options = {"api_key": "k-123456", "base_url": server.url + "/api/v3", "timeout": AMPLE, **options}
+        options = {
+            "api_key": "k-123456",
+            "base_url": server.url + "/api/v3",
+            "timeout": AMPLE,
+            **options,
+        }
     return ImageClient("volcengine", **options)
 
 
@@ -47,7 +54,12 @@ def test_one_post_for_text(sandbox: Sandbox) -> None:
         "response_format": "url",
         "watermark": False,
     }
-    assert (result.width, result.height, result.mime_type, result.provider) == (2048, 2048, "image/jpeg", "volcengine")
+    assert (result.width, result.height, result.mime_type, result.provider) == (
+        2048,
+        2048,
+        "image/jpeg",
+        "volcengine",
+    )
     assert result.metadata["requested_size"] == "1024x1024"
     assert result.metadata["sent_size"] == "2048x2048"
     assert result.metadata["usage"]["generated_images"] == 1
@@ -61,9 +73,14 @@ def test_any_field_of_ark_passes_through(sandbox: Sandbox) -> None:
     """Unknown options reach the body as they are, ``extra_body`` last."""
     with client(sandbox) as images:
         images.text_to_image(
-            "x", optimize_prompt_options={"mode": "fast"}, watermark=True, extra_body={"brand_new": [1]}, model="ep-1",
-            size="640x480", extra_headers={"x-trace": "t1"},
-        )  # fmt: skip
+            "x",
+            optimize_prompt_options={"mode": "fast"},
+            watermark=True,
+            extra_body={"brand_new": [1]},
+            model="ep-1",
+            size="640x480",
+            extra_headers={"x-trace": "t1"},
+        )
     body = sandbox.requests[0].body
     assert body["optimize_prompt_options"] == {"mode": "fast"}
     assert body["watermark"] is True
@@ -73,10 +90,15 @@ def test_any_field_of_ark_passes_through(sandbox: Sandbox) -> None:
 
 
 def test_references_use_the_same_path(sandbox: Sandbox) -> None:
-    """A public https address goes as it is, bytes are inlined with their real type; one goes bare, several as a list."""
+    """
+    A public https address goes as it is, bytes are inlined with their real type; one goes bare,
+    several as a list.
+    """
     with client(sandbox) as images:
         images.image_to_image("x", reference_images="https://assets.example.com/a.png")
-        images.image_to_image("x", reference_images=["https://assets.example.com/a.png", make("JPEG")])
+        images.image_to_image(
+            "x", reference_images=["https://assets.example.com/a.png", make("JPEG")]
+        )
     first, second = (request.body["image"] for request in sandbox.requests)
     assert first == "https://assets.example.com/a.png"
     assert second[0] == "https://assets.example.com/a.png"
@@ -112,7 +134,10 @@ def test_groups_and_references_share_fifteen(sandbox: Sandbox) -> None:
 
 
 def test_several_pictures_for_a_call_for_one_are_not_lost(sandbox: Sandbox) -> None:
-    """Group fields passed through ``text_to_image``: the first is the result, the rest is told and kept."""
+    """
+    Group fields passed through ``text_to_image``: the first is the result, the rest is told and
+        kept.
+    """
     with client(sandbox) as images:
         result = images.text_to_image(
             "x [blocked picture 2]",
@@ -135,7 +160,10 @@ def test_base64_replies(sandbox: Sandbox) -> None:
 
 
 def test_keep_urls_stores_the_vendors_picture(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Downloaded without the key from a link that accepts none, stored; address and expiry stay in the metadata."""
+    """
+    Downloaded without the key from a link that accepts none, stored; address and expiry stay in the
+    metadata.
+    """
     with client(sandbox, storage=LocalStorage(tmp_path), keep_urls=True) as images:
         result = images.text_to_image("x", size="2K")
     assert result.url.startswith("file://")
@@ -150,7 +178,10 @@ def test_keep_urls_stores_the_vendors_picture(sandbox: Sandbox, tmp_path: Path) 
 
 def test_a_copy_that_cannot_be_made_carries_the_result(tmp_path: Path) -> None:
     """The link is dead: the paid result is in the error, and ``store`` can try again."""
-    with Sandbox(link_lifetime=0.0) as dead, client(dead, storage=LocalStorage(tmp_path), keep_urls=True) as images:
+    with (
+        Sandbox(link_lifetime=0.0) as dead,
+        client(dead, storage=LocalStorage(tmp_path), keep_urls=True) as images,
+    ):
         with pytest.raises(errors.StorageError, match="answered 403") as caught:
             images.text_to_image("x")
         result = caught.value.result
@@ -166,7 +197,12 @@ def test_a_copy_that_cannot_be_made_carries_the_result(tmp_path: Path) -> None:
     ("status", "code", "kind", "retryable"),
     [
         (400, "InvalidParameter", errors.BadRequestError, False),
-        (400, "InputTextSensitiveContentDetected.PolicyViolation", errors.ContentFilterError, False),
+        (
+            400,
+            "InputTextSensitiveContentDetected.PolicyViolation",
+            errors.ContentFilterError,
+            False,
+        ),
         (400, "OutputImageRiskDetection", errors.ContentFilterError, False),
         (400, "ContentSecurityDetectionError", errors.ServerError, True),
         (400, "InvalidSubscription", errors.QuotaExceededError, False),
@@ -189,7 +225,9 @@ def test_error_codes(
     sandbox: Sandbox, status: int, code: str, kind: type[errors.ProviderError], retryable: bool
 ) -> None:
     """Each code is its leaf, with status, code, request id, ``retryable`` and ``billed``."""
-    body = {"error": {"code": code, "message": "No. Request id: 0217aaaabbbb", "param": "", "type": "X"}}
+    body = {
+        "error": {"code": code, "message": "No. Request id: 0217aaaabbbb", "param": "", "type": "X"}
+    }
     sandbox.answer(status, body, times=3)
     with client(sandbox, max_retries=0) as images, pytest.raises(errors.ProviderError) as caught:
         images.text_to_image("x")
@@ -248,7 +286,10 @@ def test_a_broken_base64_picture_is_billed(sandbox: Sandbox) -> None:
 def test_bytes_that_are_no_picture_come_out_with_the_error(sandbox: Sandbox) -> None:
     """What was paid is in ``error.result`` whatever it is."""
     sandbox.answer(200, {"data": [{"b64_json": "aGVsbG8="}]})
-    with client(sandbox) as images, pytest.raises(errors.InvalidReplyError, match="not an image") as caught:
+    with (
+        client(sandbox) as images,
+        pytest.raises(errors.InvalidReplyError, match="not an image") as caught,
+    ):
         images.text_to_image("x")
     assert caught.value.result.data == b"hello"
 
@@ -266,12 +307,26 @@ def test_a_server_error_is_not_sent_again(sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(503, "ServerOverloaded"), (500, "RateLimitExceeded"), (502, "QuotaExceeded"), (500, "OutputImageRiskDetection"),
-     (409, "Conflict"), (408, "X"), (200, "ServerOverloaded")],
-)  # fmt: skip
-def test_no_code_makes_a_paid_request_safe_to_repeat(sandbox: Sandbox, status: int, code: str) -> None:
-    """Only an unsent request and a 429 are; a 5xx is a ``ServerError`` that may be billed, whatever its code says."""
-    sandbox.answer(status, {"error": {"code": code, "message": "m"}}, headers={"retry-after": "0"}, times=5)
+    [
+        (503, "ServerOverloaded"),
+        (500, "RateLimitExceeded"),
+        (502, "QuotaExceeded"),
+        (500, "OutputImageRiskDetection"),
+        (409, "Conflict"),
+        (408, "X"),
+        (200, "ServerOverloaded"),
+    ],
+)
+def test_no_code_makes_a_paid_request_safe_to_repeat(
+    sandbox: Sandbox, status: int, code: str
+) -> None:
+    """
+    Only an unsent request and a 429 are; a 5xx is a ``ServerError`` that may be billed, whatever
+    its code says.
+    """
+    sandbox.answer(
+        status, {"error": {"code": code, "message": "m"}}, headers={"retry-after": "0"}, times=5
+    )
     with client(sandbox) as images, pytest.raises(errors.ProviderError) as caught:
         images.text_to_image("x")
     assert len(sandbox.requests) == 1
@@ -282,7 +337,11 @@ def test_no_code_makes_a_paid_request_safe_to_repeat(sandbox: Sandbox, status: i
 
 def test_a_rate_limit_is_waited_for(sandbox: Sandbox) -> None:
     """429 surely did not run: it is sent again after the wait that the vendor names."""
-    sandbox.answer(429, {"error": {"code": "RequestBurstTooFast", "message": "m"}}, headers={"Retry-After": "0"})
+    sandbox.answer(
+        429,
+        {"error": {"code": "RequestBurstTooFast", "message": "m"}},
+        headers={"Retry-After": "0"},
+    )
     with client(sandbox) as images:
         result = images.text_to_image("x")
     assert len(sandbox.requests) == 2
@@ -291,7 +350,11 @@ def test_a_rate_limit_is_waited_for(sandbox: Sandbox) -> None:
 
 def test_a_wait_beyond_the_timeout_is_not_waited_for(sandbox: Sandbox) -> None:
     """``Retry-After`` is obeyed while it fits the timeout, and told in the error."""
-    sandbox.answer(429, {"error": {"code": "RateLimitExceeded", "message": "m"}}, headers={"Retry-After": "3600"})
+    sandbox.answer(
+        429,
+        {"error": {"code": "RateLimitExceeded", "message": "m"}},
+        headers={"Retry-After": "3600"},
+    )
     with client(sandbox) as images, pytest.raises(errors.RateLimitError) as caught:
         images.text_to_image("x")
     assert caught.value.retry_after == 3600
@@ -309,8 +372,13 @@ def test_a_wait_beyond_the_timeout_is_not_waited_for(sandbox: Sandbox) -> None:
         pytest.param(tuple(x for b in http(200, OK) for x in (bytes([b]), 0.05)), id="drip"),
     ],
 )
-def test_a_paid_request_without_an_answer_is_never_sent_again(wire: Wire, steps: tuple[Any, ...]) -> None:
-    """It may have run: one POST, ``OutcomeUnknownError``, and the deadline holds however slowly bytes drip."""
+def test_a_paid_request_without_an_answer_is_never_sent_again(
+    wire: Wire, steps: tuple[Any, ...]
+) -> None:
+    """
+    It may have run: one POST, ``OutcomeUnknownError``, and the deadline holds however slowly bytes
+        drip.
+    """
     wire.script(http(200, OK))
     wire.script(*steps)
     timeout = timeout_for(steps)
@@ -336,7 +404,9 @@ def test_retry_ambiguous_is_the_users_own_wish(wire: Wire) -> None:
 def test_an_unreachable_vendor_is_tried_again_and_not_billed(closed_port: int) -> None:
     """Nothing was sent: a connection error, with ``billed="no"``."""
     with (
-        ImageClient("volcengine", api_key="k", base_url=f"http://127.0.0.1:{closed_port}", timeout=AMPLE) as images,
+        ImageClient(
+            "volcengine", api_key="k", base_url=f"http://127.0.0.1:{closed_port}", timeout=AMPLE
+        ) as images,
         pytest.raises(errors.ConnectionFailedError) as caught,
     ):
         images.text_to_image("x")
@@ -344,7 +414,9 @@ def test_an_unreachable_vendor_is_tried_again_and_not_billed(closed_port: int) -
 
 
 def test_a_stream_is_gathered(wire: Wire) -> None:
-    """``stream=True``: server-sent events become the same group, with the failed picture in its place."""
+    """
+    ``stream=True``: server-sent events become the same group, with the failed picture in its place.
+    """
     events = (
         b'event: image_generation.partial_succeeded\ndata: {"type":"image_generation.partial_succeeded","created":1757396757,'
         b'"image_index":0,"url":"https://a.example/0.jpeg","size":"2496x1664"}\n\n'
@@ -356,7 +428,10 @@ def test_a_stream_is_gathered(wire: Wire) -> None:
     wire.script(http(200, events, headers={"content-type": "text/event-stream"}))
     with client(wire) as images:
         group = images.text_to_images("x", n=3, stream=True)
-    assert [image.url for image in group.images] == ["https://a.example/0.jpeg", "https://a.example/2.jpeg"]
+    assert [image.url for image in group.images] == [
+        "https://a.example/0.jpeg",
+        "https://a.example/2.jpeg",
+    ]
     assert [error.index for error in group.errors] == [1]
     assert group.images[0].metadata["usage"] == {"generated_images": 2}
 
@@ -380,7 +455,9 @@ def test_a_cut_stream_keeps_what_came(wire: Wire) -> None:
         (b"data: nonsense\n\ndata: [DONE]\n\n", errors.InvalidReplyError),
     ],
 )
-def test_streams_with_nothing_in_them(wire: Wire, events: bytes, kind: type[errors.ProviderError]) -> None:
+def test_streams_with_nothing_in_them(
+    wire: Wire, events: bytes, kind: type[errors.ProviderError]
+) -> None:
     """No picture, no success."""
     wire.script(http(200, events, headers={"content-type": "text/event-stream"}))
     with client(wire) as images, pytest.raises(kind):
@@ -398,7 +475,9 @@ def test_streams_with_nothing_in_them(wire: Wire, events: bytes, kind: type[erro
         ({"base_url": "nope"}, "base_url"),
     ],
 )
-def test_bad_options_are_refused_when_the_client_is_made(options: dict[str, Any], match: str) -> None:
+def test_bad_options_are_refused_when_the_client_is_made(
+    options: dict[str, Any], match: str
+) -> None:
     """Not at the first call."""
     with pytest.raises(errors.ConfigurationError, match=match):
         ImageClient("volcengine", **{"api_key": "k", **options})
@@ -410,7 +489,9 @@ def test_missing_credentials_name_their_variables() -> None:
         ImageClient("volcengine")
 
 
-def test_the_environment_supplies_everything(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+def test_the_environment_supplies_everything(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
     """The document's four variables."""
     monkeypatch.setenv("VOLCENGINE_API_KEY", sandbox.api_key)
     monkeypatch.setenv("VOLCENGINE_BASE_URL", sandbox.ark_url + "/")
@@ -432,7 +513,14 @@ def test_prompts_are_checked_before_anything_is_sent(sandbox: Sandbox, bad: Any)
 
 @pytest.mark.parametrize(
     "options",
-    [{"size": "huge"}, {"seed": {1}}, {"seed": float("nan")}, {"x": "\udfff"}, {"extra_body": 5}, {"extra_headers": 5}],
+    [
+        {"size": "huge"},
+        {"seed": {1}},
+        {"seed": float("nan")},
+        {"x": "\udfff"},
+        {"extra_body": 5},
+        {"extra_headers": 5},
+    ],
 )
 def test_options_that_are_no_json_are_refused(sandbox: Sandbox, options: dict[str, Any]) -> None:
     """A clear error, and nothing is sent."""
@@ -443,8 +531,13 @@ def test_options_that_are_no_json_are_refused(sandbox: Sandbox, options: dict[st
 
 def test_the_key_is_in_no_message(sandbox: Sandbox) -> None:
     """A vendor that echoes the key does not get it into our errors."""
-    sandbox.answer(401, {"error": {"code": "AuthenticationError", "message": "bad key k-secret-canary"}})
-    with client(sandbox, api_key="k-secret-canary") as images, pytest.raises(errors.AuthenticationError) as caught:
+    sandbox.answer(
+        401, {"error": {"code": "AuthenticationError", "message": "bad key k-secret-canary"}}
+    )
+    with (
+        client(sandbox, api_key="k-secret-canary") as images,
+        pytest.raises(errors.AuthenticationError) as caught,
+    ):
         images.text_to_image("x")
     assert "canary" not in str(caught.value) + repr(caught.value.body) + repr(images)
 
@@ -459,7 +552,9 @@ def test_hints_say_what_to_do(sandbox: Sandbox) -> None:
 @respx.mock
 def test_the_wire_with_httpx_mocked() -> None:
     """What httpx is told to send, without a server: method, address, bearer token, JSON."""
-    route = respx.post("https://ark.cn-beijing.volces.com/api/v3/images/generations").mock(httpx.Response(200, json=OK))
+    route = respx.post("https://ark.cn-beijing.volces.com/api/v3/images/generations").mock(
+        httpx.Response(200, json=OK)
+    )
     with ImageClient("volcengine", api_key="k") as images:
         result = images.text_to_image("x", size="2560x1440", size_policy="exact")
     assert route.call_count == 1
@@ -481,7 +576,10 @@ def test_the_body_is_compact_utf8(wire: Wire) -> None:
 
 
 def test_a_whole_answer_counts_though_the_connection_was_cut(wire: Wire) -> None:
-    """The JSON is complete, and the picture paid: the framing's promise of more is not worth losing it."""
+    """
+    The JSON is complete, and the picture paid: the framing's promise of more is not worth losing
+        it.
+    """
     wire.script(http(200, OK, length=5000), Reset)
     with ImageClient("volcengine", api_key="k", base_url=wire.url, timeout=AMPLE) as client:
         assert client.text_to_image("a cat").has_url

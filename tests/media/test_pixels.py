@@ -1,4 +1,7 @@
-"""One conversion for references and renditions: upright, 8 bits, with transparency, and without labels that do not fit."""
+"""
+One conversion for references and renditions: upright, 8 bits, with transparency, and without labels
+    that do not fit.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,12 @@ from aigc_kit.media import pixels
 from aigc_kit.media.decoding import ImageFault, can_decode, decode, first_jpeg
 from tests.pictures import make
 
-COLOURS = {"red": (220, 20, 20), "green": (20, 180, 20), "blue": (20, 20, 220), "white": (255, 255, 255)}
+COLOURS = {
+    "red": (220, 20, 20),
+    "green": (20, 180, 20),
+    "blue": (20, 20, 220),
+    "white": (255, 255, 255),
+}
 
 
 def quadrants(width: int, height: int) -> Image.Image:
@@ -33,7 +41,10 @@ def corners(image: Image.Image) -> str:
 
     def nearest(place: tuple[int, int]) -> str:
         here: Any = image.getpixel(place)
-        return min(COLOURS, key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], here, strict=True)))
+        return min(
+            COLOURS,
+            key=lambda name: sum((a - b) ** 2 for a, b in zip(COLOURS[name], here, strict=True)),
+        )
 
     return " ".join(map(nearest, places))
 
@@ -44,19 +55,33 @@ def cmyk_profile() -> bytes:
     for number in range(16):
         ink = [number >> shift & 1 for shift in (3, 2, 1, 0)]
         light = 1 - 0.35 * min(2, sum(ink[:3])) if not ink[3] else 0.05
-        table += bytes([round(255 * light), 128 + 30 * (ink[1] - ink[0]), 128 + 30 * (ink[2] - ink[1] // 2)])
+        table += bytes(
+            [round(255 * light), 128 + 30 * (ink[1] - ink[0]), 128 + 30 * (ink[2] - ink[1] // 2)]
+        )
     straight = bytes(range(256))
     identity = struct.pack(">9i", *(65536 if n % 4 == 0 else 0 for n in range(9)))
     data = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + identity + straight * 4 + table + straight * 3
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     words = b"desc" + bytes(4) + struct.pack(">I", 6) + b"drawn\0" + bytes(78)
     tags, body, at = b"", b"", 128 + 4 + 12 * 4
-    for name, piece in ((b"desc", words), (b"cprt", b"text" + bytes(4) + b"x\0"), (b"wtpt", white), (b"A2B0", data)):
+    for name, piece in (
+        (b"desc", words),
+        (b"cprt", b"text" + bytes(4) + b"x\0"),
+        (b"wtpt", white),
+        (b"A2B0", data),
+    ):
         tags += name + struct.pack(">II", at + len(body), len(piece))
         body += piece + bytes(-len(piece) % 4)
     body = struct.pack(">I", 4) + tags + body
-    head = struct.pack(">I", 128 + len(body)) + bytes(4) + bytes.fromhex("02400000") + b"prtrCMYKLab "
-    head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    head = (
+        struct.pack(">I", 128 + len(body)) + bytes(4) + bytes.fromhex("02400000") + b"prtrCMYKLab "
+    )
+    head += (
+        struct.pack(">6H", 2026, 1, 1, 0, 0, 0)
+        + b"acsp"
+        + bytes(28)
+        + struct.pack(">3i", 63190, 65536, 54061)
+    )
     return head + bytes(48) + body
 
 
@@ -157,7 +182,9 @@ def test_a_transparent_colour_becomes_transparency(mode: str, transparent: Any) 
     assert made.getpixel((1, 1))[3] == 0  # type: ignore[index]
 
 
-@pytest.mark.parametrize("mode", ["1", "LA", "La", "PA", "P", "RGBa", "RGBX", "YCbCr", "HSV", "LAB", "CMYK", "I;16B"])
+@pytest.mark.parametrize(
+    "mode", ["1", "LA", "La", "PA", "P", "RGBa", "RGBX", "YCbCr", "HSV", "LAB", "CMYK", "I;16B"]
+)
 def test_every_mode_has_a_plain_one(mode: str) -> None:
     image = Image.new(mode, (8, 8))
     assert pixels.plain(image).mode in pixels.PLAIN

@@ -29,19 +29,29 @@ def post(path: str, body: dict[str, Any]) -> Request:
 @pytest.mark.parametrize("word", ["picture", "image"])
 def test_an_image_is_blocked_in_either_word(state: State, word: str) -> None:
     """``[blocked image N]`` is what the documents say; the older word goes on working."""
-    body = {"model": "doubao-seedream-4-0-250828", "prompt": f"a cat [blocked {word} 0]", "size": "1k"}
+    body = {
+        "model": "doubao-seedream-4-0-250828",
+        "prompt": f"a cat [blocked {word} 0]",
+        "size": "1k",
+    }
     answer = ark.handle(post("/api/v3/images/generations", body), state)
     assert isinstance(answer, Answer)
     assert answer.body["error"]["code"] == "OutputImageSensitiveContentDetected"
     path = "/v1/models/gemini-3-pro-image:generateContent"
-    answer = gemini.handle(post(path, {"contents": [{"parts": [{"text": f"[blocked {word}]"}]}]}), state)
+    answer = gemini.handle(
+        post(path, {"contents": [{"parts": [{"text": f"[blocked {word}]"}]}]}), state
+    )
     assert isinstance(answer, Answer)
     assert answer.body["candidates"][0]["finishReason"] == "IMAGE_SAFETY"
 
 
 def test_a_path_of_another_vendor_is_left_to_it(state: State) -> None:
     request = post("/elsewhere", {})
-    assert [handle(request, state) for handle in (ark.handle, gemini.handle, s3.handle)] == [None, None, None]
+    assert [handle(request, state) for handle in (ark.handle, gemini.handle, s3.handle)] == [
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +93,10 @@ def test_tools_are_called_by_choice(text: str, choice: str, called: list[str]) -
         ({"enum": ["a", "b"]}, "a"),
         ({"type": ["null", "string"]}, None),
         ({"type": "boolean"}, True),
-        ({"type": "array", "items": {"type": "string", "minLength": 6}, "minItems": 2}, ["textxx", "textxx"]),
+        (
+            {"type": "array", "items": {"type": "string", "minLength": 6}, "minItems": 2},
+            ["textxx", "textxx"],
+        ),
         ({"anyOf": [{"type": "number"}, {"type": "string"}]}, 1),
         ({"properties": {"a": {"$ref": "#/$defs/A"}}, "$defs": {"A": {"default": 7}}}, {"a": 7}),
         ({"$ref": "#/nowhere/at/all"}, "text"),

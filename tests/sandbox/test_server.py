@@ -26,7 +26,9 @@ GEMINI = "/v1beta1/projects/p/locations/global/publishers/google/models/"
 
 def ark(sandbox: Sandbox, **body: Any) -> httpx.Response:
     body = {"model": "doubao-seedream-4-5-251128", "prompt": "x", **body}
-    return httpx.post(f"{sandbox.ark_url}/images/generations", headers=HEADERS, json=body, trust_env=False)
+    return httpx.post(
+        f"{sandbox.ark_url}/images/generations", headers=HEADERS, json=body, trust_env=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,13 +48,28 @@ def ark(sandbox: Sandbox, **body: Any) -> httpx.Response:
         ({"image": "data:image/png;base64,???"}, 400, "InvalidImageURL.InvalidFormat"),
         ({"image": [5]}, 400, "InvalidImageURL.InvalidFormat"),
         ({"prompt": "[违规]"}, 400, "InputTextSensitiveContentDetected"),
-        ({"model": "doubao-seedream-5-0-pro-260628", "size": "2K", "sequential_image_generation": "disabled"}, 400,
-         "InvalidParameter.UnsupportedParameter"),
-        ({"sequential_image_generation": "auto", "sequential_image_generation_options": {"max_images": 16}}, 400,
-         "InvalidParameter"),
+        (
+            {
+                "model": "doubao-seedream-5-0-pro-260628",
+                "size": "2K",
+                "sequential_image_generation": "disabled",
+            },
+            400,
+            "InvalidParameter.UnsupportedParameter",
+        ),
+        (
+            {
+                "sequential_image_generation": "auto",
+                "sequential_image_generation_options": {"max_images": 16},
+            },
+            400,
+            "InvalidParameter",
+        ),
     ],
-)  # fmt: skip
-def test_ark_refuses_what_ark_refuses(sandbox: Sandbox, body: dict[str, Any], status: int, code: str) -> None:
+)
+def test_ark_refuses_what_ark_refuses(
+    sandbox: Sandbox, body: dict[str, Any], status: int, code: str
+) -> None:
     """In Ark's words, with a request id in message and header."""
     reply = ark(sandbox, **body)
     error = reply.json()["error"]
@@ -64,7 +81,10 @@ def test_ark_wants_its_key(sandbox: Sandbox) -> None:
     """401 without it, and JSON or nothing."""
     url = f"{sandbox.ark_url}/images/generations"
     assert httpx.post(url, json={}, trust_env=False).status_code == 401
-    assert httpx.post(url, headers=HEADERS, content=b"{", trust_env=False).json()["error"]["code"] == "InvalidParameter"
+    assert (
+        httpx.post(url, headers=HEADERS, content=b"{", trust_env=False).json()["error"]["code"]
+        == "InvalidParameter"
+    )
     assert httpx.post(url, headers=HEADERS, json=[], trust_env=False).status_code == 400
 
 
@@ -89,7 +109,9 @@ def test_the_watermark_is_on_unless_switched_off(sandbox: Sandbox) -> None:
 
 def gemini(sandbox: Sandbox, model: str, body: Any, **options: Any) -> httpx.Response:
     url = f"{sandbox.url}{GEMINI}{model}:generateContent"
-    return httpx.post(url, **{"headers": HEADERS, "trust_env": False, "content": json.dumps(body), **options})
+    return httpx.post(
+        url, **{"headers": HEADERS, "trust_env": False, "content": json.dumps(body), **options}
+    )
 
 
 ASK = [{"role": "user", "parts": [{"text": "x"}]}]
@@ -100,21 +122,66 @@ IMAGE = {"inlineData": {"mimeType": "image/png", "data": "aaaa"}}
     ("model", "body", "status"),
     [
         ("gemini-3-pro-image", {"contents": []}, 400),
-        ("gemini-3-pro-image", {"contents": ASK, "generationConfig": {"imageConfig": {"aspectRatio": "5:3"}}}, 400),
-        ("gemini-3-pro-image", {"contents": ASK, "generationConfig": {"imageConfig": {"aspectRatio": "1:8"}}}, 400),
-        ("gemini-3-pro-image", {"contents": ASK, "generationConfig": {"imageConfig": {"imageSize": "2k"}}}, 400),
+        (
+            "gemini-3-pro-image",
+            {"contents": ASK, "generationConfig": {"imageConfig": {"aspectRatio": "5:3"}}},
+            400,
+        ),
+        (
+            "gemini-3-pro-image",
+            {"contents": ASK, "generationConfig": {"imageConfig": {"aspectRatio": "1:8"}}},
+            400,
+        ),
+        (
+            "gemini-3-pro-image",
+            {"contents": ASK, "generationConfig": {"imageConfig": {"imageSize": "2k"}}},
+            400,
+        ),
         ("gemini-3-pro-image", {"contents": ASK, "generationConfig": {"candidateCount": 2}}, 400),
-        ("gemini-2.5-flash-image", {"contents": ASK, "generationConfig": {"imageConfig": {"imageSize": "1K"}}}, 400),
-        ("gemini-2.5-flash-image", {"contents": ASK, "generationConfig": {"thinking_config": {}}}, 400),
+        (
+            "gemini-2.5-flash-image",
+            {"contents": ASK, "generationConfig": {"imageConfig": {"imageSize": "1K"}}},
+            400,
+        ),
+        (
+            "gemini-2.5-flash-image",
+            {"contents": ASK, "generationConfig": {"thinking_config": {}}},
+            400,
+        ),
         ("gemini-2.5-flash-image", {"contents": [{"parts": [{"text": "x"}, *[IMAGE] * 4]}]}, 400),
-        ("gemini-3-pro-image", {"contents": [{"parts": [{"inline_data": {"mime_type": "image/gif", "data": "aaaa"}}]}]}, 400),
-        ("gemini-3-pro-image", {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "?"}}]}]}, 400),
-        ("gemini-3-pro-image", {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}]}, 400),
+        (
+            "gemini-3-pro-image",
+            {
+                "contents": [
+                    {"parts": [{"inline_data": {"mime_type": "image/gif", "data": "aaaa"}}]}
+                ]
+            },
+            400,
+        ),
+        (
+            "gemini-3-pro-image",
+            {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "?"}}]}]},
+            400,
+        ),
+        (
+            "gemini-3-pro-image",
+            {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": ""}}]}]},
+            400,
+        ),
         ("gemini-3-pro-image-preview", {"contents": ASK}, 404),
-        ("gemini-3.1-flash-image", {"contents": ASK, "generationConfig": {"imageConfig": {"aspectRatio": "1:8", "imageSize": "512"}}}, 200),
+        (
+            "gemini-3.1-flash-image",
+            {
+                "contents": ASK,
+                "generationConfig": {"imageConfig": {"aspectRatio": "1:8", "imageSize": "512"}},
+            },
+            200,
+        ),
     ],
-)  # fmt: skip
-def test_gemini_refuses_what_gemini_refuses(sandbox: Sandbox, model: str, body: Any, status: int) -> None:
+)
+def test_gemini_refuses_what_gemini_refuses(
+    sandbox: Sandbox, model: str, body: Any, status: int
+) -> None:
     """With a google.rpc.Status."""
     reply = gemini(sandbox, model, body)
     assert reply.status_code == status
@@ -124,12 +191,17 @@ def test_gemini_refuses_what_gemini_refuses(sandbox: Sandbox, model: str, body: 
 
 def test_gemini_wants_its_credentials(sandbox: Sandbox) -> None:
     """A token on Vertex, a key elsewhere, JSON, a method that exists."""
-    assert gemini(sandbox, "gemini-3-pro-image", {}, headers={}).json()["error"]["status"] == "UNAUTHENTICATED"
+    assert (
+        gemini(sandbox, "gemini-3-pro-image", {}, headers={}).json()["error"]["status"]
+        == "UNAUTHENTICATED"
+    )
     assert gemini(sandbox, "gemini-3-pro-image", {}, content=b"{").status_code == 400
     developer = f"{sandbox.url}/v1/models/gemini-3-pro-image"
     reply = httpx.post(f"{developer}:generateContent", json={}, trust_env=False)
     assert reply.json()["error"]["details"][0]["reason"] == "API_KEY_INVALID"
-    reply = httpx.post(f"{developer}:embed", json={}, headers={"x-goog-api-key": "sandbox-key"}, trust_env=False)
+    reply = httpx.post(
+        f"{developer}:embed", json={}, headers={"x-goog-api-key": "sandbox-key"}, trust_env=False
+    )
     assert reply.status_code == 404
 
 
@@ -139,7 +211,9 @@ def test_unknown_paths(sandbox: Sandbox) -> None:
 
 
 def test_scripts_and_records(sandbox: Sandbox) -> None:
-    """Replies in order, by path; credentials are masked in what is kept; chunked requests are read."""
+    """
+    Replies in order, by path; credentials are masked in what is kept; chunked requests are read.
+    """
     sandbox.answer(503, "busy", path="/images", times=1)
     sandbox.answer(200, [b"da", b"", b"ta"], headers={"X-A": "1"})
     assert httpx.get(sandbox.url + "/any", trust_env=False).content == b"data"
@@ -152,19 +226,28 @@ def test_scripts_and_records(sandbox: Sandbox) -> None:
 
 
 def threads_of(sandbox: Sandbox) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == f"sandbox {urlsplit(sandbox.url).port}"]
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == f"sandbox {urlsplit(sandbox.url).port}"
+    ]
 
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_closed_sandbox_leaves_no_thread(tmp_path: Path, secure: bool) -> None:
-    """Not those that accept, wait for a request or a handshake, wait before the head, or send a body without an end."""
+    """
+    Not those that accept, wait for a request or a handshake, wait before the head, or send a body
+    without an end.
+    """
     tls, _ = certificate(tmp_path)
     with contextlib.ExitStack() as clients, Sandbox(tls=tls if secure else None) as sandbox:
         sandbox.answer(200, delay=3600, path="/late")
         sandbox.fail("endless", path="/endless")
         sandbox.fail("drip head", path="/drip")
         for path in ("", "/late", "/endless", "/drip"):
-            client = clients.enter_context(socket.create_connection(("127.0.0.1", urlsplit(sandbox.url).port)))
+            client = clients.enter_context(
+                socket.create_connection(("127.0.0.1", urlsplit(sandbox.url).port))
+            )
             if path and not secure:
                 client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
         assert until(lambda: len(threads_of(sandbox)) == 5)
@@ -174,7 +257,10 @@ def test_a_closed_sandbox_leaves_no_thread(tmp_path: Path, secure: bool) -> None
 
 
 def test_drawings_are_deterministic() -> None:
-    """The same words give the same bytes in every format; others do not; any size and script can be drawn."""
+    """
+    The same words give the same bytes in every format; others do not; any size and script can be
+    drawn.
+    """
     assert draw("猫 cat", 300, 200) == draw("猫 cat", 300, 200) != draw("dog", 300, 200)
     for form in ("PNG", "JPEG", "WEBP"):
         assert Image.open(io.BytesIO(draw("x" * 900, 64, 900, form=form))).size == (64, 900)

@@ -1,4 +1,6 @@
-"""What every storage does. Subclass it, give a ``storage`` fixture and say how to read an object back."""
+"""
+What every storage does. Subclass it, give a ``storage`` fixture and say how to read an object back.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +22,36 @@ Reader = Callable[[str], bytes]
 class StorageContract:
     @pytest.mark.parametrize(
         "key",
-        ["a.png", "aigc/images/x.jpg", "图片/橘猫 1.png", "a+b (c)~!'*&=@:,;$.png", "%41%2F.png", "é.png", "k" * 1024,
-         "dir.with.dots/..file", "emoji/🐱.webp", "a" * 300 + "/" + "b" * 300],
-    )  # fmt: skip
+        [
+            "a.png",
+            "aigc/images/x.jpg",
+            "图片/橘猫 1.png",
+            "a+b (c)~!'*&=@:,;$.png",
+            "%41%2F.png",
+            "é.png",
+            "k" * 1024,
+            "dir.with.dots/..file",
+            "emoji/🐱.webp",
+            "a" * 300 + "/" + "b" * 300,
+        ],
+    )
     def test_what_was_stored_can_be_read(self, storage: Storage, read: Reader, key: str) -> None:
         """Bytes, size, type and key come back for keys of any letters."""
         stored = storage.upload_bytes(b"bytes of " + key.encode(), key, content_type="image/png")
         assert read(key) == b"bytes of " + key.encode()
-        assert (stored.key, stored.size, stored.content_type) == (key, len(b"bytes of " + key.encode()), "image/png")
+        assert (stored.key, stored.size, stored.content_type) == (
+            key,
+            len(b"bytes of " + key.encode()),
+            "image/png",
+        )
         found = storage.exists(key)
         assert found is not None
-        assert (found.url, found.key, found.size, found.etag) == (stored.url, key, stored.size, stored.etag)
+        assert (found.url, found.key, found.size, found.etag) == (
+            stored.url,
+            key,
+            stored.size,
+            stored.etag,
+        )
 
     def test_the_type_is_kept(self, storage: Storage) -> None:
         """Also by the name of the key."""
@@ -58,7 +79,10 @@ class StorageContract:
     def test_any_size(self, storage: Storage, read: Reader, size: int) -> None:
         """Nothing, and more than a part of a multipart upload."""
         data = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-        assert storage.upload_bytes(data, "size.bin", content_type="application/octet-stream").size == size
+        assert (
+            storage.upload_bytes(data, "size.bin", content_type="application/octet-stream").size
+            == size
+        )
         assert read("size.bin") == data
 
     def test_a_digest_that_is_known(self, storage: Storage, read: Reader) -> None:
@@ -101,9 +125,28 @@ class StorageContract:
 
     @pytest.mark.parametrize(
         "key",
-        ["", "/a", "a/", "a//b", ".", "..", "a/./b", "a/../b", "../../etc/passwd", "a\\b", "..\\x", "a\0b", "a\nb", "a\x7fb",
-         "k" * 1025, "é" * 513, "\ud800", None, 5],
-    )  # fmt: skip
+        [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "a/./b",
+            "a/../b",
+            "../../etc/passwd",
+            "a\\b",
+            "..\\x",
+            "a\0b",
+            "a\nb",
+            "a\x7fb",
+            "k" * 1025,
+            "é" * 513,
+            "\ud800",
+            None,
+            5,
+        ],
+    )
     def test_keys_that_are_refused(self, storage: Storage, key: object) -> None:
         """The same rules everywhere, for writing and for looking."""
         with pytest.raises(InvalidInputError, match="storage key"):
@@ -125,7 +168,9 @@ class StorageContract:
 
         def upload(number: int) -> None:
             try:
-                storage.upload_bytes(bytes([number]) * 5000, f"thread/{number % 8}", content_type="text/plain")
+                storage.upload_bytes(
+                    bytes([number]) * 5000, f"thread/{number % 8}", content_type="text/plain"
+                )
             except BaseException as error:
                 failures.append(error)
 

@@ -1,4 +1,7 @@
-"""Endpoints as people write them: corrected, or refused when the store is made; and URLs that a browser can open."""
+"""
+Endpoints as people write them: corrected, or refused when the store is made; and URLs that a
+    browser can open.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ _numbers = itertools.count()
 
 
 def s3(bucket: str = "pics", **options: Any) -> S3Storage:
-    return S3Storage(bucket, **{"access_key_id": "AKIAEXAMPLE", "secret_access_key": "secret", **options})
+    return S3Storage(
+        bucket, **{"access_key_id": "AKIAEXAMPLE", "secret_access_key": "secret", **options}
+    )
 
 
 def r2(endpoint: str, domain: str | None = "assets.example.com", **options: Any) -> R2Storage:
@@ -40,7 +45,10 @@ def test_a_bucket_behind_the_endpoint_is_taken_off(wire: Wire, end: str) -> None
     """Cloudflare's "S3 API" line has it. https://github.com/wayjam/picgo-plugin-s3/issues/55"""
     wire.script(http(200, b"", headers={"etag": '"e"'}))
     with r2(wire.url + end) as store:
-        assert store.upload_bytes(b"x", "a/b.png", content_type="image/png").url == "https://assets.example.com/a/b.png"
+        assert (
+            store.upload_bytes(b"x", "a/b.png", content_type="image/png").url
+            == "https://assets.example.com/a/b.png"
+        )
     assert wire.requests[0].startswith(b"PUT /pics/a/b.png ")
 
 
@@ -55,7 +63,9 @@ VIRTUAL = {
 
 @pytest.mark.parametrize("bucket_in_the_host", [False, True])
 @pytest.mark.parametrize("endpoint", VIRTUAL)
-def test_services_that_refuse_path_style_get_the_other(endpoint: str, bucket_in_the_host: bool) -> None:
+def test_services_that_refuse_path_style_get_the_other(
+    endpoint: str, bucket_in_the_host: bool
+) -> None:
     """https://github.com/lakeFS/lakeFS/issues/3613 https://github.com/apache/opendal/issues/6549"""
     given = endpoint.replace("https://", "https://pics.") if bucket_in_the_host else endpoint
     store = s3(endpoint_url=given)
@@ -78,12 +88,12 @@ def test_a_host_that_begins_with_the_bucket_must_be_explained() -> None:
     """A host of that name cannot be distinguished from a bucket in it."""
     with pytest.raises(ConfigurationError, match="addressing_style"):
         s3("minio", endpoint_url="https://minio.example.com")
-    assert s3("minio", endpoint_url="https://minio.example.com", addressing_style="path").url_of("k") == (
-        "https://minio.example.com/minio/k"
-    )
-    assert s3("minio", endpoint_url="https://minio.example.com", addressing_style="virtual").url_of("k") == (
-        "https://minio.example.com/k"
-    )
+    assert s3("minio", endpoint_url="https://minio.example.com", addressing_style="path").url_of(
+        "k"
+    ) == ("https://minio.example.com/minio/k")
+    assert s3("minio", endpoint_url="https://minio.example.com", addressing_style="virtual").url_of(
+        "k"
+    ) == ("https://minio.example.com/k")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +108,11 @@ def test_a_host_that_begins_with_the_bucket_must_be_explained() -> None:
     ],
 )
 def test_a_dashboard_is_not_an_endpoint(endpoint: str) -> None:
-    for make_store in (lambda: r2(endpoint), lambda: s3(endpoint_url=endpoint), lambda: r2(ACCOUNT, endpoint)):
+    for make_store in (
+        lambda: r2(endpoint),
+        lambda: s3(endpoint_url=endpoint),
+        lambda: r2(ACCOUNT, endpoint),
+    ):
         with pytest.raises(ConfigurationError, match="dashboard"):
             make_store()
 
@@ -106,16 +120,25 @@ def test_a_dashboard_is_not_an_endpoint(endpoint: str) -> None:
 @pytest.mark.parametrize(
     "domain",
     [
-        ACCOUNT, "0123456789abcdef.r2.cloudflarestorage.com", ACCOUNT + "/pics", "https://pics." + ACCOUNT[8:],
+        ACCOUNT,
+        "0123456789abcdef.r2.cloudflarestorage.com",
+        ACCOUNT + "/pics",
+        "https://pics." + ACCOUNT[8:],
         "https://0123456789abcdef.eu.r2.cloudflarestorage.com",
     ],
-)  # fmt: skip
+)
 def test_r2s_endpoint_is_never_public(domain: str) -> None:
     """https://github.com/usememos/memos/issues/1191"""
-    for make_store in (lambda: r2(ACCOUNT, domain), lambda: s3(endpoint_url=ACCOUNT, public_base_url=domain)):
+    for make_store in (
+        lambda: r2(ACCOUNT, domain),
+        lambda: s3(endpoint_url=ACCOUNT, public_base_url=domain),
+    ):
         with pytest.raises(ConfigurationError, match="the public cannot read"):
             make_store()
-    assert r2(ACCOUNT, "pub-0123456789abcdef.r2.dev").url_of("k") == "https://pub-0123456789abcdef.r2.dev/k"
+    assert (
+        r2(ACCOUNT, "pub-0123456789abcdef.r2.dev").url_of("k")
+        == "https://pub-0123456789abcdef.r2.dev/k"
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +155,11 @@ def test_a_public_url_without_the_bucket_is_refused(endpoint: str | None, public
     parts = urlsplit(public)
     s3(endpoint_url=endpoint, region="eu-west-1", public_base_url=f"{public}/pics")
     if not parts.netloc[0].isdigit():
-        s3(endpoint_url=endpoint, region="eu-west-1", public_base_url=f"https://pics.{parts.netloc}")
+        s3(
+            endpoint_url=endpoint,
+            region="eu-west-1",
+            public_base_url=f"https://pics.{parts.netloc}",
+        )
 
 
 # ---- what each store wants
@@ -143,8 +170,13 @@ def headers(request: bytes) -> dict[str, str]:
     return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
 
 
-def test_a_store_that_takes_no_checksum_gets_a_signed_digest(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Backblaze B2 refuses ``x-amz-checksum-sha256``. https://github.com/cyberduck/cyberduck/issues/15841"""
+def test_a_store_that_takes_no_checksum_gets_a_signed_digest(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Backblaze B2 refuses ``x-amz-checksum-sha256``.
+    https://github.com/cyberduck/cyberduck/issues/15841
+    """
     import socket
 
     real = socket.getaddrinfo
@@ -155,7 +187,8 @@ def test_a_store_that_takes_no_checksum_gets_a_signed_digest(wire: Wire, monkeyp
     )
     wire.script(http(200, b"", headers={"etag": '"e"'}))
     with s3(
-        endpoint_url=f"http://s3.us-west-004.backblazeb2.com:{wire.port}", public_base_url="f.example.com"
+        endpoint_url=f"http://s3.us-west-004.backblazeb2.com:{wire.port}",
+        public_base_url="f.example.com",
     ) as store:
         store.upload_bytes(b"x", "k", content_type="image/png")
     sent = headers(wire.requests[0])
@@ -177,7 +210,12 @@ def test_a_ca_of_ones_own(tmp_path: Path) -> None:
     context, authority = certificate(tmp_path)
     with Wire(tls=context) as secure:
         secure.script(http(200, b"", headers={"etag": '"e"'}))
-        with s3(endpoint_url=secure.url, region="auto", verify=authority, public_base_url="a.example.com") as store:
+        with s3(
+            endpoint_url=secure.url,
+            region="auto",
+            verify=authority,
+            public_base_url="a.example.com",
+        ) as store:
             assert store.upload_bytes(b"x", "k", content_type="image/png").etag == "e"
 
 
@@ -201,7 +239,9 @@ def test_options_that_make_no_sense(options: dict[str, Any], match: str) -> None
 def test_both_names_of_the_secret_are_understood(wire: Wire) -> None:
     wire.script(http(200, b"", headers={"etag": '"e"'}))
     for store in (
-        S3Storage("b", endpoint_url=wire.url, region="auto", access_key_id="a", access_key_secret="b"),
+        S3Storage(
+            "b", endpoint_url=wire.url, region="auto", access_key_id="a", access_key_secret="b"
+        ),
         R2Storage("a", None, wire.url, "b", "d.example.com", secret_access_key="b"),
     ):
         with store:
@@ -232,9 +272,13 @@ def test_errors_name_the_setting(wire: Wire, code: str, hint: str) -> None:
 def bucket(s3_server: str) -> Iterator[str]:
     name = f"open-{next(_numbers)}"
     client = boto3.client(
-        "s3", endpoint_url=s3_server, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1",
+        "s3",
+        endpoint_url=s3_server,
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
+    )
     client.create_bucket(Bucket=name, ACL="public-read")
     yield name
     client.close()
@@ -246,17 +290,27 @@ def opened(url: str) -> bytes:
         return data
 
 
-@pytest.mark.parametrize("key", ["a/b.png", "图片/橘猫 1.png", "a+b (c)~!'*&=@:,;$.png", "%41.png", "?#.png"])
+@pytest.mark.parametrize(
+    "key", ["a/b.png", "图片/橘猫 1.png", "a+b (c)~!'*&=@:,;$.png", "%41.png", "?#.png"]
+)
 @pytest.mark.parametrize("kind", ["S3", "S3 signed", "R2 without a domain", "R2", "local"])
-def test_every_url_leads_to_the_object(s3_server: str, bucket: str, tmp_path: Path, kind: str, key: str) -> None:
+def test_every_url_leads_to_the_object(
+    s3_server: str, bucket: str, tmp_path: Path, kind: str, key: str
+) -> None:
     options: dict[str, Any] = {"access_key_id": "a", "access_key_secret": "b"}
     if kind in ("S3", "R2"):
         options["extra_args"] = {"ACL": "public-read"}
     store: Any = {
-        "S3": lambda: S3Storage(bucket, endpoint_url=f"{s3_server}/{bucket}", region="us-east-1", **options),
-        "S3 signed": lambda: S3Storage(bucket, endpoint_url=s3_server, region="us-east-1", **options),
+        "S3": lambda: S3Storage(
+            bucket, endpoint_url=f"{s3_server}/{bucket}", region="us-east-1", **options
+        ),
+        "S3 signed": lambda: S3Storage(
+            bucket, endpoint_url=s3_server, region="us-east-1", **options
+        ),
         "R2 without a domain": lambda: R2Storage(endpoint=s3_server, bucket=bucket, **options),
-        "R2": lambda: R2Storage(endpoint=s3_server, bucket=bucket, public_domain=f"{s3_server}/{bucket}", **options),
+        "R2": lambda: R2Storage(
+            endpoint=s3_server, bucket=bucket, public_domain=f"{s3_server}/{bucket}", **options
+        ),
         "local": lambda: LocalStorage(tmp_path),
     }[kind]()
     with store:
@@ -270,7 +324,10 @@ def test_every_url_leads_to_the_object(s3_server: str, bucket: str, tmp_path: Pa
 @pytest.mark.parametrize("expires", [0, -1, 604_801, 1.5, True, None])
 def test_signatures_live_a_week_at_most(expires: Any) -> None:
     """boto3 signs 604,801 without a word; the server refuses later."""
-    with s3(endpoint_url=ACCOUNT, region="auto") as store, pytest.raises(InvalidInputError, match="expires"):
+    with (
+        s3(endpoint_url=ACCOUNT, region="auto") as store,
+        pytest.raises(InvalidInputError, match="expires"),
+    ):
         store.presigned_url("k", expires=expires)
 
 
@@ -287,7 +344,9 @@ def test_an_image_of_a_private_bucket_has_a_signed_url(sandbox: Sandbox) -> None
 
 
 def test_local_results_that_are_found_again_can_be_read(sandbox: Sandbox, tmp_path: Path) -> None:
-    with ImageClient("gemini", storage=LocalStorage(tmp_path), **sandbox.image_options("gemini")) as images:
+    with ImageClient(
+        "gemini", storage=LocalStorage(tmp_path), **sandbox.image_options("gemini")
+    ) as images:
         first = images.text_to_image("a cat", idempotency_key="k")
         again = images.text_to_image("a cat", idempotency_key="k")
         assert not again.has_base64
@@ -305,13 +364,18 @@ def test_local_results_that_are_found_again_can_be_read(sandbox: Sandbox, tmp_pa
 )
 def test_names_that_windows_refuses_are_refused(tmp_path: Path, key: str) -> None:
     store = LocalStorage(tmp_path)
-    for call in (lambda: store.upload_bytes(b"x", key, content_type="image/png"), lambda: store.exists(key)):
+    for call in (
+        lambda: store.upload_bytes(b"x", key, content_type="image/png"),
+        lambda: store.exists(key),
+    ):
         with pytest.raises(InvalidInputError, match="Windows"):
             call()
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("segment", "refused"), [("a?b", True), ("a:b", True), ("a*b", True), ("a b", False)])
+@pytest.mark.parametrize(
+    ("segment", "refused"), [("a?b", True), ("a:b", True), ("a*b", True), ("a b", False)]
+)
 def test_what_only_windows_refuses_is_refused_there(segment: str, refused: bool) -> None:
     assert _refused_by_windows(segment, here=True) is refused
     assert not _refused_by_windows(segment, here=False)

@@ -105,7 +105,11 @@ def test_types_without_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "setxattr", refuse)
     storage = LocalStorage(tmp_path)
-    for key, kind in (("x.webp", "image/webp"), ("x.txt", "text/plain"), ("x", "application/octet-stream")):
+    for key, kind in (
+        ("x.webp", "image/webp"),
+        ("x.txt", "text/plain"),
+        ("x", "application/octet-stream"),
+    ):
         storage.upload_bytes(b"x", key, content_type=kind)
         found = storage.exists(key)
         assert found is not None

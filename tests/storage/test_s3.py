@@ -26,9 +26,13 @@ _numbers = itertools.count()
 
 def admin(url: str) -> Any:
     return boto3.client(
-        "s3", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1",
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+        region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -77,7 +81,11 @@ class TestS3Storage(StorageContract):
     @pytest.fixture
     def storage(self, s3_server: str, bucket: str) -> Iterator[Storage]:
         storage = S3Storage(
-            bucket, endpoint_url=s3_server, region="us-east-1", access_key_id="a", secret_access_key="b"
+            bucket,
+            endpoint_url=s3_server,
+            region="us-east-1",
+            access_key_id="a",
+            secret_access_key="b",
         )
         yield storage
         storage.close()
@@ -105,7 +113,10 @@ def headers(request: bytes) -> dict[str, str]:
 
 
 def test_what_leaves_on_plain_http(wire: Wire) -> None:
-    """Path style, signature v4 for region auto, the SHA-256 of the bytes, no checksum trailer, no wait for a 100."""
+    """
+    Path style, signature v4 for region auto, the SHA-256 of the bytes, no checksum trailer, no wait
+    for a 100.
+    """
     wire.script(http(200, b"", headers={"etag": '"abc"'}))
     storage = r2(wire.url, "bucket")
     stored = storage.upload_bytes(b"content", "a/b.png", content_type="image/png")
@@ -140,12 +151,18 @@ def test_a_known_digest_is_what_leaves(wire: Wire, monkeypatch: pytest.MonkeyPat
 
     wire.script(http(200, b"", headers={"etag": '"x"'}))
     for kind in (S3Storage, Own):
-        store = kind("b", endpoint_url=wire.url, region="auto", access_key_id="a", secret_access_key="b")
+        store = kind(
+            "b", endpoint_url=wire.url, region="auto", access_key_id="a", secret_access_key="b"
+        )
         store.upload_hashed(b"data", "k", content_type="image/png", sha256=b"\0" * 32)
         store.close()
     monkeypatch.setattr(S3Storage, "upload_bytes", lambda *args, **options: "patched")
-    with S3Storage("b", endpoint_url=wire.url, region="auto", access_key_id="a", secret_access_key="b") as patched:
-        assert patched.upload_hashed(b"data", "k", content_type="image/png", sha256=b"") == "patched"  # type: ignore[comparison-overlap]
+    with S3Storage(
+        "b", endpoint_url=wire.url, region="auto", access_key_id="a", secret_access_key="b"
+    ) as patched:
+        assert (
+            patched.upload_hashed(b"data", "k", content_type="image/png", sha256=b"") == "patched"
+        )  # type: ignore[comparison-overlap]
     first, second = wire.requests
     assert b"x-amz-checksum-sha256: " + base64.b64encode(b"\0" * 32) in first
     assert base64.b64encode(hashlib.sha256(b"own data").digest()) in second
@@ -153,7 +170,10 @@ def test_a_known_digest_is_what_leaves(wire: Wire, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_leaves_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """https is where boto3's defaults would add a trailer that R2 refuses: one plain PUT of known length."""
+    """
+    https is where boto3's defaults would add a trailer that R2 refuses: one plain PUT of known
+    length.
+    """
     context, authority = certificate(tmp_path)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(authority))
     with Wire(tls=context) as secure:
@@ -163,7 +183,10 @@ def test_what_leaves_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         storage.close()
         sent = headers(secure.requests[0])
     assert sent["content-length"] == "7"
-    assert sent["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"content").digest()).decode()
+    assert (
+        sent["x-amz-checksum-sha256"]
+        == base64.b64encode(hashlib.sha256(b"content").digest()).decode()
+    )
     assert sent["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
     for absent in ("expect", "x-amz-trailer", "content-encoding", "transfer-encoding"):
         assert absent not in sent
@@ -183,17 +206,23 @@ def test_an_unknown_certificate(tmp_path: Path) -> None:
 def test_nothing_of_the_machine_leaks_in(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed_port: int
 ) -> None:
-    """With explicit keys no profile, config file, proxy, token or endpoint of the machine is used."""
+    """
+    With explicit keys no profile, config file, proxy, token or endpoint of the machine is used.
+    """
     config = tmp_path / "config"
     config.write_text(
         "[default]\nregion = eu-west-1\ns3 =\n  addressing_style = virtual\nretry_mode = adaptive\nmax_attempts = 9\n"
     )
     for name, value in {
-        "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "missing", "AWS_SESSION_TOKEN": "canary-token",
-        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported", "HTTP_PROXY": f"http://127.0.0.1:{closed_port}",
+        "AWS_CONFIG_FILE": str(config),
+        "AWS_PROFILE": "missing",
+        "AWS_SESSION_TOKEN": "canary-token",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported",
+        "HTTP_PROXY": f"http://127.0.0.1:{closed_port}",
         "AWS_MAX_ATTEMPTS": "9",
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name, value)
     wire.script(http(200, b"", headers={"etag": '"e"'}))
     storage = r2(wire.url)
@@ -204,7 +233,9 @@ def test_nothing_of_the_machine_leaks_in(
     assert b"x-amz-checksum-crc32" not in wire.requests[0].lower()
 
 
-def test_the_machines_chain_serves_who_gives_no_keys(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machines_chain_serves_who_gives_no_keys(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """S3 on AWS: variables, profiles and roles."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-env")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
@@ -288,18 +319,26 @@ def test_a_changed_upload_is_an_error(wire: Wire, monkeypatch: pytest.MonkeyPatc
     storage.close()
 
 
-def test_the_environment_supplies_r2(monkeypatch: pytest.MonkeyPatch, s3_server: str, bucket: str) -> None:
+def test_the_environment_supplies_r2(
+    monkeypatch: pytest.MonkeyPatch, s3_server: str, bucket: str
+) -> None:
     """The document's five variables; each missing one is named."""
     values = {
-        "R2_BUCKET_NAME": bucket, "R2_ENDPOINT": s3_server, "R2_ACCESS_KEY_ID": "a", "R2_ACCESS_KEY_SECRET": "b",
-    }  # fmt: skip
+        "R2_BUCKET_NAME": bucket,
+        "R2_ENDPOINT": s3_server,
+        "R2_ACCESS_KEY_ID": "a",
+        "R2_ACCESS_KEY_SECRET": "b",
+    }
     monkeypatch.setenv("R2_PUBLIC_DOMAIN", "assets.example.com/")
     for name, value in values.items():
         with pytest.raises((ConfigurationError, MissingCredentialError), match=name):
             R2Storage()
         monkeypatch.setenv(name, value)
     with R2Storage() as storage:
-        assert storage.upload_bytes(b"x", "k", content_type="text/plain").url == "https://assets.example.com/k"
+        assert (
+            storage.upload_bytes(b"x", "k", content_type="text/plain").url
+            == "https://assets.example.com/k"
+        )
 
 
 @pytest.mark.parametrize(
@@ -318,7 +357,18 @@ def test_public_domains(given: str, base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "https://", "ftp://x", "https://x?y", "https://x#y", "https://u:p@x", "a b", "x:y", "x\\y"]
+    "bad",
+    [
+        "",
+        "https://",
+        "ftp://x",
+        "https://x?y",
+        "https://x#y",
+        "https://u:p@x",
+        "a b",
+        "x:y",
+        "x\\y",
+    ],
 )
 def test_bad_public_domains(bad: str) -> None:
     """Query, fragment, credentials, spaces."""
@@ -368,7 +418,9 @@ def test_the_tls_helper_makes_a_server_context(tmp_path: Path) -> None:
     assert authority.exists()
 
 
-@pytest.mark.parametrize("reply", [http(200, b"<html>login</html>"), http(202, b""), http(204, b"")])
+@pytest.mark.parametrize(
+    "reply", [http(200, b"<html>login</html>"), http(202, b""), http(204, b"")]
+)
 def test_a_200_of_something_else_is_not_an_upload(wire: Wire, reply: bytes) -> None:
     """No S3 server answers a PUT without an ETag: the object is looked up before it counts."""
     wire.script(reply)

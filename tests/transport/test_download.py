@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from aigc_kit.transport.download import Downloader, DownloadError, forbidden, is_plainly_private, shown
+from aigc_kit.transport.download import (
+    Downloader,
+    DownloadError,
+    forbidden,
+    is_plainly_private,
+    shown,
+)
 from tests.pictures import make
 from tests.waits import within
 from tests.wire import AMPLE, SHORT, Reset, Wire, http
@@ -104,9 +110,24 @@ def test_public_addresses_pass(address: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0", "localhost", "LOCALHOST.", "a.localhost",
-     "printer", "db.internal", "nas.local", "::1", "x.home.arpa", "169.254.169.254"],
-)  # fmt: skip
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0",
+        "localhost",
+        "LOCALHOST.",
+        "a.localhost",
+        "printer",
+        "db.internal",
+        "nas.local",
+        "::1",
+        "x.home.arpa",
+        "169.254.169.254",
+    ],
+)
 def test_names_that_say_they_are_private(host: str) -> None:
     """Decided without a resolver."""
     assert is_plainly_private(host)
@@ -115,9 +136,21 @@ def test_names_that_say_they_are_private(host: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::]",
-     "0", "127。0。0。1", "0.0.0.0"],
-)  # fmt: skip
+    [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::]",
+        "0",
+        "127。0。0。1",
+        "0.0.0.0",
+    ],
+)
 def test_loopback_in_every_spelling(wire: Wire, host: str) -> None:
     """Whatever the resolver makes of it is checked where the connection is made."""
     downloader = Downloader()
@@ -130,10 +163,24 @@ def test_loopback_in_every_spelling(wire: Wire, host: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://x/y", "file:///etc/passwd", "gopher://x", "data:image/png;base64,aa", "http:///x", "http://u:p@h/x",
-     "http://h:0/", "http://h:99999/", "http://exa mple/", "http://h/\r\nX: 1", "http://[::1", "//x/y", "", "http://h\\@x/",
-     "http://①②⑦.0.0.1/"],
-)  # fmt: skip
+    [
+        "ftp://x/y",
+        "file:///etc/passwd",
+        "gopher://x",
+        "data:image/png;base64,aa",
+        "http:///x",
+        "http://u:p@h/x",
+        "http://h:0/",
+        "http://h:99999/",
+        "http://exa mple/",
+        "http://h/\r\nX: 1",
+        "http://[::1",
+        "//x/y",
+        "",
+        "http://h\\@x/",
+        "http://①②⑦.0.0.1/",
+    ],
+)
 def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
     """Other schemes, credentials, control characters; credentials are not repeated."""
     downloader = Downloader(resolve=lambda host, port: ["8.8.8.8"])
@@ -153,7 +200,10 @@ def test_one_bad_answer_spoils_the_name(wire: Wire) -> None:
 
 
 def test_rebinding_changes_nothing(wire: Wire) -> None:
-    """The address that was checked is the one that is connected to: the name is resolved once a connection."""
+    """
+    The address that was checked is the one that is connected to: the name is resolved once a
+        connection.
+    """
     asked: list[str] = []
 
     def resolve(host: str, port: int) -> list[str]:
@@ -230,9 +280,16 @@ def test_compressed_bodies_are_refused(wire: Wire, open_door: Downloader) -> Non
 
 
 @pytest.mark.parametrize(
-    "steps", [(3600.0,), (http(200, PNG)[:60], 3600.0), tuple(x for b in http(200, PNG) for x in (bytes([b]), 0.05))]
+    "steps",
+    [
+        (3600.0,),
+        (http(200, PNG)[:60], 3600.0),
+        tuple(x for b in http(200, PNG) for x in (bytes([b]), 0.05)),
+    ],
 )
-def test_time_is_capped(wire: Wire, open_door: Downloader, steps: tuple[bytes | float, ...]) -> None:
+def test_time_is_capped(
+    wire: Wire, open_door: Downloader, steps: tuple[bytes | float, ...]
+) -> None:
     """One deadline for head and body, however slowly they drip."""
     wire.script(*steps)
     with within(SHORT), pytest.raises(DownloadError):
@@ -249,7 +306,9 @@ def test_cuts_are_errors(wire: Wire, open_door: Downloader) -> None:
         assert caught.value.retryable
 
 
-def test_environment_proxies_do_not_go_around_the_guard(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_proxies_do_not_go_around_the_guard(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """HTTP_PROXY is ignored."""
     monkeypatch.setenv("HTTP_PROXY", wire.url)
     monkeypatch.setenv("ALL_PROXY", wire.url)

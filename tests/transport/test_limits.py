@@ -27,11 +27,18 @@ KEY = "sk-test/key+0123456789=="
 
 def chat_body(text: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
-    return {"id": "c", "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+    return {
+        "id": "c",
+        "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+    }
 
 
 def chat(server: Wire, provider: str = "openai_compat", **options: Any) -> ChatClient:
-    own = {"gemini": {"model": "gemini-3.8-flash"}, "bedrock": {"model": "global.anthropic.claude-sonnet-4-6"}}
+    own = {
+        "gemini": {"model": "gemini-3.8-flash"},
+        "bedrock": {"model": "global.anthropic.claude-sonnet-4-6"},
+    }
     given = {"api_key": KEY, "base_url": server.url, "model": "m", "max_retries": 0, "timeout": 20}
     region = {"region": "us-east-1"} if provider == "bedrock" else {}
     return ChatClient(provider, **{**given, **own.get(provider, {}), **region, **options})
@@ -46,21 +53,34 @@ def packed(size: int) -> bytes:
 
 @pytest.mark.parametrize("provider", ["openai_compat", "gemini", "bedrock"])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_chats_response_has_a_limit_that_fits_it(wire: Wire, provider: str, compressed: bool) -> None:
+def test_a_chats_response_has_a_limit_that_fits_it(
+    wire: Wire, provider: str, compressed: bool
+) -> None:
     """38 KB of unrequested compression hold 40 MB."""
     if compressed:
-        wire.script(http(200, packed(40), headers={"content-encoding": "gzip", "content-type": "application/json"}))
+        wire.script(
+            http(
+                200,
+                packed(40),
+                headers={"content-encoding": "gzip", "content-type": "application/json"},
+            )
+        )
     else:
         body = b'{"choices":[' + b"[]," * 6_000_000 + b"[]]}"
         wire.script(http(200, body, headers={"content-type": "application/json"}))
-    with chat(wire, provider) as client, pytest.raises(errors.InvalidReplyError, match="longer than"):
+    with (
+        chat(wire, provider) as client,
+        pytest.raises(errors.InvalidReplyError, match="longer than"),
+    ):
         client.chat(ASK)
 
 
 def test_a_compressed_chat_of_ordinary_size_is_read(wire: Wire) -> None:
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
     body = squeeze.compress(json.dumps(chat_body("hi")).encode()) + squeeze.flush()
-    wire.script(http(200, body, headers={"content-encoding": "gzip", "content-type": "application/json"}))
+    wire.script(
+        http(200, body, headers={"content-encoding": "gzip", "content-type": "application/json"})
+    )
     with chat(wire) as client:
         assert client.chat(ASK).content == "hi"
 
@@ -70,15 +90,26 @@ def test_a_compressed_chat_of_ordinary_size_is_read(wire: Wire) -> None:
 
 def answer(provider: str, text: str) -> dict[str, Any]:
     if provider == "gemini":
-        return {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]}
+        return {
+            "candidates": [
+                {"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}
+            ]
+        }
     if provider == "bedrock":
         message = {"role": "assistant", "content": [{"text": text}]}
-        return {"output": {"message": message}, "stopReason": "end_turn", "usage": {}, "metrics": {"latencyMs": 1}}
+        return {
+            "output": {"message": message},
+            "stopReason": "end_turn",
+            "usage": {},
+            "metrics": {"latencyMs": 1},
+        }
     return chat_body(text)
 
 
 @pytest.mark.parametrize("provider", ["openai_compat", "gemini", "bedrock"])
-@pytest.mark.parametrize("kind", ["second response", "longer body", "behind the last chunk", "while idle"])
+@pytest.mark.parametrize(
+    "kind", ["second response", "longer body", "behind the last chunk", "while idle"]
+)
 def test_each_caller_gets_its_own_answer(wire: Wire, provider: str, kind: str) -> None:
     """https://github.com/benoitc/hackney/pull/885"""
     foreign = http(200, answer(provider, "for somebody else"))
@@ -149,7 +180,14 @@ def test_other_names_are_found_meanwhile(hung: threading.Event) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"api_key": None, "aws_access_key_id": "AKIDTEST12345678", "aws_secret_access_key": "secret/secret+01"}],
+    [
+        {},
+        {
+            "api_key": None,
+            "aws_access_key_id": "AKIDTEST12345678",
+            "aws_secret_access_key": "secret/secret+01",
+        },
+    ],
 )
 def test_botocores_debug_log_holds_no_secret(wire: Wire, options: dict[str, Any]) -> None:
     """The application logs everything; URL and status are still logged."""
@@ -172,7 +210,14 @@ def test_botocores_debug_log_holds_no_secret(wire: Wire, options: dict[str, Any]
         root.removeHandler(handler)
         root.setLevel(level)
     signature = wire.requests[0].decode("latin-1").partition("Signature=")[2][:64] or "\0"
-    for secret in (prompt.strip(), image[:60], KEY, "AKIDTEST12345678", "secret/secret+01", signature):
+    for secret in (
+        prompt.strip(),
+        image[:60],
+        KEY,
+        "AKIDTEST12345678",
+        "secret/secret+01",
+        signature,
+    ):
         assert secret not in said.getvalue()
     assert "of the application's own" in said.getvalue()
 
@@ -183,7 +228,9 @@ def test_botocores_debug_log_holds_no_secret(wire: Wire, options: dict[str, Any]
 )
 @pytest.mark.parametrize("place", ["message", "code", "a name", "request id", "text", "nested"])
 @pytest.mark.parametrize("status", [200, 401, 500])
-def test_a_key_that_an_error_repeats_is_not_shown(wire: Wire, written: str, place: str, status: int) -> None:
+def test_a_key_that_an_error_repeats_is_not_shown(
+    wire: Wire, written: str, place: str, status: int
+) -> None:
     """However it was written. https://www.php.net/manual/en/function.json-encode.php"""
     headers = {"x-request-id": KEY} if place == "request id" else {}
     body = {
@@ -214,17 +261,30 @@ def test_a_key_that_an_error_repeats_is_not_shown(wire: Wire, written: str, plac
 @pytest.mark.parametrize(
     "address",
     [
-        "100.96.0.96", "::ffff:100.96.0.96", "64:ff9b::6460:60", "64:ff9b:1::6460:60", "2002:6460:60::1", "::6460:60",
-        "100.100.100.200", "169.254.169.254", "169.254.0.23", "fe80::a9fe:a9fe", "fe80::1%eth0", "fd00:ec2::254",
-        "168.63.129.16", "::ffff:0:a9fe:a9fe",
+        "100.96.0.96",
+        "::ffff:100.96.0.96",
+        "64:ff9b::6460:60",
+        "64:ff9b:1::6460:60",
+        "2002:6460:60::1",
+        "::6460:60",
+        "100.100.100.200",
+        "169.254.169.254",
+        "169.254.0.23",
+        "fe80::a9fe:a9fe",
+        "fe80::1%eth0",
+        "fd00:ec2::254",
+        "168.63.129.16",
+        "::ffff:0:a9fe:a9fe",
     ],
-)  # fmt: skip
+)
 def test_no_metadata_service_is_ever_reached(address: str) -> None:
     """https://github.com/volcengine/volcengine-go-sdk"""
     assert download.forbidden(address, private_allowed=True)
 
 
-@pytest.mark.parametrize("address", ["10.1.2.3", "192.168.1.1", "fd12::1", "100.64.0.1", "127.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["10.1.2.3", "192.168.1.1", "fd12::1", "100.64.0.1", "127.0.0.1"]
+)
 def test_an_intranet_is_reached_when_it_is_allowed(address: str) -> None:
     assert download.forbidden(address)
     assert not download.forbidden(address, private_allowed=True)
@@ -233,17 +293,27 @@ def test_an_intranet_is_reached_when_it_is_allowed(address: str) -> None:
 @pytest.mark.parametrize(
     ("path", "fetched"),
     [
-        ("/b/a.png", True), ("/b/aigc/%E7%8C%AB.png", True), ("/b", False), ("/bb/a.png", False), ("/b/../secret", False),
-        ("/b/%2e%2e/secret", False), ("/b/..%2fsecret", False), ("/b/%252e%252e/x", False), ("/minio/metrics", False), ("/", False),
+        ("/b/a.png", True),
+        ("/b/aigc/%E7%8C%AB.png", True),
+        ("/b", False),
+        ("/bb/a.png", False),
+        ("/b/../secret", False),
+        ("/b/%2e%2e/secret", False),
+        ("/b/..%2fsecret", False),
+        ("/b/%252e%252e/x", False),
+        ("/minio/metrics", False),
+        ("/", False),
     ],
-)  # fmt: skip
+)
 def test_a_trusted_base_opens_what_is_below_it_alone(wire: Wire, path: str, fetched: bool) -> None:
     wire.script(http(200, make()))
     downloader = Downloader(bases=[wire.url + "/b"])
     try:
         if fetched:
             assert downloader.fetch(wire.url + path, timeout=5).data
-            with pytest.raises(DownloadError, match="refused"):  # not over the connection that is open
+            with pytest.raises(
+                DownloadError, match="refused"
+            ):  # not over the connection that is open
                 downloader.fetch(wire.url + "/other", timeout=5)
         else:
             with pytest.raises(DownloadError, match="refused"):

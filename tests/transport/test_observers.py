@@ -1,4 +1,7 @@
-"""What watches the HTTP libraries sees what the vendor sent: the status, the headers, the body of an error."""
+"""
+What watches the HTTP libraries sees what the vendor sent: the status, the headers, the body of an
+    error.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ FLAVORS = ("httpx", "httpx2")
 
 
 def ask(provider: str, wire: Wire) -> Any:
-    with ChatClient(provider, model="m", base_url=wire.url, api_key="k-123456", max_retries=0) as client:
+    with ChatClient(
+        provider, model="m", base_url=wire.url, api_key="k-123456", max_retries=0
+    ) as client:
         return client.chat(ASK)
 
 
@@ -58,8 +63,12 @@ def test_a_log_of_httpx_has_the_status_of_an_error(
     assert [re.search(r'"HTTP/1.1 (.+)"', line).group(1) for line in logged()] == [f"{status} X"]  # type: ignore[union-attr]
 
 
-def test_a_log_of_httpx_has_the_status_of_a_success(wire: Wire, logged: Callable[[], list[str]]) -> None:
-    wire.script(http(200, {"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}))
+def test_a_log_of_httpx_has_the_status_of_a_success(
+    wire: Wire, logged: Callable[[], list[str]]
+) -> None:
+    wire.script(
+        http(200, {"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]})
+    )
     assert ask("openai_compat", wire).content == "hello"
     assert '"HTTP/1.1 200 X"' in logged()[0]
 
@@ -79,12 +88,18 @@ def test_what_wraps_the_transport_sees_status_headers_and_the_body_of_an_error(
         return seen[-1]
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", watched)
-    wire.script(http(status, b"the body", headers={"x-request-id": "r-1", "location": "http://127.0.0.1:1/x"}))
+    wire.script(
+        http(
+            status, b"the body", headers={"x-request-id": "r-1", "location": "http://127.0.0.1:1/x"}
+        )
+    )
     lease = Lease(flavor)
     with Exchange(Deadline.after(AMPLE)) as one:
         lease.client.post(wire.url, content=b"{}")
     lease.close()
-    assert [(response.status_code, response.headers["x-request-id"]) for response in seen] == [(status, "r-1")]
+    assert [(response.status_code, response.headers["x-request-id"]) for response in seen] == [
+        (status, "r-1")
+    ]
     assert seen[0].read() == (b"" if status == 200 else b"the body")
     assert one.response.read(Deadline.after(AMPLE)) == b"the body"
 
@@ -125,13 +140,23 @@ def test_requests_carry_the_name_and_version_beside_the_sdks(name: str, wire: Wi
     agent = re.search(rb"user-agent: (.+)\r\n", wire.requests[0], re.IGNORECASE)
     assert agent is not None
     assert USER_AGENT in agent.group(1).decode()
-    sdk = {"openai_compat": "OpenAI/Python", "gemini": "google-genai-sdk/", "volcengine": USER_AGENT}[name]
+    sdk = {
+        "openai_compat": "OpenAI/Python",
+        "gemini": "google-genai-sdk/",
+        "volcengine": USER_AGENT,
+    }[name]
     assert sdk in agent.group(1).decode()
 
 
 def test_cookies_of_one_call_are_not_sent_with_another(wire: Wire) -> None:
     """The HTTP client is shared by every key of the process."""
-    wire.script(http(200, {"choices": [{"message": {"content": "a"}}]}, headers={"set-cookie": "session=1; Path=/"}))
+    wire.script(
+        http(
+            200,
+            {"choices": [{"message": {"content": "a"}}]},
+            headers={"set-cookie": "session=1; Path=/"},
+        )
+    )
     ask("openai_compat", wire)
     ask("openai_compat", wire)
     assert b"session" not in wire.requests[1]

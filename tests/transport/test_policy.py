@@ -56,7 +56,10 @@ def test_what_may_be_repeated(error: Any, paid: bool, again: bool) -> None:
 
 
 def test_attempts_are_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two more tries after the first, with growing waits; what asks for a longer wait than is left ends at once."""
+    """
+    Two more tries after the first, with growing waits; what asks for a longer wait than is left
+    ends at once.
+    """
     waits: list[float] = []
     monkeypatch.setattr("time.sleep", waits.append)
     tries: list[Deadline] = []
@@ -97,7 +100,9 @@ def test_attempts_are_counted_and_bounded(monkeypatch: pytest.MonkeyPatch) -> No
         ({}, {"error": "x"}, None),
     ],
 )
-def test_waits_that_vendors_ask_for(headers: dict[str, str], body: Any, seconds: float | None) -> None:
+def test_waits_that_vendors_ask_for(
+    headers: dict[str, str], body: Any, seconds: float | None
+) -> None:
     """Seconds, milliseconds, a date, or Google's duration."""
     assert retry_after_of(headers, body) == seconds
 
@@ -147,7 +152,13 @@ def test_every_status_is_an_error(status: int) -> None:
 def test_messages_are_short_and_clean() -> None:
     """No key, no base64, no endless text."""
     asked = RequestContext("vendor", secrets=(Secret("canary-key"),))
-    raw = b'{"error": {"message": "key canary-key, picture ' + b"A" * 500 + b" " + b"word " * 500 + b'"}}'
+    raw = (
+        b'{"error": {"message": "key canary-key, picture '
+        + b"A" * 500
+        + b" "
+        + b"word " * 500
+        + b'"}}'
+    )
     error = failures.error_of(asked, 400, {}, raw)
     assert "canary" not in str(error) + repr(error.body)
     assert "A" * 120 not in str(error)
@@ -156,9 +167,14 @@ def test_messages_are_short_and_clean() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("invalid_request_error", errors.BadRequestError), ("authentication_error", errors.AuthenticationError),
-     ("overloaded_error", errors.ServerError), ("Forbidden", errors.PermissionDeniedError), ("new", errors.ServerError)],
-)  # fmt: skip
+    [
+        ("invalid_request_error", errors.BadRequestError),
+        ("authentication_error", errors.AuthenticationError),
+        ("overloaded_error", errors.ServerError),
+        ("Forbidden", errors.PermissionDeniedError),
+        ("new", errors.ServerError),
+    ],
+)
 def test_errors_in_a_200_are_told_by_their_type(kind: str, status: type[Exception]) -> None:
     """Where neither status nor code says anything."""
     body = {"error": {"type": kind, "message": "m"}}
@@ -230,15 +246,23 @@ def traced() -> Iterator[Peak]:
     tracemalloc.stop()
 
 
-@given(st.integers(4000, 9000), st.integers(1, 5000), st.sampled_from([0, 10, 5_400, 40_000, "right"]))
+@given(
+    st.integers(4000, 9000), st.integers(1, 5000), st.sampled_from([0, 10, 5_400, 40_000, "right"])
+)
 def test_blobs_however_they_are_cut(size: int, step: int, length: int | str) -> None:
-    """The JSON without the picture, and the picture, cut at any byte, whatever length was announced."""
+    """
+    The JSON without the picture, and the picture, cut at any byte, whatever length was announced.
+    """
     import base64
 
     data = bytes(range(256)) * (size // 256)
-    raw = json.dumps({"a": [{"data": base64.b64encode(data).decode()}, {"data": "short"}], "datas": "x"}).encode()
+    raw = json.dumps(
+        {"a": [{"data": base64.b64encode(data).decode()}, {"data": "short"}], "datas": "x"}
+    ).encode()
     said = len(raw) if isinstance(length, str) else length
-    skeleton, found = blobs.read((raw[at : at + step] for at in range(0, len(raw), step)), length=said)
+    skeleton, found = blobs.read(
+        (raw[at : at + step] for at in range(0, len(raw), step)), length=said
+    )
     body = json.loads(skeleton)
     value = body["a"][0]["data"]
     assert (blobs.blob_of(value, found) or base64.b64decode(value)) == data
@@ -253,9 +277,14 @@ def test_two_blobs_share_the_announced_length() -> None:
 
 
 def test_blobs_that_are_none() -> None:
-    """Broken base64 keeps its characters; a placeholder that the vendor sent points nowhere; a cut is broken JSON."""
+    """
+    Broken base64 keeps its characters; a placeholder that the vendor sent points nowhere; a cut is
+    broken JSON.
+    """
     for text in (b"!" * 5000, b"A" * 4097, b"QUJD" * 2000 + b"!" * 10):
-        skeleton, found = blobs.read([b'{"data": "' + text + b'", "b": {"data": "' + b"QUJD" * 2000 + b'"}}'])
+        skeleton, found = blobs.read(
+            [b'{"data": "' + text + b'", "b": {"data": "' + b"QUJD" * 2000 + b'"}}']
+        )
         assert found == [blobs.Unread(text.decode()), b"ABC" * 2000]
         assert skeleton.endswith(b"}}")
     assert blobs.blob_of(blobs.PREFIX + "0", []) is None
@@ -266,7 +295,10 @@ def test_blobs_that_are_none() -> None:
 
 
 def test_room_is_made_for_what_has_come(traced: Peak) -> None:
-    """Not for all that is announced: of many small pictures each would pay for all, and a lie would cost its length."""
+    """
+    Not for all that is announced: of many small pictures each would pay for all, and a lie would
+        cost its length.
+    """
     body = transport_http.Gathered()
     body.add(b"x" * 3300, 50_000_000)
     assert traced() < 1_000_000
@@ -280,12 +312,16 @@ def test_many_blobs() -> None:
     """Each is whole, and so is the JSON around them."""
     part = b'{"data": "' + b"QUJD" * 1100 + b'"},'
     raw = b"[" + part * 400 + b"{}]"
-    skeleton, found = blobs.read((raw[at : at + 65536] for at in range(0, len(raw), 65536)), length=len(raw))
+    skeleton, found = blobs.read(
+        (raw[at : at + 65536] for at in range(0, len(raw), 65536)), length=len(raw)
+    )
     assert found == [b"ABC" * 1100] * 400
     assert len(json.loads(skeleton)) == 401
 
 
-def test_an_announced_length_is_not_believed_before_some_of_it_came(wire: Wire, traced: Peak) -> None:
+def test_an_announced_length_is_not_believed_before_some_of_it_came(
+    wire: Wire, traced: Peak
+) -> None:
     """Four bytes and a lie cost no memory."""
     wire.script(http(200, b"abcd", length=200_000_000), Reset)
     reply = send(wire)
@@ -304,7 +340,9 @@ def test_an_announced_length_is_not_believed_before_some_of_it_came(wire: Wire, 
 def send(wire: Wire, *, timeout: float = AMPLE, body: Any = None) -> transport_http.Response:
     door = HttpTransport(wire.url, Secret("k"))
     try:
-        return door.post("/x", body or {}, context=CONTEXT, deadline=Deadline.after(timeout), headers=None)
+        return door.post(
+            "/x", body or {}, context=CONTEXT, deadline=Deadline.after(timeout), headers=None
+        )
     finally:
         door.close()
 
@@ -326,7 +364,9 @@ def test_compressed_replies_are_read_though_nobody_asked(wire: Wire, coding: str
         (b"x", "br", "not asked for"),
     ],
 )
-def test_compressed_replies_that_are_refused(wire: Wire, raw: bytes, coding: str, match: str) -> None:
+def test_compressed_replies_that_are_refused(
+    wire: Wire, raw: bytes, coding: str, match: str
+) -> None:
     """Bombs stop at the limit, cuts and unknown codings are errors."""
     wire.script(http(200, raw, headers={"content-encoding": coding}))
     with pytest.raises(WireError, match=match):
@@ -365,7 +405,10 @@ def test_drain_gives_up_on_endless_bodies(wire: Wire) -> None:
 
 
 def test_leases_share_a_client_and_close_it_last(wire: Wire) -> None:
-    """One client for all shares of a kind; closing twice is closing once; its connections go with the last share."""
+    """
+    One client for all shares of a kind; closing twice is closing once; its connections go with the
+    last share.
+    """
     first, second, other = Lease("httpx"), Lease("httpx"), Lease("httpx", reuse=False)
     assert first.client is second.client is not other.client
     first.close()

@@ -10,7 +10,9 @@ import pytest
 from aigc_kit.transport import sse
 
 
-@pytest.mark.parametrize(("body", "most"), [(b"<html>\n" + b"a {\n b: c\n}\n" * 100, 2), (b"words\n" * 100, 2)])
+@pytest.mark.parametrize(
+    ("body", "most"), [(b"<html>\n" + b"a {\n b: c\n}\n" * 100, 2), (b"words\n" * 100, 2)]
+)
 def test_a_page_is_not_tried_as_json_at_each_of_its_lines(
     body: bytes, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,9 +19,17 @@ _HOMES = {
 }
 
 __all__ = [
-    "ChatChunk", "ChatClient", "ChatProvider", "ChatResult", "ChatStream", "OpenAICompatProvider", "ToolCall",
-    "ToolCallDelta", "Usage", "register_provider",
-]  # fmt: skip
+    "ChatChunk",
+    "ChatClient",
+    "ChatProvider",
+    "ChatResult",
+    "ChatStream",
+    "OpenAICompatProvider",
+    "ToolCall",
+    "ToolCallDelta",
+    "Usage",
+    "register_provider",
+]
 
 
 def __getattr__(name: str) -> object:

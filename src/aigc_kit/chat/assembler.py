@@ -1,9 +1,11 @@
 """
 Pieces -> a whole answer: one assembler for all dialects, plain and streamed.
 
-Vendors number, name and cut tool calls in many ways: indexes that are missing, constant or collide, ids that come late,
-again or never, two fragments in one chunk, whole calls, arguments as objects. A fragment is routed by its id first, then
-by its index, then to the call before it. A call that comes a second time is dropped, wherever it comes from.
+Vendors number, name and cut tool calls in many ways: indexes that are missing, constant or collide,
+    ids that come late,
+again or never, two fragments in one chunk, whole calls, arguments as objects. A fragment is routed
+by its id first, then by its index, then to the call before it. A call that comes a second time is
+dropped, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -22,28 +24,60 @@ from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.encoding import decode_base64
 
 _REASONS = {
-    "end_turn": "stop", "stop_sequence": "stop", "eos": "stop", "tool_use": "tool_calls", "function_call": "tool_calls",
-    "max_tokens": "length", "model_context_window_exceeded": "length", "sensitive": "content_filter",
-    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
-}  # fmt: skip
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "eos": "stop",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "sensitive": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+}
 _FAILURES = frozenset({"network_error", "insufficient_system_resource", "error"})
-_BROKEN_OFF = frozenset({
-    "unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature", "language", "other", "escalation",
-    "pup_limited_disabled", "image_other", "no_image", "finish_reason_unspecified",
-})  # fmt: skip
-"""Gemini's reasons that are not an end. Source: https://ai.google.dev/api/generate-content (FinishReason), 2026-11-22."""
+_BROKEN_OFF = frozenset(
+    {
+        "unexpected_tool_call",
+        "too_many_tool_calls",
+        "missing_thought_signature",
+        "language",
+        "other",
+        "escalation",
+        "pup_limited_disabled",
+        "image_other",
+        "no_image",
+        "finish_reason_unspecified",
+    }
+)
+"""
+Gemini's reasons that are not an end. Source: https://ai.google.dev/api/generate-content
+(FinishReason), 2026-11-22.
+"""
 
 
 def reason_of(word: str) -> str:
-    """A vendor's finish reason in OpenAI's words where there is one, else the word itself in lower case."""
+    """
+    A vendor's finish reason in OpenAI's words where there is one, else the word itself in lower
+    case.
+    """
     lower = word.lower()
     return _REASONS.get(lower, lower)
 
 
 class _Call:
     __slots__ = (
-        "arguments", "extra", "id", "index", "is_dropped", "is_empty_object", "name", "original", "repeats", "size",
-    )  # fmt: skip
+        "arguments",
+        "extra",
+        "id",
+        "index",
+        "is_dropped",
+        "is_empty_object",
+        "name",
+        "original",
+        "repeats",
+        "size",
+    )
 
     def __init__(self) -> None:
         self.id = ""
@@ -63,7 +97,9 @@ class _Call:
         return self.arguments[0] if self.arguments else ""
 
     def value(self) -> Any:
-        """The arguments as an object, also when they are encoded twice; None while they are not one."""
+        """
+        The arguments as an object, also when they are encoded twice; None while they are not one.
+        """
         return _object_in(self.text())
 
     def is_complete(self) -> bool:
@@ -74,7 +110,8 @@ class Assembler:
     """
     Gathers what a dialect reads.
 
-    Dialects call ``text``, ``fragment`` and ``image`` and set the other fields; ``result`` makes the answer.
+    Dialects call ``text``, ``fragment`` and ``image`` and set the other fields; ``result`` makes
+    the answer.
     """
 
     def __init__(
@@ -89,7 +126,8 @@ class Assembler:
     ) -> None:
         """
         Args:
-            schemas: tool name -> its parameters' JSON schema; arguments that a vendor encoded twice are mended by it.
+            schemas: tool name -> its parameters' JSON schema; arguments that a vendor encoded twice
+                are mended by it.
             names: tool names as sent -> the application's own.
             taken: ids of the calls in the history.
             thought_tags: (start, end) of reasoning at the head of the content (``thoughts.TAGS``).
@@ -157,12 +195,15 @@ class Assembler:
             self.reasoning.append(reasoning)
         return split
 
-    def image(self, *, url: str = "", data: bytes = b"", mime_type: str = "", once: bool = False) -> ImageResult | None:
+    def image(
+        self, *, url: str = "", data: bytes = b"", mime_type: str = "", once: bool = False
+    ) -> ImageResult | None:
         """
         Add an image by its bytes, ``data:`` URI or URL.
 
         Args:
-            once: None for one that is there already: gateways give the same image in several fields.
+            once: None for one that is there already: gateways give the same image in several
+                fields.
         """
         if url.startswith("data:"):
             try:
@@ -176,16 +217,22 @@ class Assembler:
         self._seen_images.add(key)
         metadata = {"model": self.reply_model or self.model}
         if data:
-            made = ImageResult.from_bytes(data, mime_type=mime_type, provider=self.provider, metadata=metadata)
+            made = ImageResult.from_bytes(
+                data, mime_type=mime_type, provider=self.provider, metadata=metadata
+            )
         else:
-            made = ImageResult(url=url, mime_type=mime_type, provider=self.provider, metadata=metadata)
+            made = ImageResult(
+                url=url, mime_type=mime_type, provider=self.provider, metadata=metadata
+            )
         self.images.append(made)
         return made
 
     def _unreadable_image(self, url: str) -> ImageResult:
         """Whatever stands in a ``data:`` URI was paid for: it is kept as it came."""
         head, _, text = url.partition(",")
-        made = ImageResult(base64=text, mime_type=head[5:].partition(";")[0], provider=self.provider)
+        made = ImageResult(
+            base64=text, mime_type=head[5:].partition(";")[0], provider=self.provider
+        )
         self.images.append(made)
         return made
 
@@ -212,7 +259,11 @@ class Assembler:
         if isinstance(arguments, str):
             text = arguments
         else:
-            text = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, (dict, list)) else ""
+            text = (
+                json.dumps(arguments, ensure_ascii=False)
+                if isinstance(arguments, (dict, list))
+                else ""
+            )
         at = self._route(place, mark, word, text)
         call = self.calls[at]
         if place is not None:
@@ -225,7 +276,9 @@ class Assembler:
         call.name = call.name or word
         return self._added(call, text, mark, named, whole=whole)
 
-    def _added(self, call: _Call, text: str, mark: str, named: str, *, whole: bool) -> ToolCallDelta | None:
+    def _added(
+        self, call: _Call, text: str, mark: str, named: str, *, whole: bool
+    ) -> ToolCallDelta | None:
         if text and not whole and not call.arguments and text.strip() == "{}":
             call.is_empty_object = True
             text = ""
@@ -246,12 +299,17 @@ class Assembler:
         return None
 
     def _judged(self, call: _Call) -> ToolCallDelta | None:
-        """A call with the id of a finished one, once its arguments are complete: the same again, or another call."""
+        """
+        A call with the id of a finished one, once its arguments are complete: the same again, or
+        another call.
+        """
         first = call.repeats
         value = call.value()
         if first is None or value is None:
             return None
-        if call.name == first.name and json_text.canonical(value) == json_text.canonical(first.value()):
+        if call.name == first.name and json_text.canonical(value) == json_text.canonical(
+            first.value()
+        ):
             call.is_dropped = True
             return None
         return self._released(call)
@@ -281,7 +339,9 @@ class Assembler:
         call = self.calls[known]
         if mark:
             late = not call.original and (
-                not word or not call.name or (word == call.name and not self._begins_again(known, word, text))
+                not word
+                or not call.name
+                or (word == call.name and not self._begins_again(known, word, text))
             )
             return known if late else self._new()
         if word and call.name and (word != call.name or self._begins_again(known, word, text)):
@@ -307,20 +367,29 @@ class Assembler:
         return len(self.calls) - 1
 
     def expect(self, value: Any, kinds: type | tuple[type, ...], what: str) -> None:
-        """Note what is there and of the wrong type: an answer that is empty for that reason is not a success."""
+        """
+        Note what is there and of the wrong type: an answer that is empty for that reason is not a
+            success.
+        """
         if value is not None and not isinstance(value, kinds):
             self.oddities.append(f"{what} of type {type(value).__name__}")
 
     def is_empty(self) -> bool:
         named = any(call.name for call in self.calls)
-        return not (self.content or self.reasoning or self.refusal or self.images or self.has_more or named)
+        return not (
+            self.content or self.reasoning or self.refusal or self.images or self.has_more or named
+        )
 
     def has_answer(self) -> bool:
         """Whether something of the answer itself is there, beside reasoning."""
-        return bool(self.content or self.images or self.has_more or any(call.name for call in self.calls))
+        return bool(
+            self.content or self.images or self.has_more or any(call.name for call in self.calls)
+        )
 
     def flush(self) -> ChatChunk | None:
-        """At the end of the answer: the chunk of everything that was held back, None when nothing was."""
+        """
+        At the end of the answer: the chunk of everything that was held back, None when nothing was.
+        """
         answer, reasoning = "", ""
         if self._splitter is not None:
             answer, reasoning = self._kept(self._splitter.rest())
@@ -354,7 +423,12 @@ class Assembler:
         reason = reason_of(self.finish_reason)
         kept = [call for call in self.calls if call.name and not call.is_dropped]
         calls = [self._whole(call, cut=reason == "length" or not complete) for call in kept]
-        if calls and complete and reason not in ("length", "content_filter") and not is_failure(reason):
+        if (
+            calls
+            and complete
+            and reason not in ("length", "content_filter")
+            and not is_failure(reason)
+        ):
             reason = "tool_calls"
         elif reason == "tool_calls" and not calls:
             reason = "stop"
@@ -380,7 +454,11 @@ class Assembler:
     def raw_calls(self) -> list[dict[str, Any]]:
         """The calls in OpenAI's shape, with the vendor's own ids and arguments."""
         return [
-            {"id": call.original, "type": "function", "function": {"name": call.name, "arguments": call.text()}}
+            {
+                "id": call.original,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.text()},
+            }
             for call in self.calls
             if call.name and not call.is_dropped
         ]
@@ -389,7 +467,11 @@ class Assembler:
         text = json_text.one_object(call.text())
         if not text.strip() and not cut:
             text = "{}"
-        return ToolCall(valid(call.id), valid(call.name), json_text.mended(valid(text), self.schemas.get(call.name)))
+        return ToolCall(
+            valid(call.id),
+            valid(call.name),
+            json_text.mended(valid(text), self.schemas.get(call.name)),
+        )
 
     def _message(self, result: ChatResult, kept: list[_Call]) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": result.content}
@@ -419,13 +501,20 @@ def _place(index: Any) -> int | None:
 
 
 def _may_repeat(call: _Call, text: str) -> bool:
-    """Whether the text can be all of the call's arguments again; cheap, for it is asked of every piece."""
+    """
+    Whether the text can be all of the call's arguments again; cheap, for it is asked of every
+    piece.
+    """
     return text[:1] in '{ "\n' and text.rstrip()[-1:] in ("}", '"') and 2 * len(text) >= call.size
 
 
 def _same(value: Any, text: str) -> bool:
     other = _object_in(text)
-    return value is not None and other is not None and json_text.canonical(other) == json_text.canonical(value)
+    return (
+        value is not None
+        and other is not None
+        and json_text.canonical(other) == json_text.canonical(value)
+    )
 
 
 def _object_in(text: str) -> Any:
@@ -448,9 +537,14 @@ def _image_part(image: ImageResult) -> dict[str, Any]:
 
 def valid(text: str) -> str:
     """
-    The text as Unicode: halves of a character that came in two pieces are one again, what has no other half is replaced.
+    The text as Unicode: halves of a character that came in two pieces are one again, what has no
+        other half is replaced.
     """
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
 def is_failure(reason: str) -> bool:
@@ -480,12 +574,24 @@ def settled(assembler: Assembler) -> ChatResult:
         )
     warn = result.warnings.append
     if reason in _BROKEN_OFF and not empty:
-        warn({"feature": "finish_reason", "details": f"{reason}: {assembler.finish_message or 'no message'}"})
-    if reason == "stop" and not (result.content or result.refusal or result.images or assembler.has_more):
+        warn(
+            {
+                "feature": "finish_reason",
+                "details": f"{reason}: {assembler.finish_message or 'no message'}",
+            }
+        )
+    if reason == "stop" and not (
+        result.content or result.refusal or result.images or assembler.has_more
+    ):
         warn({"feature": "content", "details": "the answer is empty"})
     if not assembler.finish_reason:
         result.finish_reason = reason or "unknown"
-        warn({"feature": "finish_reason", "details": "the vendor gave no reason for the answer's end"})
+        warn(
+            {
+                "feature": "finish_reason",
+                "details": "the vendor gave no reason for the answer's end",
+            }
+        )
     if odd:
         warn({"feature": "response", "details": f"the vendor sent {odd}; it was left out"})
     return result
@@ -520,7 +626,9 @@ def _failed(assembler: Assembler, result: ChatResult) -> AIGCError:
     return error
 
 
-def cut_off(assembler: Assembler, why: str, cause: AIGCError | None = None) -> StreamInterruptedError:
+def cut_off(
+    assembler: Assembler, why: str, cause: AIGCError | None = None
+) -> StreamInterruptedError:
     """The error of a stream that failed after its head, with everything that had come."""
     details = {
         name: getattr(cause, name)

@@ -20,8 +20,8 @@ class Usage:
     """
     Tokens, 0 where the vendor says nothing.
 
-    ``prompt_tokens`` include what was read from or written to a cache, ``completion_tokens`` include reasoning;
-    ``total_tokens`` is their sum.
+    ``prompt_tokens`` include what was read from or written to a cache, ``completion_tokens``
+    include reasoning; ``total_tokens`` is their sum.
     """
 
     prompt_tokens: int = 0
@@ -50,7 +50,9 @@ class ToolCall:
             value = json.loads(self.arguments)
         except (ValueError, RecursionError) as error:
             raise StructuredOutputError(
-                f"the arguments of {self.name!r} are not JSON: {error}", content=self.arguments, violations=[str(error)]
+                f"the arguments of {self.name!r} are not JSON: {error}",
+                content=self.arguments,
+                violations=[str(error)],
             ) from None
         if not isinstance(value, dict):
             found = f"a JSON object was expected, got {type(value).__name__}"
@@ -64,7 +66,10 @@ class ToolCall:
 
 @dataclass(slots=True)
 class ToolCallDelta:
-    """A piece of a call. ``index`` counts calls from 0; ``id`` and ``name`` come once; ``arguments`` is a fragment."""
+    """
+    A piece of a call. ``index`` counts calls from 0; ``id`` and ``name`` come once; ``arguments``
+    is a fragment.
+    """
 
     index: int
     id: str = ""
@@ -77,7 +82,8 @@ class ToolEvent:
     """
     A tool that ``chat_with_tools_stream`` runs.
 
-    ``kind``: ``"start"`` before the tool runs, ``"result"`` after it. ``output``: the text that the model is given.
+    ``kind``: ``"start"`` before the tool runs, ``"result"`` after it. ``output``: the text that the
+        model is given.
     ``error``: what went wrong, ``""`` when nothing did.
     """
 
@@ -92,7 +98,8 @@ class ChatChunk:
     """
     A piece of an answer as it comes.
 
-    ``images``: whole images, each once. ``extra``: fields of this piece that have no name here (audio, citations,
+    ``images``: whole images, each once. ``extra``: fields of this piece that have no name here
+        (audio, citations,
     annotations), under the vendor's own names. ``tool``: set only by ``chat_with_tools_stream``.
     """
 
@@ -111,10 +118,14 @@ class ChatResult:
     """
     An answer.
 
-    ``message``: append it to the messages; plain JSON with everything the vendor needs back. ``finish_reason``:
-    ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word in lower case. ``parsed``: what
-    ``response_format`` asked for. ``messages``: the whole history (``chat_with_tools``). ``raw``: the vendor's
-    response; for a stream, its pieces put together in the shape of a plain response. ``images``: images in the answer.
+    ``message``: append it to the messages; plain JSON with everything the vendor needs back.
+        ``finish_reason``:
+    ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word in lower
+    case. ``parsed``: what
+    ``response_format`` asked for. ``messages``: the whole history (``chat_with_tools``). ``raw``:
+        the vendor's
+    response; for a stream, its pieces put together in the shape of a plain response. ``images``:
+    images in the answer.
     ``headers``: of the response, lower-case names.
     """
 
@@ -143,9 +154,11 @@ class ChatResult:
     @property
     def rate_limits(self) -> dict[str, float]:
         """
-        What the response's ``x-ratelimit-*`` headers say, e.g. ``{"remaining_requests": 59, "reset_requests": 1.5}``.
+        What the response's ``x-ratelimit-*`` headers say, e.g.
+        ``{"remaining_requests": 59, "reset_requests": 1.5}``.
 
-        Names: ``limit``, ``remaining`` or ``reset``, and the header's own unit (``requests``, ``tokens``). Resets are
+        Names: ``limit``, ``remaining`` or ``reset``, and the header's own unit (``requests``,
+            ``tokens``). Resets are
         seconds. Empty when the vendor sends none.
         """
         return rate_limits(self.headers)
@@ -155,8 +168,8 @@ class ChatProvider(ABC):
     """
     One wire dialect. Subclass it for a vendor that speaks its own.
 
-    Methods are called from several threads, with OpenAI messages and the keywords of ``ChatClient.chat`` that were
-    given; ``chat_stream`` may return any iterator of ``ChatChunk``.
+    Methods are called from several threads, with OpenAI messages and the keywords of
+    ``ChatClient.chat`` that were given; ``chat_stream`` may return any iterator of ``ChatChunk``.
     """
 
     @property

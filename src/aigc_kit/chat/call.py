@@ -1,4 +1,7 @@
-"""One call as every dialect sees it: checked input, options, and the steps around the wire that are the same for all."""
+"""
+One call as every dialect sees it: checked input, options, and the steps around the wire that are
+    the same for all.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +45,10 @@ class CallOptions:
     """
     How long, how often, and how structured answers are got.
 
-    ``headers``: sent with every request. ``family``: the model's name for the rules that go by it, where the real name
-    does not tell (a deployment, an ARN). ``split_think_tags``: ``<think>`` at the head of the content is reasoning.
+    ``headers``: sent with every request. ``family``: the model's name for the rules that go by it,
+        where the real name
+    does not tell (a deployment, an ARN). ``split_think_tags``: ``<think>`` at the head of the
+    content is reasoning.
     """
 
     policy: Policy
@@ -57,9 +62,20 @@ class CallOptions:
     limit: float = 0.0  # the monotonic time by which the next piece must be there
 
     NAMES: ClassVar[list[str]] = [
-        "api_key", "model", "base_url", "timeout", "max_retries", "first_chunk_timeout", "chunk_timeout",
-        "structured_mode", "max_repairs", "allow_private_hosts", "default_headers", "family", "split_think_tags",
-    ]  # fmt: skip
+        "api_key",
+        "model",
+        "base_url",
+        "timeout",
+        "max_retries",
+        "first_chunk_timeout",
+        "chunk_timeout",
+        "structured_mode",
+        "max_repairs",
+        "allow_private_hosts",
+        "default_headers",
+        "family",
+        "split_think_tags",
+    ]
 
     @classmethod
     def read(
@@ -92,7 +108,9 @@ class CallOptions:
                 settings.seconds(timeout, *variables, default=TIMEOUT),
                 settings.whole_number(max_retries, name="max_retries"),
             ),
-            None if first_chunk_timeout is None else settings.seconds(first_chunk_timeout, default=0),
+            None
+            if first_chunk_timeout is None
+            else settings.seconds(first_chunk_timeout, default=0),
             None if chunk_timeout is None else settings.seconds(chunk_timeout, default=0),
             structured_mode,
             settings.whole_number(max_repairs, name="max_repairs"),
@@ -107,12 +125,19 @@ class CallOptions:
         if not any(value is not None for value in named.values()):
             return replace(self)
         before = {
-            "timeout": self.policy.timeout, "max_retries": self.policy.max_retries,
-            "first_chunk_timeout": self.first_chunk_timeout, "chunk_timeout": self.chunk_timeout,
-            "structured_mode": self.structured_mode, "max_repairs": self.max_repairs, "family": self.family,
-            "default_headers": self.headers, "split_think_tags": self.split_think_tags,
-        }  # fmt: skip
-        return CallOptions.read(**before | {name: value for name, value in named.items() if value is not None})
+            "timeout": self.policy.timeout,
+            "max_retries": self.policy.max_retries,
+            "first_chunk_timeout": self.first_chunk_timeout,
+            "chunk_timeout": self.chunk_timeout,
+            "structured_mode": self.structured_mode,
+            "max_repairs": self.max_repairs,
+            "family": self.family,
+            "default_headers": self.headers,
+            "split_think_tags": self.split_think_tags,
+        }
+        return CallOptions.read(
+            **before | {name: value for name, value in named.items() if value is not None}
+        )
 
     @property
     def is_timed(self) -> bool:
@@ -132,7 +157,8 @@ class Call:
     """
     A checked call.
 
-    ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes last. ``rules``: the
+    ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes
+        last. ``rules``: the
     model's name for the rules that go by it.
     """
 
@@ -151,7 +177,12 @@ class Call:
 
     @classmethod
     def read(
-        cls, messages: Sequence[Any], given: dict[str, Any], options: CallOptions, model: str, provider: str
+        cls,
+        messages: Sequence[Any],
+        given: dict[str, Any],
+        options: CallOptions,
+        model: str,
+        provider: str,
     ) -> Call:
         """
         Raises:
@@ -216,7 +247,8 @@ class Call:
 
     def repaired(self, ask: Callable[[list[dict[str, Any]]], ChatResult]) -> ChatResult:
         """
-        The answer; with ``response_format`` validated, and asked for again with the violations as often as allowed.
+        The answer; with ``response_format`` validated, and asked for again with the violations as
+        often as allowed.
 
         Raises:
             StructuredOutputError: it breaks the schema after the last repair.
@@ -232,7 +264,9 @@ class Call:
             turns = [*turns, *structured.repair_turns(result, violations)]
             before, result = result, ask(turns)
             result.usage = _sum(before, result)
-            result.warnings.append(warning("response_format", f"repair {repairs}: {'; '.join(violations[:3])[:300]}"))
+            result.warnings.append(
+                warning("response_format", f"repair {repairs}: {'; '.join(violations[:3])[:300]}")
+            )
             violations = structured.parse(result, self.format)
         if violations:
             raise structured.broken(result, violations)
@@ -263,11 +297,17 @@ def _number(name: str, value: Any) -> Any:
     whole = name in ("max_tokens", "seed")
     if name == "stop":
         stops = [value] if isinstance(value, str) else value
-        if not isinstance(stops, (list, tuple)) or not all(isinstance(stop, str) and stop for stop in stops):
+        if not isinstance(stops, (list, tuple)) or not all(
+            isinstance(stop, str) and stop for stop in stops
+        ):
             raise InvalidInputError(f"stop must be a text or a list of texts, got {spelled(value)}")
         return value if isinstance(value, str) else list(stops)
     if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-        raise InvalidInputError(f"{name} must be a {'whole number' if whole else 'number'}, got {spelled(value)}")
+        raise InvalidInputError(
+            f"{name} must be a {'whole number' if whole else 'number'}, got {spelled(value)}"
+        )
     if (name == "max_tokens" and value < 1) or (not whole and not 0 <= value <= 2):
-        raise InvalidInputError(f"{name} must be {'1 or more' if whole else 'from 0 to 2'}, got {spelled(value)}")
+        raise InvalidInputError(
+            f"{name} must be {'1 or more' if whole else 'from 0 to 2'}, got {spelled(value)}"
+        )
     return value

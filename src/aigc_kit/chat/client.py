@@ -26,7 +26,10 @@ from aigc_kit.transport.deadline import Deadline
 ENTRY_POINTS = "aigc_kit.chat_providers"
 
 compat_providers = {*VENDORS, *ALIASES}
-"""Names that ``OpenAICompatProvider`` serves. Add a name, and ``ChatClient(name, base_url=...)`` is a relay of that name."""
+"""
+Names that ``OpenAICompatProvider`` serves. Add a name, and ``ChatClient(name, base_url=...)`` is a
+relay of that name.
+"""
 
 _COMPAT = "aigc_kit.chat.openai_compat:OpenAICompatProvider"
 
@@ -41,7 +44,8 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
     Make ``ChatClient(name)`` build this provider. A name that exists is replaced.
 
     Args:
-        provider: a subclass of ``ChatProvider``, or a function that makes one from the client's options.
+        provider: a subclass of ``ChatProvider``, or a function that makes one from the client's
+            options.
     """
     _ensure_registered()
     with _registry_lock:
@@ -90,7 +94,9 @@ def _made(name: str, options: dict[str, Any]) -> ChatProvider:
         try:
             found = getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
-            raise ConfigurationError(f"chat provider {name!r} cannot be loaded from {found!r}: {error}") from error
+            raise ConfigurationError(
+                f"chat provider {name!r} cannot be loaded from {found!r}: {error}"
+            ) from error
     provider: ChatProvider = found(**options)
     return provider
 
@@ -119,32 +125,42 @@ class ChatClient(Client):
         """
         Args:
             provider: a name, ``"name:model"``, or an instance.
-            api_key: text, pydantic's ``SecretStr``, or a function that returns the key of the moment (called for each
-                request); unset: the vendor's variables.
+            api_key: text, pydantic's ``SecretStr``, or a function that returns the key of the
+                moment (called for each request); unset: the vendor's variables.
             base_url: where the vendor's API is; unset: the vendor's variable, then its own URL.
-            timeout: seconds for one call, tries, waits and the whole stream included; unset: the vendor's
-                ``<VENDOR>_TIMEOUT_SECS`` variable, then 600.
-            max_retries: how often a call is sent again after connection failures, 408, 409, 429 and 5xx.
-            provider_options: the dialect's own; all dialects know ``first_chunk_timeout`` and ``chunk_timeout`` (seconds),
-                ``max_repairs`` (rounds for an answer that breaks ``response_format``) and ``structured_mode``
-                (``"json_schema"``, ``"json_object"`` or ``"prompt"``; unset: what the model is known to take),
-                ``default_headers`` (sent with every request) and ``family`` (the model's name for the rules that go by it,
-                where its real name does not tell: a deployment, an ARN). OpenAI-compatible back ends know ``profile``
-                (a dict of the facts in ``aigc_kit.chat.vendors.Vendor``, or the name of another row) and
-                ``split_think_tags=True`` (``<think>`` at the head of the content becomes ``reasoning_content``).
+            timeout: seconds for one call, tries, waits and the whole stream included; unset: the
+                vendor's ``<VENDOR>_TIMEOUT_SECS`` variable, then 600.
+            max_retries: how often a call is sent again after connection failures, 408, 409, 429 and
+                5xx.
+            provider_options: the dialect's own; all dialects know ``first_chunk_timeout`` and
+                ``chunk_timeout`` (seconds), ``max_repairs`` (rounds for an answer that breaks
+                ``response_format``) and ``structured_mode`` (``"json_schema"``, ``"json_object"``
+                or ``"prompt"``; unset: what the model is known to take), ``default_headers`` (sent
+                with every request) and ``family`` (the model's name for the rules that go by it,
+                where its real name does not tell: a deployment, an ARN). OpenAI-compatible back
+                    ends know ``profile``
+                (a dict of the facts in ``aigc_kit.chat.vendors.Vendor``, or the name of another
+                row) and ``split_think_tags=True`` (``<think>`` at the head of the content becomes
+                ``reasoning_content``).
 
         Raises:
-            ConfigurationError: an unknown provider, a missing credential or an option that makes no sense.
+            ConfigurationError: an unknown provider, a missing credential or an option that makes no
+                sense.
         """
         self._own_provider = isinstance(provider, str)
         given = {"api_key": api_key, "base_url": base_url, "timeout": timeout}
-        options = {**{name: value for name, value in given.items() if value is not None}, **provider_options}
+        options = {
+            **{name: value for name, value in given.items() if value is not None},
+            **provider_options,
+        }
         if max_retries != 2:
             options["max_retries"] = max_retries
         if isinstance(provider, str):
             name, colon, named_model = provider.partition(":")
             if colon and model is not None and model != named_model:
-                raise ConfigurationError(f"two models: {named_model!r} in the provider's name and model={model!r}")
+                raise ConfigurationError(
+                    f"two models: {named_model!r} in the provider's name and model={model!r}"
+                )
             model = model or named_model or None
             if model is not None:
                 options["model"] = model
@@ -156,7 +172,9 @@ class ChatClient(Client):
                 )
             self.provider = provider
         if not isinstance(self.provider, ChatProvider):
-            raise ConfigurationError(f"provider must be a name or a ChatProvider, got {type(self.provider).__name__}")
+            raise ConfigurationError(
+                f"provider must be a name or a ChatProvider, got {type(self.provider).__name__}"
+            )
         self._closed = False
 
     def _described(self) -> str:
@@ -164,24 +182,38 @@ class ChatClient(Client):
 
     @public
     def chat(
-        self, messages: Sequence[Message], *, model: str | None = None, tools: Any = None, tool_choice: Any = None,
-        response_format: Any = None, temperature: float | None = None, top_p: float | None = None,
-        max_tokens: int | None = None, stop: Any = None, seed: int | None = None, timeout: float | None = None,
-        extra_body: dict[str, Any] | None = None, extra_headers: dict[str, str] | None = None, **kwargs: Any,
-    ) -> ChatResult:  # fmt: skip
+        self,
+        messages: Sequence[Message],
+        *,
+        model: str | None = None,
+        tools: Any = None,
+        tool_choice: Any = None,
+        response_format: Any = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: Any = None,
+        seed: int | None = None,
+        timeout: float | None = None,
+        extra_body: dict[str, Any] | None = None,
+        extra_headers: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
         """
         A whole answer.
 
         Args:
-            messages: OpenAI chat messages; never changed. They may hold SDK objects and results too; content may have bytes, paths, PIL images and ``ImageResult``.
-            tools: OpenAI tools, Python functions, or pydantic models; ``tool_choice``: ``"auto"``, ``"none"``,
-                ``"required"`` or a named function.
-            response_format: OpenAI's dict, a pydantic class, or a type like ``list[Model]``; the value is in
-                ``result.parsed``.
+            messages: OpenAI chat messages; never changed. They may hold SDK objects and results
+                too; content may have bytes, paths, PIL images and ``ImageResult``.
+            tools: OpenAI tools, Python functions, or pydantic models; ``tool_choice``: ``"auto"``,
+                ``"none"``, ``"required"`` or a named function.
+            response_format: OpenAI's dict, a pydantic class, or a type like ``list[Model]``; the
+                value is in ``result.parsed``.
             max_tokens: tokens of the answer at most, under the name that the vendor reads.
             timeout: seconds for this call.
-            kwargs: the vendor's own fields; ``thinking={"type": "enabled" | "disabled", "budget_tokens": n}`` is
-                understood by every dialect that can think. ``extra_body`` is merged in last.
+            kwargs: the vendor's own fields;
+                ``thinking={"type": "enabled" | "disabled", "budget_tokens": n}`` is understood by
+                every dialect that can think. ``extra_body`` is merged in last.
 
         Raises:
             ConfigurationError, InvalidInputError: nothing was sent.
@@ -189,10 +221,20 @@ class ChatClient(Client):
             StructuredOutputError: the answer breaks ``response_format`` after the last repair.
         """
         given = _given(
-            model=model, tools=tools, tool_choice=tool_choice, response_format=response_format, temperature=temperature,
-            top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
-            extra_headers=extra_headers, **kwargs,
-        )  # fmt: skip
+            model=model,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            stop=stop,
+            seed=seed,
+            timeout=timeout,
+            extra_body=extra_body,
+            extra_headers=extra_headers,
+            **kwargs,
+        )
         names.refuse_stream(given, "chat_stream")
         return self._whole(messages, given)
 
@@ -208,11 +250,23 @@ class ChatClient(Client):
 
     @public
     def chat_stream(
-        self, messages: Sequence[Message], *, model: str | None = None, tools: Any = None, tool_choice: Any = None,
-        response_format: Any = None, temperature: float | None = None, top_p: float | None = None,
-        max_tokens: int | None = None, stop: Any = None, seed: int | None = None, timeout: float | None = None,
-        extra_body: dict[str, Any] | None = None, extra_headers: dict[str, str] | None = None, **kwargs: Any,
-    ) -> ChatStream:  # fmt: skip
+        self,
+        messages: Sequence[Message],
+        *,
+        model: str | None = None,
+        tools: Any = None,
+        tool_choice: Any = None,
+        response_format: Any = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        stop: Any = None,
+        seed: int | None = None,
+        timeout: float | None = None,
+        extra_body: dict[str, Any] | None = None,
+        extra_headers: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> ChatStream:
         """
         An answer in pieces; see ``chat``. Nothing is sent before the first piece is asked for.
 
@@ -221,10 +275,20 @@ class ChatClient(Client):
             AIGCError: see ``chat``.
         """
         given = _given(
-            model=model, tools=tools, tool_choice=tool_choice, response_format=response_format, temperature=temperature,
-            top_p=top_p, max_tokens=max_tokens, stop=stop, seed=seed, timeout=timeout, extra_body=extra_body,
-            extra_headers=extra_headers, **kwargs,
-        )  # fmt: skip
+            model=model,
+            tools=tools,
+            tool_choice=tool_choice,
+            response_format=response_format,
+            temperature=temperature,
+            top_p=top_p,
+            max_tokens=max_tokens,
+            stop=stop,
+            seed=seed,
+            timeout=timeout,
+            extra_body=extra_body,
+            extra_headers=extra_headers,
+            **kwargs,
+        )
         return self._stream(messages, given)
 
     def _stream(self, messages: Sequence[Message], given: dict[str, Any]) -> ChatStream:
@@ -235,7 +299,8 @@ class ChatClient(Client):
         if isinstance(stream, ChatStream):
             return stream
         assembler = Assembler(
-            provider=self.provider.name, model=str(model or getattr(self.provider, "model", "") or "")
+            provider=self.provider.name,
+            model=str(model or getattr(self.provider, "model", "") or ""),
         )
         return ChatStream(iter(stream), assembler, feeds=True)
 
@@ -255,12 +320,13 @@ class ChatClient(Client):
 
         Args:
             tools: OpenAI tools, or Python functions, which run themselves.
-            tool_executor: ``(name, args_json) -> Any``; text goes back to the model as it is, images as images, anything
-                else as JSON. Needed for tools that are not functions.
+            tool_executor: ``(name, args_json) -> Any``; text goes back to the model as it is,
+                images as images, anything else as JSON. Needed for tools that are not functions.
             max_iterations: calls of the model at most.
-            on_tool_error: ``"tell"``: a tool's exception goes back to the model as ``{"error": ...}`` and into
-                ``warnings``; ``"raise"``: it comes out.
-            options: those of ``chat``; ``timeout`` is for the whole loop, the tools' own time included.
+            on_tool_error: ``"tell"``: a tool's exception goes back to the model as
+                ``{"error": ...}`` and into ``warnings``; ``"raise"``: it comes out.
+            options: those of ``chat``; ``timeout`` is for the whole loop, the tools' own time
+                included.
 
         Raises:
             ToolLoopLimitError: the limit is reached; ``messages`` and ``result`` are in it.
@@ -285,9 +351,11 @@ class ChatClient(Client):
         **options: Any,
     ) -> loop.ToolLoopStream:
         """
-        ``chat_with_tools`` in pieces: the chunks of all turns; ``chunk.tool`` tells when a tool starts and what it returned.
+        ``chat_with_tools`` in pieces: the chunks of all turns; ``chunk.tool`` tells when a tool
+            starts and what it returned.
 
-        Nothing is sent before the first piece is asked for. ``.result`` is the final answer, after the last piece.
+        Nothing is sent before the first piece is asked for. ``.result`` is the final answer, after
+        the last piece.
 
         Raises, while iterating:
             StreamInterruptedError: a turn failed after its head.
@@ -302,9 +370,13 @@ class ChatClient(Client):
 class _LoopTurn:
     """Asks the model once for each turn of a tool loop, within one deadline."""
 
-    def __init__(self, client: ChatClient, tools: list[dict[str, Any]], options: dict[str, Any]) -> None:
+    def __init__(
+        self, client: ChatClient, tools: list[dict[str, Any]], options: dict[str, Any]
+    ) -> None:
         self._client = client
-        self._options = {name: value for name, value in options.items() if name not in ("timeout", "tool_choice")}
+        self._options = {
+            name: value for name, value in options.items() if name not in ("timeout", "tool_choice")
+        }
         self._tools = tools
         self._choice = options.get("tool_choice")
         self._timeout = options.get("timeout")
@@ -327,7 +399,9 @@ class _LoopTurn:
             self._choice = None  # a forced choice is for the first turn: forced again, the model could never answer
         if self._deadline is not None:
             if self._deadline.left() <= 0:
-                raise ProviderTimeoutError(f"the tool loop was not over after {self._timeout} s", retryable=True)
+                raise ProviderTimeoutError(
+                    f"the tool loop was not over after {self._timeout} s", retryable=True
+                )
             given["timeout"] = self._deadline.left()
         return given
 

@@ -1,4 +1,6 @@
-"""Python functions and pydantic models as tools: pydantic makes the schema and checks the arguments."""
+"""
+Python functions and pydantic models as tools: pydantic makes the schema and checks the arguments.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from aigc_kit.settings import spelled
 _GOOGLE_ARGS = re.compile(r"^\s*(?:Args|Arguments|Parameters):\s*$", re.IGNORECASE)
 _GOOGLE_ARG = re.compile(r"^\s+(\w+)(?:\s*\([^)]*\))?:\s*(.+)$")
 _REST_ARG = re.compile(r"^\s*:param(?:\s+[^:]+?)?\s+(\w+):\s*(.+)$")
-_SECTION = re.compile(r"^\s*(?:Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?):\s*$", re.IGNORECASE)
+_SECTION = re.compile(
+    r"^\s*(?:Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?):\s*$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -27,23 +31,30 @@ class FunctionTool:
 
 
 class ArgumentsError(ValueError):
-    """The model gave arguments that the function does not take: news for the model, not a fault of the tool."""
+    """
+    The model gave arguments that the function does not take: news for the model, not a fault of the
+        tool.
+    """
 
 
 def _violations(error: Any) -> str:
     """What is wrong with the arguments, a place and a reason for each."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in found[:10])
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'arguments'}: {each['msg']}" for each in found[:10]
+    )
 
 
 def as_tool(value: Any) -> dict[str, Any] | FunctionTool | None:
     """
     The tool for a function or a pydantic model class; None for anything else.
 
-    A function's name, docstring, annotations and defaults become the tool's; a model's fields become its parameters.
+    A function's name, docstring, annotations and defaults become the tool's; a model's fields
+    become its parameters.
 
     Raises:
-        InvalidInputError: the function cannot be described (no name, ``*args``, ``async def``, a type without a schema).
+        InvalidInputError: the function cannot be described (no name, ``*args``, ``async def``, a
+            type without a schema).
     """
     if isinstance(value, type):
         return _model_tool(value) if hasattr(value, "model_json_schema") else None
@@ -60,7 +71,9 @@ def _model_tool(model: Any) -> dict[str, Any]:
 def _function_tool(function: Callable[..., Any]) -> FunctionTool:
     name = getattr(function, "__name__", "") or type(function).__name__
     if not name.isidentifier():
-        raise InvalidInputError(f"tool {spelled(function)} has no name of its own; define it with def")
+        raise InvalidInputError(
+            f"tool {spelled(function)} has no name of its own; define it with def"
+        )
     refuse_async(function, f"tool {name!r}")
     from pydantic import ValidationError
 
@@ -72,7 +85,11 @@ def _function_tool(function: Callable[..., Any]) -> FunctionTool:
             parsed = model.model_validate_json(arguments or "{}")
         except ValidationError as error:
             raise ArgumentsError(_violations(error)) from error
-        given = {own: getattr(parsed, field) for own, field in names.items() if field in parsed.model_fields_set}
+        given = {
+            own: getattr(parsed, field)
+            for own, field in names.items()
+            if field in parsed.model_fields_set
+        }
         return function(**given)
 
     return FunctionTool(_tool(name, _summary(text), _schema(model, name)), run)
@@ -102,7 +119,9 @@ def _arguments_model(
         signature = inspect.signature(function)
         annotations = typing.get_type_hints(function, include_extras=True)
     except (TypeError, ValueError, NameError, AttributeError, SyntaxError) as error:
-        raise InvalidInputError(f"tool {name!r} has a signature that cannot be read: {error}") from error
+        raise InvalidInputError(
+            f"tool {name!r} has a signature that cannot be read: {error}"
+        ) from error
     fields: dict[str, Any] = {}
     names: dict[str, str] = {}
     for number, parameter in enumerate(signature.parameters.values()):
@@ -110,18 +129,25 @@ def _arguments_model(
             raise InvalidInputError(
                 f"tool {name!r} takes {str(parameter)!r}; a model can only name parameters that are passed by keyword"
             )
-        # Fields have names of their own: "schema" or "_x" as a field's name clashes with pydantic's.
+        # Fields have names of their own: "schema" or "_x" as a field's name clashes with
+        # pydantic's.
         own = f"p{number}"
         names[parameter.name] = own
         default = ... if parameter.default is parameter.empty else parameter.default
         kind = annotations.get(parameter.name, Any)
-        told: dict[str, Any] = {"description": described[parameter.name]} if parameter.name in described else {}
+        told: dict[str, Any] = (
+            {"description": described[parameter.name]} if parameter.name in described else {}
+        )
         fields[own] = (kind, Field(default, alias=parameter.name, **told))
     try:
-        return create_model(name, __config__=ConfigDict(arbitrary_types_allowed=False), **fields), names
+        return create_model(
+            name, __config__=ConfigDict(arbitrary_types_allowed=False), **fields
+        ), names
     except Exception as error:
         # pydantic has one class for each way in which a type can have no schema.
-        raise InvalidInputError(f"tool {name!r} has a parameter without a JSON schema: {str(error)[:200]}") from error
+        raise InvalidInputError(
+            f"tool {name!r} has a parameter without a JSON schema: {str(error)[:200]}"
+        ) from error
 
 
 def _schema(model: Any, name: str) -> dict[str, Any]:

@@ -37,7 +37,8 @@ def paired(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     The history with unique ids, each result under its own call.
 
-    Missing and repeated ids are replaced; results that share an id belong to the calls with that id in the same order.
+    Missing and repeated ids are replaced; results that share an id belong to the calls with that id
+    in the same order.
 
     Raises:
         InvalidInputError: a result answers no call of the turn before it, or a call has no result.

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 _FENCE = re.compile(r"```[a-zA-Z]*[ \t]*\r?\n?(.*?)```", re.DOTALL)
-_THOUGHT = re.compile(r"\A\s*(?:<(think|thinking|thought|reasoning)>.*?</\1>|.*</think>)", re.DOTALL)
+_THOUGHT = re.compile(
+    r"\A\s*(?:<(think|thinking|thought|reasoning)>.*?</\1>|.*</think>)", re.DOTALL
+)
 _BROKEN = re.compile(r"\{\s*[\"'}]|\[\s*[\[{\"']")
 """The beginning of JSON or of a Python literal, in contrast to a brace or bracket in a sentence."""
 _LOOSE = re.compile(r"\{\s*(//|/\*|#|[A-Za-z_$][\w$]*\s*:)")
@@ -19,7 +21,10 @@ _TWO_OBJECTS = re.compile(r"\}\s*\{")
 _SPACES = re.compile(r"\s*")
 
 _TRIES = 2000
-"""Places in a text where a value may begin that are tried; a text of braces alone would cost its length squared."""
+"""
+Places in a text where a value may begin that are tried; a text of braces alone would cost its
+length squared.
+"""
 
 
 def _refused(name: str) -> NoReturn:
@@ -41,8 +46,8 @@ def loads(text: str) -> Any:
 
 def values_in(text: str) -> Iterator[tuple[str, Any]]:
     """
-    (source, value) of every object and array in a text, in order: the whole text, else the content of its fences, else
-    whatever begins with a brace or bracket and parses.
+    (source, value) of every object and array in a text, in order: the whole text, else the content
+    of its fences, else whatever begins with a brace or bracket and parses.
     """
     whole = _parsed(text)
     if whole is not None:
@@ -73,14 +78,18 @@ def _parsed(text: str) -> tuple[str, Any] | None:
 def _scanned(text: str) -> Iterator[tuple[str, Any]]:
     at, tries = 0, 0
     while tries < _TRIES:
-        found = min((place for place in (text.find("{", at), text.find("[", at)) if place >= 0), default=-1)
+        found = min(
+            (place for place in (text.find("{", at), text.find("[", at)) if place >= 0), default=-1
+        )
         if found < 0:
             return
         tries += 1
         try:
             value, end = _DECODER.raw_decode(text, found)
         except (ValueError, RecursionError):
-            if _BROKEN.match(text, found):  # cut or broken JSON: an object inside of it is not the answer
+            if _BROKEN.match(
+                text, found
+            ):  # cut or broken JSON: an object inside of it is not the answer
                 return
             # An object inside of JavaScript is not the answer either; JSON behind it may be.
             at = _closed(text, found) if _LOOSE.match(text, found) else found + 1
@@ -106,7 +115,8 @@ def canonical(value: Any) -> str:
 
 def one_object(text: str) -> str:
     """
-    Arguments of a call without what was written twice: ``{"a":1}{"a":1}`` and ``{}{"a":1}`` are ``{"a":1}``.
+    Arguments of a call without what was written twice: ``{"a":1}{"a":1}`` and ``{}{"a":1}`` are
+        ``{"a":1}``.
 
     Text that is anything else stays as it is, to the letter.
     """
@@ -129,10 +139,12 @@ def one_object(text: str) -> str:
 
 def mended(text: str, schema: Any) -> str:
     """
-    Arguments without the second encoding that some models give them, and with integers where the schema asks for them.
+    Arguments without the second encoding that some models give them, and with integers where the
+    schema asks for them.
 
-    ``'"{\\\\"a\\\\": 1}"'`` becomes ``'{"a": 1}'``; a member whose schema is an object and whose value is its JSON text
-    becomes that object; ``120000.0`` becomes ``120000`` where the schema says integer. Everything else stays as it was.
+    ``'"{\\\\"a\\\\": 1}"'`` becomes ``'{"a": 1}'``; a member whose schema is an object and whose
+    value is its JSON text becomes that object; ``120000.0`` becomes ``120000`` where the schema
+    says integer. Everything else stays as it was.
     """
     if '\\"' not in text and not text.startswith('"') and not _WHOLE_FLOAT.search(text):
         return text
@@ -162,7 +174,12 @@ def _fitted(value: Any, schema: Any, root: Any, depth: int) -> tuple[Any, bool]:
     if isinstance(value, str) and wanted and "string" not in wanted:
         inner = _decoded(value, wanted)
         return (value, False) if inner is None else (inner, True)
-    if isinstance(value, float) and "integer" in wanted and "number" not in wanted and value.is_integer():
+    if (
+        isinstance(value, float)
+        and "integer" in wanted
+        and "number" not in wanted
+        and value.is_integer()
+    ):
         return int(value), True
     changed = False
     if isinstance(value, dict) and isinstance(schema, Mapping):
@@ -188,7 +205,11 @@ def _resolved(schema: Any, root: Any) -> Any:
             found = found.get(step) if isinstance(found, Mapping) else None
         schema = found
     if isinstance(schema, Mapping) and isinstance(schema.get("anyOf"), list):
-        kinds = [each for each in (_resolved(each, root) for each in schema["anyOf"]) if _types(each) != ("null",)]
+        kinds = [
+            each
+            for each in (_resolved(each, root) for each in schema["anyOf"])
+            if _types(each) != ("null",)
+        ]
         return kinds[0] if len(kinds) == 1 else schema
     return schema
 
@@ -205,5 +226,7 @@ def _decoded(text: str, wanted: tuple[str, ...]) -> Any:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    right = ("object" in wanted and isinstance(value, dict)) or ("array" in wanted and isinstance(value, list))
+    right = ("object" in wanted and isinstance(value, dict)) or (
+        "array" in wanted and isinstance(value, list)
+    )
     return value if right else None

@@ -1,4 +1,7 @@
-"""Checking a history before anything is sent, and looking into it. Pure; nothing is ever changed in place."""
+"""
+Checking a history before anything is sent, and looking into it. Pure; nothing is ever changed in
+place.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,16 @@ from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
 
 DEEPEST = 100
-"""Levels of arguments and results that go out as JSON values; what is deeper goes out as its text. Python's own limit would
-be another in each version, and the request around them has levels too."""
+"""Levels of arguments and results that go out as JSON values; what is deeper goes out as its text.
+Python's own limit would be another in each version, and the request around them has levels too."""
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 def checked(messages: Any) -> list[dict[str, Any]]:
     """
-    The messages as plain dicts of their own (shallow copies), with ids that are unique over the conversation.
+    The messages as plain dicts of their own (shallow copies), with ids that are unique over the
+    conversation.
 
     Messages may be dicts, objects of an SDK (anything with ``model_dump``) or a ``ChatResult``.
 
@@ -29,7 +33,8 @@ def checked(messages: Any) -> list[dict[str, Any]]:
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidInputError(
-            "messages must be a list like [{'role': 'user', 'content': 'hello'}], got " + type(messages).__name__
+            "messages must be a list like [{'role': 'user', 'content': 'hello'}], got "
+            + type(messages).__name__
         )
     found = [_checked(message, place) for place, message in enumerate(messages)]
     if not found:
@@ -41,10 +46,14 @@ def _checked(message: Any, place: int) -> dict[str, Any]:
     where = f"message {place}"
     message = _plain(message)
     if not isinstance(message, Mapping):
-        raise InvalidInputError(f"{where} must be a dict with 'role' and 'content', got {type(message).__name__}")
+        raise InvalidInputError(
+            f"{where} must be a dict with 'role' and 'content', got {type(message).__name__}"
+        )
     role = message.get("role")
     if role not in ROLES:
-        raise InvalidInputError(f"{where} has role {spelled(role)}; expected one of {', '.join(ROLES)}")
+        raise InvalidInputError(
+            f"{where} has role {spelled(role)}; expected one of {', '.join(ROLES)}"
+        )
     content = as_content(message.get("content"), where)
     if content is None and role != "assistant":
         raise InvalidInputError(f"{where} ({role}) has no content")
@@ -75,7 +84,9 @@ def _plain(message: Any) -> Any:
 
 def _calls(calls: Any, role: str, where: str) -> list[dict[str, Any]]:
     if role != "assistant" or not isinstance(calls, (list, tuple)):
-        raise InvalidInputError(f"{where} ({role}) has tool_calls; only assistant messages have a list of them")
+        raise InvalidInputError(
+            f"{where} ({role}) has tool_calls; only assistant messages have a list of them"
+        )
     plain = [_plain(call) for call in calls]
     for call in plain:
         _check_call(call, where)
@@ -96,7 +107,11 @@ def _check_call(call: Any, where: str) -> None:
             " {'id': ..., 'type': 'function', 'function': {'name': ..., 'arguments': '<JSON>'}}"
         )
     arguments = function.get("arguments", "")
-    for text in (call.get("id") or "", function["name"], arguments if isinstance(arguments, str) else ""):
+    for text in (
+        call.get("id") or "",
+        function["name"],
+        arguments if isinstance(arguments, str) else "",
+    ):
         check_text(text, where)
 
 
@@ -109,13 +124,20 @@ def arguments_text(value: Any) -> str:
     if isinstance(value, str):
         return value if value.strip() else "{}"
     try:
-        return json.dumps(dict(value) if value is not None else {}, ensure_ascii=False, allow_nan=False)
+        return json.dumps(
+            dict(value) if value is not None else {}, ensure_ascii=False, allow_nan=False
+        )
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInputError(f"the arguments of a tool call are not JSON: {str(error)[:200]}") from None
+        raise InvalidInputError(
+            f"the arguments of a tool call are not JSON: {str(error)[:200]}"
+        ) from None
 
 
 def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
-    """Arguments of a call as an object; what is none is kept in a field of one, so that nothing is lost."""
+    """
+    Arguments of a call as an object; what is none is kept in a field of one, so that nothing is
+    lost.
+    """
     if isinstance(value, Mapping):
         return dict(value)
     text = arguments_text(value)
@@ -124,7 +146,10 @@ def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
 
 
 def plain_json(text: str) -> Any:
-    """The value of JSON text, or None when it is none, has infinite numbers, or is deeper than ``DEEPEST``."""
+    """
+    The value of JSON text, or None when it is none, has infinite numbers, or is deeper than
+    ``DEEPEST``.
+    """
     try:
         value = json.loads(text)
         json.dumps(value, allow_nan=False)
@@ -161,7 +186,11 @@ def checked_tools(tools: Any) -> list[dict[str, Any]] | None:
     names: set[str] = set()
     for place, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, Mapping) else None
-        if isinstance(tool, Mapping) and isinstance(tool.get("type"), str) and tool["type"] != "function":
+        if (
+            isinstance(tool, Mapping)
+            and isinstance(tool.get("type"), str)
+            and tool["type"] != "function"
+        ):
             continue  # a vendor's own tool (web search, ...)
         name = function.get("name") if isinstance(function, Mapping) else None
         parameters = function.get("parameters") if isinstance(function, Mapping) else None
@@ -181,7 +210,8 @@ def checked_tools(tools: Any) -> list[dict[str, Any]] | None:
 
 def chosen_tool(choice: Any) -> str:
     """
-    The function that ``tool_choice`` names, ``"auto"``, ``"none"``, ``"required"`` with a leading colon, or ``""``.
+    The function that ``tool_choice`` names, ``"auto"``, ``"none"``, ``"required"`` with a leading
+    colon, or ``""``.
 
     Raises:
         InvalidInputError: it is none of OpenAI's forms.

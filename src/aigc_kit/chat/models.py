@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# Claude, by generation. Sources: docs.aws.amazon.com/bedrock (claude-messages-adaptive-thinking), pydantic-ai's profiles with
-# notes of live calls, read 2026-11-22.
+# Claude, by generation. Sources: docs.aws.amazon.com/bedrock (claude-messages-adaptive-thinking),
+# pydantic-ai's profiles with notes of live calls, read 2026-11-22.
 CLAUDE = r".*(anthropic|claude).*"
 CLAUDE_BUDGET = r".*claude-(3-7|haiku-4[.-]5|(opus|sonnet)-4(?![.-][6-9])).*"
 """Thinking with a budget in tokens."""
@@ -24,14 +24,20 @@ CLAUDE_ONE_SAMPLING = r".*claude-(sonnet-4[.-][56]|haiku-4[.-]5|opus-4[.-][56]).
 CLAUDE_NO_PREFILL = r".*claude-((opus|sonnet)-4[.-][6-9]|(opus|sonnet|haiku)-5|fable|mythos).*"
 """A history that ends with the assistant is refused. Source: langchain-ai/deepagents#1585."""
 
-# OpenAI. Source: https://platform.openai.com/docs/api-reference/chat, the deprecations page, openai/openai-dotnet#877.
+# OpenAI. Source: https://platform.openai.com/docs/api-reference/chat, the deprecations page,
+# openai/openai-dotnet#877.
 OPENAI = r"(gpt-|chatgpt-|o\d).*"
 OPENAI_NOT_REASONING = r"gpt-5(\.\d+)?-chat.*"
 OPENAI_REASONING = rf"(?!{OPENAI_NOT_REASONING})(gpt-[56]|o\d).*"
 OPENAI_NO_TOOLS = r"gpt-(6-astra|6\.1-sol|6\.2-(astra|sol)).*"
-"""Tools only through the Responses API. Source: OpenAI's "Using GPT-6.2" guide, quoted 2026-11-18."""
+"""
+Tools only through the Responses API. Source: OpenAI's "Using GPT-6.2" guide, quoted 2026-11-18.
+"""
 OPENAI_TOOLS_WITHOUT_EFFORT = r"gpt-(5\.[67]|6-|6\.1-terra).*"
-"""Tools on chat completions only with ``reasoning_effort: "none"``. Source: BerriAI/litellm#34569 and others."""
+"""
+Tools on chat completions only with ``reasoning_effort: "none"``. Source: BerriAI/litellm#34569 and
+    others.
+"""
 OPENAI_EFFORTS = (
     (OPENAI_NO_TOOLS, ("low", "medium", "high")),
     (r"gpt-5-pro.*", ("high",)),
@@ -43,9 +49,13 @@ OPENAI_EFFORTS = (
 """``reasoning_effort`` by generation, lowest first."""
 
 GEMINI_BUDGET = r"gemini-(1|2)\..*"
-"""Models with a thinking budget, without validated signatures, and without JSON output beside tools."""
+"""
+Models with a thinking budget, without validated signatures, and without JSON output beside tools.
+"""
 GEMINI_NO_PREFILL = r"gemini-(3\.[6-9]|[4-9]|\d\d).*"
-"""Requests that end with a model turn are refused. Source: ai.google.dev, "What's new in Gemini 3.6"."""
+"""
+Requests that end with a model turn are refused. Source: ai.google.dev, "What's new in Gemini 3.6".
+"""
 NO_SYSTEM_TEXT = r".*(mistral-7b|mixtral-8x7b|titan-text|gemma).*"
 """Source: danny-avila/LibreChat#6456, 567-labs/instructor#1753."""
 
@@ -55,7 +65,8 @@ MISTRAL = r".*(mistral|ministral|magistral|codestral|devstral|pixtral|voxtral).*
 
 def bare(model: str) -> str:
     """
-    The name without what relays and clouds put around it: ``models/``, ``google/``, ``Pro/deepseek-ai/``,
+    The name without what relays and clouds put around it: ``models/``, ``google/``,
+        ``Pro/deepseek-ai/``,
     ``publishers/google/models/``, ``:free``.
     """
     name = model.strip().rpartition("/")[2] if "arn:" not in model else model

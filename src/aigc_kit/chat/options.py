@@ -10,19 +10,54 @@ from aigc_kit.errors import ConfigurationError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 
 OURS = (
-    "messages", "model", "tools", "tool_choice", "response_format", "temperature", "top_p", "max_tokens", "stop", "seed",
-    "timeout", "extra_body", "extra_headers", "max_retries", "first_chunk_timeout", "chunk_timeout", "structured_mode",
-    "max_repairs", "thinking", "family", "split_think_tags",
-)  # fmt: skip
+    "messages",
+    "model",
+    "tools",
+    "tool_choice",
+    "response_format",
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "stop",
+    "seed",
+    "timeout",
+    "extra_body",
+    "extra_headers",
+    "max_retries",
+    "first_chunk_timeout",
+    "chunk_timeout",
+    "structured_mode",
+    "max_repairs",
+    "thinking",
+    "family",
+    "split_think_tags",
+)
 OF_THE_LOOP = ("tool_executor", "max_iterations", "on_tool_error")
 
-_VENDORS = frozenset({
-    "top_k", "top_a", "min_p", "min_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens",
-    "stop_sequences", "tool_config", "stream_options", "models", "temperature_last", "reasoning_effort", "frequency_penalty", "presence_penalty",
-})  # fmt: skip
+_VENDORS = frozenset(
+    {
+        "top_k",
+        "top_a",
+        "min_p",
+        "min_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_new_tokens",
+        "stop_sequences",
+        "tool_config",
+        "stream_options",
+        "models",
+        "temperature_last",
+        "reasoning_effort",
+        "frequency_penalty",
+        "presence_penalty",
+    }
+)
 """Fields of vendors that look like options of ours and are not; ``models`` is OpenRouter's."""
 
-_OF_A_CLIENT = frozenset({"api_key", "base_url", "default_headers", "profile", "allow_private_hosts"})
+_OF_A_CLIENT = frozenset(
+    {"api_key", "base_url", "default_headers", "profile", "allow_private_hosts"}
+)
 
 _SEVERAL = ("n", "candidate_count", "candidateCount", "num_completions", "num_choices", "best_of")
 """Every vendor's name for how many answers one request gives."""
@@ -30,8 +65,8 @@ _SEVERAL = ("n", "candidate_count", "candidateCount", "num_completions", "num_ch
 
 def refuse_misspelt(given: Iterable[str], known: tuple[str, ...] = OURS) -> None:
     """
-    Refuse options of a client, and names that are an option of ours with a slip: they would be sent to the vendor (a key
-    among them), and have no effect here.
+    Refuse options of a client, and names that are an option of ours with a slip: they would be sent
+    to the vendor (a key among them), and have no effect here.
 
     Raises:
         ConfigurationError: names the right one.
@@ -41,7 +76,9 @@ def refuse_misspelt(given: Iterable[str], known: tuple[str, ...] = OURS) -> None
         if name in known or name in _VENDORS:
             continue
         if name in _OF_A_CLIENT:
-            raise ConfigurationError(f"{name!r} is an option of ChatClient, not of a call: pass it to ChatClient(...)")
+            raise ConfigurationError(
+                f"{name!r} is an option of ChatClient, not of a call: pass it to ChatClient(...)"
+            )
         close = plain.get(_plain(name)) or _close(name, known)
         if close:
             raise ConfigurationError(

@@ -35,7 +35,9 @@ _MAGIC = (
 
 
 def mime_of(data: bytes) -> str:
-    """The type of an image, PDF or audio file, from its first bytes; ``""`` when it is none of them."""
+    """
+    The type of an image, PDF or audio file, from its first bytes; ``""`` when it is none of them.
+    """
     found = sniff.mime_type(data)
     if found:
         return found
@@ -48,7 +50,8 @@ def as_content(content: Any, where: str) -> Any:
     """
     The content as text or a list of OpenAI parts; None stays None.
 
-    Images, PDF and audio may be bytes, ``pathlib.Path``, PIL images or ``ImageResult``, alone or in a list.
+    Images, PDF and audio may be bytes, ``pathlib.Path``, PIL images or ``ImageResult``, alone or in
+    a list.
 
     Raises:
         InvalidInputError: it is none of these; says where.
@@ -88,7 +91,9 @@ def media_part(value: Any, where: str) -> dict[str, Any]:
 
 
 def _is_pil(value: Any) -> bool:
-    return any(kind.__module__ == "PIL.Image" and kind.__name__ == "Image" for kind in type(value).__mro__)
+    return any(
+        kind.__module__ == "PIL.Image" and kind.__name__ == "Image" for kind in type(value).__mro__
+    )
 
 
 def _part(part: Any, where: str) -> dict[str, Any]:
@@ -98,7 +103,9 @@ def _part(part: Any, where: str) -> dict[str, Any]:
         part = part.model_dump(mode="json", exclude_none=True)
     kind = part.get("type") if isinstance(part, Mapping) else None
     if not isinstance(kind, str):
-        raise InvalidInputError(f"{where} has a part that is not a dict with 'type': {spelled(part)[:60]}")
+        raise InvalidInputError(
+            f"{where} has a part that is not a dict with 'type': {spelled(part)[:60]}"
+        )
     check = _CHECKS.get(kind)
     return check(part, where) if check else dict(part)
 
@@ -118,7 +125,9 @@ def _image(part: Mapping[str, Any], where: str) -> dict[str, Any]:
     if is_media(url):
         made = media_part(url, where)
         if made["type"] != "image_url":
-            raise InvalidInputError(f"{where} has an image_url part with a file that is not an image")
+            raise InvalidInputError(
+                f"{where} has an image_url part with a file that is not an image"
+            )
         url = made["image_url"]["url"]
         return {**part, "image_url": {**rest, "url": url}}
     if not isinstance(url, str) or url.partition(":")[0].lower() not in _SCHEMES:
@@ -142,13 +151,18 @@ def _audio(part: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _file(part: Mapping[str, Any], where: str) -> dict[str, Any]:
     file = part.get("file")
-    if not isinstance(file, Mapping) or not (file.get("file_data") or file.get("file_id") or file.get("file_url")):
+    if not isinstance(file, Mapping) or not (
+        file.get("file_data") or file.get("file_id") or file.get("file_url")
+    ):
         raise InvalidInputError(
             f"{where} has a file part without {{'file_data': 'data:application/pdf;base64,...'}}; got {spelled(file)[:60]}"
         )
     data = file.get("file_data")
     if is_media(data):
-        return {**part, "file": {**media_part(data, where).get("file", {}), **_without(file, "file_data")}}
+        return {
+            **part,
+            "file": {**media_part(data, where).get("file", {}), **_without(file, "file_data")},
+        }
     return dict(part)
 
 
@@ -156,7 +170,13 @@ def _without(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in holder.items() if key != name}
 
 
-_CHECKS = {"text": _text, "refusal": _text, "image_url": _image, "input_audio": _audio, "file": _file}
+_CHECKS = {
+    "text": _text,
+    "refusal": _text,
+    "image_url": _image,
+    "input_audio": _audio,
+    "file": _file,
+}
 
 
 def check_text(text: str, where: str) -> None:
@@ -167,7 +187,9 @@ def check_text(text: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidInputError(f"{where} is not valid Unicode: a lone surrogate {text[error.start]!r}") from None
+        raise InvalidInputError(
+            f"{where} is not valid Unicode: a lone surrogate {text[error.start]!r}"
+        ) from None
 
 
 def _result_url(result: ImageResult, where: str) -> str:
@@ -184,7 +206,9 @@ def _png_of(image: Any, where: str) -> bytes:
         made = pixels.plain(image)  # upright: PNG takes no Exif along
         made.save(buffer, "PNG", icc_profile=made.info.get("icc_profile"), exif=b"")
     except (ImageFault, OSError, ValueError) as error:
-        raise InvalidInputError(f"{where} has a PIL image that cannot be sent: it {error}") from error
+        raise InvalidInputError(
+            f"{where} has a PIL image that cannot be sent: it {error}"
+        ) from error
     return buffer.getvalue()
 
 
@@ -198,7 +222,9 @@ def _read(path: Path, where: str) -> bytes:
             )
         return path.read_bytes()
     except OSError as error:
-        raise InvalidInputError(f"{where} has the path {str(path)!r}, which cannot be read: {error}") from error
+        raise InvalidInputError(
+            f"{where} has the path {str(path)!r}, which cannot be read: {error}"
+        ) from error
 
 
 def _bytes_part(data: bytes, where: str, name: str) -> dict[str, Any]:
@@ -213,7 +239,10 @@ def _bytes_part(data: bytes, where: str, name: str) -> dict[str, Any]:
         raise InvalidInputError(
             f"{where} has {len(data)} bytes that are not an image, a PDF or audio; they begin with {data[:8]!r}"
         )
-    return {"type": "file", "file": {"filename": name or "document.pdf", "file_data": data_uri(data, kind)}}
+    return {
+        "type": "file",
+        "file": {"filename": name or "document.pdf", "file_data": data_uri(data, kind)},
+    }
 
 
 def _audio_format(kind: str) -> str:
@@ -273,23 +302,33 @@ def file_of(part: Mapping[str, Any], downloader: Downloader, deadline: Deadline)
     file = part["file"]
     source = file.get("file_data") or file.get("file_url")
     if not isinstance(source, str):
-        raise InvalidInputError("a file part with file_id belongs to the vendor that issued it; pass file_data")
+        raise InvalidInputError(
+            "a file part with file_id belongs to the vendor that issued it; pass file_data"
+        )
     data = _bytes_behind(source, "file", downloader, deadline)
     named = str(file.get("filename") or "")
     told = source[5:].partition(",")[0].partition(";")[0] if source.startswith("data:") else ""
     told = "" if told in ("application/octet-stream", "binary/octet-stream") else told
     kind = told or _document_type(named) or mime_of(data)
     if not kind:
-        raise InvalidInputError("the type of a file part is unknown; pass file_data='data:application/pdf;base64,...'")
+        raise InvalidInputError(
+            "the type of a file part is unknown; pass file_data='data:application/pdf;base64,...'"
+        )
     return Media(data, kind, named)
 
 
 _DOCUMENT_TYPES = {
-    "md": "text/markdown", "csv": "text/csv", "txt": "text/plain", "html": "text/html", "htm": "text/html",
-    "pdf": "application/pdf", "doc": "application/msword", "xls": "application/vnd.ms-excel",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "txt": "text/plain",
+    "html": "text/html",
+    "htm": "text/html",
+    "pdf": "application/pdf",
+    "doc": "application/msword",
+    "xls": "application/vnd.ms-excel",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}  # fmt: skip
+}
 """By the name's ending; the machine's own table would differ from machine to machine."""
 
 
@@ -329,12 +368,16 @@ def _bytes_behind(source: str, what: str, downloader: Downloader, deadline: Dead
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: the text itself, or its text parts joined with nothing between."""
+    """
+    The text of a message's content: the text itself, or its text parts joined with nothing between.
+    """
     if isinstance(content, str):
         return content
     if isinstance(content, (list, tuple)):
         return "".join(
-            part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+            part["text"]
+            for part in content
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str)
         )
     return ""
 
@@ -346,12 +389,14 @@ def other_parts(content: Any) -> list[dict[str, Any]]:
     return [dict(part) for part in content if part["type"] not in ("text", "refusal")]
 
 
-def hoisted(turns: list[dict[str, Any]], *, from_tools: bool, from_assistant: bool) -> tuple[list[dict[str, Any]], int]:
+def hoisted(
+    turns: list[dict[str, Any]], *, from_tools: bool, from_assistant: bool
+) -> tuple[list[dict[str, Any]], int]:
     """
     (the history with images and files moved to the next user turn, how many parts were moved).
 
-    For vendors that take text alone in tool results or in the assistant's turns. Parts of tool results follow the last
-    result of their turn.
+    For vendors that take text alone in tool results or in the assistant's turns. Parts of tool
+    results follow the last result of their turn.
     """
     made: list[dict[str, Any]] = []
     waiting: list[dict[str, Any]] = []
@@ -368,7 +413,11 @@ def hoisted(turns: list[dict[str, Any]], *, from_tools: bool, from_assistant: bo
         found = parts_to_move(turn) if movable else []
         if found:
             moved += len(found)
-            told = "These belong to the tool result above:" if role == "tool" else "These belong to your answer above:"
+            told = (
+                "These belong to the tool result above:"
+                if role == "tool"
+                else "These belong to your answer above:"
+            )
             waiting += [{"type": "text", "text": told}, *found]
             turn = {**_without(turn, "images"), "content": _text_alone(turn, role)}
         made.append(turn)
@@ -378,9 +427,14 @@ def hoisted(turns: list[dict[str, Any]], *, from_tools: bool, from_assistant: bo
 
 
 def parts_to_move(turn: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The images and files of a tool result or an assistant's turn, in its content or under ``images``."""
+    """
+    The images and files of a tool result or an assistant's turn, in its content or under
+    ``images``.
+    """
     own = turn.get("images") if turn["role"] == "assistant" else None
-    listed = [dict(part) for part in own if isinstance(part, Mapping)] if isinstance(own, list) else []
+    listed = (
+        [dict(part) for part in own if isinstance(part, Mapping)] if isinstance(own, list) else []
+    )
     return [*other_parts(turn.get("content")), *listed]
 
 

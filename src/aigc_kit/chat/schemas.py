@@ -1,4 +1,7 @@
-"""JSON schemas: which draft judges them, what of them can be checked here, and what a vendor's grammar can say. Pure."""
+"""
+JSON schemas: which draft judges them, what of them can be checked here, and what a vendor's grammar
+    can say. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,25 @@ from aigc_kit.errors import InvalidInputError
 _MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _SINGLE = (
-    "items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains",
-    "propertyNames", "not", "if", "then", "else",
-)  # fmt: skip
+    "items",
+    "additionalItems",
+    "additionalProperties",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "contains",
+    "propertyNames",
+    "not",
+    "if",
+    "then",
+    "else",
+)
 
 
 def children(schema: Any) -> Iterator[Any]:
-    """The schemas directly inside of a schema. ``const``, ``enum``, ``default`` and ``examples`` are data."""
+    """
+    The schemas directly inside of a schema. ``const``, ``enum``, ``default`` and ``examples`` are
+    data.
+    """
     if not isinstance(schema, Mapping):
         return
     for name in _MAPS:
@@ -48,7 +63,10 @@ def walk(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def reachable(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The schema and every schema that a value can meet: definitions only where a ``$ref`` leads to them."""
+    """
+    The schema and every schema that a value can meet: definitions only where a ``$ref`` leads to
+        them.
+    """
     pending: list[Any] = [schema]
     seen: set[str] = set()
     while pending:
@@ -56,7 +74,11 @@ def reachable(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if not isinstance(current, dict):
             continue
         yield current
-        pending += [child for name, child in _named_children(current) if name not in ("$defs", "definitions")]
+        pending += [
+            child
+            for name, child in _named_children(current)
+            if name not in ("$defs", "definitions")
+        ]
         reference = current.get("$ref")
         if isinstance(reference, str) and reference not in seen:
             seen.add(reference)
@@ -83,7 +105,9 @@ class Checked:
             InvalidInputError: the schema cannot be applied.
         """
         try:
-            found = sorted(self._validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+            found = sorted(
+                self._validator.iter_errors(value), key=lambda error: list(map(str, error.path))
+            )
         except Exception as error:  # noqa: BLE001 - jsonschema and referencing raise many kinds
             raise InvalidInputError(
                 f"response_format has a schema that cannot be applied: {str(error)[:200]}"
@@ -93,10 +117,12 @@ class Checked:
 
 def checked(schema: Mapping[str, Any]) -> Checked:
     """
-    The schema, judged by the draft that ``$schema`` names, else by the newest draft that accepts it.
+    The schema, judged by the draft that ``$schema`` names, else by the newest draft that accepts
+    it.
 
     Raises:
-        InvalidInputError: it is not a schema in any draft, or a ``$ref`` leads nowhere or in a circle.
+        InvalidInputError: it is not a schema in any draft, or a ``$ref`` leads nowhere or in a
+            circle.
     """
     try:
         plain = copy.deepcopy(dict(schema))
@@ -120,13 +146,20 @@ def _draft_of(schema: dict[str, Any]) -> Any:
     from jsonschema.validators import validator_for
 
     named = validator_for(schema, default=None) if isinstance(schema.get("$schema"), str) else None
-    drafts = [named] if named else [
-        jsonschema.Draft202012Validator, jsonschema.Draft7Validator, jsonschema.Draft4Validator,
-    ]  # fmt: skip
+    drafts = (
+        [named]
+        if named
+        else [
+            jsonschema.Draft202012Validator,
+            jsonschema.Draft7Validator,
+            jsonschema.Draft4Validator,
+        ]
+    )
     failure: Exception | None = None
     for draft in drafts:
         try:
-            # Without its format checker, which would refuse every pattern that Python's re does not know.
+            # Without its format checker, which would refuse every pattern that Python's re does not
+            # know.
             draft.check_schema(schema, format_checker=None)
         except jsonschema.SchemaError as error:
             failure = failure or error
@@ -171,7 +204,10 @@ _ECMA_ONLY = (
     (re.compile(r"\[\^\]"), "."),
     (re.compile(r"\\c[A-Za-z]"), "x"),
 )
-"""Constructs of ECMA-262 that Python's re lacks, and what stands for them when a pattern is only looked at."""
+"""
+Constructs of ECMA-262 that Python's re lacks, and what stands for them when a pattern is only
+looked at.
+"""
 
 
 def _checkable(schema: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -258,7 +294,10 @@ def pointed(root: Any, reference: str) -> Any:
 
 
 def _reference_alone(part: dict[str, Any], root: dict[str, Any], *, inline: bool) -> None:
-    """What stands beside a ``$ref`` is laid over a copy of its target, or left out where the schema refers to itself."""
+    """
+    What stands beside a ``$ref`` is laid over a copy of its target, or left out where the schema
+    refers to itself.
+    """
     siblings = set(part) - {"$ref", "$defs", "definitions"}
     if not isinstance(part.get("$ref"), str) or not siblings:
         return
@@ -277,7 +316,8 @@ def mfjs(schema: Mapping[str, Any]) -> dict[str, Any]:
     The schema in Moonshot's dialect: no keyword beside ``$ref``, ``type`` inside of ``anyOf``'s
     members, tuples as ``prefixItems``, no ``$schema``.
 
-    Source: MoonshotAI/walle docs/mfjs-spec.md, vercel/ai#18921, lidge-jun/opencodex#2673, read 2026-11-26.
+    Source: MoonshotAI/walle docs/mfjs-spec.md, vercel/ai#18921, lidge-jun/opencodex#2673, read
+        2026-11-26.
     """
     made = copy.deepcopy({name: value for name, value in schema.items() if name != "$schema"})
     recursive = is_recursive(made)

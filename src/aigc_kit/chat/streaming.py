@@ -1,4 +1,7 @@
-"""Streams: opening one with retries, reading it to its true end, and the iterator that applications hold."""
+"""
+Streams: opening one with retries, reading it to its true end, and the iterator that applications
+    hold.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,21 @@ _decode = json.JSONDecoder().decode
 
 _END = b"[DONE]"
 _KEEP_ALIVE = frozenset(
-    {"", "ping", "[ping]", "keep-alive", "keepalive", "heartbeat", "processing", "openrouter processing"}
+    {
+        "",
+        "ping",
+        "[ping]",
+        "keep-alive",
+        "keepalive",
+        "heartbeat",
+        "processing",
+        "openrouter processing",
+    }
 )
-"""Data of events that say only that the connection lives. Source: OpenRouter's and new-api's documentation, 2026-11."""
+"""
+Data of events that say only that the connection lives. Source: OpenRouter's and new-api's
+documentation, 2026-11.
+"""
 
 
 class Reader(Protocol):
@@ -101,14 +116,21 @@ def after_content(chunks: Iterator[ChatChunk], assembler: Assembler) -> Iterator
 
 
 def _chunks(
-    response: Response, deadline: Deadline, call: Call, context: RequestContext, assembler: Assembler, reader: Reader
+    response: Response,
+    deadline: Deadline,
+    call: Call,
+    context: RequestContext,
+    assembler: Assembler,
+    reader: Reader,
 ) -> Iterator[ChatChunk]:
     """The chunks of an open response, read to ``[DONE]`` or to the end of its body."""
     assembler.request_id = request_id_of(response.headers)
     assembler.headers = response.headers
     ended = False
     try:
-        for raw in map(context.masked, sse.events(_bytes(response, deadline, call, context, assembler))):
+        for raw in map(
+            context.masked, sse.events(_bytes(response, deadline, call, context, assembler))
+        ):
             if raw == _END or raw.strip() == _END:
                 ended = True
                 break
@@ -136,7 +158,11 @@ def _chunks(
 
 
 def _bytes(
-    response: Response, deadline: Deadline, call: Call, context: RequestContext, assembler: Assembler
+    response: Response,
+    deadline: Deadline,
+    call: Call,
+    context: RequestContext,
+    assembler: Assembler,
 ) -> Iterator[bytes]:
     """
     The bytes of a stream, each within its deadline.
@@ -159,7 +185,9 @@ def _bytes(
 def _event(raw: bytes, context: RequestContext, assembler: Assembler) -> Any:
     """The decoded event; None for one that says nothing."""
     try:
-        return _decode(raw.decode("utf-8", "surrogatepass"))  # what ``json.loads`` does after guessing
+        return _decode(
+            raw.decode("utf-8", "surrogatepass")
+        )  # what ``json.loads`` does after guessing
     except (ValueError, RecursionError):
         pass
     text = raw.strip()
@@ -170,7 +198,9 @@ def _event(raw: bytes, context: RequestContext, assembler: Assembler) -> Any:
     raise not_json(context, raw, request_id=assembler.request_id)
 
 
-def read_body(context: RequestContext, raw: bytes, headers: Mapping[str, str], reader: Reader) -> dict[str, Any] | None:
+def read_body(
+    context: RequestContext, raw: bytes, headers: Mapping[str, str], reader: Reader
+) -> dict[str, Any] | None:
     """
     A whole body: the JSON object, or None when it was a stream, which ``reader`` has read.
 
@@ -181,7 +211,12 @@ def read_body(context: RequestContext, raw: bytes, headers: Mapping[str, str], r
         ProviderError: it is an error in a 200.
     """
     body = decoded(raw)
-    if isinstance(body, list) and body and not is_error(body) and all(isinstance(item, dict) for item in body):
+    if (
+        isinstance(body, list)
+        and body
+        and not is_error(body)
+        and all(isinstance(item, dict) for item in body)
+    ):
         _read_all(body, reader)
         return None
     if isinstance(body, dict) and is_error(body):
@@ -213,13 +248,18 @@ def _events_in(raw: bytes) -> list[dict[str, Any]]:
             event = json.loads(data)
         except (ValueError, RecursionError):
             continue
-        found += [part for part in (event if isinstance(event, list) else [event]) if isinstance(part, dict)]
+        found += [
+            part
+            for part in (event if isinstance(event, list) else [event])
+            if isinstance(part, dict)
+        ]
     return found
 
 
 class ChatStream(Iterator[ChatChunk]):
     """
-    An answer as it comes: iterate it, then read ``result``. Close it, or use it as a context manager, to leave early.
+    An answer as it comes: iterate it, then read ``result``. Close it, or use it as a context
+        manager, to leave early.
 
     Raises, while iterating:
         StreamInterruptedError: it ended before its end; ``partial`` is what came.
@@ -271,7 +311,8 @@ class ChatStream(Iterator[ChatChunk]):
         The whole answer, after the last chunk.
 
         Raises:
-            StreamInterruptedError: the stream has not ended, or was closed early; ``partial`` is what came.
+            StreamInterruptedError: the stream has not ended, or was closed early; ``partial`` is
+                what came.
         """
         if self._result is None:
             raise StreamInterruptedError(
@@ -302,7 +343,10 @@ class ChatStream(Iterator[ChatChunk]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 

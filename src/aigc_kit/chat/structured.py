@@ -1,7 +1,9 @@
 """
-``response_format``: native where the model has it, else the schema in the system prompt; always validated here.
+``response_format``: native where the model has it, else the schema in the system prompt; always
+    validated here.
 
-The word "JSON" is in the prompt because OpenAI, DeepSeek and Qwen refuse ``json_object`` without it.
+The word "JSON" is in the prompt because OpenAI, DeepSeek and Qwen refuse ``json_object`` without
+it.
 """
 
 from __future__ import annotations
@@ -24,13 +26,18 @@ MODES = ("json_schema", "json_object", "prompt")
 """Native schema; native JSON with the schema in the system prompt; the system prompt alone."""
 
 WRAPPER = "value"
-"""The property that holds an answer whose schema is not an object: OpenAI and others take only objects at the root."""
+"""
+The property that holds an answer whose schema is not an object: OpenAI and others take only objects
+at the root.
+"""
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class Answer(NamedTuple):
-    """An answer that was read. ``text``: its JSON alone. With ``violations`` the value means nothing."""
+    """
+    An answer that was read. ``text``: its JSON alone. With ``violations`` the value means nothing.
+    """
 
     value: Any
     text: str
@@ -42,7 +49,8 @@ class Format:
     """
     What the answer must be.
 
-    ``plain``: the schema as the caller means it, None for any JSON object. ``schema``: the same with an object at the
+    ``plain``: the schema as the caller means it, None for any JSON object. ``schema``: the same
+        with an object at the
     root. ``build``: (JSON text, decoded value) -> ``parsed``.
     """
 
@@ -55,8 +63,8 @@ class Format:
     @classmethod
     def read(cls, given: Any) -> Format | None:
         """
-        From OpenAI's dict (``json_schema``, ``json_object``, ``text``), a pydantic model class, or any type that pydantic
-        describes (``list[Model]``, a dataclass); None for free text.
+        From OpenAI's dict (``json_schema``, ``json_object``, ``text``), a pydantic model class, or
+        any type that pydantic describes (``list[Model]``, a dataclass); None for free text.
 
         Raises:
             InvalidInputError: it is none of them, or the schema is not a JSON schema.
@@ -71,7 +79,11 @@ class Format:
         if kind == "json_object":
             return cls("object", None)
         inner = given.get("json_schema") if isinstance(given, Mapping) else None
-        if kind == "json_schema" and isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping):
+        if (
+            kind == "json_schema"
+            and isinstance(inner, Mapping)
+            and isinstance(inner.get("schema"), Mapping)
+        ):
             strict = inner.get("strict")
             return cls(
                 legal_name(_text(inner, "name") or "answer"),
@@ -95,8 +107,16 @@ class Format:
         schema = self.plain.schema
         if not self.is_wrapped:
             return _without_root_reference(schema)
-        inner = {name: value for name, value in schema.items() if name not in ("$defs", "definitions", "$schema")}
-        kept = {name: value for name, value in schema.items() if name in ("$defs", "definitions", "$schema")}
+        inner = {
+            name: value
+            for name, value in schema.items()
+            if name not in ("$defs", "definitions", "$schema")
+        }
+        kept = {
+            name: value
+            for name, value in schema.items()
+            if name in ("$defs", "definitions", "$schema")
+        }
         wrapped = {"type": "object", "properties": {WRAPPER: inner}, "required": [WRAPPER]}
         return {**wrapped, "additionalProperties": False, **kept}
 
@@ -115,7 +135,9 @@ class Format:
         found = [self._checked(source, value) for source, value in json_text.values_in(text)]
         if not found:
             return Answer(None, text, [f"it is not JSON: {_why_not(text)}"])
-        fitting = {json_text.canonical(answer.value): answer for answer in found if not answer.violations}
+        fitting = {
+            json_text.canonical(answer.value): answer for answer in found if not answer.violations
+        }
         if not fitting:
             return found[-1]
         if len(fitting) > 1:
@@ -132,7 +154,11 @@ class Format:
 
     def _checked(self, source: str, value: Any) -> Answer:
         if self.plain is None:
-            wrong = [] if isinstance(value, dict) else [f"it is not a JSON object but {type(value).__name__}"]
+            wrong = (
+                []
+                if isinstance(value, dict)
+                else [f"it is not a JSON object but {type(value).__name__}"]
+            )
             return Answer(value, source, wrong)
         if self.is_wrapped and isinstance(value, dict) and set(value) == {WRAPPER}:
             value = value[WRAPPER]
@@ -145,7 +171,10 @@ def _of_type(cls: type[Format], given: Any) -> Format:
     own_schema = hasattr(given, "model_json_schema") and hasattr(given, "model_validate")
     try:
         if own_schema:
-            schema, from_text = given.model_json_schema(), getattr(given, "model_validate_json", None)
+            schema, from_text = (
+                given.model_json_schema(),
+                getattr(given, "model_validate_json", None),
+            )
         else:
             from pydantic import TypeAdapter
 
@@ -183,12 +212,16 @@ def _is_object(schema: Mapping[str, Any]) -> bool:
     kind = root.get("type")
     if kind is not None:
         return bool(kind == "object")
-    return "properties" in root or not ({"anyOf", "oneOf", "enum", "const", "items", "prefixItems"} & set(root))
+    return "properties" in root or not (
+        {"anyOf", "oneOf", "enum", "const", "items", "prefixItems"} & set(root)
+    )
 
 
 def _without_root_reference(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema with its root's ``$ref`` resolved: vendors want ``"type": "object"`` there."""
-    target = schemas.pointed(schema, schema["$ref"]) if isinstance(schema.get("$ref"), str) else None
+    target = (
+        schemas.pointed(schema, schema["$ref"]) if isinstance(schema.get("$ref"), str) else None
+    )
     if not isinstance(target, Mapping):
         return dict(schema)
     rest = {name: value for name, value in schema.items() if name != "$ref"}
@@ -206,13 +239,18 @@ def _why_not(text: str) -> str:
 def _text(inner: Mapping[str, Any], name: str) -> str:
     value = inner.get(name)
     if value is not None and not isinstance(value, str):
-        raise InvalidInputError(f"response_format has a {name} of type {type(value).__name__}; expected text")
+        raise InvalidInputError(
+            f"response_format has a {name} of type {type(value).__name__}; expected text"
+        )
     return value or ""
 
 
-def with_instruction(messages: list[dict[str, Any]], wanted: Format, *, mode: str) -> list[dict[str, Any]]:
+def with_instruction(
+    messages: list[dict[str, Any]], wanted: Format, *, mode: str
+) -> list[dict[str, Any]]:
     """
-    The messages with what the mode needs in the system prompt; the user's own system message stays in front.
+    The messages with what the mode needs in the system prompt; the user's own system message stays
+    in front.
 
     For plain ``json_object`` nothing is added when the word is there already.
     """
@@ -245,8 +283,11 @@ def parse(result: ChatResult, wanted: Format) -> list[str]:
         error = OutputTruncatedError(
             f"the answer was cut after {result.usage.completion_tokens} tokens, before its JSON was complete: allow more"
             " max_tokens, or less thinking",
-            content=result.content, provider=result.provider, model=result.model, request_id=result.request_id,
-        )  # fmt: skip
+            content=result.content,
+            provider=result.provider,
+            model=result.model,
+            request_id=result.request_id,
+        )
         error.result = result
         raise error
     answer = wanted.read_answer(result.content)
@@ -267,15 +308,21 @@ def repair_turns(result: ChatResult, violations: list[str]) -> list[dict[str, An
     listed = "\n".join(f"- {violation}" for violation in violations)
     return [
         {**result.message, "content": result.content or "(empty)"},
-        {"role": "user", "content": f"That answer does not satisfy the JSON schema:\n{listed}\nAnswer again with the corrected JSON only."},
-    ]  # fmt: skip
+        {
+            "role": "user",
+            "content": f"That answer does not satisfy the JSON schema:\n{listed}\nAnswer again with the corrected JSON only.",
+        },
+    ]
 
 
 def broken(result: ChatResult, violations: list[str]) -> StructuredOutputError:
     error = StructuredOutputError(
         f"the answer of {result.provider} does not satisfy response_format: {'; '.join(violations[:3])[:400]}",
-        content=result.content, violations=violations, provider=result.provider, model=result.model,
+        content=result.content,
+        violations=violations,
+        provider=result.provider,
+        model=result.model,
         request_id=result.request_id,
-    )  # fmt: skip
+    )
     error.result = result
     return error

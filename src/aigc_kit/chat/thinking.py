@@ -10,7 +10,10 @@ from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
 
 _LOW, _MEDIUM = 2048, 12_000
-"""Budgets in tokens up to which an effort counts as low or medium, for models that have efforts instead of budgets."""
+"""
+Budgets in tokens up to which an effort counts as low or medium, for models that have efforts
+instead of budgets.
+"""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Thinking:
     """
     What the caller wants.
 
-    ``off``: disabled, or a budget of 0. ``budget``: tokens, -1 for the model's own choice, None when not given.
+    ``off``: disabled, or a budget of 0. ``budget``: tokens, -1 for the model's own choice, None
+        when not given.
     ``kind``: the wish's ``type`` as given.
     """
 
@@ -39,7 +43,9 @@ class Thinking:
                 f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {spelled(wish)}"
             )
         budget = wish.get("budget_tokens")
-        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int) or budget < -1):
+        if budget is not None and (
+            isinstance(budget, bool) or not isinstance(budget, int) or budget < -1
+        ):
             raise InvalidInputError(
                 f"thinking's budget_tokens must be a whole number of tokens, or -1 for the model's own choice; got {spelled(budget)}"
             )

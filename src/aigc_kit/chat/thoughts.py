@@ -1,4 +1,7 @@
-"""``<think>...</think>`` at the head of an answer: back ends without a reasoning parser put reasoning into the content."""
+"""
+``<think>...</think>`` at the head of an answer: back ends without a reasoning parser put reasoning
+into the content.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,18 @@ TAGS = (
     ("<thought>", "</thought>"),
     ("[THINK]", "[/THINK]"),
 )
-"""Qwen, DeepSeek and MiniMax; Claude's prompts; Gemini's compatible endpoint; Magistral. Source: langchain-ai/langchain#35530
-and the vendors' model cards, read 2026-11-26."""
+"""Qwen, DeepSeek and MiniMax; Claude's prompts; Gemini's compatible endpoint; Magistral. Source:
+langchain-ai/langchain#35530 and the vendors' model cards, read 2026-11-26."""
 
 THINK = TAGS[:1]
 """Where other tags are the answer's own: Nova writes ``<thinking>`` into its text on Bedrock."""
 
 
 class ThoughtSplitter:
-    """Content in pieces -> what is reasoning and what is the answer. A tag anywhere but at the head is text."""
+    """
+    Content in pieces -> what is reasoning and what is the answer. A tag anywhere but at the head is
+    text.
+    """
 
     def __init__(self, tags: Sequence[tuple[str, str]] = TAGS) -> None:
         self._tags = tags
@@ -53,7 +59,10 @@ class ThoughtSplitter:
         return ("" if self._after else held), ""
 
     def pieces(self, piece: str) -> tuple[str, str]:
-        """Like ``feed``, also when one piece holds the end of the reasoning and the beginning of the answer."""
+        """
+        Like ``feed``, also when one piece holds the end of the reasoning and the beginning of the
+        answer.
+        """
         answer, reasoning = self.feed(piece)
         if self._after and not self.is_done:
             answer = self._answer()
@@ -83,7 +92,14 @@ class ThoughtSplitter:
         if found:
             self._held, self._end, self._after = behind, "", True
             return before
-        keep = next((size for size in range(len(self._end) - 1, 0, -1) if self._held.endswith(self._end[:size])), 0)
+        keep = next(
+            (
+                size
+                for size in range(len(self._end) - 1, 0, -1)
+                if self._held.endswith(self._end[:size])
+            ),
+            0,
+        )
         cut = len(self._held) - keep
         ready, self._held = self._held[:cut], self._held[cut:]
         return ready

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 ANY_VENDOR = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""OpenAI, DeepSeek, Claude, Bedrock. Source: https://platform.openai.com/docs/api-reference/chat/create, read 2026-11-22."""
+"""
+OpenAI, DeepSeek, Claude, Bedrock. Source:
+    https://platform.openai.com/docs/api-reference/chat/create, read 2026-11-22.
+"""
 
 _LONGEST = 64
 
@@ -17,8 +20,8 @@ class ToolNames:
     """
     Every name of a conversation, mapped one to one.
 
-    A name that the vendor takes stays as it is. Another name (MCP's ``calendar.read``) gets a legal one that depends on
-    the names alone, so that it stays the same from turn to turn.
+    A name that the vendor takes stays as it is. Another name (MCP's ``calendar.read``) gets a legal
+    one that depends on the names alone, so that it stays the same from turn to turn.
     """
 
     def __init__(self, names: Iterable[str], legal: re.Pattern[str] = ANY_VENDOR) -> None:
@@ -39,8 +42,12 @@ class ToolNames:
         legal: re.Pattern[str] = ANY_VENDOR,
     ) -> ToolNames:
         """The names of these tools, and those that a history's calls have."""
-        declared = [tool["function"]["name"] for tool in tools if isinstance(tool.get("function"), Mapping)]
-        called = [call["function"]["name"] for turn in turns for call in turn.get("tool_calls") or ()]
+        declared = [
+            tool["function"]["name"] for tool in tools if isinstance(tool.get("function"), Mapping)
+        ]
+        called = [
+            call["function"]["name"] for turn in turns for call in turn.get("tool_calls") or ()
+        ]
         return cls([*declared, *called], legal)
 
     def sent(self, name: str) -> str:

@@ -1,4 +1,7 @@
-"""The tool loop: ask, run what the model calls, tell it, ask again. Plain and streamed by the same sequence."""
+"""
+The tool loop: ask, run what the model calls, tell it, ask again. Plain and streamed by the same
+    sequence.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ from aigc_kit.settings import spelled
 
 
 class ToolExecutor(Protocol):
-    """Runs a tool. Text goes back to the model as it is, anything else as JSON, images as images."""
+    """
+    Runs a tool. Text goes back to the model as it is, anything else as JSON, images as images.
+    """
 
     def __call__(self, name: str, args_json: str, /) -> Any: ...
 
@@ -44,7 +49,8 @@ class Loop:
     """
     What a loop is run with, checked.
 
-    ``tools``: in OpenAI's shape. ``runners``: what runs those that are Python functions; ``executor`` runs the others.
+    ``tools``: in OpenAI's shape. ``runners``: what runs those that are Python functions;
+        ``executor`` runs the others.
     """
 
     tools: list[dict[str, Any]]
@@ -57,18 +63,25 @@ class Loop:
     def checked(cls, tools: Any, executor: Any, max_iterations: Any, on_tool_error: Any) -> Loop:
         """
         Raises:
-            InvalidInputError, ConfigurationError: something in it cannot be meant; nothing was sent.
+            InvalidInputError, ConfigurationError: something in it cannot be meant; nothing was
+                sent.
         """
         described, runners = functions.split(tools)
         listed = checked_tools(described)
         if not listed:
             raise InvalidInputError("chat_with_tools needs at least one tool")
-        if isinstance(max_iterations, bool) or not isinstance(max_iterations, int) or max_iterations < 1:
+        if (
+            isinstance(max_iterations, bool)
+            or not isinstance(max_iterations, int)
+            or max_iterations < 1
+        ):
             raise InvalidInputError(
                 f"max_iterations must be a whole number of at least 1, got {spelled(max_iterations)}"
             )
         if on_tool_error not in ("tell", "raise"):
-            raise ConfigurationError(f"on_tool_error must be 'tell' or 'raise', got {spelled(on_tool_error)}")
+            raise ConfigurationError(
+                f"on_tool_error must be 'tell' or 'raise', got {spelled(on_tool_error)}"
+            )
         loop = cls(listed, runners, executor, max_iterations, on_tool_error)
         if executor is None:
             lacking = sorted(loop.names - set(runners))
@@ -78,13 +91,19 @@ class Loop:
                 )
         else:
             if not callable(executor):
-                raise InvalidInputError(f"tool_executor must be callable, got {type(executor).__name__}")
+                raise InvalidInputError(
+                    f"tool_executor must be callable, got {type(executor).__name__}"
+                )
             functions.refuse_async(executor, "tool_executor")
         return loop
 
     @property
     def names(self) -> set[str]:
-        return {tool["function"]["name"] for tool in self.tools if isinstance(tool.get("function"), Mapping)}
+        return {
+            tool["function"]["name"]
+            for tool in self.tools
+            if isinstance(tool.get("function"), Mapping)
+        }
 
     def execute(self, call: ToolCall) -> Any:
         run = self.runners.get(call.name)
@@ -111,8 +130,8 @@ class _Told:
 
 def turns_of(ask: Ask, messages: Any, loop: Loop) -> Generator[ChatChunk, None, ChatResult]:
     """
-    Yields the chunks of every turn and the events of every tool; returns the final answer, whose ``messages`` are the
-    whole history, ready for the next ``chat``.
+    Yields the chunks of every turn and the events of every tool; returns the final answer, whose
+    ``messages`` are the whole history, ready for the next ``chat``.
 
     Raises:
         ToolLoopLimitError: ``max_iterations`` answers in a row asked for tools.
@@ -175,7 +194,13 @@ class _Total:
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
     def add(self, result: ChatResult) -> None:
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens", "cached_tokens", "reasoning_tokens"):
+        for name in (
+            "prompt_tokens",
+            "completion_tokens",
+            "total_tokens",
+            "cached_tokens",
+            "reasoning_tokens",
+        ):
             setattr(self.usage, name, getattr(self.usage, name) + getattr(result.usage, name))
         result.warnings[:0] = [entry for entry in self.warnings if entry not in result.warnings]
         self.warnings = list(result.warnings)
@@ -248,7 +273,8 @@ def _error(text: str) -> str:
 
 def as_content(value: Any) -> str | list[dict[str, Any]]:
     """
-    What a tool returned, as it goes back: text as it is, anything else as JSON; images (PIL, ``ImageResult``, bytes of an
+    What a tool returned, as it goes back: text as it is, anything else as JSON; images (PIL,
+        ``ImageResult``, bytes of an
     image), alone or inside, as parts.
     """
     if isinstance(value, str):
@@ -261,7 +287,9 @@ def as_content(value: Any) -> str | list[dict[str, Any]]:
 
 
 def _jsonable(value: Any, images: list[dict[str, Any]]) -> Any:
-    """The value as plain JSON: pydantic does the work; images become parts, NaN and infinities null."""
+    """
+    The value as plain JSON: pydantic does the work; images become parts, NaN and infinities null.
+    """
     if is_image(value):
         images.append(media_part(value, "a tool result"))
         return f"(image {len(images)})"
@@ -281,13 +309,22 @@ def _jsonable(value: Any, images: list[dict[str, Any]]) -> Any:
 
 
 def _described(value: Any) -> Any:
-    """An object that pydantic does not know: its public attributes, or its own text; never its memory address."""
-    attributes = {name: inner for name, inner in getattr(value, "__dict__", {}).items() if not name.startswith("_")}
+    """
+    An object that pydantic does not know: its public attributes, or its own text; never its memory
+        address.
+    """
+    attributes = {
+        name: inner
+        for name, inner in getattr(value, "__dict__", {}).items()
+        if not name.startswith("_")
+    }
     if attributes:
         return attributes
     if any("__str__" in vars(kind) for kind in type(value).__mro__[:-1]):
         return str(value)
-    raise TypeError(f"the tool returned a {type(value).__name__}, which is not JSON; return text, a dict or a list")
+    raise TypeError(
+        f"the tool returned a {type(value).__name__}, which is not JSON; return text, a dict or a list"
+    )
 
 
 def _of_bytes(value: bytes) -> Any:
@@ -299,7 +336,9 @@ def _of_bytes(value: bytes) -> Any:
 
 def _dumped(plain: Any) -> str:
     """JSON text; a lone text (decoded bytes) stays as it is."""
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    return (
+        plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    )
 
 
 def _finite(value: Any) -> Any:
@@ -312,7 +351,8 @@ def _finite(value: Any) -> Any:
 
 class ToolLoopStream(Iterator[ChatChunk]):
     """
-    The chunks of all turns of a tool loop, and its tools' events (``chunk.tool``); then read ``result``.
+    The chunks of all turns of a tool loop, and its tools' events (``chunk.tool``); then read
+    ``result``.
 
     Close it, or use it as a context manager, to leave early.
     """
@@ -340,7 +380,9 @@ class ToolLoopStream(Iterator[ChatChunk]):
             StreamInterruptedError: the loop has not ended, or was closed early.
         """
         if self._result is None:
-            raise StreamInterruptedError("the tool loop has not ended yet: iterate it to its end first")
+            raise StreamInterruptedError(
+                "the tool loop has not ended yet: iterate it to its end first"
+            )
         return self._result
 
     def close(self) -> None:
@@ -351,6 +393,9 @@ class ToolLoopStream(Iterator[ChatChunk]):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

@@ -1,8 +1,9 @@
 """
 Facts about back ends that speak ``chat/completions``: tables, no code that talks.
 
-Each row has its source. Patterns are matched against the bare model name (``models.bare``), case-insensitively; unknown
-models pass through. ``facts`` puts together what the row, the host, the model and the caller's profile say, in this order.
+Each row has its source. Patterns are matched against the bare model name (``models.bare``),
+case-insensitively; unknown models pass through. ``facts`` puts together what the row, the host, the
+model and the caller's profile say, in this order.
 """
 
 from __future__ import annotations
@@ -28,17 +29,27 @@ class Vendor:
     ``variables``: of the key, in order. ``prefixes``: of the other variables (``<PREFIX>_MODEL``,
     ``<PREFIX>_TIMEOUT_SECS``). ``international``: the twin outside of China.
 
-    ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema in the system prompt.
-    ``json_while_thinking``: whether either may go with thinking. ``schema_dialect``: ``"mfjs"`` for Moonshot's.
-    ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools are in the request;
-    ``reasoning_pad`` where there is none. ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget),
-    ``"effort"``, ``"enable_thinking"``. ``always_thinks``, ``thinks_by_default``, ``thinks_streaming_only``: models.
-    ``forced_choice``: ``"passed"``, ``"auto only"``, ``"not while thinking"``; ``no_forced_choice``: models that refuse it.
-    ``refused``: (models, parameters) that are left out with a warning; ``refused_while_reasoning``: likewise, unless the
+    ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
+        in the system prompt.
+    ``json_while_thinking``: whether either may go with thinking. ``schema_dialect``: ``"mfjs"`` for
+        Moonshot's.
+    ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
+        are in the request;
+    ``reasoning_pad`` where there is none. ``thinking``: how the wish is sent: ``"passed"``,
+        ``"type"`` (no budget),
+    ``"effort"``, ``"enable_thinking"``. ``always_thinks``, ``thinks_by_default``,
+    ``thinks_streaming_only``: models.
+    ``forced_choice``: ``"passed"``, ``"auto only"``, ``"not while thinking"``;
+        ``no_forced_choice``: models that refuse it.
+    ``refused``: (models, parameters) that are left out with a warning; ``refused_while_reasoning``:
+        likewise, unless the
     effort is none; ``one_sampling``: models that take temperature or top_p.
-    ``efforts``: (models, ``reasoning_effort`` lowest first). ``no_tools``, ``tools_without_effort``: models.
-    ``message_fields``: fields of a message that are the vendor's own; ``passes_fields``: any field is sent (relays).
-    ``cache_control``: whether marks on text parts are understood. ``tool_name``, ``call_id``: patterns of what is taken.
+    ``efforts``: (models, ``reasoning_effort`` lowest first). ``no_tools``,
+        ``tools_without_effort``: models.
+    ``message_fields``: fields of a message that are the vendor's own; ``passes_fields``: any field
+        is sent (relays).
+    ``cache_control``: whether marks on text parts are understood. ``tool_name``, ``call_id``:
+        patterns of what is taken.
     ``no_prefill``: models that refuse a history that ends with the assistant.
     ``stream_usage``: whether ``stream_options`` are sent.
     """
@@ -88,7 +99,14 @@ class Vendor:
         return models.matches(pattern, model)
 
 
-SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs")
+SAMPLING = (
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+)
 
 _OPENAI_MODEL: dict[str, Any] = {
     "max_tokens": "max_completion_tokens",
@@ -103,93 +121,180 @@ _OPENAI_MODEL: dict[str, Any] = {
 VENDORS = {
     vendor.name: vendor
     for vendor in (
-        # https://platform.openai.com/docs/api-reference/chat and the deprecations page, read 2026-11-22.
+        # https://platform.openai.com/docs/api-reference/chat and the deprecations page, read
+        # 2026-11-22.
         Vendor(
-            "openai", "https://api.openai.com/v1", ("OPENAI_API_KEY",), "gpt-6-luna",
-            base_url_variables=("OPENAI_BASE_URL",), message_fields=("audio",), **_OPENAI_MODEL,
+            "openai",
+            "https://api.openai.com/v1",
+            ("OPENAI_API_KEY",),
+            "gpt-6-luna",
+            base_url_variables=("OPENAI_BASE_URL",),
+            message_fields=("audio",),
+            **_OPENAI_MODEL,
         ),
-        # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22. json_schema answers 400,
-        # max_completion_tokens is ignored, reasoning_content is demanded back in every conversation with tools.
+        # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22.
+        # json_schema answers 400, max_completion_tokens is ignored, reasoning_content is demanded
+        # back in every conversation with tools.
         Vendor(
-            "deepseek", "https://api.deepseek.com", ("DEEPSEEK_API_KEY",), "deepseek-flash",
-            base_url_variables=("DEEPSEEK_BASE_URL",), json_schema="", echo_reasoning=".*", empty_tool_result="(empty)",
-            forced_choice="not while thinking", thinks_by_default=".*", ignored_while_thinking=SAMPLING[:4],
+            "deepseek",
+            "https://api.deepseek.com",
+            ("DEEPSEEK_API_KEY",),
+            "deepseek-flash",
+            base_url_variables=("DEEPSEEK_BASE_URL",),
+            json_schema="",
+            echo_reasoning=".*",
+            empty_tool_result="(empty)",
+            forced_choice="not while thinking",
+            thinks_by_default=".*",
+            ignored_while_thinking=SAMPLING[:4],
             message_fields=("prefix",),
         ),
-        # https://docs.bigmodel.cn and https://docs.z.ai, read 2026-11-22. Documents of json_schema contradict each other.
+        # https://docs.bigmodel.cn and https://docs.z.ai, read 2026-11-22. Documents of json_schema
+        # contradict each other.
         Vendor(
-            "glm", "https://open.bigmodel.cn/api/paas/v4",
-            ("ZAI_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY", "BIGMODEL_API_KEY"), "glm-5.3-flash",
-            base_url_variables=("ZAI_BASE_URL", "ZHIPUAI_BASE_URL"), international="https://api.z.ai/api/paas/v4",
-            json_schema="", echo_reasoning=".*", always_thinks=r"glm-5\.3.*", forced_choice="auto only",
-            ranges={"temperature": (0.01, 0.99), "top_p": (0.01, 0.99)}, bare_base64=True, judge=codes.glm,
+            "glm",
+            "https://open.bigmodel.cn/api/paas/v4",
+            ("ZAI_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY", "BIGMODEL_API_KEY"),
+            "glm-5.3-flash",
+            base_url_variables=("ZAI_BASE_URL", "ZHIPUAI_BASE_URL"),
+            international="https://api.z.ai/api/paas/v4",
+            json_schema="",
+            echo_reasoning=".*",
+            always_thinks=r"glm-5\.3.*",
+            forced_choice="auto only",
+            ranges={"temperature": (0.01, 0.99), "top_p": (0.01, 0.99)},
+            bare_base64=True,
+            judge=codes.glm,
             prefixes=("ZAI", "ZHIPUAI", "ZHIPU", "BIGMODEL"),
         ),
         # https://www.volcengine.com/docs/82379/1494384, read 2026-11-22.
         Vendor(
-            "volcengine", "https://ark.cn-beijing.volces.com/api/v3", ("VOLCENGINE_API_KEY", "ARK_API_KEY"),
-            "doubao-seed-2-1-lite-260915", base_url_variables=("VOLCENGINE_BASE_URL", "ARK_BASE_URL"),
-            international="https://ark.ap-southeast.bytepluses.com/api/v3", both_max_tokens=True,
-            json_schema=r"(?!doubao-seed-1-6-lite-251015$).*", thinking="type", judge=codes.ark, prefixes=("ARK",),
+            "volcengine",
+            "https://ark.cn-beijing.volces.com/api/v3",
+            ("VOLCENGINE_API_KEY", "ARK_API_KEY"),
+            "doubao-seed-2-1-lite-260915",
+            base_url_variables=("VOLCENGINE_BASE_URL", "ARK_BASE_URL"),
+            international="https://ark.ap-southeast.bytepluses.com/api/v3",
+            both_max_tokens=True,
+            json_schema=r"(?!doubao-seed-1-6-lite-251015$).*",
+            thinking="type",
+            judge=codes.ark,
+            prefixes=("ARK",),
         ),
         # https://platform.moonshot.cn/docs, read 2026-11-22. Sampling parameters are fixed.
         Vendor(
-            "moonshot", "https://api.moonshot.cn/v1", ("MOONSHOT_API_KEY", "KIMI_API_KEY"), "kimi-k3",
-            base_url_variables=("MOONSHOT_BASE_URL",), international="https://api.moonshot.ai/v1",
-            max_tokens="max_completion_tokens", echo_reasoning=".*", reasoning_pad=" ",
-            always_thinks=r"kimi-k(3|2\.7-code).*", no_forced_choice=r"kimi-k2\.[67].*", image_addresses=False,
-            refused=((r"kimi-.*", SAMPLING[:4]),), message_fields=("partial",), schema_dialect="mfjs",
+            "moonshot",
+            "https://api.moonshot.cn/v1",
+            ("MOONSHOT_API_KEY", "KIMI_API_KEY"),
+            "kimi-k3",
+            base_url_variables=("MOONSHOT_BASE_URL",),
+            international="https://api.moonshot.ai/v1",
+            max_tokens="max_completion_tokens",
+            echo_reasoning=".*",
+            reasoning_pad=" ",
+            always_thinks=r"kimi-k(3|2\.7-code).*",
+            no_forced_choice=r"kimi-k2\.[67].*",
+            image_addresses=False,
+            refused=((r"kimi-.*", SAMPLING[:4]),),
+            message_fields=("partial",),
+            schema_dialect="mfjs",
             tool_name=r"[a-zA-Z_][a-zA-Z0-9_-]{0,63}",
         ),
-        # https://help.aliyun.com/zh/model-studio, cloudwego/eino#994, agentscope-ai/agentscope#1608, read 2026-11-22.
-        # While a model thinks, JSON output and a forced tool_choice are refused; open-source Qwen3 thinks in streams only.
+        # https://help.aliyun.com/zh/model-studio, cloudwego/eino#994,
+        # agentscope-ai/agentscope#1608, read 2026-11-22. While a model thinks, JSON output and a
+        # forced tool_choice are refused; open-source Qwen3 thinks in streams only.
         Vendor(
-            "dashscope", "https://dashscope.aliyuncs.com/compatible-mode/v1", ("DASHSCOPE_API_KEY",), "qwen3.8-flash",
+            "dashscope",
+            "https://dashscope.aliyuncs.com/compatible-mode/v1",
+            ("DASHSCOPE_API_KEY",),
+            "qwen3.8-flash",
             base_url_variables=("DASHSCOPE_BASE_URL",),
             international="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-            json_schema=r"qwen3\.(7-(plus|flash|max)|8-(max|flash)).*", thinking="enable_thinking",
-            json_while_thinking=False, forced_choice="not while thinking", always_thinks=r"(qwq|qvq|.*-thinking).*",
-            thinks_by_default=r"qwen3\.[5-9].*|qwen3-\d+(\.\d+)?b(-a\d+b)?", cache_control=True,
+            json_schema=r"qwen3\.(7-(plus|flash|max)|8-(max|flash)).*",
+            thinking="enable_thinking",
+            json_while_thinking=False,
+            forced_choice="not while thinking",
+            always_thinks=r"(qwq|qvq|.*-thinking).*",
+            thinks_by_default=r"qwen3\.[5-9].*|qwen3-\d+(\.\d+)?b(-a\d+b)?",
+            cache_control=True,
             thinks_streaming_only=r"qwen3-\d+(\.\d+)?b(-a\d+b)?|(qwq|qvq).*",
-            refused=((r".*", ("frequency_penalty",)),), ranges={"temperature": (0.0, 1.99)}, message_fields=("partial",),
+            refused=((r".*", ("frequency_penalty",)),),
+            ranges={"temperature": (0.0, 1.99)},
+            message_fields=("partial",),
         ),
-        Vendor("openai_compat", "", ("OPENAI_COMPAT_API_KEY",), "", base_url_variables=("OPENAI_COMPAT_BASE_URL",),
-               both_max_tokens=True, passes_fields=True, cache_control=True),
+        Vendor(
+            "openai_compat",
+            "",
+            ("OPENAI_COMPAT_API_KEY",),
+            "",
+            base_url_variables=("OPENAI_COMPAT_BASE_URL",),
+            both_max_tokens=True,
+            passes_fields=True,
+            cache_control=True,
+        ),
     )
-}  # fmt: skip
+}
 
 ALIASES = {
-    "zhipu": "glm", "zai": "glm", "doubao": "volcengine", "ark": "volcengine", "kimi": "moonshot", "qwen": "dashscope",
-}  # fmt: skip
+    "zhipu": "glm",
+    "zai": "glm",
+    "doubao": "volcengine",
+    "ark": "volcengine",
+    "kimi": "moonshot",
+    "qwen": "dashscope",
+}
 
 _DEEPSEEK = {"echo_reasoning": ".*", "empty_tool_result": "(empty)", "keeps_developer": False}
 _MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
-    # "The reasoning_content in the thinking mode must be passed back": danny-avila/LibreChat#13366, earendil-works/pi#4047.
+    # "The reasoning_content in the thinking mode must be passed back": danny-avila/LibreChat#13366,
+    # earendil-works/pi#4047.
     (r".*deepseek.*", _DEEPSEEK),
-    (r".*kimi.*", {
-        "echo_reasoning": ".*", "reasoning_pad": " ", "schema_dialect": "mfjs", "keeps_developer": False,
-    }),
+    (
+        r".*kimi.*",
+        {
+            "echo_reasoning": ".*",
+            "reasoning_pad": " ",
+            "schema_dialect": "mfjs",
+            "keeps_developer": False,
+        },
+    ),
     (r".*glm-[45].*", {"echo_reasoning": ".*", "keeps_developer": False}),
-    (models.CLAUDE, {
-        "refused": ((models.CLAUDE_NO_SAMPLING, SAMPLING[:4]),), "one_sampling": models.CLAUDE_ONE_SAMPLING,
-        "no_prefill": models.CLAUDE_NO_PREFILL, "no_forced_choice": models.CLAUDE_NO_FORCED_TOOL, "keeps_developer": False,
-    }),
-    # Ids of nine letters and digits: https://docs.mistral.ai, vercel/ai convert-to-mistral-chat-messages, read 2026-11-25.
+    (
+        models.CLAUDE,
+        {
+            "refused": ((models.CLAUDE_NO_SAMPLING, SAMPLING[:4]),),
+            "one_sampling": models.CLAUDE_ONE_SAMPLING,
+            "no_prefill": models.CLAUDE_NO_PREFILL,
+            "no_forced_choice": models.CLAUDE_NO_FORCED_TOOL,
+            "keeps_developer": False,
+        },
+    ),
+    # Ids of nine letters and digits: https://docs.mistral.ai, vercel/ai
+    # convert-to-mistral-chat-messages, read 2026-11-25.
     (models.MISTRAL, {"call_id": r"[a-zA-Z0-9]{9}", "message_fields": ("prefix",)}),
-)  # fmt: skip
+)
 """What a model needs wherever it is served, in the words of ``Vendor``."""
 
 _HOSTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    # OpenRouter reads max_tokens alone, whatever the model. Source: pydantic-ai openrouter.py, read 2026-11-25.
+    # OpenRouter reads max_tokens alone, whatever the model. Source: pydantic-ai openrouter.py, read
+    # 2026-11-25.
     (r"openrouter\.ai", {"max_tokens": "max_tokens", "both_max_tokens": False}),
-    # Unknown fields are 422, and usage comes unasked. Source: litellm's mistral transformation, read 2026-11-25.
+    # Unknown fields are 422, and usage comes unasked. Source: litellm's mistral transformation,
+    # read 2026-11-25.
     (
         r"api\.mistral\.ai",
-        {"max_tokens": "max_tokens", "both_max_tokens": False, "stream_usage": False, "passes_fields": False},
+        {
+            "max_tokens": "max_tokens",
+            "both_max_tokens": False,
+            "stream_usage": False,
+            "passes_fields": False,
+        },
     ),
 )
 
-_OPENAI_HOST = re.compile(r"(.+\.)?openai\.com|.+\.openai\.azure\.com|.+\.services\.ai\.azure\.com", re.IGNORECASE)
+_OPENAI_HOST = re.compile(
+    r"(.+\.)?openai\.com|.+\.openai\.azure\.com|.+\.services\.ai\.azure\.com", re.IGNORECASE
+)
 
 
 def is_openai_host(base_url: str) -> bool:
@@ -212,7 +317,9 @@ def row_of(name: str) -> Vendor:
     )
 
 
-def facts(row: Vendor, *, base_url: str, model: str, profile: Mapping[str, Any] | str | None = None) -> Vendor:
+def facts(
+    row: Vendor, *, base_url: str, model: str, profile: Mapping[str, Any] | str | None = None
+) -> Vendor:
     """
     What this model needs at this back end.
 
@@ -222,7 +329,9 @@ def facts(row: Vendor, *, base_url: str, model: str, profile: Mapping[str, Any] 
     host = urlsplit(base_url).hostname or ""
     found = row
     if row.name == "openai" and not _OPENAI_HOST.fullmatch(host):
-        found = replace(VENDORS["openai_compat"], name=row.name, variables=row.variables, keeps_developer=True)
+        found = replace(
+            VENDORS["openai_compat"], name=row.name, variables=row.variables, keeps_developer=True
+        )
     if found.passes_fields and models.matches(models.OPENAI, model):
         changes = dict(_OPENAI_MODEL)
         if not models.matches(models.OPENAI_REASONING, model):
@@ -241,7 +350,9 @@ def facts(row: Vendor, *, base_url: str, model: str, profile: Mapping[str, Any] 
 _ANY_MODEL = frozenset({"volcengine", "dashscope"})
 """Vendors that serve other vendors' models too."""
 
-_IDENTITY = frozenset({"name", "base_url", "variables", "model", "base_url_variables", "prefixes", "international"})
+_IDENTITY = frozenset(
+    {"name", "base_url", "variables", "model", "base_url_variables", "prefixes", "international"}
+)
 
 
 def checked_profile(profile: Mapping[str, Any] | str | None) -> dict[str, Any]:
@@ -262,7 +373,9 @@ def checked_profile(profile: Mapping[str, Any] | str | None) -> dict[str, Any]:
             )
         return {each: getattr(VENDORS[name], each) for each in known}
     if not isinstance(profile, Mapping):
-        raise ConfigurationError(f"profile must be a dict or the name of a row, got {spelled(profile)}")
+        raise ConfigurationError(
+            f"profile must be a dict or the name of a row, got {spelled(profile)}"
+        )
     for name in profile:
         if name not in known:
             raise ConfigurationError(
@@ -285,18 +398,25 @@ _NOT_PATTERNS = frozenset({*_WORDS, "reasoning_pad", "empty_tool_result"})
 def _check_fact(name: str, value: Any) -> None:
     """
     Raises:
-        ConfigurationError: the fact has another type, is not one of its words, or is not a regular expression.
+        ConfigurationError: the fact has another type, is not one of its words, or is not a regular
+            expression.
     """
     standard = getattr(VENDORS["openai_compat"], name)
     kind = (list, tuple) if isinstance(standard, tuple) else type(standard)
     if not callable(standard) and not isinstance(value, kind):
-        raise ConfigurationError(f"profile's {name} must be like {standard!r}, got {spelled(value)}")
+        raise ConfigurationError(
+            f"profile's {name} must be like {standard!r}, got {spelled(value)}"
+        )
     words = _WORDS.get(name)
     if words and value not in words:
-        raise ConfigurationError(f"profile's {name} must be one of {', '.join(map(repr, words))}, got {value!r}")
+        raise ConfigurationError(
+            f"profile's {name} must be one of {', '.join(map(repr, words))}, got {value!r}"
+        )
     if not isinstance(value, str) or name in _NOT_PATTERNS:
         return
     try:
         re.compile(value)
     except re.error as error:
-        raise ConfigurationError(f"profile's {name} is not a regular expression: {value!r} ({error})") from None
+        raise ConfigurationError(
+            f"profile's {name} is not a regular expression: {value!r} ({error})"
+        ) from None

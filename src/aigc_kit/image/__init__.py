@@ -11,8 +11,15 @@ if TYPE_CHECKING:
     from aigc_kit.image.renditions import Rendered, Rendition, render
 
 __all__ = [
-    "ImageClient", "ImageGroup", "ImageProvider", "ImageResult", "Rendered", "Rendition", "register_provider", "render",
-]  # fmt: skip
+    "ImageClient",
+    "ImageGroup",
+    "ImageProvider",
+    "ImageResult",
+    "Rendered",
+    "Rendition",
+    "register_provider",
+    "render",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -39,9 +39,11 @@ class ImageGroup:
 
 class ImageProvider(ABC):
     """
-    One vendor's dialect. Subclass it to add a vendor; ``ImageClient`` does storage, checks and warnings around it.
+    One vendor's dialect. Subclass it to add a vendor; ``ImageClient`` does storage, checks and
+    warnings around it.
 
-    Methods are called from several threads. Options that the signature does not name arrive in ``kwargs``.
+    Methods are called from several threads. Options that the signature does not name arrive in
+    ``kwargs``.
     """
 
     @property
@@ -60,16 +62,24 @@ class ImageProvider(ABC):
         """An image from a text and reference images (see ``aigc_kit.image.references``)."""
 
     def makes_groups(self, **kwargs: Any) -> bool:
-        """Whether one request of these options can give several images; then ``image_group`` makes it."""
+        """
+        Whether one request of these options can give several images; then ``image_group`` makes it.
+        """
         return False
 
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
-        """Up to ``n`` images of one request; only asked of a provider whose ``makes_groups`` says so."""
+    def image_group(
+        self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any
+    ) -> ImageGroup:
+        """
+        Up to ``n`` images of one request; only asked of a provider whose ``makes_groups`` says so.
+        """
         raise UnsupportedFeatureError(f"{self.name} makes one image a request")
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Addresses the user named (``base_url``): images may be fetched from there without a guard."""
+        """
+        Addresses the user named (``base_url``): images may be fetched from there without a guard.
+        """
         return ()
 
     def use_downloader(self, downloader: Downloader) -> None:  # noqa: B027 - only who fetches needs it
@@ -95,7 +105,8 @@ class VendorProvider(ImageProvider):
     @abstractmethod
     def generate(self, request: ImageRequest) -> ImageGroup:
         """
-        One request. Errors of a part have their place in ``index``; the images take the places that are left, in order.
+        One request. Errors of a part have their place in ``index``; the images take the places that
+        are left, in order.
 
         Raises:
             AIGCError: nothing came; ``billed`` tells whether it costs.
@@ -109,10 +120,14 @@ class VendorProvider(ImageProvider):
     ) -> ImageResult:
         return first_of(self.generate(self._request(prompt, size, reference_images, kwargs)))
 
-    def image_group(self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any) -> ImageGroup:
+    def image_group(
+        self, prompt: str, *, n: int, size: str, reference_images: Any = None, **kwargs: Any
+    ) -> ImageGroup:
         return self.generate(self._request(prompt, size, reference_images, kwargs, n))
 
-    def _request(self, prompt: str, size: str, references: Any, options: dict[str, Any], n: int = 1) -> ImageRequest:
+    def _request(
+        self, prompt: str, size: str, references: Any, options: dict[str, Any], n: int = 1
+    ) -> ImageRequest:
         known = Fields(self.fields, open=False)
         request = ImageRequest.checked(
             prompt, size=size, reference_images=references, n=n, options=options, fields=known
@@ -135,14 +150,21 @@ def generated(provider: ImageProvider, request: ImageRequest) -> ImageGroup:
         return provider.generate(request)
     if request.n > 1:
         return provider.image_group(
-            request.prompt, n=request.n, size=request.size, reference_images=request.reference_images, **options
+            request.prompt,
+            n=request.n,
+            size=request.size,
+            reference_images=request.reference_images,
+            **options,
         )
     if request.reference_images is None:
         return ImageGroup([provider.text_to_image(request.prompt, size=request.size, **options)])
     return ImageGroup(
         [
             provider.image_to_image(
-                request.prompt, reference_images=request.reference_images, size=request.size, **options
+                request.prompt,
+                reference_images=request.reference_images,
+                size=request.size,
+                **options,
             )
         ]
     )
@@ -162,10 +184,17 @@ def _is_overridden(provider: VendorProvider) -> bool:
 
 
 def places_of(group: ImageGroup) -> list[int]:
-    """The place of each image among those that were asked for: those that no error has, in order."""
+    """
+    The place of each image among those that were asked for: those that no error has, in order.
+    """
     taken = {error.index for error in group.errors}
-    free = (place for place in range(len(group.images) + len(taken) + max((i or 0 for i in taken), default=0) + 1)
-            if place not in taken)  # fmt: skip
+    free = (
+        place
+        for place in range(
+            len(group.images) + len(taken) + max((i or 0 for i in taken), default=0) + 1
+        )
+        if place not in taken
+    )
     return [next(free) for _ in group.images]
 
 
@@ -174,7 +203,8 @@ def first_of(group: ImageGroup) -> ImageResult:
     The first image of a group that was asked for as one; the others stay in its metadata.
 
     Raises:
-        AIGCError: the first image did not come, or could not be stored; ``result`` has what was paid for.
+        AIGCError: the first image did not come, or could not be stored; ``result`` has what was
+            paid for.
     """
     lost = [error for error in group.errors if not error.index]
     unstored = [error.result for error in group.errors if isinstance(error.result, ImageResult)]
@@ -197,9 +227,11 @@ def _accompany(first: Any, others: list[ImageResult], group: ImageGroup) -> None
     if unread:
         first.metadata["errors"] = [f"{type(error).__name__}: {error}" for error in unread]
     warn(
-        first, "group", f"{len(others) + 1} images and {len(unread)} errors came; this is the first, the rest is in"
+        first,
+        "group",
+        f"{len(others) + 1} images and {len(unread)} errors came; this is the first, the rest is in"
         " metadata['others']. text_to_images and image_to_images give all of them",
-    )  # fmt: skip
+    )
 
 
 def warn(result: Any, feature: str, details: str) -> None:
@@ -214,14 +246,26 @@ def as_json(picture: ImageResult) -> dict[str, Any]:
     entry: dict[str, Any] = {"url": picture.url, "mime_type": picture.mime_type}
     if picture.has_base64:
         entry["base64"] = picture.base64
-    return {**entry, **{name: picture.metadata[name] for name in ("width", "height", "expires_at", "layer")
-                        if name in picture.metadata}}  # fmt: skip
+    return {
+        **entry,
+        **{
+            name: picture.metadata[name]
+            for name in ("width", "height", "expires_at", "layer")
+            if name in picture.metadata
+        },
+    }
 
 
 def next_may_succeed(error: AIGCError) -> bool:
     """Whether the same request may fare better, seen from the one before it."""
     hopeless = (
-        errors.ConfigurationError, errors.InvalidInputError, errors.AuthenticationError, errors.PermissionDeniedError, errors.NotFoundError,
-        errors.QuotaExceededError, errors.BadRequestError, errors.ConnectionFailedError,
-    )  # fmt: skip
+        errors.ConfigurationError,
+        errors.InvalidInputError,
+        errors.AuthenticationError,
+        errors.PermissionDeniedError,
+        errors.NotFoundError,
+        errors.QuotaExceededError,
+        errors.BadRequestError,
+        errors.ConnectionFailedError,
+    )
     return not isinstance(error, hopeless)

@@ -18,7 +18,10 @@ SHARED = frozenset({"timeout", "max_retries", "size_policy", "retry_ambiguous"})
 
 @dataclass(frozen=True)
 class Link:
-    """One provider. ``names``: under which a call's options may address it. ``owned``: whether the client closes it."""
+    """
+    One provider. ``names``: under which a call's options may address it. ``owned``: whether the
+        client closes it.
+    """
 
     provider: ImageProvider
     names: frozenset[str] = frozenset()
@@ -26,22 +29,28 @@ class Link:
 
     @property
     def fields(self) -> Fields:
-        return Fields(getattr(self.provider, "fields", frozenset()), open=not isinstance(self.provider, VendorProvider))
+        return Fields(
+            getattr(self.provider, "fields", frozenset()),
+            open=not isinstance(self.provider, VendorProvider),
+        )
 
 
 class Chain:
     """
     One provider or several. The next is asked only when the one before certainly charged nothing.
 
-    Size and references are mapped again for each. A result's ``metadata["attempts"]`` and ``error.attempts`` tell who was
-    asked and what came of it. ``timeout`` of a call is for all of them together.
+    Size and references are mapped again for each. A result's ``metadata["attempts"]`` and
+    ``error.attempts`` tell who was asked and what came of it. ``timeout`` of a call is for all of
+    them together.
     """
 
     def __init__(self, links: Sequence[Link]) -> None:
         self.links = list(links)
         self.fields = Fields(
             frozenset[str]().union(*(link.fields.names for link in links)),
-            frozenset[str]().union(*(link.names for link in links)) if len(links) > 1 else frozenset(),
+            frozenset[str]().union(*(link.names for link in links))
+            if len(links) > 1
+            else frozenset(),
             any(link.fields.open for link in links),
         )
 
@@ -73,7 +82,12 @@ class Chain:
                 f"model={request.model!r} is for one vendor: say whose, e.g. {self.name}={{'model': {request.model!r}}}"
             )
         return [
-            addressed(request, self.fields.vendors, link.names if len(self.links) > 1 else frozenset(), link.fields)
+            addressed(
+                request,
+                self.fields.vendors,
+                link.names if len(self.links) > 1 else frozenset(),
+                link.fields,
+            )
             for link in self.links
         ]
 
@@ -102,31 +116,46 @@ def model_of(provider: ImageProvider) -> str:
 
 
 def shared_out(
-    given: Mapping[str, Any], factories: Sequence[Callable[..., Any]], names: Sequence[Collection[str]]
+    given: Mapping[str, Any],
+    factories: Sequence[Callable[..., Any]],
+    names: Sequence[Collection[str]],
 ) -> list[dict[str, Any]]:
     """
     A client's options, shared out among its providers.
 
-    Those under a provider's name are its own; of the others each goes to the one provider that knows it, or to all that know
-    it when it means the same for every vendor.
+    Those under a provider's name are its own; of the others each goes to the one provider that
+    knows it, or to all that know it when it means the same for every vendor.
 
     Raises:
-        ConfigurationError: an option that nobody knows, or that more than one would understand differently.
+        ConfigurationError: an option that nobody knows, or that more than one would understand
+            differently.
     """
     options: list[dict[str, Any]] = [{} for _ in factories]
     for name, value in given.items():
         owners = [place for place, known in enumerate(names) if name in known]
         if owners:
             if not isinstance(value, Mapping):
-                raise ConfigurationError(f"{name} must be a dict of options for {name}, got {type(value).__name__}")
+                raise ConfigurationError(
+                    f"{name} must be a dict of options for {name}, got {type(value).__name__}"
+                )
             for place in owners:
                 options[place] |= value
             continue
-        knowing = [place for place, factory in enumerate(factories) if name in inspect.signature(factory).parameters]
+        knowing = [
+            place
+            for place, factory in enumerate(factories)
+            if name in inspect.signature(factory).parameters
+        ]
         if not knowing or (len(knowing) > 1 and name not in SHARED):
             example = min(names[0]) if names else "gemini"
-            why = "is known to none of the providers" if not knowing else "would mean another thing for each provider"
-            raise ConfigurationError(f"option {name!r} {why}: say whose it is, e.g. {example}={{{name!r}: ...}}")
+            why = (
+                "is known to none of the providers"
+                if not knowing
+                else "would mean another thing for each provider"
+            )
+            raise ConfigurationError(
+                f"option {name!r} {why}: say whose it is, e.g. {example}={{{name!r}: ...}}"
+            )
         for place in knowing:
             options[place][name] = value
     return options

@@ -1,5 +1,6 @@
 """
-A claim in the store: two machines without a common journal do not buy with one idempotency key at the same time.
+A claim in the store: two machines without a common journal do not buy with one idempotency key at
+    the same time.
 
 It is an object that is put only where none is (``If-None-Match: *``), for stores that can do that.
 """
@@ -28,7 +29,10 @@ _AT = "aigc-at"
 
 @dataclass
 class Claim:
-    """``waited``: whether someone else held it before. ``free``: whether it may go when the purchase ends."""
+    """
+    ``waited``: whether someone else held it before. ``free``: whether it may go when the purchase
+        ends.
+    """
 
     waited: bool = False
     free: bool = False
@@ -75,7 +79,9 @@ class Claims:
             self._drop(storage, str(facts["key"]) + _SUFFIX)
 
     @staticmethod
-    def _taken(storage: Storage, key: str, facts: dict[str, Any], wait: float, *, again: bool) -> Claim:
+    def _taken(
+        storage: Storage, key: str, facts: dict[str, Any], wait: float, *, again: bool
+    ) -> Claim:
         body = json.dumps({"fingerprint": facts.get("fingerprint", {})}).encode()
         end = time.monotonic() + wait
         waited = False
@@ -100,7 +106,9 @@ class Claims:
 
     @staticmethod
     def _drop(storage: Storage, key: str) -> None:
-        with contextlib.suppress(AIGCError):  # it is an object of a few bytes; it ends by its age too
+        with contextlib.suppress(
+            AIGCError
+        ):  # it is an object of a few bytes; it ends by its age too
             storage.discard(key)
 
 

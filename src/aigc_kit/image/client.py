@@ -36,7 +36,8 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
     Make ``ImageClient(name)`` build this provider. A name that exists is replaced.
 
     Args:
-        provider: a subclass of ``ImageProvider``, or a function that makes one from the client's provider options.
+        provider: a subclass of ``ImageProvider``, or a function that makes one from the client's
+            provider options.
     """
     _ensure_registered()
     with _registry_lock:
@@ -50,7 +51,10 @@ def _ensure_registered() -> None:
         if _registry:
             return
         for names, home in (
-            (("volcengine", "doubao", "seedream", "ark"), "aigc_kit.image.volcengine:VolcengineProvider"),
+            (
+                ("volcengine", "doubao", "seedream", "ark"),
+                "aigc_kit.image.volcengine:VolcengineProvider",
+            ),
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
         ):
             _registry.update(dict.fromkeys(names, home))
@@ -68,14 +72,18 @@ def _known(name: str) -> ProviderFactory | str | None:
 def _factory(name: str) -> ProviderFactory:
     found = _known(name.strip().lower())
     if found is None:
-        raise UnknownProviderError(f"no image provider {name!r}; there are: {', '.join(sorted(_registry))}")
+        raise UnknownProviderError(
+            f"no image provider {name!r}; there are: {', '.join(sorted(_registry))}"
+        )
     if not isinstance(found, str):
         return found
     module, _, attribute = found.partition(":")
     try:
         factory: ProviderFactory = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"image provider {name!r} cannot be loaded from {found!r}: {error}") from error
+        raise ConfigurationError(
+            f"image provider {name!r} cannot be loaded from {found!r}: {error}"
+        ) from error
     return factory
 
 
@@ -89,15 +97,25 @@ def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> Chain:
         entries.append((item[0], dict(item[1])) if pair else (item, {}))
     named = [place for place, (item, _) in enumerate(entries) if isinstance(item, str)]
     shared = shared_out(
-        options, [_factory(entries[place][0]) for place in named], [_names_of(entries[place][0]) for place in named]
+        options,
+        [_factory(entries[place][0]) for place in named],
+        [_names_of(entries[place][0]) for place in named],
     )
     links: list[Link] = []
     for place, (item, own) in enumerate(entries):
-        made = _factory(item)(**{**shared[named.index(place)], **own}) if isinstance(item, str) else item
+        made = (
+            _factory(item)(**{**shared[named.index(place)], **own})
+            if isinstance(item, str)
+            else item
+        )
         if not isinstance(made, ImageProvider):
-            raise ConfigurationError(f"provider {place} must be a name or an ImageProvider, got {type(made).__name__}")
+            raise ConfigurationError(
+                f"provider {place} must be a name or an ImageProvider, got {type(made).__name__}"
+            )
         by_name = isinstance(item, str)
-        links.append(Link(made, frozenset(_names_of(item) if by_name else {made.name}), owned=by_name))
+        links.append(
+            Link(made, frozenset(_names_of(item) if by_name else {made.name}), owned=by_name)
+        )
     return Chain(links)
 
 
@@ -206,29 +224,40 @@ class ImageClient(Client):
     ) -> None:
         """
         Args:
-            provider: a name (``"volcengine"``, ``"gemini"``, an alias, a registered one), an instance, or a list of these
-                (or of ``(name, options)``): the next is asked when the one before certainly charged nothing.
+            provider: a name (``"volcengine"``, ``"gemini"``, an alias, a registered one), an
+                instance, or a list of these (or of ``(name, options)``): the next is asked when the
+                one before certainly charged nothing.
             storage: where images without a URL go.
             storage_key_prefix: keys are ``<prefix>/<SHA-256 of the bytes>.<type>``.
             keep_urls: store images that came with a URL too; a vendor's link dies after a day.
-            allow_private_hosts: let reference and result images come from private addresses (an intranet).
-            spool_dir: a directory for the journal, where paid bytes are until they have their URL; ``resume_spool``
-                finishes them after a crash. It may be shared by threads and processes of one machine.
-            renditions: copies to store beside each image, ``[Rendition("thumb", side=512)]``; their URLs and sizes
-                are in ``metadata["renditions"]`` by name. One that cannot be made is a warning.
-            download_proxy: ``"http://host:port"`` for references and links; the machine's own proxies are not used for them.
-            provider_options: see the provider's class. With a list, ``gemini={"model": ...}`` is for one of them.
+            allow_private_hosts: let reference and result images come from private addresses (an
+                intranet).
+            spool_dir: a directory for the journal, where paid bytes are until they have their URL;
+                ``resume_spool`` finishes them after a crash. It may be shared by threads and
+                processes of one machine.
+            renditions: copies to store beside each image, ``[Rendition("thumb", side=512)]``; their
+                URLs and sizes are in ``metadata["renditions"]`` by name. One that cannot be made is
+                a warning.
+            download_proxy: ``"http://host:port"`` for references and links; the machine's own
+                proxies are not used for them.
+            provider_options: see the provider's class. With a list, ``gemini={"model": ...}`` is
+                for one of them.
 
         Raises:
-            ConfigurationError: an unknown provider, a missing credential or an option that makes no sense.
+            ConfigurationError: an unknown provider, a missing credential or an option that makes no
+                sense.
             InvalidInputError: ``storage_key_prefix`` breaks the rules for keys.
         """
         if storage is not None and not callable(getattr(storage, "upload_bytes", None)):
-            raise ConfigurationError(f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}")
+            raise ConfigurationError(
+                f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}"
+            )
         if keep_urls and storage is None:
             raise ConfigurationError("keep_urls=True stores images: pass storage too")
         if spool_dir is not None and storage is None:
-            raise ConfigurationError("spool_dir keeps images until the storage has them: pass storage too")
+            raise ConfigurationError(
+                "spool_dir keeps images until the storage has them: pass storage too"
+            )
         if renditions and storage is None:
             raise ConfigurationError("renditions are stored beside their image: pass storage too")
         self.storage = storage
@@ -240,7 +269,11 @@ class ImageClient(Client):
         proxy = _checked_proxy(download_proxy)
         bases = tuple(getattr(storage, "public_bases", ()))
         vendors = _origins(self.provider.origins)
-        guard: dict[str, Any] = {"allow_private_hosts": allow_private_hosts, "bases": bases, "proxy": proxy}
+        guard: dict[str, Any] = {
+            "allow_private_hosts": allow_private_hosts,
+            "bases": bases,
+            "proxy": proxy,
+        }
         self._references = Downloader(**guard)
         access = Access(
             allow_private_hosts,
@@ -278,20 +311,25 @@ class ImageClient(Client):
         else:
             made = provider
         if not isinstance(made, ImageProvider):
-            raise ConfigurationError(f"provider must be a name or an ImageProvider, got {type(made).__name__}")
+            raise ConfigurationError(
+                f"provider must be a name or an ImageProvider, got {type(made).__name__}"
+            )
         return made, Chain([Link(made, owned=self._own_provider)])
 
     @public
-    def text_to_image(self, prompt: str, *, size: str = "1024x1024", **options: Unpack[CallOptions]) -> ImageResult:
+    def text_to_image(
+        self, prompt: str, *, size: str = "1024x1024", **options: Unpack[CallOptions]
+    ) -> ImageResult:
         """
         One image from a text.
 
         Args:
             prompt: what to draw.
             size: ``"WIDTHxHEIGHT"`` in pixels, a ratio ``"16:9"`` or a tier ``"2K"``.
-            options: the vendor's own fields, and for this call ``timeout`` (seconds), ``max_retries``, ``model``;
-                ``idempotency_key``: a text of yours; the same key gives the stored image again instead of a second
-                payment (needs ``storage``). ``retry_ambiguous=True``: ask again even when the first request may have run.
+            options: the vendor's own fields, and for this call ``timeout`` (seconds),
+                ``max_retries``, ``model``; ``idempotency_key``: a text of yours; the same key gives
+                the stored image again instead of a second payment (needs ``storage``).
+                ``retry_ambiguous=True``: ask again even when the first request may have run.
 
         Raises:
             ConfigurationError, InvalidInputError: nothing was sent.
@@ -302,18 +340,24 @@ class ImageClient(Client):
 
     @public
     def image_to_image(
-        self, prompt: str, *, reference_images: Any = None, size: str = "1024x1024", **options: Unpack[CallOptions]
+        self,
+        prompt: str,
+        *,
+        reference_images: Any = None,
+        size: str = "1024x1024",
+        **options: Unpack[CallOptions],
     ) -> ImageResult:
         """
         One image from a text and reference images.
 
         Args:
-            reference_images: one or a list of http(s) URL, ``data:`` URI, bytes, ``pathlib.Path``, PIL image,
-                ``ImageResult``.
+            reference_images: one or a list of http(s) URL, ``data:`` URI, bytes, ``pathlib.Path``,
+                PIL image, ``ImageResult``.
 
         Raises:
             ReferenceImageError: a reference cannot be used; nothing was sent.
-            ConfigurationError, InvalidInputError, ProviderError, StorageError: see ``text_to_image``.
+            ConfigurationError, InvalidInputError, ProviderError, StorageError: see
+            ``text_to_image``.
         """
         rest = dict(options)
         check_prompt(prompt)
@@ -327,9 +371,10 @@ class ImageClient(Client):
         """
         Up to ``n`` images: one request where the vendor makes groups, else one request each.
 
-        What came is in ``images``, what failed in ``errors``, each with its ``index``; an image whose upload failed
-        is in the ``result`` of its ``StorageError``. More may come than were asked for: all are in ``images``. ``timeout``
-        is for all of them together; without it each request has the client's.
+        What came is in ``images``, what failed in ``errors``, each with its ``index``; an image
+        whose upload failed is in the ``result`` of its ``StorageError``. More may come than were
+        asked for: all are in ``images``. ``timeout`` is for all of them together; without it each
+            request has the client's.
 
         Raises:
             AIGCError: see ``text_to_image``; a ``ProviderError`` only when not a single image came.
@@ -355,10 +400,11 @@ class ImageClient(Client):
     @public
     def store(self, result: ImageResult) -> ImageResult:
         """
-        Finish what a failed upload left: give a paid image its address. Never asks the vendor for another one.
+        Finish what a failed upload left: give a paid image its address. Never asks the vendor for
+            another one.
 
-        A result that already lies in the store comes back as it is, with the renditions that it lacked where its bytes
-        are here (``result.download()`` brings them).
+        A result that already lies in the store comes back as it is, with the renditions that it
+        lacked where its bytes are here (``result.download()`` brings them).
 
         Raises:
             ConfigurationError: the client has no storage.
@@ -371,7 +417,11 @@ class ImageClient(Client):
             raise InvalidInputError(f"result must be an ImageResult, got {type(result).__name__}")
         if not result.has_base64 and not result.url:
             raise InvalidInputError("the result has neither bytes nor a URL to store")
-        if result.metadata.get("storage_key") and result.url and result.url != result.metadata.get("source_url"):
+        if (
+            result.metadata.get("storage_key")
+            and result.url
+            and result.url != result.metadata.get("source_url")
+        ):
             if result.has_base64:
                 self._purchases.delivery.add_renditions(result)
             return result
@@ -380,15 +430,18 @@ class ImageClient(Client):
     @public
     def resume_spool(self, *, forget: bool = False) -> ImageGroup:
         """
-        Finish what a crash left in ``spool_dir``: images that were paid for and have no address yet. Never pays.
+        Finish what a crash left in ``spool_dir``: images that were paid for and have no address
+            yet. Never pays.
 
-        Orders that another thread or process works on are left to it. ``images``: those that have their address now;
-        ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError`` for each payment whose outcome
+        Orders that another thread or process works on are left to it. ``images``: those that have
+        their address now;
+        ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError``
+            for each payment whose outcome
         nobody knows, because a process died or no answer came: it may have been billed.
 
         Args:
-            forget: such payments are told once by themselves, but those with an ``idempotency_key`` each time, and the key
-                is not paid for again; True forgets these too.
+            forget: such payments are told once by themselves, but those with an ``idempotency_key``
+                each time, and the key is not paid for again; True forgets these too.
 
         Raises:
             ConfigurationError: the client has no ``spool_dir``.
@@ -398,7 +451,10 @@ class ImageClient(Client):
         return self._told(self._purchases.resume(forget=forget))
 
     def completed(self, error: AIGCError) -> AIGCError:
-        """The error with the provider's and the model's name where it lacks them and there is one provider alone."""
+        """
+        The error with the provider's and the model's name where it lacks them and there is one
+        provider alone.
+        """
         if len(self._chain.links) > 1:
             return error
         return super().completed(error)
@@ -408,9 +464,16 @@ class ImageClient(Client):
         self._references.close()
         self._purchases.delivery.close()
 
-    def _request(self, prompt: Any, size: Any, references: Any, n: Any, options: Mapping[str, Any]) -> ImageRequest:
+    def _request(
+        self, prompt: Any, size: Any, references: Any, n: Any, options: Mapping[str, Any]
+    ) -> ImageRequest:
         return ImageRequest.checked(
-            prompt, size=size, reference_images=references, n=n, options=options, fields=self._chain.fields
+            prompt,
+            size=size,
+            reference_images=references,
+            n=n,
+            options=options,
+            fields=self._chain.fields,
         )
 
     def _group(self, request: ImageRequest) -> ImageGroup:
@@ -435,7 +498,9 @@ def _checked_proxy(proxy: Any) -> str:
     if proxy is None:
         return ""
     if not isinstance(proxy, str) or origin(proxy) is None:
-        raise ConfigurationError("download_proxy must be a URL like 'http://proxy.example.com:3128'")
+        raise ConfigurationError(
+            "download_proxy must be a URL like 'http://proxy.example.com:3128'"
+        )
     return proxy
 
 

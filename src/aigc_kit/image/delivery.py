@@ -1,4 +1,7 @@
-"""What follows the payment: fetch links that die, verify, upload, make renditions. What fails stays in the journal."""
+"""
+What follows the payment: fetch links that die, verify, upload, make renditions. What fails stays in
+    the journal.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ FETCH_SECONDS = 120.0
 """For one copy of a vendor's image, its three tries included."""
 
 KEYED_TYPES = (".jpg", ".png", ".webp", "")
-"""How keys made from an idempotency key end; the image's type is not known before it is paid for."""
+"""
+How keys made from an idempotency key end; the image's type is not known before it is paid for.
+"""
 
 _REQUEST, _PROVIDER, _MODEL, _SIZE = "aigc-request", "aigc-provider", "aigc-model", "aigc-size"
 """The metadata of an object that was bought with an idempotency key."""
@@ -78,7 +83,8 @@ class Delivery:
             again: what may be in the store already is looked up first.
 
         Raises:
-            BaseException: only what is not the library's: Ctrl-C, an application's time limit. ``result`` has the images.
+            BaseException: only what is not the library's: Ctrl-C, an application's time limit.
+                ``result`` has the images.
         """
         done = ImageGroup(errors=list(errors))
         stored: list[Item] = []
@@ -103,7 +109,12 @@ class Delivery:
         return done
 
     def store(
-        self, result: ImageResult, name: str = "", facts: dict[str, Any] | None = None, *, again: bool = False
+        self,
+        result: ImageResult,
+        name: str = "",
+        facts: dict[str, Any] | None = None,
+        *,
+        again: bool = False,
     ) -> ImageResult:
         """
         Upload it, fetched first where only a URL is here.
@@ -120,7 +131,9 @@ class Delivery:
             carry(error, [result])
             raise
 
-    def _bring(self, entry: Entry, items: Sequence[Item], facts: dict[str, Any]) -> dict[int, StorageError]:
+    def _bring(
+        self, entry: Entry, items: Sequence[Item], facts: dict[str, Any]
+    ) -> dict[int, StorageError]:
         """Fetch what is behind URLs that die, and record it before anything is uploaded."""
         failed: dict[int, StorageError] = {}
         fetched = False
@@ -139,15 +152,23 @@ class Delivery:
         return failed
 
     def _keeps(self, item: Item) -> bool:
-        return self.storage is not None and (not item.result.url or self.keep_urls or bool(item.name))
+        return self.storage is not None and (
+            not item.result.url or self.keep_urls or bool(item.name)
+        )
 
-    def _close(self, entry: Entry, stored: Sequence[Item], left: Sequence[Item], facts: dict[str, Any]) -> None:
+    def _close(
+        self, entry: Entry, stored: Sequence[Item], left: Sequence[Item], facts: dict[str, Any]
+    ) -> None:
         """The entry keeps what has no URL yet."""
         if not left:
             entry.done(stored, facts)
             return
         for item in left if entry.name else [item for item in left if item.name]:
-            item.result.metadata["pending"] = {"entry": entry.name, "place": item.place, "name": item.name}
+            item.result.metadata["pending"] = {
+                "entry": entry.name,
+                "place": item.place,
+                "name": item.name,
+            }
         with contextlib.suppress(StorageError):  # then the entry as it was has them, and others
             entry.paid(left, facts)
 
@@ -160,13 +181,22 @@ class Delivery:
         if result.has_base64:
             _verify(result)
         elif not result.url:
-            raise _with(InvalidReplyError("the provider gave neither bytes nor a URL", billed="unknown"), result)
+            raise _with(
+                InvalidReplyError("the provider gave neither bytes nor a URL", billed="unknown"),
+                result,
+            )
         if self._keeps(item):
             return self._upload(item, facts, again=again)
         if not result.url:
-            warn(result, "storage", "the image has no URL: pass storage= to give it one; its bytes are in .data")
+            warn(
+                result,
+                "storage",
+                "the image has no URL: pass storage= to give it one; its bytes are in .data",
+            )
         elif self.renditions:
-            warn(result, "renditions", "none was made: the image is not stored; pass keep_urls=True")
+            warn(
+                result, "renditions", "none was made: the image is not stored; pass keep_urls=True"
+            )
         return result
 
     def _upload(self, item: Item, facts: dict[str, Any], *, again: bool) -> ImageResult:
@@ -180,26 +210,37 @@ class Delivery:
         try:
             stored = self.look_up(key) if again else None
             if stored is None or stored.size != len(data):
-                stored = self._put(data, key, result.mime_type or "application/octet-stream", sha256, facts)
+                stored = self._put(
+                    data, key, result.mime_type or "application/octet-stream", sha256, facts
+                )
         except StorageError as error:
             raise _with(error, result) from error.__cause__
         except InvalidInputError as error:
-            raise _with(StorageError(f"the storage refused the image: {error}", key=key), result) from error
+            raise _with(
+                StorageError(f"the storage refused the image: {error}", key=key), result
+            ) from error
         except Exception as error:
             if callers_own(error, inside_of=self.storage):
                 raise
             # An application's own store may raise anything; the paid image must come out with it.
-            failure = StorageError(f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key)
+            failure = StorageError(
+                f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key
+            )
             raise _with(failure, result) from error
         if not isinstance(stored, StoredObject):
             failure = StorageError(
-                f"the storage gave {type(stored).__name__} instead of a StoredObject with a URL", key=key
+                f"the storage gave {type(stored).__name__} instead of a StoredObject with a URL",
+                key=key,
             )
             raise _with(failure, result)
         if not stored.url and not getattr(self.storage, "without_urls", False):
             raise _with(StorageError("the storage gave no URL", key=key), result)
         if not stored.url:
-            warn(result, "storage", "the image is stored and has no URL: the storage has no public_domain")
+            warn(
+                result,
+                "storage",
+                "the image is stored and has no URL: the storage has no public_domain",
+            )
         result.url = stored.url
         result.metadata["storage_key"] = stored.key
         if stored.expires_at:
@@ -217,12 +258,16 @@ class Delivery:
         sha256 = hashlib.sha256(data).digest()
         return known or f"{self.prefix}/{sha256.hex()}{kind}".lstrip("/"), sha256
 
-    def _put(self, data: bytes, key: str, content_type: str, sha256: bytes | None, facts: dict[str, Any]) -> Any:
+    def _put(
+        self, data: bytes, key: str, content_type: str, sha256: bytes | None, facts: dict[str, Any]
+    ) -> Any:
         if not isinstance(self.storage, Storage):
             return cast(Storage, self.storage).upload_bytes(data, key, content_type=content_type)
         if sha256 is not None:
             return self.storage.upload_hashed(data, key, content_type=content_type, sha256=sha256)
-        return self.storage.upload_described(data, key, content_type=content_type, metadata=_object_metadata(facts))
+        return self.storage.upload_described(
+            data, key, content_type=content_type, metadata=_object_metadata(facts)
+        )
 
     def look_up(self, key: str) -> StoredObject | None:
         """
@@ -238,13 +283,18 @@ class Delivery:
         except Exception as error:
             if callers_own(error, inside_of=self.storage):
                 raise
-            raise StorageError(f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key) from error
-        usable = isinstance(found, StoredObject) and (found.url or getattr(self.storage, "without_urls", False))
+            raise StorageError(
+                f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key
+            ) from error
+        usable = isinstance(found, StoredObject) and (
+            found.url or getattr(self.storage, "without_urls", False)
+        )
         return found if usable else None
 
     def found(self, name: str) -> tuple[ImageResult, dict[str, str]] | None:
         """
-        (the image that was bought under this name, the fingerprint of its request as far as the store knows it).
+        (the image that was bought under this name, the fingerprint of its request as far as the
+        store knows it).
 
         Raises:
             StorageError: the store failed.
@@ -253,9 +303,17 @@ class Delivery:
             stored = self.look_up(name + end)
             if stored is not None:
                 told = stored.metadata
-                result = ImageResult(stored.url, "", stored.content_type, unquote(told.get(_PROVIDER, "")))
-                known = {"model": unquote(told.get(_MODEL, "")), "requested_size": unquote(told.get(_SIZE, ""))}
-                result.metadata = {**{n: v for n, v in known.items() if v}, "storage_key": stored.key}
+                result = ImageResult(
+                    stored.url, "", stored.content_type, unquote(told.get(_PROVIDER, ""))
+                )
+                known = {
+                    "model": unquote(told.get(_MODEL, "")),
+                    "requested_size": unquote(told.get(_SIZE, "")),
+                }
+                result.metadata = {
+                    **{n: v for n, v in known.items() if v},
+                    "storage_key": stored.key,
+                }
                 return result, _fingerprint(told.get(_REQUEST, ""))
         return None
 
@@ -280,9 +338,13 @@ class Delivery:
         warnings = result.metadata.get("warnings")
         if isinstance(warnings, list):  # those of an earlier try
             warnings[:] = [
-                old for old in warnings if not (isinstance(old, dict) and old.get("feature") == "renditions")
+                old
+                for old in warnings
+                if not (isinstance(old, dict) and old.get("feature") == "renditions")
             ]
-        base = (key or str(result.metadata["storage_key"])).removesuffix(sniff.extension(result.mime_type))
+        base = (key or str(result.metadata["storage_key"])).removesuffix(
+            sniff.extension(result.mime_type)
+        )
         data = result.data if result.has_base64 else b""
         made, faults = attempted(data, wanted) if data else ([], dict[str, str]())
         copies = {copy.rendition.name: copy for copy in made}
@@ -302,11 +364,14 @@ class Delivery:
     def _fetch(self, result: ImageResult) -> None:
         """Bring a vendor's image here: without the API key, checked to be a whole image."""
         try:
-            fetched = self._downloader.fetch(result.url, timeout=FETCH_SECONDS, problem=_problem, inflate=True)
+            fetched = self._downloader.fetch(
+                result.url, timeout=FETCH_SECONDS, problem=_problem, inflate=True
+            )
         except DownloadError as error:
             dead = _expired(result)
             failure = StorageError(
-                f"the image could not be fetched: {error}{dead}", retryable=error.retryable and not dead
+                f"the image could not be fetched: {error}{dead}",
+                retryable=error.retryable and not dead,
             )
             raise _with(failure, result) from error
         result.metadata.setdefault("source_url", result.url)
@@ -330,15 +395,23 @@ def _expired(result: ImageResult) -> str:
 
 
 def is_lost(error: AIGCError) -> bool:
-    """Whether an image that could not be stored never can be: there is a link alone, and it is dead."""
+    """
+    Whether an image that could not be stored never can be: there is a link alone, and it is dead.
+    """
     result = error.result
-    if not isinstance(error, StorageError) or not isinstance(result, ImageResult) or result.has_base64:
+    if (
+        not isinstance(error, StorageError)
+        or not isinstance(result, ImageResult)
+        or result.has_base64
+    ):
         return False
     cause = error.__cause__
     return isinstance(cause, DownloadError) and (not cause.retryable or bool(_expired(result)))
 
 
-def carry(error: BaseException, results: Sequence[ImageResult], errors: Iterable[AIGCError] = ()) -> None:
+def carry(
+    error: BaseException, results: Sequence[ImageResult], errors: Iterable[AIGCError] = ()
+) -> None:
     """Let whoever catches it reach what was paid for."""
     if not results or getattr(error, "result", None) is not None:
         return
@@ -352,7 +425,9 @@ def _placed(error: AIGCError, item: Item) -> AIGCError:
     error.provider = error.provider or item.result.provider
     error.model = error.model or str(item.result.metadata.get("model") or "")
     if hasattr(error, "retryable"):
-        error.retryable = False  # the same call would pay again; ``client.store(error.result)`` does not
+        error.retryable = (
+            False  # the same call would pay again; ``client.store(error.result)`` does not
+        )
     return error
 
 
@@ -363,15 +438,26 @@ def _verify(result: ImageResult) -> None:
         raise _with(error, result) from error.__cause__
     kind = sniff.mime_type(data)
     if not kind:
-        raise _with(InvalidReplyError(f"the vendor gave {len(data)} bytes that are not an image", billed="yes"), result)
+        raise _with(
+            InvalidReplyError(
+                f"the vendor gave {len(data)} bytes that are not an image", billed="yes"
+            ),
+            result,
+        )
     result.mime_type = kind
     width, height = sniff.dimensions(data)
     if width and height:
         result.metadata |= {"width": width, "height": height}
-        wanted = pixels_of(result.metadata.get("sent_size"), str(result.metadata.get("model") or ""))
+        wanted = pixels_of(
+            result.metadata.get("sent_size"), str(result.metadata.get("model") or "")
+        )
         if wanted and wanted != (width, height):
             requested = result.metadata.get("requested_size") or result.metadata.get("sent_size")
-            warn(result, "size", f"{requested} was asked for, {wanted[0]}x{wanted[1]} was due, {width}x{height} came")
+            warn(
+                result,
+                "size",
+                f"{requested} was asked for, {wanted[0]}x{wanted[1]} was due, {width}x{height} came",
+            )
     if not sniff.is_whole(data):
         warn(result, "picture", "the end of the file is missing; it may not show in full")
 
@@ -379,7 +465,9 @@ def _verify(result: ImageResult) -> None:
 def _object_metadata(facts: dict[str, Any]) -> dict[str, str]:
     """What an object tells of its purchase: ASCII, and nothing that was asked for in words."""
     told = {
-        _REQUEST: ";".join(f"{name}={digest}" for name, digest in (facts.get("fingerprint") or {}).items()),
+        _REQUEST: ";".join(
+            f"{name}={digest}" for name, digest in (facts.get("fingerprint") or {}).items()
+        ),
         _PROVIDER: facts.get("provider"),
         _MODEL: facts.get("model"),
         _SIZE: facts.get("requested_size"),
@@ -392,7 +480,9 @@ def _fingerprint(text: str) -> dict[str, str]:
     return {name: digest for name, _, digest in parts}
 
 
-def _stored(result: ImageResult, key: str, rendition: Rendition, copy: Rendered | None, storage: Storage) -> Any:
+def _stored(
+    result: ImageResult, key: str, rendition: Rendition, copy: Rendered | None, storage: Storage
+) -> Any:
     """The rendition in the store; one that keeps everything is the image itself."""
     keeps_all = rendition.side is None and rendition.mime_type == result.mime_type
     if keeps_all and (copy is None or copy.data is result.data):
@@ -407,7 +497,11 @@ def _rendition(stored: Any, rendition: Rendition, copy: Rendered | None) -> dict
     """What ``metadata`` says of it: JSON. Sizes of one that was looked up are not known."""
     if not isinstance(stored, StoredObject) or not stored.url:
         raise StorageError("it has no URL in the store")
-    entry: dict[str, Any] = {"url": str(stored.url), "key": str(stored.key), "mime_type": rendition.mime_type}
+    entry: dict[str, Any] = {
+        "url": str(stored.url),
+        "key": str(stored.key),
+        "mime_type": rendition.mime_type,
+    }
     if stored.size:
         entry["size"] = int(stored.size)
     return entry | ({"width": copy.width, "height": copy.height} if copy else {})

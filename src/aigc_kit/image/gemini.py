@@ -1,7 +1,8 @@
 """
 Gemini's image models, on Vertex AI or the Developer API, through google-genai.
 
-Source: https://ai.google.dev/gemini-api/docs/image-generation and the model cards of Vertex AI, read 2026-11-22.
+Source: https://ai.google.dev/gemini-api/docs/image-generation and the model cards of Vertex AI,
+    read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -53,29 +54,52 @@ REFERENCE_BYTES = 7_000_000
 
 VERTEX_BYTES, DEVELOPER_BYTES = 500_000_000 * 3 // 4, 100_000_000 * 3 // 4
 """
-Of all inlined images of one request, before base64. Source: the Vertex AI model cards; for the Developer API
-https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits/, since January 2026.
+Of all inlined images of one request, before base64. Source: the Vertex AI model cards; for the
+    Developer API
+https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits/, since
+January 2026.
 """
 
 _OPTIONS = [
-    "model", "project", "location", "credentials", "api_key", "base_url", "timeout", "vertexai", "size_policy",
+    "model",
+    "project",
+    "location",
+    "credentials",
+    "api_key",
+    "base_url",
+    "timeout",
+    "vertexai",
+    "size_policy",
     "max_retries",
-]  # fmt: skip
+]
 
-# https://ai.google.dev/api/generate-content#FinishReason, read 2026-11-22. PROHIBITED_CONTENT and kin are moderation;
-# NO_IMAGE, IMAGE_OTHER and OTHER are a model that did not deliver.
+# https://ai.google.dev/api/generate-content#FinishReason, read 2026-11-22. PROHIBITED_CONTENT and
+# kin are moderation; NO_IMAGE, IMAGE_OTHER and OTHER are a model that did not deliver.
 BLOCKED = frozenset(
     {
-        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "JAILBREAK", "IMAGE_SAFETY",
-        "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "MODEL_ARMOR",
+        "SAFETY",
+        "RECITATION",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "JAILBREAK",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
     }
-)  # fmt: skip
+)
 
-_TOP_LEVEL = frozenset({"safety_settings", "system_instruction", "tools", "tool_config", "labels", "cached_content"})
+_TOP_LEVEL = frozenset(
+    {"safety_settings", "system_instruction", "tools", "tool_config", "labels", "cached_content"}
+)
 _IMAGE_CONFIG = frozenset(
     {"aspect_ratio", "image_size", "person_generation", "prominent_people", "image_output_options"}
 )
-_OUTPUT_OPTIONS = {"output_mime_type": "mimeType", "output_compression_quality": "compressionQuality"}
+_OUTPUT_OPTIONS = {
+    "output_mime_type": "mimeType",
+    "output_compression_quality": "compressionQuality",
+}
 
 
 class GeminiImageProvider(Rebuilt, VendorProvider):
@@ -101,13 +125,15 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         Args:
             model: unset: ``GEMINI_IMAGE_MODEL``, then ``gemini-3-pro-image``.
             project: of Vertex AI; unset: ``GOOGLE_CLOUD_PROJECT``, then the credentials' own.
-            location: unset: ``GOOGLE_CLOUD_LOCATION``, then ``"global"``, where the image models are.
-            credentials: a google.auth object or the path of a service account file; unset: the machine's own, first of
-                all ``GOOGLE_APPLICATION_CREDENTIALS``.
+            location: unset: ``GOOGLE_CLOUD_LOCATION``, then ``"global"``, where the image models
+                are.
+            credentials: a google.auth object or the path of a service account file; unset: the
+                machine's own, first of all ``GOOGLE_APPLICATION_CREDENTIALS``.
             api_key: instead of the three above; unset: ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``.
             base_url: of a relay.
             timeout: seconds for one call, tries included (default 300).
-            size_policy: ``"nearest"`` takes the nearest ratio and tier, ``"exact"`` refuses a size the model lacks.
+            size_policy: ``"nearest"`` takes the nearest ratio and tier, ``"exact"`` refuses a size
+                the model lacks.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
@@ -121,19 +147,45 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             paid=True,
         )
         self._settings = GenaiSettings.found(
-            project=project, location=location, credentials=credentials, api_key=api_key, base_url=base_url,
+            project=project,
+            location=location,
+            credentials=credentials,
+            api_key=api_key,
+            base_url=base_url,
             vertexai=vertexai,
-        )  # fmt: skip
+        )
         self._transport = GenaiTransport(self._settings, reuse=False)
         self._transport.checked_model(self.model)
         self._downloader = Downloader()
 
-    fields = frozenset({
-        *_TOP_LEVEL, *_IMAGE_CONFIG, *_OUTPUT_OPTIONS, "image_config", "size_policy", "temperature", "top_p", "top_k",
-        "candidate_count", "max_output_tokens", "stop_sequences", "seed", "response_modalities", "response_mime_type",
-        "media_resolution", "thinking_config", "presence_penalty", "frequency_penalty", "response_format",
-        "automatic_function_calling", "model_selection_config", "audio_timestamp", "speech_config", "http_options",
-    })  # fmt: skip
+    fields = frozenset(
+        {
+            *_TOP_LEVEL,
+            *_IMAGE_CONFIG,
+            *_OUTPUT_OPTIONS,
+            "image_config",
+            "size_policy",
+            "temperature",
+            "top_p",
+            "top_k",
+            "candidate_count",
+            "max_output_tokens",
+            "stop_sequences",
+            "seed",
+            "response_modalities",
+            "response_mime_type",
+            "media_resolution",
+            "thinking_config",
+            "presence_penalty",
+            "frequency_penalty",
+            "response_format",
+            "automatic_function_calling",
+            "model_selection_config",
+            "audio_timestamp",
+            "speech_config",
+            "http_options",
+        }
+    )
     """Fields of google-genai's ``GenerateContentConfig`` and ``ImageConfig`` 3.4.0."""
 
     @property
@@ -161,15 +213,25 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         run = self._policy.for_call(request)
         deadline = Deadline.after(run.timeout)
         given = request.reference_images
-        pictures = [] if given is None else self._references(given, canvas, model, deadline, shrink=policy == "nearest")
+        pictures = (
+            []
+            if given is None
+            else self._references(given, canvas, model, deadline, shrink=policy == "nearest")
+        )
         try:
-            body = to_body(request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options)
+            body = to_body(
+                request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options
+            )
         except RecursionError:
             raise InvalidInputError("an option of the call is nested too deeply") from None
-        context = RequestContext("gemini", model, paid=True, judge=codes.google, secrets=self._transport.secrets)
+        context = RequestContext(
+            "gemini", model, paid=True, judge=codes.google, secrets=self._transport.secrets
+        )
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], list[Blob], str]:
-            response = self._transport.generate(model, body, context=context, deadline=deadline, headers=headers)
+            response = self._transport.generate(
+                model, body, context=context, deadline=deadline, headers=headers
+            )
             return *_read(response, context, deadline), request_id_of(response.headers)
 
         try:
@@ -178,13 +240,17 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             error.args = (f"{error}; image models served today: {', '.join(CURRENT_MODELS)}",)
             raise
         config = body.get("generationConfig", {}).get("imageConfig", {})
-        sent_size = "/".join(str(config[name]) for name in ("aspectRatio", "imageSize") if config.get(name))
+        sent_size = "/".join(
+            str(config[name]) for name in ("aspectRatio", "imageSize") if config.get(name)
+        )
         facts = {
             "model": model,
             "requested_size": request.size,
             "sent_size": sent_size,
             "warnings": [*warnings, *references.warnings_of(pictures)],
-            "attempts": [{"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}],
+            "attempts": [
+                {"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}
+            ],
         }
         return from_response(answer, found, context=context, request_id=request_id, facts=facts)
 
@@ -207,7 +273,9 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         return references.resolve(given, limits, fetch)
 
 
-def _read(response: Response, context: RequestContext, deadline: Deadline) -> tuple[dict[str, Any], list[Blob]]:
+def _read(
+    response: Response, context: RequestContext, deadline: Deadline
+) -> tuple[dict[str, Any], list[Blob]]:
     if response.status != 200:
         return answer_of(context, response, deadline).json, []
     cut: list[WireError] = []
@@ -233,17 +301,29 @@ def _read(response: Response, context: RequestContext, deadline: Deadline) -> tu
 
 
 def _answer(
-    raw: bytes, documents: list[Any] | None, found: list[Blob], context: RequestContext, headers: Mapping[str, str]
+    raw: bytes,
+    documents: list[Any] | None,
+    found: list[Blob],
+    context: RequestContext,
+    headers: Mapping[str, str],
 ) -> dict[str, Any]:
     """
-    The response as one object, whatever a relay has made of it: a list, events of a stream, OpenAI's shape.
+    The response as one object, whatever a relay has made of it: a list, events of a stream,
+        OpenAI's shape.
 
     Raises:
-        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found in it.
+        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found
+            in it.
     """
     if sniff.mime_type(raw):  # the image itself
         return {
-            "candidates": [{"content": {"parts": [{"inlineData": {"data": base64.b64encode(raw).decode("ascii")}}]}}]
+            "candidates": [
+                {
+                    "content": {
+                        "parts": [{"inlineData": {"data": base64.b64encode(raw).decode("ascii")}}]
+                    }
+                }
+            ]
         }
     try:
         if documents is None:
@@ -253,14 +333,24 @@ def _answer(
             return dict(whole)
         return checked_object(context, whole if documents else [], headers)
     except ProviderError as error:
-        error.result = unusual.salvaged(raw, found) if documents is None else unusual.look(documents, found).any()
+        error.result = (
+            unusual.salvaged(raw, found)
+            if documents is None
+            else unusual.look(documents, found).any()
+        )
         raise
 
 
 def _merged(documents: list[Any]) -> Any:
     """Several responses as one: candidates follow each other, of the rest the last word counts."""
     if len(documents) == 1 or not all(isinstance(one, dict) for one in documents):
-        return documents[0] if len(documents) == 1 else {"images": documents} if documents else documents
+        return (
+            documents[0]
+            if len(documents) == 1
+            else {"images": documents}
+            if documents
+            else documents
+        )
     whole: dict[str, Any] = {}
     for one in documents:
         for name, value in one.items():
@@ -272,12 +362,18 @@ def _merged(documents: list[Any]) -> Any:
 
 
 def to_body(
-    prompt: str, *, ratio: str, tier: str, pictures: list[references.Reference], options: Mapping[str, Any]
+    prompt: str,
+    *,
+    ratio: str,
+    tier: str,
+    pictures: list[references.Reference],
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
     The REST body of ``generateContent``.
 
-    ``options``: fields of ``GenerateContentConfig`` or of its ``image_config``, in snake_case; they win.
+    ``options``: fields of ``GenerateContentConfig`` or of its ``image_config``, in snake_case; they
+        win.
     ``extra_body`` in them is merged in last.
     """
     image: dict[str, Any] = {}
@@ -300,7 +396,9 @@ def to_body(
         elif name in _OUTPUT_OPTIONS:
             image.setdefault("imageOutputOptions", {})[_OUTPUT_OPTIONS[name]] = value
         elif name == "system_instruction":
-            body["systemInstruction"] = {"parts": [{"text": value}]} if isinstance(value, str) else value
+            body["systemInstruction"] = (
+                {"parts": [{"text": value}]} if isinstance(value, str) else value
+            )
         elif name in _TOP_LEVEL:
             body[camel(name)] = value
         else:
@@ -313,8 +411,12 @@ def to_body(
         parts.append({"inlineData": {"mimeType": picture.mime_type, "data": data}})
     body = {"contents": [{"role": "user", "parts": parts}], "generationConfig": generation, **body}
     extra = options.get("extra_body")
-    if extra is not None and not (isinstance(extra, Mapping) and all(isinstance(name, str) for name in extra)):
-        raise ConfigurationError(f"extra_body must be a dict with texts as keys, got {type(extra).__name__}")
+    if extra is not None and not (
+        isinstance(extra, Mapping) and all(isinstance(name, str) for name in extra)
+    ):
+        raise ConfigurationError(
+            f"extra_body must be a dict with texts as keys, got {type(extra).__name__}"
+        )
     return merged(body, extra or {})
 
 
@@ -334,11 +436,16 @@ def _camel_keys(value: Any) -> Any:
 
 
 def from_response(
-    answer: dict[str, Any], found: Sequence[Blob], *, context: RequestContext, request_id: str, facts: dict[str, Any]
+    answer: dict[str, Any],
+    found: Sequence[Blob],
+    *,
+    context: RequestContext,
+    request_id: str,
+    facts: dict[str, Any],
 ) -> ImageGroup:
     """
-    Every image of a ``GenerateContentResponse``; thoughts are skipped, text is kept. Where Gemini has none, images in
-    whatever shape they came.
+    Every image of a ``GenerateContentResponse``; thoughts are skipped, text is kept. Where Gemini
+    has none, images in whatever shape they came.
 
     ``found``: what placeholders in ``inlineData.data`` stand for.
 
@@ -361,33 +468,47 @@ def from_response(
     for error in came.broken:
         error.model, error.request_id = context.model, request_id
     if not images:
-        failure = came.broken[0] if came.broken else _without_image(answer, came, context, request_id, usage)
+        failure = (
+            came.broken[0]
+            if came.broken
+            else _without_image(answer, came, context, request_id, usage)
+        )
         failure.result = failure.result or unusual.look(answer, found).any()
         raise failure
     group = ImageGroup(images, list(came.broken))
     for result in images:
         result.provider = "gemini"
         result.metadata = {
-            **facts, "warnings": [*facts["warnings"], *notes], "width": result.width, "height": result.height,
-            "request_id": request_id, "usage": usage,
-        }  # fmt: skip
+            **facts,
+            "warnings": [*facts["warnings"], *notes],
+            "width": result.width,
+            "height": result.height,
+            "request_id": request_id,
+            "usage": usage,
+        }
         if came.text:
             result.metadata["text"] = came.text
         if result.url.startswith("gs://"):
-            details = (
-                "the image is in Google Cloud Storage, which is not fetched here: read it with your Google credentials"
-            )
+            details = "the image is in Google Cloud Storage, which is not fetched here: read it with your Google credentials"
             result.metadata["warnings"].append({"feature": "url", "details": details})
     return group
 
 
 def _without_image(
-    answer: dict[str, Any], came: _Came, context: RequestContext, request_id: str, usage: dict[str, Any]
+    answer: dict[str, Any],
+    came: _Came,
+    context: RequestContext,
+    request_id: str,
+    usage: dict[str, Any],
 ) -> NoImageError | ContentFilterError | InvalidReplyError:
     """What it means that there is no image."""
     details: dict[str, Any] = {
-        "provider": "gemini", "model": context.model, "request_id": request_id, "status_code": 200, "body": _slim(answer),
-    }  # fmt: skip
+        "provider": "gemini",
+        "model": context.model,
+        "request_id": request_id,
+        "status_code": 200,
+        "body": _slim(answer),
+    }
     feedback = _dict(answer.get("promptFeedback"))
     if not {"candidates", "promptFeedback", "usageMetadata", "modelVersion"} & answer.keys():
         return InvalidReplyError(
@@ -400,7 +521,10 @@ def _without_image(
     if isinstance(blocked, str) and blocked and not answer.get("candidates"):
         detail = feedback.get("blockReasonMessage") or "no explanation"
         return ContentFilterError(
-            f"gemini blocked the prompt: {blocked} ({_short(detail)})", reason=blocked, code=blocked, **details
+            f"gemini blocked the prompt: {blocked} ({_short(detail)})",
+            reason=blocked,
+            code=blocked,
+            **details,
         )
     reason, detail = came.reason, _short(came.explained or came.text or "no explanation")
     if reason in BLOCKED:
@@ -413,7 +537,10 @@ def _without_image(
 
 @dataclass
 class _Came:
-    """What is in all candidates. ``explained``: the finish message; ``broken``: images that cannot be read."""
+    """
+    What is in all candidates. ``explained``: the finish message; ``broken``: images that cannot be
+        read.
+    """
 
     text: str = ""
     images: list[ImageResult] = field(default_factory=list[ImageResult])
@@ -430,7 +557,7 @@ def _gather(answer: dict[str, Any], found: Sequence[Blob]) -> _Came:
         came.explained = came.explained or _text(candidate.get("finishMessage"))
         for part in _dicts(_dict(candidate.get("content")).get("parts")):
             try:
-                image = _picture(part, found)
+                image = _image(part, found)
             except InvalidReplyError as error:
                 came.broken.append(error)
                 continue
@@ -443,14 +570,22 @@ def _gather(answer: dict[str, Any], found: Sequence[Blob]) -> _Came:
 
 def _without_thoughts(answer: dict[str, Any]) -> dict[str, Any]:
     candidates = [
-        {**candidate, "content": {"parts": [part for part in _dicts(_dict(candidate.get("content")).get("parts"))
-                                            if not part.get("thought")]}}
+        {
+            **candidate,
+            "content": {
+                "parts": [
+                    part
+                    for part in _dicts(_dict(candidate.get("content")).get("parts"))
+                    if not part.get("thought")
+                ]
+            },
+        }
         for candidate in _dicts(answer.get("candidates"))
-    ]  # fmt: skip
+    ]
     return {**answer, "candidates": candidates}
 
 
-def _picture(part: dict[str, Any], found: Sequence[Blob]) -> ImageResult | None:
+def _image(part: dict[str, Any], found: Sequence[Blob]) -> ImageResult | None:
     inline = _dict(part.get("inlineData") or part.get("inline_data"))
     value = inline.get("data")
     if isinstance(value, str) and value:
@@ -477,11 +612,15 @@ def _inline(value: str, mime: str, found: Sequence[Blob]) -> ImageResult | None:
         return None  # audio and other media
     unread = InvalidReplyError(
         f"gemini sent {len(data) or len(value)} bytes as {mime or 'an image'}, and they are none that is known here",
-        provider="gemini", status_code=200, billed="yes",
-    )  # fmt: skip
-    unread.result = ImageResult(base64=blob.text, mime_type=mime, provider="gemini") if isinstance(
-        blob, blobs.Unread
-    ) else ImageResult.from_bytes(data, mime_type=mime, provider="gemini")  # fmt: skip
+        provider="gemini",
+        status_code=200,
+        billed="yes",
+    )
+    unread.result = (
+        ImageResult(base64=blob.text, mime_type=mime, provider="gemini")
+        if isinstance(blob, blobs.Unread)
+        else ImageResult.from_bytes(data, mime_type=mime, provider="gemini")
+    )
     raise unread
 
 
@@ -507,4 +646,8 @@ def _short(text: Any) -> str:
 
 
 def _slim(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: answer[name] for name in ("promptFeedback", "usageMetadata", "modelVersion") if name in answer}
+    return {
+        name: answer[name]
+        for name in ("promptFeedback", "usageMetadata", "modelVersion")
+        if name in answer
+    }

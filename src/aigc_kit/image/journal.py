@@ -1,12 +1,15 @@
 """
 What a purchase leaves behind until its images have their URL, and the locks around it.
 
-On disk an entry is one file: a line of JSON, then the bytes it describes. It is replaced in one step, so after a crash it is
-the old one or the new one, never half of either. Whoever works on an entry holds its lock file, which the operating system
-takes back when the process dies. Without a directory one client remembers the purchases that have an idempotency key.
+On disk an entry is one file: a line of JSON, then the bytes it describes. It is replaced in one
+    step, so after a crash it is
+the old one or the new one, never half of either. Whoever works on an entry holds its lock file,
+which the operating system takes back when the process dies. Without a directory one client
+remembers the purchases that have an idempotency key.
 
-An entry is ``asked`` (somebody was asked and nothing is known), ``paid`` (these images wait to be stored) or ``done`` (a
-small mark that stays for a while, for a store that does not show yet what was put there).
+An entry is ``asked`` (somebody was asked and nothing is known), ``paid`` (these images wait to be
+stored) or ``done`` (a small mark that stays for a while, for a store that does not show yet what
+was put there).
 """
 
 from __future__ import annotations
@@ -70,7 +73,10 @@ _KNOWN = (
 
 @dataclass
 class Item:
-    """One image of a purchase. ``name``: its storage key without the type, "" where the key is its content's digest."""
+    """
+    One image of a purchase. ``name``: its storage key without the type, "" where the key is its
+        content's digest.
+    """
 
     place: int
     result: ImageResult
@@ -105,7 +111,10 @@ Raw = tuple[dict[str, Any], list[bytes]]
 
 
 class Entry(ABC):
-    """One locked entry. Somebody who holds it changes it by what happened: asked, refused, paid, stored."""
+    """
+    One locked entry. Somebody who holds it changes it by what happened: asked, refused, paid,
+    stored.
+    """
 
     name = ""
 
@@ -131,7 +140,9 @@ class Entry(ABC):
         try:
             return Record(state, facts, list(_restored(facts, blobs)))
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-            raise StorageError(f"the journal entry {self.name!r} is damaged: {type(error).__name__}: {error}") from None
+            raise StorageError(
+                f"the journal entry {self.name!r} is damaged: {type(error).__name__}: {error}"
+            ) from None
 
     def asked(self, facts: dict[str, Any]) -> None:
         """
@@ -194,7 +205,10 @@ class Entry(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -286,7 +300,8 @@ class Journal:
         The entry of this name, locked, whether it exists or not; a new one for ``""``.
 
         Raises:
-            StorageError: someone else holds it for ``wait`` seconds, or the directory cannot be written.
+            StorageError: someone else holds it for ``wait`` seconds, or the directory cannot be
+                written.
         """
         if not name:
             entry = self.take(secrets.token_hex(16), new=True)
@@ -301,7 +316,8 @@ class Journal:
 
     def take(self, name: str, *, wait: float = 0.0, new: bool = False) -> Entry | None:
         """
-        The entry of that file name, locked, whether it exists or not; None when someone else holds it for ``wait`` seconds.
+        The entry of that file name, locked, whether it exists or not; None when someone else holds
+        it for ``wait`` seconds.
 
         Raises:
             StorageError: the directory cannot be written.
@@ -319,7 +335,9 @@ class Journal:
             time.sleep(_POLL)
 
     def named(self, result: ImageResult) -> str:
-        """The entry that an image with these bytes waits in, found by them: "" when there is none."""
+        """
+        The entry that an image with these bytes waits in, found by them: "" when there is none.
+        """
         if not result.has_base64:
             return ""
         digest = ""
@@ -343,10 +361,13 @@ class Journal:
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | _SAFE, 0o600)
         except OSError as error:
-            raise StorageError(f"the journal {str(self.root)!r} cannot be written: {error}") from error
+            raise StorageError(
+                f"the journal {str(self.root)!r} cannot be written: {error}"
+            ) from error
         try:
             _lock(lock)
-            # The holder before may have removed the file after it was opened here: that lock is nobody's.
+            # The holder before may have removed the file after it was opened here: that lock is
+            # nobody's.
             if os.fstat(lock).st_ino == path.stat().st_ino:
                 return lock
         except OSError:
@@ -384,7 +405,8 @@ class _FileEntry(Entry):
     def _load(self) -> Raw | None:
         try:
             if self._part.exists():
-                # A process died before the last step of ``_save``: take that step when the bytes are whole.
+                # A process died before the last step of ``_save``: take that step when the bytes
+                # are whole.
                 with contextlib.suppress(ValueError):
                     _parsed(_content(self._part))
                     os.replace(self._part, self._path)
@@ -393,9 +415,13 @@ class _FileEntry(Entry):
         except FileNotFoundError:
             return self._marked()
         except OSError as error:
-            raise StorageError(f"the journal entry {str(self._path)!r} cannot be read: {error}") from error
+            raise StorageError(
+                f"the journal entry {str(self._path)!r} cannot be read: {error}"
+            ) from error
         except ValueError as error:
-            raise StorageError(f"the journal entry {str(self._path)!r} is damaged: {error}") from error
+            raise StorageError(
+                f"the journal entry {str(self._path)!r} is damaged: {error}"
+            ) from error
 
     def _marked(self) -> Raw | None:
         """The ``done`` mark; one that is old or cannot be read is none: the store has the image."""
@@ -412,7 +438,9 @@ class _FileEntry(Entry):
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
-            raise StorageError(f"the journal entry {str(self._path)!r} cannot be written: {error}") from error
+            raise StorageError(
+                f"the journal entry {str(self._path)!r} cannot be written: {error}"
+            ) from error
 
     def _mark_done(self, facts: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
@@ -436,7 +464,10 @@ class _FileEntry(Entry):
             _sync(path.parent)
 
     def _made(self) -> int:
-        """The file to write into, new: one that was left by a crash or put there by somebody goes first."""
+        """
+        The file to write into, new: one that was left by a crash or put there by somebody goes
+            first.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
         try:
             return os.open(self._part, flags, 0o600)
@@ -462,7 +493,8 @@ class _FileEntry(Entry):
         os.close(lock)
 
     def __del__(self) -> None:
-        # An exception of the application may strike between taking the lock and the ``with`` that gives it back.
+        # An exception of the application may strike between taking the lock and the ``with`` that
+        # gives it back.
         if self._lock >= 0:
             with contextlib.suppress(OSError):
                 _unlock(self._lock)
@@ -470,7 +502,10 @@ class _FileEntry(Entry):
 
 
 class Memory:
-    """What one client remembers without a directory: purchases with an idempotency key, until they are stored."""
+    """
+    What one client remembers without a directory: purchases with an idempotency key, until they are
+        stored.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, Raw] = {}
@@ -516,7 +551,11 @@ class _MemoryEntry(Entry):
 
     def _load(self) -> Raw | None:
         raw = self._held.get(self.name)
-        if raw is not None and raw[0].get("state") == "done" and time.time() - raw[0]["at"] > DONE_SECONDS:
+        if (
+            raw is not None
+            and raw[0].get("state") == "done"
+            and time.time() - raw[0]["at"] > DONE_SECONDS
+        ):
             return None
         return raw
 
@@ -528,7 +567,9 @@ class _MemoryEntry(Entry):
         self._held.pop(self.name, None)  # the newest last
         self._save(facts, [])
         while len(self._held) > _MOST_MARKS:
-            oldest = next((name for name, raw in self._held.items() if raw[0].get("state") == "done"), None)
+            oldest = next(
+                (name for name, raw in self._held.items() if raw[0].get("state") == "done"), None
+            )
             if oldest is None:
                 break
             self._held.pop(oldest, None)
@@ -543,7 +584,9 @@ class _MemoryEntry(Entry):
 def busy(wait: float, key: str = "") -> StorageError:
     """Someone else holds the lock."""
     return StorageError(
-        f"another call has been buying with this idempotency_key for {wait:.0f} s", key=key, retryable=True
+        f"another call has been buying with this idempotency_key for {wait:.0f} s",
+        key=key,
+        retryable=True,
     )
 
 

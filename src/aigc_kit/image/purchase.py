@@ -1,8 +1,8 @@
 """
 The purchase: claim, look up, record who is asked, pay, record, deliver.
 
-Whatever is raised between "asked" and "paid" leaves a journal entry that says "unknown"; only an error that proves that
-nothing was charged removes it.
+Whatever is raised between "asked" and "paid" leaves a journal entry that says "unknown"; only an
+error that proves that nothing was charged removes it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ from aigc_kit.transport.interrupts import callers_own
 from aigc_kit.transport.retry import certainly_unbilled
 
 LONGEST_CLAIM = 600.0
-"""Seconds that a call waits for another one with the same idempotency key, unless it has a ``timeout``."""
+"""
+Seconds that a call waits for another one with the same idempotency key, unless it has a
+``timeout``.
+"""
 
 LAG_SECONDS = 600.0
 """How long a store may not show yet what was put there."""
@@ -93,13 +96,16 @@ class Purchases:
                     claim.free = True
                     return found
                 group, facts = self._pay(entry, request, facts, claim)
-                done = self.delivery.deliver(entry, self._items(group, request), facts, group.errors)
+                done = self.delivery.deliver(
+                    entry, self._items(group, request), facts, group.errors
+                )
                 claim.free = not any(isinstance(error, StorageError) for error in done.errors)
                 return done
 
     def buy_group(self, request: ImageRequest) -> ImageGroup:
         """
-        ``request.n`` images: in one request where the first provider makes groups, else one request each.
+        ``request.n`` images: in one request where the first provider makes groups, else one request
+            each.
 
         Raises:
             AIGCError: see ``buy``; a ``ProviderError`` only when not a single image came.
@@ -114,7 +120,8 @@ class Purchases:
         Finish every entry on the disk that nobody works on. Never pays.
 
         Args:
-            forget: drop what can never be finished: payments of which nothing is known, dead links, damaged entries.
+            forget: drop what can never be finished: payments of which nothing is known, dead links,
+                damaged entries.
         """
         done = ImageGroup()
         if self._on_disk is None:
@@ -144,7 +151,9 @@ class Purchases:
             return self.delivery.store(result, keyed)
         entry = self.journal.take(name, wait=60.0)
         if entry is None:
-            failure = StorageError("another process is storing this image right now", retryable=True)
+            failure = StorageError(
+                "another process is storing this image right now", retryable=True
+            )
             failure.result = result
             raise failure
         with entry:
@@ -152,7 +161,9 @@ class Purchases:
             item = _waiting(record, result, pending)
             if item is not None:
                 keyed = item.name
-            done = self.delivery.store(result, keyed, record.facts if record else {}, again=item is None)
+            done = self.delivery.store(
+                result, keyed, record.facts if record else {}, again=item is None
+            )
             if record is not None and item is not None:
                 left = [other for other in record.items if other.place != item.place]
                 if left:
@@ -170,7 +181,9 @@ class Purchases:
         if key is None:
             return {"key": "", "requested_size": request.size}
         if self.delivery.storage is None:
-            raise ConfigurationError("idempotency_key finds an image in the storage: pass storage to the client")
+            raise ConfigurationError(
+                "idempotency_key finds an image in the storage: pass storage to the client"
+            )
         return {
             "key": self._name(key, request.place),
             "requested_size": request.size,
@@ -201,7 +214,9 @@ class Purchases:
                 yield self._name(key, request.place, number)
             number += 1
 
-    def _found(self, entry: Entry, request: ImageRequest, facts: dict[str, Any]) -> ImageGroup | None:
+    def _found(
+        self, entry: Entry, request: ImageRequest, facts: dict[str, Any]
+    ) -> ImageGroup | None:
         """What was bought with the key before, in its places; None when it must be paid for."""
         if not facts["key"]:
             return None
@@ -228,10 +243,15 @@ class Purchases:
     def _stored(
         self, record: Record | None, request: ImageRequest, facts: dict[str, Any], kept: ImageGroup
     ) -> dict[int, ImageResult]:
-        """The images of this key by their place: just delivered, in the store, or in the mark of an earlier purchase."""
+        """
+        The images of this key by their place: just delivered, in the store, or in the mark of an
+            earlier purchase.
+        """
         missing = {error.index for error in kept.errors}
         there = dict(zip(places_of(kept), kept.images, strict=True))
-        marks = {item.place: item for item in record.items} if record and record.state == "done" else {}
+        marks = (
+            {item.place: item for item in record.items} if record and record.state == "done" else {}
+        )
         names = self._names(request)
         for place in range(max(request.n, len(marks))):
             name = next(names)
@@ -244,7 +264,11 @@ class Purchases:
                 _same_request(fingerprint, facts)
                 there[place] = self.delivery.completed(_told(result, mark), name)
                 if not fingerprint and record is None:
-                    warn(result, "idempotency", "the storage does not tell whether it was made for the same request")
+                    warn(
+                        result,
+                        "idempotency",
+                        "the storage does not tell whether it was made for the same request",
+                    )
             elif mark is not None and record is not None and time.time() - record.at < LAG_SECONDS:
                 there[place] = self.delivery.completed(_told(mark.result, mark), name)
                 warn(mark.result, "storage", "the storage does not show the image yet")
@@ -255,7 +279,9 @@ class Purchases:
     def _pay(
         self, entry: Entry, request: ImageRequest, facts: dict[str, Any], claim: Claim
     ) -> tuple[ImageGroup, dict[str, Any]]:
-        """Ask one provider after the other until one delivers; (what came, who was asked for it)."""
+        """
+        Ask one provider after the other until one delivers; (what came, who was asked for it).
+        """
         requests = self.chain.requests(request)
         end = time.monotonic() + (request.timeout or float("inf"))
         attempts: list[dict[str, Any]] = []
@@ -290,22 +316,38 @@ class Purchases:
 
     def _generated(self, link: Link, request: ImageRequest) -> ImageGroup:
         group = generated(link.provider, request)
-        if not isinstance(group, ImageGroup) or not all(isinstance(result, ImageResult) for result in group.images):
-            came = type(group.images[0] if isinstance(group, ImageGroup) and group.images else group).__name__
-            raise InvalidReplyError(f"the provider returned {came} instead of an ImageResult", billed="unknown")
+        if not isinstance(group, ImageGroup) or not all(
+            isinstance(result, ImageResult) for result in group.images
+        ):
+            came = type(
+                group.images[0] if isinstance(group, ImageGroup) and group.images else group
+            ).__name__
+            raise InvalidReplyError(
+                f"the provider returned {came} instead of an ImageResult", billed="unknown"
+            )
         if group.images:
             return group
         if not group.errors:
-            raise InvalidReplyError("the provider returned a group without an image or an error", billed="unknown")
-        raise next((error for error in group.errors if not certainly_unbilled(error)), group.errors[0])
+            raise InvalidReplyError(
+                "the provider returned a group without an image or an error", billed="unknown"
+            )
+        raise next(
+            (error for error in group.errors if not certainly_unbilled(error)), group.errors[0]
+        )
 
-    def _record(self, entry: Entry, group: ImageGroup, request: ImageRequest, facts: dict[str, Any]) -> None:
+    def _record(
+        self, entry: Entry, group: ImageGroup, request: ImageRequest, facts: dict[str, Any]
+    ) -> None:
         """Paid: from here on the disk has it, when there is a journal."""
         try:
             entry.paid(self._items(group, request), facts)
         except AIGCError as error:  # nothing that fails here may lose what the memory has
             for result in group.images:
-                warn(result, "spool", f"the image is not in the journal: {type(error).__name__}: {str(error)[:200]}")
+                warn(
+                    result,
+                    "spool",
+                    f"the image is not in the journal: {type(error).__name__}: {str(error)[:200]}",
+                )
         except BaseException as error:
             carry(error, group.images, group.errors)
             raise
@@ -313,12 +355,18 @@ class Purchases:
     def _items(self, group: ImageGroup, request: ImageRequest) -> list[Item]:
         places = places_of(group)
         names = list(itertools.islice(self._names(request), max(places, default=-1) + 1))
-        return [Item(place, result, names[place]) for place, result in zip(places, group.images, strict=True)]
+        return [
+            Item(place, result, names[place])
+            for place, result in zip(places, group.images, strict=True)
+        ]
 
     # ---- several
 
     def _one_by_one(self, request: ImageRequest) -> ImageGroup:
-        """``n`` requests, each stored before the next; after an error that the next would meet as well, no more."""
+        """
+        ``n`` requests, each stored before the next; after an error that the next would meet as
+        well, no more.
+        """
         if request.reference_images is not None:
             request = replace(request, reference_images=references.listed(request.reference_images))
         group = ImageGroup()
@@ -359,7 +407,11 @@ class Purchases:
         """What was paid for until then comes out with the exception."""
         current = getattr(error, "result", None)
         came = (
-            list(current) if isinstance(current, ImageGroup) else [current] if isinstance(current, ImageResult) else []
+            list(current)
+            if isinstance(current, ImageGroup)
+            else [current]
+            if isinstance(current, ImageResult)
+            else []
         )
         with contextlib.suppress(AttributeError, TypeError):
             error.result = ImageGroup([*group.images, *came], list(group.errors))  # type: ignore[attr-defined]
@@ -389,7 +441,8 @@ class Purchases:
             left = [
                 item
                 for item in record.items
-                if item.place not in lost and any(error.index == item.place for error in group.errors)
+                if item.place not in lost
+                and any(error.index == item.place for error in group.errors)
             ]
             if left:
                 entry.paid(left, record.facts)
@@ -409,7 +462,14 @@ def _waiting(record: Record | None, result: ImageResult, pending: dict[str, Any]
             return item
     if pending or not result.has_base64:
         return None
-    return next((item for item in record.items if item.result.has_base64 and item.result.data == result.data), None)
+    return next(
+        (
+            item
+            for item in record.items
+            if item.result.has_base64 and item.result.data == result.data
+        ),
+        None,
+    )
 
 
 def _same_request(known: dict[str, str], facts: dict[str, Any]) -> None:
@@ -455,7 +515,10 @@ def _with_gaps(there: dict[int, ImageResult], kept: ImageGroup, key: str) -> Ima
 
 
 def _perhaps_paid(error: AIGCError) -> None:
-    """An error that carries an image is about something that was paid for: the same request would pay again."""
+    """
+    An error that carries an image is about something that was paid for: the same request would pay
+    again.
+    """
     if error.result is None or not isinstance(error, ProviderError):
         return
     error.retryable = False
@@ -496,7 +559,9 @@ def _late(timeout: float, place: int) -> ProviderTimeoutError:
 
 def _foreign(error: BaseException) -> ProviderError:
     """An application's provider may raise anything; what was bought before must come out."""
-    failure = ProviderError(f"the provider failed: {type(error).__name__}: {str(error)[:300]}", billed="unknown")
+    failure = ProviderError(
+        f"the provider failed: {type(error).__name__}: {str(error)[:300]}", billed="unknown"
+    )
     failure.__cause__ = error
     return failure
 

@@ -1,9 +1,10 @@
 """
 Reference images: whatever an application has at hand -> checked bytes with a sniffed type.
 
-Names and headers are never trusted. Pillow sees a file only when its first bytes are of an allowed format, with our
-own pixel limit, and decodes it once to find out whether it is whole. What a vendor cannot read is converted; what is too
-large for it is encoded again, and made smaller where nothing else helps.
+Names and headers are never trusted. Pillow sees a file only when its first bytes are of an allowed
+format, with our own pixel limit, and decodes it once to find out whether it is whole. What a vendor
+cannot read is converted; what is too large for it is encoded again, and made smaller where nothing
+else helps.
 """
 
 from __future__ import annotations
@@ -46,8 +47,10 @@ class Limits:
     """
     What a vendor takes as references.
 
-    ``count``: images at most. ``types``: mime types it reads. ``bytes``: of one image. ``total``: bytes of all of them
-    together. ``public_addresses``: it fetches public https URLs by itself. ``shrink``: make what is too large smaller.
+    ``count``: images at most. ``types``: mime types it reads. ``bytes``: of one image. ``total``:
+        bytes of all of them
+    together. ``public_addresses``: it fetches public https URLs by itself. ``shrink``: make what is
+        too large smaller.
     """
 
     count: int
@@ -65,7 +68,8 @@ class Limits:
 @dataclass(frozen=True)
 class Reference:
     """
-    A reference as it will be sent: an ``address`` the vendor fetches, or ``data`` of type ``mime_type``.
+    A reference as it will be sent: an ``address`` the vendor fetches, or ``data`` of type
+        ``mime_type``.
 
     ``notes``: what was changed, beyond a type that the vendor cannot read.
     """
@@ -85,31 +89,42 @@ Fetch = Callable[[str], bytes]
 
 def listed(references: Any) -> list[Any]:
     """One or a list of references, as a list."""
-    if isinstance(references, (str, bytes, bytearray, memoryview, os.PathLike, ImageResult)) or hasattr(
-        references, "tobytes"
-    ):
+    if isinstance(
+        references, (str, bytes, bytearray, memoryview, os.PathLike, ImageResult)
+    ) or hasattr(references, "tobytes"):
         return [references]
     if isinstance(references, Iterable):
         return list(references)
-    raise ReferenceImageError(f"reference_images must be an image or a list of images, got {type(references).__name__}")
+    raise ReferenceImageError(
+        f"reference_images must be an image or a list of images, got {type(references).__name__}"
+    )
 
 
 def resolve(
-    references: Any, limits: Limits, fetch: Fetch, *, is_public: Callable[[str], bool] = lambda _: False
+    references: Any,
+    limits: Limits,
+    fetch: Fetch,
+    *,
+    is_public: Callable[[str], bool] = lambda _: False,
 ) -> list[Reference]:
     """
     Checked references, in order.
 
     Args:
-        references: one or a list of http(s) address, ``data:`` URI, bytes, path, PIL image or ``ImageResult``.
-        is_public: whether an https address can be reached from anywhere; only such are passed on as addresses.
+        references: one or a list of http(s) address, ``data:`` URI, bytes, path, PIL image or
+            ``ImageResult``.
+        is_public: whether an https address can be reached from anywhere; only such are passed on as
+            addresses.
 
     Raises:
-        ReferenceImageError: none, too many, or one that is unreachable, refused, too large, or no image.
+        ReferenceImageError: none, too many, or one that is unreachable, refused, too large, or no
+            image.
     """
     items = listed(references)
     if not items:
-        raise ReferenceImageError("reference_images is empty: image_to_image needs at least one image")
+        raise ReferenceImageError(
+            "reference_images is empty: image_to_image needs at least one image"
+        )
     if len(items) > limits.count:
         raise ReferenceImageError(
             f"{len(items)} reference images, and {limits.what} takes {limits.count or 'none'}"
@@ -141,7 +156,9 @@ def warnings_of(found: Iterable[Reference]) -> list[dict[str, str]]:
     ]
 
 
-def _resolve(item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str], bool]) -> Reference:
+def _resolve(
+    item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str], bool]
+) -> Reference:
     if isinstance(item, ImageResult):
         if item.has_base64:
             item = item.data
@@ -205,7 +222,8 @@ def _of_pil(image: Any, limits: Limits) -> Reference:
 
 def checked(data: bytes, limits: Limits, what: str) -> Reference:
     """
-    The bytes as a reference that the vendor can read: as they are where it can, else converted or made smaller.
+    The bytes as a reference that the vendor can read: as they are where it can, else converted or
+        made smaller.
 
     Raises:
         ImageFault: not an image, broken, or beyond the limits.
@@ -232,7 +250,9 @@ def checked(data: bytes, limits: Limits, what: str) -> Reference:
             whole = first_jpeg(data) if getattr(image, "n_frames", 1) > 1 else data
             if len(whole) <= limits.bytes and image.width * image.height <= limits.pixels:
                 return Reference(data=whole, mime_type=mime)
-        return _fitted(pixels.plain(image, own=True), limits, what, lossless=mime in _LOSSLESS, size=len(data))
+        return _fitted(
+            pixels.plain(image, own=True), limits, what, lossless=mime in _LOSSLESS, size=len(data)
+        )
     except ImageFault as error:
         text = str(error)
         raise ImageFault(text if text.startswith(what) else f"{what} {text}") from error
@@ -241,16 +261,25 @@ def checked(data: bytes, limits: Limits, what: str) -> Reference:
 def _check_sides(image: PIL.Image.Image, limits: Limits, what: str) -> None:
     width, height = image.size
     if min(width, height) < limits.min_side:
-        raise ImageFault(f"{what} is {width}x{height}; {limits.what} needs at least {limits.min_side} pixels a side")
+        raise ImageFault(
+            f"{what} is {width}x{height}; {limits.what} needs at least {limits.min_side} pixels a side"
+        )
     if max(width, height) > limits.max_ratio * min(width, height):
-        raise ImageFault(f"{what} is {width}x{height}; {limits.what} takes ratios up to {limits.max_ratio:g}:1")
+        raise ImageFault(
+            f"{what} is {width}x{height}; {limits.what} takes ratios up to {limits.max_ratio:g}:1"
+        )
     if width * height > limits.pixels and not limits.shrink:
-        raise ImageFault(f"{what} has {width}x{height} pixels; {limits.pixels} in all are the limit of {limits.what}")
+        raise ImageFault(
+            f"{what} has {width}x{height} pixels; {limits.pixels} in all are the limit of {limits.what}"
+        )
 
 
-def _fitted(image: PIL.Image.Image, limits: Limits, what: str, *, lossless: bool, size: int = 0) -> Reference:
+def _fitted(
+    image: PIL.Image.Image, limits: Limits, what: str, *, lossless: bool, size: int = 0
+) -> Reference:
     """
-    Encoded within the limits: without loss where that is small enough, then as JPEG or WebP, then with fewer pixels.
+    Encoded within the limits: without loss where that is small enough, then as JPEG or WebP, then
+        with fewer pixels.
 
     Args:
         size: bytes of the file that it was read from.
@@ -275,8 +304,14 @@ def _fitted(image: PIL.Image.Image, limits: Limits, what: str, *, lossless: bool
         least = len(data)
         if least <= limits.bytes:
             note = f"was made smaller, from {first[0]}x{first[1]} to {image.width}x{image.height}"
-            return Reference(data=data, mime_type=mime, notes=(f"{note}: {limits.what} takes {limits.bytes} bytes",))
-    raise ImageFault(f"{what} cannot be made small enough; {limits.what} takes {limits.bytes} at most")
+            return Reference(
+                data=data,
+                mime_type=mime,
+                notes=(f"{note}: {limits.what} takes {limits.bytes} bytes",),
+            )
+    raise ImageFault(
+        f"{what} cannot be made small enough; {limits.what} takes {limits.bytes} at most"
+    )
 
 
 def _scaled(image: PIL.Image.Image, factor: float) -> PIL.Image.Image:
@@ -290,7 +325,9 @@ def _scaled(image: PIL.Image.Image, factor: float) -> PIL.Image.Image:
     return made
 
 
-def _encodings(image: PIL.Image.Image, limits: Limits, *, lossless: bool) -> Iterator[tuple[bytes, str, bool]]:
+def _encodings(
+    image: PIL.Image.Image, limits: Limits, *, lossless: bool
+) -> Iterator[tuple[bytes, str, bool]]:
     """(bytes, type, whether something is lost), the best first."""
     raw = image.width * image.height * len(image.getbands())
     if raw <= _SMALL or (lossless and raw <= 16 * limits.bytes):

@@ -1,8 +1,9 @@
 """
 Smaller and lighter copies of an image: WebP, thumbnails. Bytes in, bytes out, with Pillow.
 
-One decode for all of them; each is scaled from the smallest one before it that is still at least twice as large, which is
-what Pillow's own ``reducing_gap`` does within one image. Nothing is enlarged, and what needs no change is not encoded again.
+One decode for all of them; each is scaled from the smallest one before it that is still at least
+twice as large, which is what Pillow's own ``reducing_gap`` does within one image. Nothing is
+enlarged, and what needs no change is not encoded again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ TYPES = ("image/webp", "image/jpeg", "image/png")
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _GAP = 2.0
-"""How much larger than the result the image is that Lanczos works on; more looks no better and costs more."""
+"""
+How much larger than the result the image is that Lanczos works on; more looks no better and costs
+more.
+"""
 
 _WEBP_SIDE = 16383
 """Pixels of one side that WebP can hold: libwebp 1.6.0 refuses one more, tried on 2026-11-25."""
@@ -43,9 +47,12 @@ class Rendition:
     """
     A copy to make of each image.
 
-    ``name``: 1 to 40 letters, digits, ``-`` and ``_``; its place in keys and in ``metadata["renditions"]``. ``side``: pixels
-    of the longer side at most; None keeps the size. ``mime_type``: WebP, JPEG or PNG. ``quality``: 1 to 100, not for PNG.
-    ``method``: WebP's effort, 0 (fast) to 6 (small); 1 costs a quarter to a half of Pillow's own 4, for a smooth image's file
+    ``name``: 1 to 40 letters, digits, ``-`` and ``_``; its place in keys and in
+        ``metadata["renditions"]``. ``side``: pixels
+    of the longer side at most; None keeps the size. ``mime_type``: WebP, JPEG or PNG. ``quality``:
+    1 to 100, not for PNG.
+    ``method``: WebP's effort, 0 (fast) to 6 (small); 1 costs a quarter to a half of Pillow's own 4,
+        for a smooth image's file
     about a seventh larger and a grainy one's no larger (2 is neither: it makes grain much larger).
 
     Raises:
@@ -100,7 +107,9 @@ def checked(renditions: Any) -> tuple[Rendition, ...]:
         )
     for found in renditions:
         if not isinstance(found, Rendition):
-            raise ConfigurationError(f"renditions must be of aigc_kit.image.Rendition, got {spelled(found)}")
+            raise ConfigurationError(
+                f"renditions must be of aigc_kit.image.Rendition, got {spelled(found)}"
+            )
     names = [found.name for found in renditions]
     double = {name for name in names if names.count(name) > 1}
     if double:
@@ -110,12 +119,14 @@ def checked(renditions: Any) -> tuple[Rendition, ...]:
 
 def render(data: bytes, renditions: Sequence[Rendition]) -> list[Rendered]:
     """
-    Every rendition of the image, in the order asked for. Colours, transparency and the labels in Exif and XMP are kept.
+    Every rendition of the image, in the order asked for. Colours, transparency and the labels in
+    Exif and XMP are kept.
 
     JPEG has no transparency: it is laid on white. Of an animation the first frame.
 
     Raises:
-        InvalidInputError: ``data`` is not an image that can be decoded, or one of them cannot be made of it.
+        InvalidInputError: ``data`` is not an image that can be decoded, or one of them cannot be
+            made of it.
         ConfigurationError: ``renditions`` are none.
     """
     made, faults = attempted(data, checked(renditions))
@@ -124,7 +135,9 @@ def render(data: bytes, renditions: Sequence[Rendition]) -> list[Rendered]:
     return made
 
 
-def attempted(data: bytes, renditions: Sequence[Rendition]) -> tuple[list[Rendered], dict[str, str]]:
+def attempted(
+    data: bytes, renditions: Sequence[Rendition]
+) -> tuple[list[Rendered], dict[str, str]]:
     """(those that could be made, by name why the others could not)."""
     try:
         made, faults = _made(data, renditions)
@@ -140,7 +153,9 @@ def _within(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _made(data: bytes, renditions: Sequence[Rendition]) -> tuple[dict[str, Rendered], dict[str, str]]:
+def _made(
+    data: bytes, renditions: Sequence[Rendition]
+) -> tuple[dict[str, Rendered], dict[str, str]]:
     from PIL import Image
 
     made: dict[str, Rendered] = {}
@@ -148,23 +163,31 @@ def _made(data: bytes, renditions: Sequence[Rendition]) -> tuple[dict[str, Rende
     same = _same(data, renditions)
     for one in same:
         made[one.name] = Rendered(one, data, *sniff.dimensions(data))
-    left = sorted((one for one in renditions if one not in same), key=lambda one: -(one.side or _WEBP_SIDE))
+    left = sorted(
+        (one for one in renditions if one not in same), key=lambda one: -(one.side or _WEBP_SIDE)
+    )
     if not left:
         return made, faults
     largest = left[0].side
-    source = pixels.plain(decode(data, max_pixels=MAX_PIXELS, at_least=largest and int(largest * _GAP)), own=True)
+    source = pixels.plain(
+        decode(data, max_pixels=MAX_PIXELS, at_least=largest and int(largest * _GAP)), own=True
+    )
     labels = _labels(source)
     source.info.clear()  # some formats would write what is left there
     scaled: list[PIL.Image.Image] = [source]
     for one in left:
         size = _fitted(source.size, one.side)
-        base = min((big for big in scaled if _covers(big.size, size)), key=lambda big: big.width, default=source)
-        picture = base
+        base = min(
+            (big for big in scaled if _covers(big.size, size)),
+            key=lambda big: big.width,
+            default=source,
+        )
+        image = base
         if size != base.size:
-            picture = base.resize(size, Image.Resampling.LANCZOS, reducing_gap=_GAP)
-            scaled.append(picture)
+            image = base.resize(size, Image.Resampling.LANCZOS, reducing_gap=_GAP)
+            scaled.append(image)
         try:
-            made[one.name] = Rendered(one, _encoded(picture, one, labels), *size)
+            made[one.name] = Rendered(one, _encoded(image, one, labels), *size)
         except ImageFault as error:
             faults[one.name] = str(error)
     return made, faults
@@ -175,7 +198,11 @@ def _same(data: bytes, renditions: Sequence[Rendition]) -> list[Rendition]:
     from PIL import Image
 
     kind, size = sniff.mime_type(data), sniff.dimensions(data)
-    found = [one for one in renditions if one.mime_type == kind and max(size) and _fitted(size, one.side) == size]
+    found = [
+        one
+        for one in renditions
+        if one.mime_type == kind and max(size) and _fitted(size, one.side) == size
+    ]
     if found:
         with contextlib.suppress(Exception):  # what cannot be opened is for the decoder to tell
             head = Image.open(io.BytesIO(data), formats=(FORMATS[kind],))
@@ -184,9 +211,13 @@ def _same(data: bytes, renditions: Sequence[Rendition]) -> list[Rendition]:
     return []
 
 
-def _labels(picture: PIL.Image.Image) -> dict[str, Any]:
-    labels = {name: picture.info[name] for name in ("exif", "xmp", "icc_profile") if picture.info.get(name)}
-    if "exif" in labels and not labels["exif"].startswith(_EXIF):  # WebP has it without, JPEG needs it
+def _labels(image: PIL.Image.Image) -> dict[str, Any]:
+    labels = {
+        name: image.info[name] for name in ("exif", "xmp", "icc_profile") if image.info.get(name)
+    }
+    if "exif" in labels and not labels["exif"].startswith(
+        _EXIF
+    ):  # WebP has it without, JPEG needs it
         labels["exif"] = _EXIF + labels["exif"]
     return labels
 
@@ -203,33 +234,41 @@ def _covers(big: tuple[int, int], small: tuple[int, int]) -> bool:
     return big == small or (big[0] >= _GAP * small[0] and big[1] >= _GAP * small[1])
 
 
-def _encoded(picture: PIL.Image.Image, rendition: Rendition, labels: dict[str, Any]) -> bytes:
+def _encoded(image: PIL.Image.Image, rendition: Rendition, labels: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     options: dict[str, Any] = dict(labels)
     if rendition.mime_type == "image/webp":
-        if max(picture.size) > _WEBP_SIDE:
-            raise ImageFault(f"has {picture.width}x{picture.height} pixels; WebP holds {_WEBP_SIDE} on a side")
+        if max(image.size) > _WEBP_SIDE:
+            raise ImageFault(
+                f"has {image.width}x{image.height} pixels; WebP holds {_WEBP_SIDE} on a side"
+            )
         options |= {"quality": rendition.quality, "method": rendition.method}
     elif rendition.mime_type == "image/jpeg":
-        picture = _on_white(picture)
-        options = {name: value for name, value in options.items() if name == "icc_profile" or len(value) <= _JPEG_LABEL}
+        image = _on_white(image)
+        options = {
+            name: value
+            for name, value in options.items()
+            if name == "icc_profile" or len(value) <= _JPEG_LABEL
+        }
         options |= {"quality": rendition.quality}
     elif "xmp" in options:
         options["pnginfo"] = _xmp_chunk(options.pop("xmp"))
     try:
-        picture.save(out, FORMATS[rendition.mime_type], **options)
+        image.save(out, FORMATS[rendition.mime_type], **options)
     except Exception as error:
-        raise ImageFault(f"cannot be written as {rendition.mime_type}: {type(error).__name__}: {error}") from error
+        raise ImageFault(
+            f"cannot be written as {rendition.mime_type}: {type(error).__name__}: {error}"
+        ) from error
     return out.getvalue()
 
 
-def _on_white(picture: PIL.Image.Image) -> PIL.Image.Image:
+def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
     from PIL import Image
 
-    if picture.mode != "RGBA":
-        return picture
-    page = Image.new("RGB", picture.size, "white")
-    page.paste(picture, mask=picture.getchannel("A"))
+    if image.mode != "RGBA":
+        return image
+    page = Image.new("RGB", image.size, "white")
+    page.paste(image, mask=image.getchannel("A"))
     return page
 
 

@@ -21,10 +21,13 @@ DEFAULT_SIZE = "1024x1024"
 
 class CallOptions(TypedDict, total=False):
     """
-    Options of one call. A type checker knows these; any other field of a vendor goes into ``extra_body``.
+    Options of one call. A type checker knows these; any other field of a vendor goes into
+    ``extra_body``.
 
-    ``idempotency_key``: the same key gives the stored image again instead of a second payment. ``timeout``: seconds,
-    retries and waits included. ``max_retries``: how often a request that certainly did not run is sent again.
+    ``idempotency_key``: the same key gives the stored image again instead of a second payment.
+        ``timeout``: seconds,
+    retries and waits included. ``max_retries``: how often a request that certainly did not run is
+        sent again.
     ``retry_ambiguous``: send again what may have been paid for.
     """
 
@@ -113,7 +116,10 @@ _OF_THE_CLIENT = frozenset(
 )
 _PER_CALL = frozenset(_OURS) - {"size", "prompt", "reference_images"}
 _ALIKE = 0.77
-"""``difflib``'s ratio from which a name is taken for a misspelling of one of ours: ``max_retry``, ``time_out``."""
+"""
+``difflib``'s ratio from which a name is taken for a misspelling of one of ours: ``max_retry``,
+``time_out``.
+"""
 
 _SEVERAL = "text_to_images(prompt, n=...) or image_to_images(..., n=...) makes several images"
 _REFERENCE = "reference images go to image_to_image(prompt, reference_images=...)"
@@ -155,9 +161,19 @@ _PEERS = {
     "style": "there is no such field; say it in the prompt",
     "async_": "calls are synchronous; use an executor of your own",
 }
-"""What other libraries call it -> how it is said here. Names that a vendor has are not looked up."""
+"""
+What other libraries call it -> how it is said here. Names that a vendor has are not looked up.
+"""
 
-_AS_REFERENCES = ("image", "images", "reference_image", "input_image", "input_images", "image_url", "image_urls")
+_AS_REFERENCES = (
+    "image",
+    "images",
+    "reference_image",
+    "input_image",
+    "input_images",
+    "image_url",
+    "image_urls",
+)
 
 
 @dataclass(frozen=True)
@@ -165,7 +181,8 @@ class Fields:
     """
     What the providers of a client take beside our own options.
 
-    ``names``: of their fields. ``vendors``: names under which the options of one of them are addressed. ``open``: whether one
+    ``names``: of their fields. ``vendors``: names under which the options of one of them are
+        addressed. ``open``: whether one
     of them is an application's, whose options nobody here knows.
     """
 
@@ -179,9 +196,11 @@ class ImageRequest:
     """
     One request for ``n`` images.
 
-    ``reference_images``: as the application gave them, None for an image from text alone. ``options``: fields of the
-    vendor and per-call options that a dialect reads. ``timeout``, ``max_retries`` and ``model`` are None where the
-    provider's own hold. ``place``: of its first image among those that were asked for.
+    ``reference_images``: as the application gave them, None for an image from text alone.
+        ``options``: fields of the
+    vendor and per-call options that a dialect reads. ``timeout``, ``max_retries`` and ``model`` are
+    None where the provider's own hold. ``place``: of its first image among those that were asked
+    for.
     """
 
     prompt: str
@@ -218,7 +237,9 @@ class ImageRequest:
         if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= 100:
             raise InvalidInputError(f"n must be a whole number from 1 to 100, got {spelled(n)}")
         if not isinstance(size, str):
-            raise InvalidInputError(f"size must be a str like '1024x1024', got {type(size).__name__}")
+            raise InvalidInputError(
+                f"size must be a str like '1024x1024', got {type(size).__name__}"
+            )
         known = fields or Fields()
         rest = dict(options)
         _drop_n(rest, known)
@@ -230,8 +251,18 @@ class ImageRequest:
             reference_images = list(reference_images)
         key = rest.pop("idempotency_key", None)
         if key is not None and (not isinstance(key, str) or not key.strip()):
-            raise InvalidInputError(f"idempotency_key must be a text that is not blank, got {spelled(key)}")
-        return cls(prompt, size, reference_images, n, idempotency_key=_encodable(key), **_terms(rest), options=rest)
+            raise InvalidInputError(
+                f"idempotency_key must be a text that is not blank, got {spelled(key)}"
+            )
+        return cls(
+            prompt,
+            size,
+            reference_images,
+            n,
+            idempotency_key=_encodable(key),
+            **_terms(rest),
+            options=rest,
+        )
 
     def kwargs(self) -> dict[str, Any]:
         """The options as an application's provider gets them."""
@@ -257,8 +288,15 @@ class ImageRequest:
             asked: (provider, model) of everybody who may be asked.
             n: how many images were asked for together.
         """
-        options = {name: value for name, value in self.options.items() if name not in ("extra_headers",)}
-        parts: dict[str, Any] = {"prompt": self.prompt, "size": self.size, "model": list(asked), "options": options}
+        options = {
+            name: value for name, value in self.options.items() if name not in ("extra_headers",)
+        }
+        parts: dict[str, Any] = {
+            "prompt": self.prompt,
+            "size": self.size,
+            "model": list(asked),
+            "options": options,
+        }
         if self.reference_images is not None:
             parts["reference_images"] = _identity(self.reference_images)
         if n > 1:
@@ -268,12 +306,18 @@ class ImageRequest:
 
 def _terms(rest: dict[str, Any]) -> dict[str, Any]:
     """The options that mean the same for every vendor, taken out of ``rest``."""
-    timeout, retries, model = rest.pop("timeout", None), rest.pop("max_retries", None), rest.pop("model", None)
+    timeout, retries, model = (
+        rest.pop("timeout", None),
+        rest.pop("max_retries", None),
+        rest.pop("model", None),
+    )
     if model is not None and not isinstance(model, str):
         raise InvalidInputError(f"model must be a str, got {type(model).__name__}")
     return {
         "timeout": None if timeout is None else settings.seconds(timeout, default=0),
-        "max_retries": None if retries is None else settings.whole_number(retries, name="max_retries"),
+        "max_retries": None
+        if retries is None
+        else settings.whole_number(retries, name="max_retries"),
         "model": model or None,
         "retry_ambiguous": bool(rest.pop("retry_ambiguous", False)),
     }
@@ -295,10 +339,14 @@ def addressed(
         if given is None:
             continue
         if not isinstance(given, Mapping):
-            raise ConfigurationError(f"{name} must be a dict of options for {name}, got {type(given).__name__}")
+            raise ConfigurationError(
+                f"{name} must be a dict of options for {name}, got {type(given).__name__}"
+            )
         own |= given
     if "idempotency_key" in own:
-        raise ConfigurationError("idempotency_key is for the whole call: pass it beside the vendors' options")
+        raise ConfigurationError(
+            "idempotency_key is for the whole call: pass it beside the vendors' options"
+        )
     terms = {name: value for name, value in _terms(own).items() if value}
     options |= own
     size = _size_of(options, request.size, fields)
@@ -306,7 +354,9 @@ def addressed(
 
 
 def _size_of(options: dict[str, Any], size: str, fields: Fields) -> str:
-    """``aspect_ratio``, which other libraries have, as the size of a vendor without such a field."""
+    """
+    ``aspect_ratio``, which other libraries have, as the size of a vendor without such a field.
+    """
     ratio = options.get("aspect_ratio")
     if ratio is None or fields.open or "aspect_ratio" in fields.names:
         return size
@@ -325,27 +375,39 @@ def check_names(options: Mapping[str, Any], fields: Fields, *, inside: str = "")
     Refuse what is certainly not meant for a vendor.
 
     Raises:
-        ConfigurationError: a misspelt option of ours, an option of the client, or another library's name.
+        ConfigurationError: a misspelt option of ours, an option of the client, or another library's
+            name.
     """
     where = f" in {inside}" if inside else ""
     for name in options:
-        if not isinstance(name, str) or name in _PER_CALL or name in fields.names or name in fields.vendors:
+        if (
+            not isinstance(name, str)
+            or name in _PER_CALL
+            or name in fields.names
+            or name in fields.vendors
+        ):
             continue
         instead = f"extra_body={{{name!r}: ...}} sends a vendor's own field of that name"
         if name == "reference_images":
             raise ConfigurationError(f"no option {name!r}{where}: {_REFERENCE}")
         if not fields.open and name in _OF_THE_CLIENT:
-            raise ConfigurationError(f"{name!r}{where} is an option of ImageClient(...), not of one call")
+            raise ConfigurationError(
+                f"{name!r}{where} is an option of ImageClient(...), not of one call"
+            )
         if not fields.open and name in _PEERS:
             raise ConfigurationError(f"no option {name!r}{where}: {_PEERS[name]}; {instead}")
         meant = _misspelt(name)
         if meant:
-            raise ConfigurationError(f"no option {name!r}{where}; did you mean {meant!r}? {instead}")
+            raise ConfigurationError(
+                f"no option {name!r}{where}; did you mean {meant!r}? {instead}"
+            )
 
 
 def _misspelt(name: str) -> str:
     plain = {own.replace("_", ""): own for own in _OURS}
-    found = difflib.get_close_matches(name.replace("_", "").replace("-", "").lower(), plain, n=1, cutoff=_ALIKE)
+    found = difflib.get_close_matches(
+        name.replace("_", "").replace("-", "").lower(), plain, n=1, cutoff=_ALIKE
+    )
     return plain[found[0]] if found else ""
 
 
@@ -396,17 +458,26 @@ def _encodable(key: str | None) -> str | None:
         try:
             key.encode()
         except UnicodeEncodeError:
-            raise InvalidInputError(f"idempotency_key must be valid Unicode, got {spelled(key)}") from None
+            raise InvalidInputError(
+                f"idempotency_key must be valid Unicode, got {spelled(key)}"
+            ) from None
     return key
 
 
 def _digest(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=_stable, skipkeys=True)
+    text = (
+        value
+        if isinstance(value, str)
+        else json.dumps(value, sort_keys=True, default=_stable, skipkeys=True)
+    )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _stable(value: Any) -> Any:
-    """What JSON does not know, the same in every process: no ``repr``, which has addresses of the memory."""
+    """
+    What JSON does not know, the same in every process: no ``repr``, which has addresses of the
+        memory.
+    """
     if hasattr(value, "model_dump") and not isinstance(value, type):
         return value.model_dump(mode="json", exclude_none=True)
     if isinstance(value, Mapping):
@@ -419,7 +490,9 @@ def _stable(value: Any) -> Any:
 
 
 def _identity(references: Any) -> list[str]:
-    """A digest of each reference: of its bytes where they are here, of its URL or path where not."""
+    """
+    A digest of each reference: of its bytes where they are here, of its URL or path where not.
+    """
     single = isinstance(references, (str, bytes, bytearray, memoryview, os.PathLike, ImageResult))
     items = [references] if single or not isinstance(references, Iterable) else list(references)
     return [_identity_of(item) for item in items]

@@ -1,9 +1,12 @@
 """
 Sizes: what an application asks for, and what each model family accepts. Pure.
 
-Ark answers an illegal size with 400 and never enlarges by itself, so the legal size is worked out here.
-Source: https://docs.byteplus.com/en/docs/ModelArk/1541523 and probes published by third parties, read 2026-11-22;
-Gemini: https://ai.google.dev/gemini-api/docs/image-generation, live values where they differ, read 2026-11-22.
+Ark answers an illegal size with 400 and never enlarges by itself, so the legal size is worked out
+here.
+Source: https://docs.byteplus.com/en/docs/ModelArk/1541523 and probes published by third parties,
+    read 2026-11-22;
+Gemini: https://ai.google.dev/gemini-api/docs/image-generation, live values where they differ, read
+    2026-11-22.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ MAX_SIDE = 100_000
 @dataclass(frozen=True)
 class Size:
     """
-    A parsed size: pixels (``width`` and ``height``), a ratio, or a tier such as ``"2K"``. ``text`` is as asked.
+    A parsed size: pixels (``width`` and ``height``), a ratio, or a tier such as ``"2K"``. ``text``
+        is as asked.
     """
 
     text: str
@@ -43,7 +47,8 @@ _TIER = re.compile(r"(0\.5|1|1\.5|2|3|4)[kK]|512|adaptive|auto", re.ASCII)
 
 def parse(size: Any) -> Size:
     """
-    Read ``"WIDTHxHEIGHT"`` (also ``X * ×``), a ratio ``"16:9"``, a tier ``"2K"``, ``"adaptive"`` or ``"auto"``.
+    Read ``"WIDTHxHEIGHT"`` (also ``X * ×``), a ratio ``"16:9"``, a tier ``"2K"``, ``"adaptive"`` or
+    ``"auto"``.
 
     Raises:
         InvalidInputError: it is none of them.
@@ -57,7 +62,10 @@ def parse(size: Any) -> Size:
         if int(found[1]) and int(found[2]):
             return Size(text, ratio=Fraction(int(found[1]), int(found[2])))
     elif _TIER.fullmatch(text):
-        return Size(text, tier="512" if text in ("0.5K", "0.5k") else text.upper() if text[0].isdigit() else text)
+        return Size(
+            text,
+            tier="512" if text in ("0.5K", "0.5k") else text.upper() if text[0].isdigit() else text,
+        )
     raise InvalidInputError(
         f"size {spelled(size)} is not understood: expected 'WIDTHxHEIGHT' in pixels like '1024x1024', a ratio like '16:9',"
         " or a tier like '2K'"
@@ -86,8 +94,10 @@ class Family:
     """
     What one Seedream family accepts.
 
-    ``min_pixels .. max_pixels``: the product of the sides. ``max_ratio``: the longer side over the shorter.
-    ``side_floor``: the shorter side that a "WIDTHxHEIGHT" is enlarged to. ``references``: images at most.
+    ``min_pixels .. max_pixels``: the product of the sides. ``max_ratio``: the longer side over the
+        shorter.
+    ``side_floor``: the shorter side that a "WIDTHxHEIGHT" is enlarged to. ``references``: images at
+        most.
     ``reference_bytes``: of one image. ``group``: whether one request can make several images.
     """
 
@@ -114,19 +124,51 @@ _TYPES = Family("", 1, 1).reference_types
 FAMILIES = {
     family.name: family
     for family in (
-        Family("3.0", 512 * 512, 2048 * 2048, max_ratio=4, min_side=512, max_side=2048, references=0),
-        Family("seededit-3.0", 512 * 512, 2048 * 2048, tiers=("adaptive",), max_ratio=3, references=1,
-               reference_types=frozenset({"image/jpeg", "image/png"})),
+        Family(
+            "3.0", 512 * 512, 2048 * 2048, max_ratio=4, min_side=512, max_side=2048, references=0
+        ),
+        Family(
+            "seededit-3.0",
+            512 * 512,
+            2048 * 2048,
+            tiers=("adaptive",),
+            max_ratio=3,
+            references=1,
+            reference_types=frozenset({"image/jpeg", "image/png"}),
+        ),
         Family("4.0", 1280 * 720, 4096 * 4096, ("1K", "2K", "4K"), group=True),
         Family("4.5", 2560 * 1440, 4096 * 4096, ("2K", "4K"), side_floor=2048, group=True),
-        Family("5.0-lite", 2560 * 1440, 4096 * 4096, ("2K", "3K", "4K"), side_floor=2048, group=True,
-               output_format=True),
-        Family("5.0-pro", 1280 * 720, 4_624_220, ("1K", "1.5K", "2K"), references=10, reference_bytes=30_000_000,
-               reference_types=_TYPES | _HEIC, output_format=True, wide_1k=True),
-        Family("5.0-flash", 1280 * 720, 4_624_220, ("1K", "1.5K", "2K"), references=10, output_format=True,
-               wide_1k=True),
+        Family(
+            "5.0-lite",
+            2560 * 1440,
+            4096 * 4096,
+            ("2K", "3K", "4K"),
+            side_floor=2048,
+            group=True,
+            output_format=True,
+        ),
+        Family(
+            "5.0-pro",
+            1280 * 720,
+            4_624_220,
+            ("1K", "1.5K", "2K"),
+            references=10,
+            reference_bytes=30_000_000,
+            reference_types=_TYPES | _HEIC,
+            output_format=True,
+            wide_1k=True,
+        ),
+        Family(
+            "5.0-flash",
+            1280 * 720,
+            4_624_220,
+            ("1K", "1.5K", "2K"),
+            references=10,
+            output_format=True,
+            wide_1k=True,
+        ),
     )
-}  # fmt: skip
+}
 
 # Recommended pixels for a ratio in a tier; the mirrored ratio has the mirrored size.
 _PRESETS = {
@@ -150,12 +192,19 @@ def family_of(model: str, explicit: str | None = None) -> Family | None:
     """
     if explicit is not None:
         if not isinstance(explicit, str) or explicit not in FAMILIES:
-            raise ConfigurationError(f"family must be one of {', '.join(map(repr, FAMILIES))}, got {spelled(explicit)}")
+            raise ConfigurationError(
+                f"family must be one of {', '.join(map(repr, FAMILIES))}, got {spelled(explicit)}"
+            )
         return FAMILIES[explicit]
     found = _SEEDREAM.search(model.lower())
     if found is None:
         return None
-    kind, major, minor, line = found["kind"], found["major"], found["minor"] or "0", found["line"] or ""
+    kind, major, minor, line = (
+        found["kind"],
+        found["major"],
+        found["minor"] or "0",
+        found["line"] or "",
+    )
     if kind == "seededit":
         return FAMILIES.get(f"seededit-{major}.{minor}")
     number = f"{major}.{minor}"
@@ -166,7 +215,8 @@ _SEEDREAM = re.compile(
     r"(?P<kind>seedream|seededit)[-_/ ]?v?(?P<major>\d)(?!\d)(?:[-._](?P<minor>\d)(?!\d))?(?:[-_](?P<line>lite|pro|flash))?"
 )
 """
-Ark's own ids, and how relays spell them: ``seedream-4.5``, ``bytedance/seedream/v4``, ``volcengine/doubao-seedream-4-5-251128``.
+Ark's own ids, and how relays spell them: ``seedream-4.5``, ``bytedance/seedream/v4``,
+``volcengine/doubao-seedream-4-5-251128``.
 
 https://github.com/AFreeCoder/apipool-v2/issues/140
 """
@@ -185,7 +235,8 @@ def is_legal(width: int, height: int, family: Family) -> bool:
 
 def nearest_legal(width: int, height: int, family: Family) -> tuple[int, int]:
     """
-    The legal size nearest to this one: untouched when legal, else the nearest ratio, then the nearest area.
+    The legal size nearest to this one: untouched when legal, else the nearest ratio, then the
+        nearest area.
 
     Rounding the scaled sides would miss: it falls a row below the minimum or above the maximum.
     """
@@ -198,7 +249,9 @@ def nearest_legal(width: int, height: int, family: Family) -> tuple[int, int]:
     area = max(min(area, family.max_side**2 / steep), family.min_side**2 * steep)
     ideal_width, ideal_height = sqrt(area * float(ratio)), sqrt(area / float(ratio))
     candidates = [
-        (2 * (int(ideal_width) // 2 + i), 2 * (int(ideal_height) // 2 + j)) for i in range(-3, 5) for j in range(-3, 5)
+        (2 * (int(ideal_width) // 2 + i), 2 * (int(ideal_height) // 2 + j))
+        for i in range(-3, 5)
+        for j in range(-3, 5)
     ]
 
     def distance(pair: tuple[int, int]) -> tuple[float, float, int]:
@@ -206,7 +259,9 @@ def nearest_legal(width: int, height: int, family: Family) -> tuple[int, int]:
         off = abs(wide * ratio.denominator - high * ratio.numerator) / (ratio.numerator * high)
         return round(off, 4), abs(wide * high - area), -wide
 
-    return min((pair for pair in candidates if min(pair) > 0 and is_legal(*pair, family)), key=distance)
+    return min(
+        (pair for pair in candidates if min(pair) > 0 and is_legal(*pair, family)), key=distance
+    )
 
 
 def with_floor(width: int, height: int, family: Family) -> tuple[int, int]:
@@ -240,7 +295,8 @@ def fit_seedream(
         own_endpoint: an ``ep-...`` whose model nobody can know, and nobody needs to be told so.
 
     Raises:
-        InvalidInputError: ``policy`` is ``"exact"`` and the family does not take the size; names the nearest.
+        InvalidInputError: ``policy`` is ``"exact"`` and the family does not take the size; names
+            the nearest.
     """
     requested = f"{size.width}x{size.height}" if size.width else size.text
     if family is None:
@@ -248,15 +304,19 @@ def fit_seedream(
     sent = _seedream_size(size, family, policy)
     if policy == "exact" and size.width and not is_legal(size.width, size.height, family):
         wide, high = nearest_legal(size.width, size.height, family)
-        raise InvalidInputError(f"size {size.text!r} is not legal for Seedream {family.name} ({_limits(family)}); the"
-                                f" nearest legal size is '{wide}x{high}'")  # fmt: skip
+        raise InvalidInputError(
+            f"size {size.text!r} is not legal for Seedream {family.name} ({_limits(family)}); the"
+            f" nearest legal size is '{wide}x{high}'"
+        )
     changed = sent != requested and (bool(size.width) or (bool(size.tier) and sent != size.tier))
     if changed and policy == "exact":
         raise InvalidInputError(
             f"size {size.text!r} does not exist for Seedream {family.name}, which has"
             f" {', '.join(family.tiers) or 'no tiers'}; the nearest is {sent!r}"
         )
-    return sent, [warning(size.text, sent, f"Seedream {family.name} takes {_limits(family)}")] if changed else []
+    return sent, [
+        warning(size.text, sent, f"Seedream {family.name} takes {_limits(family)}")
+    ] if changed else []
 
 
 def _seedream_size(size: Size, family: Family, policy: str) -> str:
@@ -299,7 +359,11 @@ def _limits(family: Family) -> str:
     if family.tiers == ("adaptive",):
         return "only 'adaptive', the size of the reference image"
     sides = f", sides {family.min_side} to {family.max_side}" if family.max_side < 1 << 20 else ""
-    floor = f"; smaller sizes are enlarged until both sides have {family.side_floor}" if family.side_floor else ""
+    floor = (
+        f"; smaller sizes are enlarged until both sides have {family.side_floor}"
+        if family.side_floor
+        else ""
+    )
     return f"{family.min_pixels} to {family.max_pixels} pixels in all, ratio up to {family.max_ratio}:1{sides}{floor}"
 
 
@@ -393,18 +457,34 @@ _PIXELS_512 = dict(
     )
 )
 _ALIASES = {  # documented sizes that differ from what comes, and the old Imagen shapes
-    "792x168": ("21:9", "512"), "168x792": ("9:16", "512"), "512x2048": ("1:4", "1K"), "2048x512": ("4:1", "1K"),
-    "1024x4096": ("1:4", "2K"), "4096x1024": ("4:1", "2K"), "2048x8192": ("1:4", "4K"), "8192x2048": ("4:1", "4K"),
-    "192x1536": ("1:8", "512"), "1536x192": ("8:1", "512"), "384x3072": ("1:8", "1K"), "3072x384": ("8:1", "1K"),
-    "768x6144": ("1:8", "2K"), "6144x768": ("8:1", "2K"), "1536x12288": ("1:8", "4K"), "12288x1536": ("8:1", "4K"),
-    "896x1280": ("3:4", "1K"), "1280x896": ("4:3", "1K"),
-}  # fmt: skip
+    "792x168": ("21:9", "512"),
+    "168x792": ("9:16", "512"),
+    "512x2048": ("1:4", "1K"),
+    "2048x512": ("4:1", "1K"),
+    "1024x4096": ("1:4", "2K"),
+    "4096x1024": ("4:1", "2K"),
+    "2048x8192": ("1:4", "4K"),
+    "8192x2048": ("4:1", "4K"),
+    "192x1536": ("1:8", "512"),
+    "1536x192": ("8:1", "512"),
+    "384x3072": ("1:8", "1K"),
+    "3072x384": ("8:1", "1K"),
+    "768x6144": ("1:8", "2K"),
+    "6144x768": ("8:1", "2K"),
+    "1536x12288": ("1:8", "4K"),
+    "12288x1536": ("8:1", "4K"),
+    "896x1280": ("3:4", "1K"),
+    "1280x896": ("4:3", "1K"),
+}
 _SCALES = {"1K": 1, "2K": 2, "4K": 4}
 
 
 @functools.lru_cache(maxsize=256)
 def canvas_of(model: str) -> Canvas:
-    """What a Gemini model offers, however a relay spells it; the common set for ids that are not known."""
+    """
+    What a Gemini model offers, however a relay spells it; the common set for ids that are not
+    known.
+    """
     name = re.split(r"[:@]", model.lower())[0].rsplit("/", 1)[-1].replace(".", "-")
     name = next((full for alias, full in _NICKNAMES.items() if re.fullmatch(alias, name)), name)
     for stem, canvas in CANVASES.items():
@@ -435,12 +515,15 @@ def gemini_pixels(ratio: str, tier: str, canvas: Canvas) -> tuple[int, int]:
     return width * scale, height * scale
 
 
-def fit_gemini(size: Size, canvas: Canvas, *, policy: str = "nearest") -> tuple[str, str, list[dict[str, str]]]:
+def fit_gemini(
+    size: Size, canvas: Canvas, *, policy: str = "nearest"
+) -> tuple[str, str, list[dict[str, str]]]:
     """
     (aspect ratio, tier, warnings) for a size; either is ``""`` where nothing is to be sent.
 
     Raises:
-        InvalidInputError: ``policy`` is ``"exact"`` and the model does not make just this; names the nearest.
+        InvalidInputError: ``policy`` is ``"exact"`` and the model does not make just this; names
+            the nearest.
     """
     if size.tier in ("auto", "adaptive"):
         return "", "", []
@@ -460,8 +543,11 @@ def fit_gemini(size: Size, canvas: Canvas, *, policy: str = "nearest") -> tuple[
             _, warnings = _changed(size, ratio, policy, canvas, "")
             return ratio, "", warnings
         return ratio, "", []
-    ratio, tier = _exact_match(size, canvas) or _alias(size, canvas) or (
-        _nearest_ratio(Fraction(size.width, size.height), canvas), "")  # fmt: skip
+    ratio, tier = (
+        _exact_match(size, canvas)
+        or _alias(size, canvas)
+        or (_nearest_ratio(Fraction(size.width, size.height), canvas), "")
+    )
     if canvas.tiers and not tier:
         tier = _nearest_tier(size, ratio, canvas)
     width, height = gemini_pixels(ratio, tier, canvas)
@@ -475,10 +561,14 @@ def fit_gemini(size: Size, canvas: Canvas, *, policy: str = "nearest") -> tuple[
     return ratio, tier, [warning(size.text, sent, f"the model makes {width}x{height} of it")]
 
 
-def _changed(size: Size, sent: str, policy: str, canvas: Canvas, tier: str) -> tuple[str, list[dict[str, str]]]:
+def _changed(
+    size: Size, sent: str, policy: str, canvas: Canvas, tier: str
+) -> tuple[str, list[dict[str, str]]]:
     has = f"the model has ratios {', '.join(canvas.ratios)} and tiers {', '.join(canvas.tiers) or 'none'}"
     if policy == "exact":
-        raise InvalidInputError(f"size {size.text!r} does not exist there: {has}; the nearest is {sent!r}")
+        raise InvalidInputError(
+            f"size {size.text!r} does not exist there: {has}; the nearest is {sent!r}"
+        )
     return tier, [warning(size.text, sent, has)]
 
 
@@ -516,7 +606,9 @@ def _nearest_tier(size: Size, ratio: str, canvas: Canvas) -> str:
 
 
 def pixels_of(sent: Any, model: str) -> tuple[int, int] | None:
-    """The pixels that are due for what was sent as a size, or None where the model itself decides."""
+    """
+    The pixels that are due for what was sent as a size, or None where the model itself decides.
+    """
     ratio, _, tier = str(sent or "").partition("/")
     if not ratio:
         return None

@@ -1,8 +1,9 @@
 """
 Images in responses of an unusual shape.
 
-Services that speak a vendor's API answer with shapes of their own, and the image in them was paid for: data URIs, other names
-of the list, OpenAI's and chat's shapes, markdown. Sources: https://github.com/CookSleep/gpt_image_playground/issues/133,
+Services that speak a vendor's API answer with shapes of their own, and the image in them was paid
+for: data URIs, other names of the list, OpenAI's and chat's shapes, markdown. Sources:
+    https://github.com/CookSleep/gpt_image_playground/issues/133,
 https://github.com/awsl-project/maxx/issues/821, https://github.com/MODSetter/SurfSense/issues/1496,
 https://openrouter.ai/docs/features/multimodal/image-generation, read 2026-11-25.
 """
@@ -63,9 +64,13 @@ _BASE64 = frozenset(
 )
 """Members whose texts may be base64 of an image."""
 
-_DATA_URI = re.compile(r"data:image/[\w.+-]+(?:;[\w.+=-]+)*;base64,(?P<data>[A-Za-z0-9+/_=\s\\-]+)", re.IGNORECASE)
+_DATA_URI = re.compile(
+    r"data:image/[\w.+-]+(?:;[\w.+=-]+)*;base64,(?P<data>[A-Za-z0-9+/_=\s\\-]+)", re.IGNORECASE
+)
 _MARKDOWN = re.compile(r"!\[[^\]]*\]\(\s*<?(https?://[^\s)>]+)>?[^)]*\)", re.IGNORECASE)
-_IMAGE_LINK = re.compile(r"https?://[^\s\"'<>()]+\.(?:png|jpe?g|webp|gif|avif)(?:\?[^\s\"'<>()]*)?", re.IGNORECASE)
+_IMAGE_LINK = re.compile(
+    r"https?://[^\s\"'<>()]+\.(?:png|jpe?g|webp|gif|avif)(?:\?[^\s\"'<>()]*)?", re.IGNORECASE
+)
 
 _LEAST = 64
 """Characters of base64 below which nothing is taken for an image."""
@@ -77,8 +82,10 @@ _MOST = 64
 @dataclass
 class Found:
     """
-    ``images``: what certainly is one, by its bytes or because a member for it holds its URL. ``mentioned``: links in running
-    text, which a model may have made up. ``unread``: texts where an image should be, and that cannot be read.
+    ``images``: what certainly is one, by its bytes or because a member for it holds its URL.
+        ``mentioned``: links in running
+    text, which a model may have made up. ``unread``: texts where an image should be, and that
+        cannot be read.
     """
 
     images: list[ImageResult] = field(default_factory=list[ImageResult])
@@ -122,7 +129,12 @@ def _texts(value: Any, name: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _add(
-    found: Found, seen: set[Any], name: str, text: str, decoded: Sequence[bytes | blobs.Unread], base: str
+    found: Found,
+    seen: set[Any],
+    name: str,
+    text: str,
+    decoded: Sequence[bytes | blobs.Unread],
+    base: str,
 ) -> None:
     blob = blobs.blob_of(text, decoded)
     if isinstance(blob, blobs.Unread):
@@ -203,7 +215,10 @@ _LINK_MEMBER = re.compile(r'"(?:url|image_url|fileUri)"\s*:\s*"(https?:[^"\s]+)"
 
 
 def usable_url(text: Any, base: str = "") -> str:
-    """An http(s) URL as it can be fetched: without blanks around it, a relative one below ``base``; else ""."""
+    """
+    An http(s) URL as it can be fetched: without blanks around it, a relative one below ``base``;
+    else "".
+    """
     if not isinstance(text, str):
         return ""
     url = text.strip()

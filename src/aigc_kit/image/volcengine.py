@@ -1,7 +1,8 @@
 """
 Volcengine Seedream: one POST to ``{base}/images/generations``, for text and for references alike.
 
-Source: https://www.volcengine.com/docs/82379/1541523 (China), https://docs.byteplus.com/en/docs/ModelArk/1541523.
+Source: https://www.volcengine.com/docs/82379/1541523 (China),
+    https://docs.byteplus.com/en/docs/ModelArk/1541523.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,19 +89,27 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         Args:
             api_key: unset: ``VOLCENGINE_API_KEY`` or ``ARK_API_KEY``.
             base_url: unset: ``VOLCENGINE_BASE_URL``, then Ark in Beijing.
-            model: a full versioned id, or an endpoint ``ep-...``; unset: ``VOLCENGINE_IMAGE_MODEL``.
-            timeout: seconds for one call, tries included; unset: ``VOLCENGINE_TIMEOUT_SECS``, then 300.
+            model: a full versioned id, or an endpoint ``ep-...``; unset:
+                ``VOLCENGINE_IMAGE_MODEL``.
+            timeout: seconds for one call, tries included; unset: ``VOLCENGINE_TIMEOUT_SECS``, then
+                300.
             family: what an ``ep-...`` id cannot tell: one of ``aigc_kit.image.sizes.FAMILIES``.
             watermark: Ark's own default is on; here it is off.
-            size_policy: ``"nearest"`` makes a size legal and a reference small enough, ``"exact"`` refuses one that is not.
-            inline_references: fetch public references here and send their bytes, instead of leaving that to Ark.
+            size_policy: ``"nearest"`` makes a size legal and a reference small enough, ``"exact"``
+                refuses one that is not.
+            inline_references: fetch public references here and send their bytes, instead of leaving
+                that to Ark.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
         """
         settings.reject_unknown(unknown, known=_OPTIONS, what="volcengine")
-        key = settings.credential(api_key, "VOLCENGINE_API_KEY", "ARK_API_KEY", what="Volcengine's api_key")
-        self.base_url = settings.base_url(base_url, "VOLCENGINE_BASE_URL", "ARK_BASE_URL", default=BASE_URL)
+        key = settings.credential(
+            api_key, "VOLCENGINE_API_KEY", "ARK_API_KEY", what="Volcengine's api_key"
+        )
+        self.base_url = settings.base_url(
+            base_url, "VOLCENGINE_BASE_URL", "ARK_BASE_URL", default=BASE_URL
+        )
         self.model = settings.option(model, "VOLCENGINE_IMAGE_MODEL", default=MODEL)
         self.family = family
         sizes.family_of(self.model, family)
@@ -116,11 +125,26 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         self._transport = HttpTransport(self.base_url, key)
         self._downloader = Downloader()
 
-    fields = frozenset({
-        "watermark", "seed", "guidance_scale", "sequential_image_generation", "sequential_image_generation_options",
-        "stream", "response_format", "output_format", "optimize_prompt_options", "optimize_prompt", "tools", "background",
-        "layer_decomposition", "family", "size_policy", "inline_references",
-    })  # fmt: skip
+    fields = frozenset(
+        {
+            "watermark",
+            "seed",
+            "guidance_scale",
+            "sequential_image_generation",
+            "sequential_image_generation_options",
+            "stream",
+            "response_format",
+            "output_format",
+            "optimize_prompt_options",
+            "optimize_prompt",
+            "tools",
+            "background",
+            "layer_decomposition",
+            "family",
+            "size_policy",
+            "inline_references",
+        }
+    )
     """Source: https://docs.byteplus.com/en/docs/ModelArk/1541523, read 2026-11-22."""
 
     @property
@@ -133,7 +157,9 @@ class VolcengineProvider(Rebuilt, VendorProvider):
 
     def makes_groups(self, **kwargs: Any) -> bool:
         """4.0, 4.5, 5.0-lite, and models that nobody knows."""
-        family = sizes.family_of(str(kwargs.get("model") or self.model), kwargs.get("family", self.family))
+        family = sizes.family_of(
+            str(kwargs.get("model") or self.model), kwargs.get("family", self.family)
+        )
         return family is None or family.group
 
     def use_downloader(self, downloader: Downloader) -> None:
@@ -160,10 +186,22 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             "requested_size": request.size,
             "sent_size": call.size,
             "warnings": [*call.warnings, *references.warnings_of(found or ())],
-            "attempts": [{"provider": "volcengine", "model": call.model, "requests": requests, "outcome": "ok"}],
+            "attempts": [
+                {
+                    "provider": "volcengine",
+                    "model": call.model,
+                    "requests": requests,
+                    "outcome": "ok",
+                }
+            ],
         }
         return from_response(
-            answer, context=call.context, request_id=request_id, facts=facts, sent=sent, base=self.base_url
+            answer,
+            context=call.context,
+            request_id=request_id,
+            facts=facts,
+            sent=sent,
+            base=self.base_url,
         )
 
     def _call(self, request: ImageRequest) -> _Call:
@@ -177,11 +215,25 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         if request.n > 1:
             options = {**self._group_options(request), **options}
         own = model.lower().startswith("ep-")
-        size, warnings = sizes.fit_seedream(sizes.parse(request.size), family, policy=policy, own_endpoint=own)
+        size, warnings = sizes.fit_seedream(
+            sizes.parse(request.size), family, policy=policy, own_endpoint=own
+        )
         run = self._policy.for_call(request)
-        context = RequestContext("volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets)
+        context = RequestContext(
+            "volcengine", model, paid=True, judge=codes.ark, secrets=self._secrets
+        )
         return _Call(
-            model, family, policy, size, warnings, options, headers, inline, context, run, Deadline.after(run.timeout)
+            model,
+            family,
+            policy,
+            size,
+            warnings,
+            options,
+            headers,
+            inline,
+            context,
+            run,
+            Deadline.after(run.timeout),
         )
 
     def _send(
@@ -192,19 +244,31 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         watermark = options.pop("watermark")
         images = None if found is None else [one.address or one.data_uri() for one in found]
         body = to_body(
-            request.prompt, model=call.model, size=call.size, watermark=watermark, pictures=images, options=options
+            request.prompt,
+            model=call.model,
+            size=call.size,
+            watermark=watermark,
+            pictures=images,
+            options=options,
         )
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], str]:
             path = "/images/generations"
-            response = self._transport.post(path, body, context=call.context, deadline=deadline, headers=call.headers)
+            response = self._transport.post(
+                path, body, context=call.context, deadline=deadline, headers=call.headers
+            )
             return _read(response, call.context, deadline)
 
         (answer, request_id), requests = call.run.run(attempt, call.deadline)
         return body, answer, request_id, requests
 
-    def _fetched_here(self, error: AIGCError, request: ImageRequest, call: _Call) -> list[references.Reference] | None:
-        """The references as bytes, after Ark could not fetch them: a refusal costs nothing, so it is sent once more."""
+    def _fetched_here(
+        self, error: AIGCError, request: ImageRequest, call: _Call
+    ) -> list[references.Reference] | None:
+        """
+        The references as bytes, after Ark could not fetch them: a refusal costs nothing, so it is
+            sent once more.
+        """
         try:
             return self._references(request, call, inline=True)
         except AIGCError as unreachable:
@@ -214,7 +278,11 @@ class VolcengineProvider(Rebuilt, VendorProvider):
 
     @staticmethod
     def _group_options(request: ImageRequest) -> dict[str, Any]:
-        count = 0 if request.reference_images is None else len(references.listed(request.reference_images))
+        count = (
+            0
+            if request.reference_images is None
+            else len(references.listed(request.reference_images))
+        )
         if request.n + count > MAX_GROUP:
             raise InvalidInputError(
                 f"n={request.n} with {count} reference images: together they may be {MAX_GROUP} at most in one group"
@@ -224,7 +292,9 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             "sequential_image_generation_options": {"max_images": request.n},
         }
 
-    def _references(self, request: ImageRequest, call: _Call, *, inline: bool) -> list[references.Reference] | None:
+    def _references(
+        self, request: ImageRequest, call: _Call, *, inline: bool
+    ) -> list[references.Reference] | None:
         if request.reference_images is None:
             return None
         family, deadline = call.family, call.deadline
@@ -238,7 +308,10 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             shrink=call.policy == "nearest",
             what=f"Seedream {family.name}" if family else "Seedream",
         )
-        fetch: Callable[[str], bytes] = lambda url: self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data  # noqa: E731
+
+        def fetch(url: str) -> bytes:
+            return self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
+
         return references.resolve(request.reference_images, limits, fetch, is_public=_is_public)
 
 
@@ -265,14 +338,20 @@ _INLINED = {
 }
 
 _NOT_FETCHED = re.compile(
-    r"download|fetch|InvalidImageURL|(access|load|retrieve|open|read|request)\w*.{0,40}\b(image|url)", re.IGNORECASE
+    r"download|fetch|InvalidImageURL|(access|load|retrieve|open|read|request)\w*.{0,40}\b(image|url)",
+    re.IGNORECASE,
 )
-"""Ark's words for a reference that its own fetcher could not get. https://github.com/pollinations/pollinations/issues/5143"""
+"""
+Ark's words for a reference that its own fetcher could not get.
+https://github.com/pollinations/pollinations/issues/5143
+"""
 
 
 def _could_not_fetch(error: AIGCError, sent: list[references.Reference] | None) -> bool:
     """Whether the same request may succeed, free of charge, with the bytes instead of the URLs."""
-    refused = isinstance(error, BadRequestError) and error.billed == "no" and error.status_code == 400
+    refused = (
+        isinstance(error, BadRequestError) and error.billed == "no" and error.status_code == 400
+    )
     linked = any(reference.address for reference in sent or ())
     return refused and linked and bool(_NOT_FETCHED.search(f"{getattr(error, 'code', '')} {error}"))
 
@@ -289,15 +368,24 @@ def _is_public(url: str) -> bool:
 
 
 def to_body(
-    prompt: str, *, model: str, size: str, watermark: bool, pictures: list[str] | None, options: Mapping[str, Any]
+    prompt: str,
+    *,
+    model: str,
+    size: str,
+    watermark: bool,
+    pictures: list[str] | None,
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
     The JSON that Ark takes.
 
-    ``images``: addresses or ``data:`` URIs; one goes as a bare string. ``options`` win over everything but these.
+    ``images``: addresses or ``data:`` URIs; one goes as a bare string. ``options`` win over
+        everything but these.
     ``extra_body`` in them is merged in last.
     """
-    fields = {name: value for name, value in options.items() if name != "extra_body" and value is not None}
+    fields = {
+        name: value for name, value in options.items() if name != "extra_body" and value is not None
+    }
     body: dict[str, Any] = {
         "model": model,
         "prompt": prompt,
@@ -314,8 +402,12 @@ def to_body(
     return {**body, **(extra or {})}
 
 
-def _read(response: Response, context: RequestContext, deadline: Deadline) -> tuple[dict[str, Any], str]:
-    """(answer, request id): a JSON object, or the events of a stream gathered into the same shape."""
+def _read(
+    response: Response, context: RequestContext, deadline: Deadline
+) -> tuple[dict[str, Any], str]:
+    """
+    (answer, request id): a JSON object, or the events of a stream gathered into the same shape.
+    """
     kind = response.headers.get("content-type", "")
     if response.status == 200 and "event-stream" in kind:
         answer = _gathered(response, context, deadline)
@@ -338,7 +430,8 @@ def _answer(raw: bytes, context: RequestContext, headers: Mapping[str, str]) -> 
     The response as one object with ``data``, whatever a relay has made of it.
 
     Raises:
-        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found in it.
+        ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found
+            in it.
     """
     if sniff.mime_type(raw):  # the image itself
         return {"data": [{"b64_json": base64.b64encode(raw).decode("ascii")}]}
@@ -348,7 +441,9 @@ def _answer(raw: bytes, context: RequestContext, headers: Mapping[str, str]) -> 
             return json_of(context, raw, headers)
         if len(documents) != 1 or raw.lstrip()[:1] == b"[":
             documents = (
-                [_of_several(documents, context)] if all(isinstance(one, dict) for one in documents) else documents
+                [_of_several(documents, context)]
+                if all(isinstance(one, dict) for one in documents)
+                else documents
             )
         return checked_object(context, documents[0] if documents else [], headers, paid_in="data")
     except ProviderError as error:
@@ -383,14 +478,20 @@ def _of_events(
         elif kind.endswith("completed"):
             finished = True
             answer["usage"] = event.get("usage")
-            if event.get("b64_json") or event.get("url"):  # OpenAI's events have the image in the last one
+            if event.get("b64_json") or event.get(
+                "url"
+            ):  # OpenAI's events have the image in the last one
                 answer["data"].append(event)
         elif event.get("error"):
             cut = error_from_body(context, event, status=200, headers=headers)
         for name in ("model", "created"):
             if event.get(name):
                 answer.setdefault(name, event[name])
-        if not kind and not event.get("error") and (found := event.get("data") or event.get("choices")):
+        if (
+            not kind
+            and not event.get("error")
+            and (found := event.get("data") or event.get("choices"))
+        ):
             answer["data"] += found if isinstance(found, list) else [found]
     answer["data"] = _in_their_places(answer["data"])
     return answer, cut, finished
@@ -406,7 +507,8 @@ def _in_their_places(entries: list[Any]) -> list[Any]:
 
 def _gathered(response: Response, context: RequestContext, deadline: Deadline) -> dict[str, Any]:
     """
-    The events of ``stream=true`` as one response: what came before a cut is kept, and the cut is its last error.
+    The events of ``stream=true`` as one response: what came before a cut is kept, and the cut is
+    its last error.
 
     Source: https://www.volcengine.com/docs/82379/1824137, read 2026-11-22.
     """
@@ -429,7 +531,12 @@ def _gathered(response: Response, context: RequestContext, deadline: Deadline) -
         cut = failure_of(context, broken, deadline, response.headers)
     if cut is None and not (finished or complete):
         when = "it was complete" if answer["data"] else "anything came"
-        cut = failure_of(context, WireError(f"the stream ended before {when}", sent=True), deadline, response.headers)
+        cut = failure_of(
+            context,
+            WireError(f"the stream ended before {when}", sent=True),
+            deadline,
+            response.headers,
+        )
     if cut is not None and not answer["data"]:
         cut.result = unusual.look(events).any()
         raise cut
@@ -461,7 +568,8 @@ def from_response(
     where that is not there, images in whatever shape they came.
 
     Raises:
-        ProviderError: the response is an error as a whole, or has nothing in it; ``result`` has what was found.
+        ProviderError: the response is an error as a whole, or has nothing in it; ``result`` has
+            what was found.
     """
     checked_object(context, answer, {}, paid_in="data")
     items = answer.get("data")
@@ -481,7 +589,7 @@ def from_response(
     for index, item in enumerate(items):
         place = item.get("image_index", index) if isinstance(item, dict) else index
         try:
-            came = _pictures(item, answer, context, request_id, base)
+            came = _images(item, answer, context, request_id, base)
         except AIGCError as error:
             error.index = place if isinstance(place, int) else index
             group.errors.append(error)
@@ -520,14 +628,16 @@ def _found(value: Any, answer: Mapping[str, Any], base: str) -> list[ImageResult
     images = unusual.look(value, base=base).images
     for image in images:
         image.provider = "volcengine"
-        image.metadata["warnings"] = [{"feature": "response", "details": "the image was in an unusual place"}]
+        image.metadata["warnings"] = [
+            {"feature": "response", "details": "the image was in an unusual place"}
+        ]
         if image.url:
             image.metadata |= {"source_url": image.url, "expires_at": _expiry({}, answer)}
         image.metadata |= {"width": image.width, "height": image.height}
     return images
 
 
-def _pictures(
+def _images(
     item: Any, answer: dict[str, Any], context: RequestContext, request_id: str, base: str
 ) -> list[ImageResult]:
     if not isinstance(item, dict):
@@ -540,15 +650,30 @@ def _pictures(
         result = ImageResult(url=link, provider="volcengine")
         result.metadata |= {"source_url": link, "expires_at": _expiry(item, answer)}
     elif item.get("error"):
-        error = error_from_body(context, {"error": item["error"]}, status=200, headers={"x-request-id": request_id})
+        error = error_from_body(
+            context, {"error": item["error"]}, status=200, headers={"x-request-id": request_id}
+        )
         error.billed = "no"  # "failed images are not billed", the reference page says
         raise error
     else:
         return _found_or_nothing(item, answer, context, request_id, base)
-    known = {"url", "b64_json", "size", "type", "model", "created", "image_index", "error", "object"}
+    known = {
+        "url",
+        "b64_json",
+        "size",
+        "type",
+        "model",
+        "created",
+        "image_index",
+        "error",
+        "object",
+    }
     try:
         size = sizes.parse(item.get("size"))
-        result.metadata |= {"width": size.width or result.width, "height": size.height or result.height}
+        result.metadata |= {
+            "width": size.width or result.width,
+            "height": size.height or result.height,
+        }
     except InvalidInputError:
         result.metadata |= {"width": result.width, "height": result.height}
     extra = {name: value for name, value in item.items() if name not in known}
@@ -606,7 +731,9 @@ def _mime_type(item: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
 
 def _with_hint(error: AIGCError) -> AIGCError:
     code = getattr(error, "code", "")
-    hint: Iterable[str] = (text for stem, text in _HINTS.items() if code and code.split(".")[0] == stem)
+    hint: Iterable[str] = (
+        text for stem, text in _HINTS.items() if code and code.split(".")[0] == stem
+    )
     for text in hint:
         error.args = (f"{error}; {text}",)
     return error

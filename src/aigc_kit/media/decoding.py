@@ -18,13 +18,22 @@ MAX_PIXELS = 36_000_000
 MAX_FRAMES = 1000
 
 FORMATS = {
-    "image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP", "image/gif": "GIF", "image/bmp": "BMP",
-    "image/tiff": "TIFF", "image/avif": "AVIF", "image/heic": "HEIF", "image/heif": "HEIF",
-}  # fmt: skip
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/bmp": "BMP",
+    "image/tiff": "TIFF",
+    "image/avif": "AVIF",
+    "image/heic": "HEIF",
+    "image/heif": "HEIF",
+}
 
 
 def can_decode(mime: str) -> bool:
-    """Whether Pillow reads this type here: HEIC with ``pillow-heif``, AVIF where it was built in."""
+    """
+    Whether Pillow reads this type here: HEIC with ``pillow-heif``, AVIF where it was built in.
+    """
     from PIL import Image
 
     name = FORMATS.get(mime, "")
@@ -51,12 +60,15 @@ class ImageFault(Exception):
     """What is wrong with an image, as the end of a sentence that begins with what it is."""
 
 
-def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | None = None) -> PIL.Image.Image:
+def decode(
+    data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | None = None
+) -> PIL.Image.Image:
     """
     The decoded first frame.
 
     Args:
-        at_least: pixels of the longer side that are enough; a JPEG is decoded no larger than needed for them.
+        at_least: pixels of the longer side that are enough; a JPEG is decoded no larger than needed
+            for them.
 
     Raises:
         ImageFault: no image, cut, broken, or more pixels than ``max_pixels``.
@@ -72,30 +84,35 @@ def decode(data: bytes, *, max_pixels: int = 4 * MAX_PIXELS, at_least: int | Non
     if width * height > max_pixels:  # before Pillow would warn about it, process-wide
         raise ImageFault(f"has {width}x{height} pixels; {max_pixels} in all are the limit")
     try:
-        picture = Image.open(io.BytesIO(data), formats=(FORMATS[mime],))
-        if picture.width * picture.height > max_pixels:
-            raise ImageFault(f"has {picture.width}x{picture.height} pixels; {max_pixels} in all are the limit")
-        if int(getattr(picture, "n_frames", 1)) > MAX_FRAMES:
+        image = Image.open(io.BytesIO(data), formats=(FORMATS[mime],))
+        if image.width * image.height > max_pixels:
+            raise ImageFault(
+                f"has {image.width}x{image.height} pixels; {max_pixels} in all are the limit"
+            )
+        if int(getattr(image, "n_frames", 1)) > MAX_FRAMES:
             raise ImageFault(f"has more than {MAX_FRAMES} frames")
-        if at_least and max(picture.size) > at_least:
-            picture.draft(None, (at_least, at_least))  # the mode stays
-        picture.load()
+        if at_least and max(image.size) > at_least:
+            image.draft(None, (at_least, at_least))  # the mode stays
+        image.load()
     except ImageFault:
         raise
     except Exception as error:
         if not isinstance(error, _decoding_failures()):
             raise
-        raise ImageFault(f"cannot be decoded, it is cut or broken: {type(error).__name__}: {error}") from error
+        raise ImageFault(
+            f"cannot be decoded, it is cut or broken: {type(error).__name__}: {error}"
+        ) from error
     if mime == "image/png" and b"IEND" not in data[-64:] and not _png_ends(data):
         raise ImageFault("is cut: the end of the PNG is missing")
-    return picture
+    return image
 
 
 def first_jpeg(data: bytes) -> bytes:
     """
     The first of several JPEGs in one file (MPO, Ultra HDR's gain map behind it), as it is.
 
-    Source: ITU T.81, B.1.1: segments tell their length, a scan ends with the next marker that is not RST or a stuffed byte.
+    Source: ITU T.81, B.1.1: segments tell their length, a scan ends with the next marker that is
+        not RST or a stuffed byte.
     """
     at = 2
     while at + 4 <= len(data):
@@ -127,10 +144,25 @@ def _decoding_failures() -> tuple[type[Exception], ...]:
     from PIL import Image, UnidentifiedImageError
 
     return (
-        UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError, MemoryError,
-        struct.error, zlib.error, IndexError, KeyError, TypeError, AttributeError, OverflowError, EOFError, Warning,
-        RuntimeError, ZeroDivisionError, AssertionError,
-    )  # fmt: skip
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+        MemoryError,
+        struct.error,
+        zlib.error,
+        IndexError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        EOFError,
+        Warning,
+        RuntimeError,
+        ZeroDivisionError,
+        AssertionError,
+    )
 
 
 def _png_ends(data: bytes) -> bool:

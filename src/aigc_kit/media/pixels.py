@@ -1,5 +1,6 @@
 """
-A decoded image as everybody here works on it: upright, 8 bits, RGB, RGBA or L. One conversion for references and renditions.
+A decoded image as everybody here works on it: upright, 8 bits, RGB, RGBA or L. One conversion for
+    references and renditions.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 PLAIN = ("RGB", "RGBA", "L")
 _ORIENTATION = 0x0112
 _LARGEST_PROFILE = 1_000_000
-"""Bytes of a colour profile: Pillow opens no PNG with one above ``PngImagePlugin.MAX_TEXT_CHUNK``, a mebibyte."""
+"""
+Bytes of a colour profile: Pillow opens no PNG with one above ``PngImagePlugin.MAX_TEXT_CHUNK``, a
+    mebibyte.
+"""
 
 
 def plain(image: PIL.Image.Image, *, own: bool = False) -> PIL.Image.Image:
@@ -78,7 +82,9 @@ def _in_plain_mode(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _converted(image: PIL.Image.Image, mode: str, *, keep_profile: bool = True) -> PIL.Image.Image:
-    source = image.convert("LA") if image.mode == "La" else image  # Pillow converts it to nothing else
+    source = (
+        image.convert("LA") if image.mode == "La" else image
+    )  # Pillow converts it to nothing else
     made = source.convert(mode)
     dropped = {"transparency"} if keep_profile else {"transparency", "icc_profile"}
     made.info = {name: value for name, value in image.info.items() if name not in dropped}
@@ -89,8 +95,9 @@ def _from_deep(image: PIL.Image.Image) -> PIL.Image.Image:
     """
     More than 8 bits: scaled, where Pillow's own conversion clips.
 
-    ``I;16`` is 0 to 65,535. ``I`` and ``F`` do not tell their range: 0 to 1 (``F``), to 255 or to 65,535, whichever holds the
-    largest value; another range is stretched. https://github.com/python-pillow/Pillow/issues/3011
+    ``I;16`` is 0 to 65,535. ``I`` and ``F`` do not tell their range: 0 to 1 (``F``), to 255 or to
+    65,535, whichever holds the largest value; another range is stretched.
+    https://github.com/python-pillow/Pillow/issues/3011
     """
     values = image.convert("F") if image.mode == "F" else image.convert("I").convert("F")
     low, high = _range(values)
@@ -98,7 +105,11 @@ def _from_deep(image: PIL.Image.Image) -> PIL.Image.Image:
     start = 0.0 if top else low
     scale = 255.0 / (top or (high - low) or 1.0)
     made = values.point(lambda value: value * scale - start * scale + 0.5).convert("L")
-    made.info = {name: value for name, value in image.info.items() if name not in ("transparency", "icc_profile")}
+    made.info = {
+        name: value
+        for name, value in image.info.items()
+        if name not in ("transparency", "icc_profile")
+    }
     return made
 
 
@@ -126,7 +137,9 @@ def _from_cmyk(image: PIL.Image.Image) -> PIL.Image.Image:
             from PIL import ImageCms
 
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            made = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            made = ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
         except Exception:  # noqa: BLE001 - a broken profile, or a Pillow without colour management
             made = None
         if made is not None:
@@ -137,4 +150,6 @@ def _from_cmyk(image: PIL.Image.Image) -> PIL.Image.Image:
 
 def _fits(profile: Any, mode: str) -> bool:
     wanted = b"GRAY" if mode == "L" else b"RGB "
-    return isinstance(profile, bytes) and profile[16:20] == wanted and len(profile) <= _LARGEST_PROFILE
+    return (
+        isinstance(profile, bytes) and profile[16:20] == wanted and len(profile) <= _LARGEST_PROFILE
+    )

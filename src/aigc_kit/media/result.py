@@ -24,7 +24,8 @@ class Access:
     """
     What ``ImageResult.download`` may reach beside the public internet.
 
-    ``trusted``: origins, (host, port), that need no check. ``roots``: directories whose ``file://`` URLs may be read.
+    ``trusted``: origins, (host, port), that need no check. ``roots``: directories whose ``file://``
+        URLs may be read.
     ``proxy``: what downloads go through.
     """
 
@@ -44,7 +45,10 @@ class _Held:
 
 
 class _Base64:
-    """The field ``base64``: text when somebody set text, otherwise encoded from the bytes when it is read."""
+    """
+    The field ``base64``: text when somebody set text, otherwise encoded from the bytes when it is
+        read.
+    """
 
     def __get__(self, result: ImageResult | None, owner: type[ImageResult]) -> str:
         if result is None:
@@ -63,11 +67,13 @@ class ImageResult(_Held):
     """
     One image.
 
-    ``url``: its URL, ``""`` when it has none yet. ``base64``: its bytes as standard base64, encoded when read;
-    ``""`` when only a URL is there. ``mime_type``: detected from the bytes where they are there. ``provider``: the
-    registry's name. ``metadata``: JSON; ``model, requested_size, sent_size, width, height, request_id, usage,
-    warnings, attempts`` and, where they apply, ``text, source_url, expires_at, storage_key, renditions,
-    revised_prompt``; ``pending`` while a paid image waits to be stored.
+    ``url``: its URL, ``""`` when it has none yet. ``base64``: its bytes as standard base64, encoded
+        when read;
+    ``""`` when only a URL is there. ``mime_type``: detected from the bytes where they are there.
+    ``provider``: the registry's name. ``metadata``: JSON;
+        ``model, requested_size, sent_size, width, height, request_id, usage,
+    warnings, attempts`` and, where they apply, ``text, source_url, expires_at, storage_key,
+    renditions, revised_prompt``; ``pending`` while a paid image waits to be stored.
     """
 
     url: str = ""
@@ -78,10 +84,17 @@ class ImageResult(_Held):
 
     @classmethod
     def from_bytes(
-        cls, data: bytes, *, mime_type: str = "", provider: str = "", metadata: dict[str, Any] | None = None
+        cls,
+        data: bytes,
+        *,
+        mime_type: str = "",
+        provider: str = "",
+        metadata: dict[str, Any] | None = None,
     ) -> ImageResult:
         """A result that holds ``data`` itself; no base64 is made until somebody reads it."""
-        result = cls(mime_type=mime_type or sniff.mime_type(data), provider=provider, metadata=metadata or {})
+        result = cls(
+            mime_type=mime_type or sniff.mime_type(data), provider=provider, metadata=metadata or {}
+        )
         result._bytes = data
         return result
 
@@ -115,7 +128,9 @@ class ImageResult(_Held):
                 data = decode_base64(self._text or "")
             except (ValueError, TypeError) as error:
                 raise InvalidReplyError(
-                    f"the image's base64 cannot be decoded: {error}", provider=self.provider, billed="unknown"
+                    f"the image's base64 cannot be decoded: {error}",
+                    provider=self.provider,
+                    billed="unknown",
                 ) from None
             self._bytes = data
         return data
@@ -140,20 +155,25 @@ class ImageResult(_Held):
         """
         The image's bytes; fetched from ``url`` when they are not here, and kept.
 
-        The address is guarded like any other: private hosts are refused unless the client that made this result
+        The address is guarded like any other: private hosts are refused unless the client that made
+            this result
         allows them.
 
         Raises:
-            NoImageError: there is neither an address nor bytes, or the address does not give an image.
+            NoImageError: there is neither an address nor bytes, or the address does not give an
+                image.
         """
         if self.has_base64:
             return self.data
         if not self.url:
-            raise NoImageError("the result has neither an address nor bytes", provider=self.provider)
+            raise NoImageError(
+                "the result has neither an address nor bytes", provider=self.provider
+            )
         data = self._fetch(timeout)
         if not sniff.mime_type(data):
             raise NoImageError(
-                f"{len(data)} bytes came from the address, and they are no image", provider=self.provider
+                f"{len(data)} bytes came from the URL, and they are not an image",
+                provider=self.provider,
             )
         self._bytes = data
         self.mime_type = sniff.mime_type(data)
@@ -166,12 +186,16 @@ class ImageResult(_Held):
             return self._read()
         access = self._access
         downloader = Downloader(
-            allow_private_hosts=access.allow_private_hosts, trusted=access.trusted, proxy=access.proxy
+            allow_private_hosts=access.allow_private_hosts,
+            trusted=access.trusted,
+            proxy=access.proxy,
         )
         try:
             return downloader.fetch(self.url, timeout=timeout, inflate=True).data
         except DownloadError as error:
-            raise NoImageError(str(error), provider=self.provider, retryable=error.retryable, billed="yes") from error
+            raise NoImageError(
+                str(error), provider=self.provider, retryable=error.retryable, billed="yes"
+            ) from error
         finally:
             downloader.close()
 
@@ -179,15 +203,20 @@ class ImageResult(_Held):
         """The file behind a ``file://`` URL of the client's own ``LocalStorage``."""
         path = Path(url2pathname(urlsplit(self.url).path)).resolve()
         if not any(path.is_relative_to(root) for root in self._access.roots):
-            raise NoImageError(f"the file {str(path)!r} is not in the client's storage", provider=self.provider)
+            raise NoImageError(
+                f"the file {str(path)!r} is not in the client's storage", provider=self.provider
+            )
         try:
             return path.read_bytes()
         except OSError as error:
-            raise NoImageError(f"the file {str(path)!r} cannot be read: {error}", provider=self.provider) from error
+            raise NoImageError(
+                f"the file {str(path)!r} cannot be read: {error}", provider=self.provider
+            ) from error
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """
-        Write the image to ``path``; a path without suffix gets the one of its type. Returns the path written.
+        Write the image to ``path``; a path without suffix gets the one of its type. Returns the
+        path written.
 
         Raises:
             NoImageError: see ``download``.
@@ -214,7 +243,9 @@ class ImageResult(_Held):
         try:
             return decode(self.download())
         except ImageFault as error:
-            raise InvalidReplyError(f"the image {error}", provider=self.provider, billed="yes") from error
+            raise InvalidReplyError(
+                f"the image {error}", provider=self.provider, billed="yes"
+            ) from error
 
     def _repr_html_(self) -> str:
         """For notebooks."""

@@ -1,7 +1,8 @@
 """
 Volcengine Ark's image endpoint: its paths, size rules, limits, error bodies and links that die.
 
-Source: https://www.volcengine.com/docs/82379/1541523 and .../1299023, probes by third parties, read 2026-11-22.
+Source: https://www.volcengine.com/docs/82379/1541523 and .../1299023, probes by third parties, read
+    2026-11-22.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ _MOST = 15  # images of one request, references included
 
 
 class _Model(NamedTuple):
-    """``presets``: size names with the pixels they give. ``references``: how many at most. ``groups``: several images."""
+    """
+    ``presets``: size names with the pixels they give. ``references``: how many at most. ``groups``:
+        several images.
+    """
 
     name: str
     least_pixels: int
@@ -33,15 +37,43 @@ class _Model(NamedTuple):
 _MODELS = (
     _Model("seedream-3-0", 262144, 4194304, {}, 0, False),
     _Model("seededit-3-0", 262144, 4194304, {"adaptive": "1024x1024"}, 1, False),
-    _Model("seedream-4-0", 921600, 16777216, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True),
-    _Model("seedream-4-5", 3686400, 16777216, {"2k": "2048x2048", "4k": "4096x4096"}, 14, True),
-    _Model("seedream-5-0-pro", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False),
     _Model(
-        "seedream-5-0-flash", 921600, 4624220, {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"}, 10, False
+        "seedream-4-0",
+        921600,
+        16777216,
+        {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"},
+        14,
+        True,
     ),
-    _Model("seedream-5-0", 3686400, 16777216, {"2k": "2048x2048", "3k": "3072x3072", "4k": "4096x4096"}, 14, True),
+    _Model("seedream-4-5", 3686400, 16777216, {"2k": "2048x2048", "4k": "4096x4096"}, 14, True),
+    _Model(
+        "seedream-5-0-pro",
+        921600,
+        4624220,
+        {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"},
+        10,
+        False,
+    ),
+    _Model(
+        "seedream-5-0-flash",
+        921600,
+        4624220,
+        {"1k": "1024x1024", "1.5k": "1536x1536", "2k": "2048x2048"},
+        10,
+        False,
+    ),
+    _Model(
+        "seedream-5-0",
+        3686400,
+        16777216,
+        {"2k": "2048x2048", "3k": "3072x3072", "4k": "4096x4096"},
+        14,
+        True,
+    ),
 )
-_OWN_ENDPOINT = _Model("ep-", 1, 1 << 40, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True)
+_OWN_ENDPOINT = _Model(
+    "ep-", 1, 1 << 40, {"1k": "1024x1024", "2k": "2048x2048", "4k": "4096x4096"}, 14, True
+)
 _BLOCKED = re.compile(r"\[blocked\]|\[违规\]")
 _ANSWER_BLOCKED = re.compile(r"\[blocked (?:picture|image) ?(\d*)\]")
 
@@ -66,7 +98,12 @@ def handle(request: Request, state: State) -> Answer | None:
 def _generate(body: dict[str, Any], state: State) -> Answer:
     for name in ("model", "prompt"):
         if not isinstance(body.get(name), str) or not body[name]:
-            return _error(400, "MissingParameter", f"missing one or multiple required parameters: {name}", param=name)
+            return _error(
+                400,
+                "MissingParameter",
+                f"missing one or multiple required parameters: {name}",
+                param=name,
+            )
     row = _row(body["model"])
     if row is None:
         message = f"The model or endpoint {body['model']} does not exist"
@@ -91,11 +128,16 @@ def _generate(body: dict[str, Any], state: State) -> Answer:
 
 
 def _row(name: str) -> _Model | None:
-    """The rules of a model, whose name ends with its date, or of an endpoint of the customer's own."""
+    """
+    The rules of a model, whose name ends with its date, or of an endpoint of the customer's own.
+    """
     model = re.sub(r"^(doubao-|dola-)", "", name)
     if model.startswith("ep-"):
         return _OWN_ENDPOINT
-    return next((row for row in _MODELS if re.fullmatch(row.name + r"(-lite|-t2i|-i2i)?-\d{6}", model)), None)
+    return next(
+        (row for row in _MODELS if re.fullmatch(row.name + r"(-lite|-t2i|-i2i)?-\d{6}", model)),
+        None,
+    )
 
 
 def _references(body: dict[str, Any]) -> list[Any]:
@@ -206,29 +248,57 @@ def _link(image: bytes, form: str, state: State) -> str:
 
 
 def _file(request: Request, state: State) -> Answer:
-    """A signed link: for GET only, without credentials, while it lives, with its query byte for byte."""
+    """
+    A signed link: for GET only, without credentials, while it lives, with its query byte for byte.
+    """
     entry = state.files.get(request.path.lstrip("/"))
     if entry is None:
-        return Answer(404, "<Error><Code>NoSuchKey</Code></Error>", {"content-type": "application/xml"})
+        return Answer(
+            404, "<Error><Code>NoSuchKey</Code></Error>", {"content-type": "application/xml"}
+        )
     data, kind, dies = entry
     mark = hashlib.sha256(data).hexdigest()
     signed = request.query.get("X-Tos-Signature") == f"{mark[24:]}/{mark[:8]}"
-    if request.method != "GET" or not signed or "authorization" in request.headers or time.monotonic() > dies:
-        return Answer(403, "<Error><Code>AccessDenied</Code></Error>", {"content-type": "application/xml"})
+    if (
+        request.method != "GET"
+        or not signed
+        or "authorization" in request.headers
+        or time.monotonic() > dies
+    ):
+        return Answer(
+            403, "<Error><Code>AccessDenied</Code></Error>", {"content-type": "application/xml"}
+        )
     return Answer(200, data, {"content-type": kind})
 
 
 def _id(body: dict[str, Any]) -> str:
-    return "02176" + hashlib.sha256(repr(sorted(body)).encode() + str(time.monotonic_ns()).encode()).hexdigest()[:40]
+    return (
+        "02176"
+        + hashlib.sha256(
+            repr(sorted(body)).encode() + str(time.monotonic_ns()).encode()
+        ).hexdigest()[:40]
+    )
 
 
 def _size_error(why: str) -> Answer:
     return _error(
-        400, "InvalidParameter", f"The parameter `size` specified in the request is not valid: {why}", param="size"
+        400,
+        "InvalidParameter",
+        f"The parameter `size` specified in the request is not valid: {why}",
+        param="size",
     )
 
 
-def _error(status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest") -> Answer:
+def _error(
+    status: int, code: str, message: str, *, param: str = "", kind: str = "BadRequest"
+) -> Answer:
     mark = _id({"error": code})
-    body = {"error": {"code": code, "message": f"{message}. Request id: {mark}", "param": param, "type": kind}}
+    body = {
+        "error": {
+            "code": code,
+            "message": f"{message}. Request id: {mark}",
+            "param": param,
+            "type": kind,
+        }
+    }
     return Answer(status, body, {"x-request-id": mark})

@@ -1,7 +1,8 @@
 """
 Amazon Bedrock's Converse and ConverseStream, with the binary event stream and its checksums.
 
-Source: botocore's model of the service and https://docs.aws.amazon.com/bedrock/latest/userguide/, read 2026-11-22.
+Source: botocore's model of the service and https://docs.aws.amazon.com/bedrock/latest/userguide/,
+    read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -30,11 +31,20 @@ def handle(request: Request, state: State) -> Answer | None:
         return None
     name, operation = found.groups()
     authorization = request.headers.get("authorization", "")
-    signed = authorization.startswith("AWS4-HMAC-SHA256") and f"Credential={state.api_key}/" in authorization
+    signed = (
+        authorization.startswith("AWS4-HMAC-SHA256")
+        and f"Credential={state.api_key}/" in authorization
+    )
     if state.api_key and not signed and authorization != f"Bearer {state.api_key}":
-        return _error(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
+        return _error(
+            403,
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        )
     if any(name.endswith(gone) for gone in _GONE):
-        return _error(404, "ResourceNotFoundException", "This model version has reached the end of its life.")
+        return _error(
+            404, "ResourceNotFoundException", "This model version has reached the end of its life."
+        )
     if re.match(r"anthropic\.claude-(sonnet|opus|haiku)-[45]", name):
         return _error(
             400,
@@ -53,7 +63,11 @@ def handle(request: Request, state: State) -> Answer | None:
     headers = {"x-amzn-requestid": "req-1"}
     if operation == "converse":
         return Answer(200, _whole(body, completion), headers)
-    return Answer(200, _events(body, completion), {**headers, "content-type": "application/vnd.amazon.eventstream"})
+    return Answer(
+        200,
+        _events(body, completion),
+        {**headers, "content-type": "application/vnd.amazon.eventstream"},
+    )
 
 
 def _problem(body: dict[str, Any], name: str) -> str:
@@ -78,7 +92,9 @@ def _history_problem(body: dict[str, Any], name: str) -> str:
         )
         if problem:
             return problem
-        waiting = [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+        waiting = [
+            block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block
+        ]
     if waiting:
         return "Expected toolResult blocks for every toolUse"
     return _thinking_problem(body, name)
@@ -92,8 +108,13 @@ def _turn_problem(messages: list[dict[str, Any]], place: int) -> str:
     return ""
 
 
-def _results_problem(blocks: list[dict[str, Any]], place: int, waiting: list[str], name: str) -> str:
-    """Every call of the message before has one result; Llama and Mistral take no other block beside results."""
+def _results_problem(
+    blocks: list[dict[str, Any]], place: int, waiting: list[str], name: str
+) -> str:
+    """
+    Every call of the message before has one result; Llama and Mistral take no other block beside
+    results.
+    """
     results = [block["toolResult"]["toolUseId"] for block in blocks if "toolResult" in block]
     if set(waiting) != set(results) or len(results) != len(set(results)):
         return f"Expected toolResult blocks at messages.{place}.content for the following Ids: {sorted(set(waiting))}"
@@ -142,9 +163,13 @@ def _thinks(body: dict[str, Any]) -> bool:
 def _config_problem(body: dict[str, Any]) -> str:
     called = any("toolUse" in block for message in body["messages"] for block in message["content"])
     if called and not body.get("toolConfig"):
-        return "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+        return (
+            "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+        )
     if not 0 <= (body.get("inferenceConfig") or {}).get("temperature", 0) <= 1:
-        return "Value at 'inferenceConfig.temperature' failed to satisfy constraint: must be at most 1"
+        return (
+            "Value at 'inferenceConfig.temperature' failed to satisfy constraint: must be at most 1"
+        )
     return ""
 
 
@@ -152,7 +177,10 @@ def _prompt(body: dict[str, Any]) -> model.Prompt:
     messages = body["messages"]
     fields = body.get("additionalModelRequestFields") or {}
     config = body.get("toolConfig") or {}
-    tools = [(tool["toolSpec"]["name"], tool["toolSpec"]["inputSchema"]["json"]) for tool in config.get("tools") or ()]
+    tools = [
+        (tool["toolSpec"]["name"], tool["toolSpec"]["inputSchema"]["json"])
+        for tool in config.get("tools") or ()
+    ]
     forced = config.get("toolChoice") or {}
     choice = "any" if "any" in forced else forced.get("tool", {}).get("name", "")
     if fields.get("tool_choice", {}).get("type") == "none":
@@ -164,7 +192,10 @@ def _prompt(body: dict[str, Any]) -> model.Prompt:
     ]
     last = messages[-1]["content"]
     results = [
-        part.get("text", "") for block in last if "toolResult" in block for part in block["toolResult"]["content"]
+        part.get("text", "")
+        for block in last
+        if "toolResult" in block
+        for part in block["toolResult"]["content"]
     ]
     wanted = (
         ((body.get("outputConfig") or {}).get("textFormat") or {})
@@ -206,10 +237,19 @@ def _usage(body: dict[str, Any], completion: model.Completion) -> dict[str, int]
 def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]:
     blocks: list[dict[str, Any]] = []
     if completion.reasoning:
-        blocks.append({"reasoningContent": {"reasoningText": {"text": completion.reasoning, "signature": SIGNATURE}}})
+        blocks.append(
+            {
+                "reasoningContent": {
+                    "reasoningText": {"text": completion.reasoning, "signature": SIGNATURE}
+                }
+            }
+        )
     if completion.content:
         blocks.append({"text": completion.content})
-    blocks += [{"toolUse": {"toolUseId": mark, "name": name, "input": value}} for mark, name, value in completion.calls]
+    blocks += [
+        {"toolUse": {"toolUseId": mark, "name": name, "input": value}}
+        for mark, name, value in completion.calls
+    ]
     return {
         "output": {"message": {"role": "assistant", "content": blocks}},
         "stopReason": _REASONS[completion.reason],
@@ -224,26 +264,33 @@ def _events(body: dict[str, Any], completion: model.Completion) -> Iterator[byte
     if completion.reasoning:
         for word in model.words(completion.reasoning):
             yield frame(
-                "contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": {"text": word}}}
+                "contentBlockDelta",
+                {"contentBlockIndex": block, "delta": {"reasoningContent": {"text": word}}},
             )
         yield frame(
-            "contentBlockDelta", {"contentBlockIndex": block, "delta": {"reasoningContent": {"signature": SIGNATURE}}}
+            "contentBlockDelta",
+            {"contentBlockIndex": block, "delta": {"reasoningContent": {"signature": SIGNATURE}}},
         )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
     if completion.content:
         for word in model.words(completion.content):
-            yield frame("contentBlockDelta", {"contentBlockIndex": block, "delta": {"text": word}, "p": "abcd"})
+            yield frame(
+                "contentBlockDelta",
+                {"contentBlockIndex": block, "delta": {"text": word}, "p": "abcd"},
+            )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
     for mark, name, value in completion.calls:
         yield frame(
-            "contentBlockStart", {"contentBlockIndex": block, "start": {"toolUse": {"toolUseId": mark, "name": name}}}
+            "contentBlockStart",
+            {"contentBlockIndex": block, "start": {"toolUse": {"toolUseId": mark, "name": name}}},
         )
         text = json.dumps(value)
         for at in range(0, len(text), 7):
             yield frame(
-                "contentBlockDelta", {"contentBlockIndex": block, "delta": {"toolUse": {"input": text[at : at + 7]}}}
+                "contentBlockDelta",
+                {"contentBlockIndex": block, "delta": {"toolUse": {"input": text[at : at + 7]}}},
             )
         yield frame("contentBlockStop", {"contentBlockIndex": block})
         block += 1
@@ -252,11 +299,18 @@ def _events(body: dict[str, Any], completion: model.Completion) -> Iterator[byte
 
 
 def frame(event: str, payload: dict[str, Any] | bytes, *, kind: str = "event") -> bytes:
-    """One message of ``vnd.amazon.eventstream``: lengths, headers, payload, and a CRC-32 after each half."""
+    """
+    One message of ``vnd.amazon.eventstream``: lengths, headers, payload, and a CRC-32 after each
+        half.
+    """
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     names = {f":{kind}-type": event, ":content-type": "application/json", ":message-type": kind}
     head = b"".join(
-        bytes([len(name)]) + name.encode() + b"\x07" + struct.pack("!H", len(value)) + value.encode()
+        bytes([len(name)])
+        + name.encode()
+        + b"\x07"
+        + struct.pack("!H", len(value))
+        + value.encode()
         for name, value in names.items()
     )
     prelude = struct.pack("!II", 16 + len(head) + len(body), len(head))
@@ -265,4 +319,6 @@ def frame(event: str, payload: dict[str, Any] | bytes, *, kind: str = "event") -
 
 
 def _error(status: int, code: str, message: str) -> Answer:
-    return Answer(status, {"message": message}, {"x-amzn-errortype": code, "x-amzn-requestid": "req-1"})
+    return Answer(
+        status, {"message": message}, {"x-amzn-errortype": code, "x-amzn-requestid": "req-1"}
+    )

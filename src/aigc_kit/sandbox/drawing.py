@@ -1,4 +1,6 @@
-"""Deterministic images: the same prompt and size give the same bytes, and the image shows its prompt."""
+"""
+Deterministic images: the same prompt and size give the same bytes, and the image shows its prompt.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ _FONTS = (
 )
 
 
-def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str = "", salt: str = "") -> bytes:
+def draw(
+    prompt: str, width: int, height: int, *, form: str = "PNG", note: str = "", salt: str = ""
+) -> bytes:
     """
     An image of ``width`` x ``height`` pixels as ``"PNG"``, ``"JPEG"`` or ``"WEBP"``.
 
@@ -34,7 +38,9 @@ def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str =
     top, foot = (tuple(64 + value // 2 for value in seed[at : at + 3]) for at in (0, 3))
     strip = Image.new("RGB", (1, 64))
     for row in range(64):
-        strip.putpixel((0, row), tuple(a + (b - a) * row // 63 for a, b in zip(top, foot, strict=True)))
+        strip.putpixel(
+            (0, row), tuple(a + (b - a) * row // 63 for a, b in zip(top, foot, strict=True))
+        )
     image = strip.resize((width, height), Image.Resampling.BILINEAR)
     pen = ImageDraw.Draw(image)
     reach = min(width, height)
@@ -42,10 +48,16 @@ def draw(prompt: str, width: int, height: int, *, form: str = "PNG", note: str =
         x, y = width * seed[at] // 255, height * seed[at + 1] // 255
         radius = reach * (seed[at + 2] + 32) // 1600
         shade = tuple(255 - value for value in top) if at % 2 else foot
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=shade, width=max(reach // 160, 1))
+        pen.ellipse(
+            (x - radius, y - radius, x + radius, y + radius),
+            outline=shade,
+            width=max(reach // 160, 1),
+        )
     _write(pen, prompt, note, width, height)
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"quality": 90} if form == "JPEG" else {"compress_level": 1} if form == "PNG" else {}
+    options: dict[str, Any] = (
+        {"quality": 90} if form == "JPEG" else {"compress_level": 1} if form == "PNG" else {}
+    )
     image.save(buffer, format=form, **options)
     return buffer.getvalue()
 

@@ -39,7 +39,8 @@ class Fault:
     """
     One fault.
 
-    ``kind``: a key of ``KINDS``. ``at``: bytes, negative counts from the end. ``seconds``: between two bytes that drip.
+    ``kind``: a key of ``KINDS``. ``at``: bytes, negative counts from the end. ``seconds``: between
+        two bytes that drip.
     """
 
     kind: str
@@ -51,9 +52,12 @@ class Fault:
             raise ValueError(f"no fault {self.kind!r}; there are: {', '.join(KINDS)}")
 
 
-def play(fault: Fault, connection: socket.socket, head: bytes, body: bytes, closing: threading.Event) -> None:
+def play(
+    fault: Fault, connection: socket.socket, head: bytes, body: bytes, closing: threading.Event
+) -> None:
     """
-    Send ``head`` (without its framing fields) and ``body`` as the fault wants it; the connection cannot be used afterwards.
+    Send ``head`` (without its framing fields) and ``body`` as the fault wants it; the connection
+    cannot be used afterwards.
 
     Args:
         closing: set when the server goes down; nothing here outlasts it or the client's disconnect.
@@ -171,7 +175,9 @@ def _for_ever(head: bytes) -> Iterator[int]:
         yield from b"x-more: 1\r\n"
 
 
-def _drip(connection: socket.socket, source: Iterator[int], seconds: float, closing: threading.Event) -> None:
+def _drip(
+    connection: socket.socket, source: Iterator[int], seconds: float, closing: threading.Event
+) -> None:
     for byte in source:
         connection.sendall(bytes([byte]))
         if closing.wait(seconds):

@@ -1,7 +1,8 @@
 """
 Gemini's ``generateContent`` for image models, on Vertex AI's and the Developer API's paths.
 
-Source: https://ai.google.dev/gemini-api/docs/image-generation and Vertex AI's discovery document, read 2026-11-22.
+Source: https://ai.google.dev/gemini-api/docs/image-generation and Vertex AI's discovery document,
+    read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from aigc_kit.sandbox.drawing import draw
 from aigc_kit.sandbox.http import Answer, Request
 from aigc_kit.sandbox.state import State
 
-_VERTEX = re.compile(r"/v1(?:beta1)?/projects/([^/]+)/locations/([^/]+)/publishers/google/models/([^/:]+):(\w+)")
+_VERTEX = re.compile(
+    r"/v1(?:beta1)?/projects/([^/]+)/locations/([^/]+)/publishers/google/models/([^/:]+):(\w+)"
+)
 _EXPRESS = re.compile(r"/v1(?:beta1)?/publishers/google/models/([^/:]+):(\w+)")
 _DEVELOPER = re.compile(r"/v1(?:beta)?/models/([^/:]+):(\w+)")
 
@@ -56,14 +59,21 @@ def handle(request: Request, state: State) -> Answer | None:
     elif other:
         model, method = other.groups()
         if state.api_key and request.headers.get("x-goog-api-key") != state.api_key:
-            reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
-            return _error(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", [reason])
+            reason = {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "API_KEY_INVALID",
+            }
+            return _error(
+                400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", [reason]
+            )
         where = f"models/{model}"
     else:
         return None
     if model in _RETIRED or not model.startswith("gemini-"):
         return _error(
-            404, "NOT_FOUND", f"Publisher Model `{where}` was not found or your project does not have access to it."
+            404,
+            "NOT_FOUND",
+            f"Publisher Model `{where}` was not found or your project does not have access to it.",
         )
     try:
         body = normal(request.json())
@@ -73,7 +83,11 @@ def handle(request: Request, state: State) -> Answer | None:
         if method not in ("generateContent", "streamGenerateContent"):
             return _error(404, "NOT_FOUND", f"method {method} is not found")
         problem = gemini_chat.problem_of(body, model)
-        return _invalid(problem) if problem else gemini_chat.respond(body, model, stream=method.startswith("stream"))
+        return (
+            _invalid(problem)
+            if problem
+            else gemini_chat.respond(body, model, stream=method.startswith("stream"))
+        )
     if method != "generateContent":
         return _error(404, "NOT_FOUND", f"method {method} is not found")
     return _image(body, model)
@@ -86,7 +100,10 @@ _FREE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSche
 def normal(value: Any) -> Any:
     """The body with camelCase keys; proto JSON takes both spellings."""
     if isinstance(value, dict):
-        named = {re.sub(r"_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
+        named = {
+            re.sub(r"_([a-z])", lambda found: found[1].upper(), name): item
+            for name, item in value.items()
+        }
         return {name: item if name in _FREE else normal(item) for name, item in named.items()}
     if isinstance(value, list):
         return [normal(item) for item in value]
@@ -113,27 +130,56 @@ def _image(body: dict[str, Any], model: str) -> Answer:
     common = {"modelVersion": model, "responseId": hashlib.sha256(prompt.encode()).hexdigest()[:22]}
     if "[blocked]" in prompt:
         usage["totalTokenCount"] = usage["promptTokenCount"]
-        feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "The prompt was blocked."}
+        feedback = {
+            "blockReason": "PROHIBITED_CONTENT",
+            "blockReasonMessage": "The prompt was blocked.",
+        }
         return Answer(200, {"promptFeedback": feedback, "usageMetadata": usage, **common})
     if _BLOCKED_IMAGE.search(prompt):
         usage["totalTokenCount"] = usage["promptTokenCount"]
-        candidate = {"finishReason": "IMAGE_SAFETY", "finishMessage": "Unable to show the generated image."}
+        candidate = {
+            "finishReason": "IMAGE_SAFETY",
+            "finishMessage": "Unable to show the generated image.",
+        }
         return Answer(200, {"candidates": [candidate], "usageMetadata": usage, **common})
-    if "[text only]" in prompt or "IMAGE" not in generation.get("responseModalities", ["TEXT", "IMAGE"]):
+    if "[text only]" in prompt or "IMAGE" not in generation.get(
+        "responseModalities", ["TEXT", "IMAGE"]
+    ):
         usage |= {"candidatesTokenCount": 12, "totalTokenCount": usage["promptTokenCount"] + 12}
         content = {"role": "model", "parts": [{"text": "I would rather describe it in words."}]}
         return Answer(
-            200, {"candidates": [{"content": content, "finishReason": "STOP"}], "usageMetadata": usage, **common}
+            200,
+            {
+                "candidates": [{"content": content, "finishReason": "STOP"}],
+                "usageMetadata": usage,
+                **common,
+            },
         )
     usage |= {"candidatesTokenCount": 1120, "totalTokenCount": usage["promptTokenCount"] + 1120}
     content = {"role": "model", "parts": _parts(prompt, size, model, generation)}
-    return Answer(200, {"candidates": [{"content": content, "finishReason": "STOP"}], "usageMetadata": usage, **common})
+    return Answer(
+        200,
+        {
+            "candidates": [{"content": content, "finishReason": "STOP"}],
+            "usageMetadata": usage,
+            **common,
+        },
+    )
 
 
-def _parts(prompt: str, size: tuple[int, int], model: str, generation: dict[str, Any]) -> list[dict[str, Any]]:
+def _parts(
+    prompt: str, size: tuple[int, int], model: str, generation: dict[str, Any]
+) -> list[dict[str, Any]]:
     """2.5 answers with PNG; 3.x thinks first, draws interim images, and answers with JPEG."""
     if model.startswith("gemini-2.5"):
-        return [{"inlineData": {"mimeType": "image/png", "data": _base64(draw(prompt, *size, salt="gemini"))}}]
+        return [
+            {
+                "inlineData": {
+                    "mimeType": "image/png",
+                    "data": _base64(draw(prompt, *size, salt="gemini")),
+                }
+            }
+        ]
     interim = draw(prompt, 64, 64, form="JPEG", salt="thought")
     final = {
         "inlineData": {
@@ -177,7 +223,13 @@ def _size(config: dict[str, Any], model: str) -> tuple[int, int] | str:
         return f"aspect_ratio must be one of the supported values, got {ratio}"
     if old and tier is not None:
         return "image_size is not supported by this model"
-    allowed = ("1K",) if "lite" in model else ("512", "1K", "2K", "4K") if "3.1-flash" in model else ("1K", "2K", "4K")
+    allowed = (
+        ("1K",)
+        if "lite" in model
+        else ("512", "1K", "2K", "4K")
+        if "3.1-flash" in model
+        else ("1K", "2K", "4K")
+    )
     if tier is not None and tier not in allowed:
         return f"image_size must be one of {', '.join(allowed)}"
     width, height = map(int, _RATIOS[ratio][1 if old else 0].split("x"))
@@ -193,7 +245,9 @@ def _invalid(message: str) -> Answer:
     return _error(400, "INVALID_ARGUMENT", message)
 
 
-def _error(code: int, status: str, message: str, details: list[dict[str, Any]] | None = None) -> Answer:
+def _error(
+    code: int, status: str, message: str, details: list[dict[str, Any]] | None = None
+) -> Answer:
     error: dict[str, Any] = {"code": code, "message": message, "status": status}
     if details:
         error["details"] = details

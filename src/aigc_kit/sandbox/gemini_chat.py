@@ -1,7 +1,9 @@
 """
-Gemini's chat on ``generateContent`` and ``streamGenerateContent``: roles, calls and results, signatures.
+Gemini's chat on ``generateContent`` and ``streamGenerateContent``: roles, calls and results,
+signatures.
 
-Source: https://ai.google.dev/gemini-api/docs/thought-signatures and .../function-calling, read 2026-11-22.
+Source: https://ai.google.dev/gemini-api/docs/thought-signatures and .../function-calling, read
+    2026-11-22.
 """
 
 from __future__ import annotations
@@ -15,7 +17,12 @@ from aigc_kit.sandbox.http import Answer
 
 SIGNATURE = "c2FuZGJveC1nZW1pbmk="
 SKIP = "skip_thought_signature_validator"
-_REASONS = {"stop": "STOP", "tool_calls": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+_REASONS = {
+    "stop": "STOP",
+    "tool_calls": "STOP",
+    "length": "MAX_TOKENS",
+    "content_filter": "SAFETY",
+}
 
 
 def problem_of(body: dict[str, Any], name: str) -> str:
@@ -41,7 +48,10 @@ def problem_of(body: dict[str, Any], name: str) -> str:
         parts = content.get("parts") or []
         if content.get("role") not in ("user", "model"):
             return "Please use a valid role: user, model."
-        if not parts or any(not part or (part.get("text") == "" and "thoughtSignature" not in part) for part in parts):
+        if not parts or any(
+            not part or (part.get("text") == "" and "thoughtSignature" not in part)
+            for part in parts
+        ):
             return "Unable to submit request because it must have a text parameter. required oneof field 'data' must be set"
         answers = [part["functionResponse"]["name"] for part in parts if "functionResponse" in part]
         if answers != calls or (answers and len(answers) != len(parts)):
@@ -51,9 +61,18 @@ def problem_of(body: dict[str, Any], name: str) -> str:
             )
         calls = [part["functionCall"]["name"] for part in parts if "functionCall" in part]
         first = next((part for part in parts if "functionCall" in part), None)
-        if first is not None and not old and place >= turn and first.get("thoughtSignature") not in (SIGNATURE, SKIP):
+        if (
+            first is not None
+            and not old
+            and place >= turn
+            and first.get("thoughtSignature") not in (SIGNATURE, SKIP)
+        ):
             return f"function call `default_api:{calls[0]}` in the {place}. content block is missing a `thought_signature`."
-    return "Please ensure that function call turn comes before a function response turn." if calls else ""
+    return (
+        "Please ensure that function call turn comes before a function response turn."
+        if calls
+        else ""
+    )
 
 
 def respond(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
@@ -91,13 +110,22 @@ def _prompt(body: dict[str, Any]) -> model.Prompt:
     named = config.get("allowedFunctionNames") or [""]
     choice = {"NONE": "none", "ANY": named[0] or "any"}.get(config.get("mode", "AUTO"), "")
     texts = [
-        "".join(part.get("text", "") for part in content["parts"]) for content in contents if content["role"] == "user"
+        "".join(part.get("text", "") for part in content["parts"])
+        for content in contents
+        if content["role"] == "user"
     ]
-    results = [part["functionResponse"]["response"] for part in contents[-1]["parts"] if "functionResponse" in part]
+    results = [
+        part["functionResponse"]["response"]
+        for part in contents[-1]["parts"]
+        if "functionResponse" in part
+    ]
     shown = [
-        value["output"] if set(value) == {"output"} else json.dumps(value, ensure_ascii=False) for value in results
+        value["output"] if set(value) == {"output"} else json.dumps(value, ensure_ascii=False)
+        for value in results
     ]
-    system = "\n".join(part.get("text", "") for part in (body.get("systemInstruction") or {}).get("parts") or ())
+    system = "\n".join(
+        part.get("text", "") for part in (body.get("systemInstruction") or {}).get("parts") or ()
+    )
     return model.Prompt(
         text=next((text for text in reversed(texts) if text), ""),
         results=shown,
@@ -131,14 +159,26 @@ def _trailing(completion: model.Completion, signed: bool) -> list[dict[str, Any]
     return [{"text": "", "thoughtSignature": SIGNATURE}] if signed and not completion.calls else []
 
 
-def _stream(body: dict[str, Any], completion: model.Completion, name: str, signed: bool) -> Iterator[bytes]:
-    for parts in _pieces(completion, signed, model.words(completion.reasoning), model.words(completion.content)):
+def _stream(
+    body: dict[str, Any], completion: model.Completion, name: str, signed: bool
+) -> Iterator[bytes]:
+    for parts in _pieces(
+        completion, signed, model.words(completion.reasoning), model.words(completion.content)
+    ):
         yield _event(_response(parts, "", body, completion, name))
-    yield _event(_response(_trailing(completion, signed), _REASONS[completion.reason], body, completion, name))
+    yield _event(
+        _response(
+            _trailing(completion, signed), _REASONS[completion.reason], body, completion, name
+        )
+    )
 
 
 def _response(
-    parts: list[dict[str, Any]], reason: str, body: dict[str, Any], completion: model.Completion, name: str
+    parts: list[dict[str, Any]],
+    reason: str,
+    body: dict[str, Any],
+    completion: model.Completion,
+    name: str,
 ) -> dict[str, Any]:
     prompt = len(json.dumps(body["contents"])) // 4
     usage = {
@@ -148,10 +188,17 @@ def _response(
         "thoughtsTokenCount": len(completion.reasoning) // 4,
     }
     usage["totalTokenCount"] = prompt + usage["candidatesTokenCount"] + usage["thoughtsTokenCount"]
-    candidate: dict[str, Any] = {"content": {"role": "model", "parts": parts}} if parts else {"content": {}}
+    candidate: dict[str, Any] = (
+        {"content": {"role": "model", "parts": parts}} if parts else {"content": {}}
+    )
     if reason:
         candidate["finishReason"] = reason
-    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": name, "responseId": "resp-1"}
+    return {
+        "candidates": [candidate],
+        "usageMetadata": usage,
+        "modelVersion": name,
+        "responseId": "resp-1",
+    }
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -1,4 +1,6 @@
-"""A request and an answer as the vendors' rules see them, and what the sandbox records of a request."""
+"""
+A request and an answer as the vendors' rules see them, and what the sandbox records of a request.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,17 @@ from typing import Any
 
 from aigc_kit.sandbox.faults import Fault
 
-_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "cookie"})
+_SECRET_HEADERS = frozenset(
+    {"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "cookie"}
+)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request that arrived. Credentials in ``headers`` (lower-case names) are masked; ``body`` is parsed JSON, or bytes."""
+    """
+    A request that arrived. Credentials in ``headers`` (lower-case names) are masked; ``body`` is
+    parsed JSON, or bytes.
+    """
 
     method: str
     path: str
@@ -27,7 +34,8 @@ class Answer:
     """
     A response.
 
-    ``body``: bytes, text, JSON, or an iterable of bytes for a chunked response. ``delay``: seconds before the head.
+    ``body``: bytes, text, JSON, or an iterable of bytes for a chunked response. ``delay``: seconds
+        before the head.
     """
 
     status: int = 200
@@ -53,7 +61,10 @@ class Request:
 
     def recorded(self) -> Recorded:
         """The request without its credentials."""
-        headers = {name: "***" if name in _SECRET_HEADERS else value for name, value in self.headers.items()}
+        headers = {
+            name: "***" if name in _SECRET_HEADERS else value
+            for name, value in self.headers.items()
+        }
         try:
             body = self.json()
         except (ValueError, RecursionError):

@@ -1,4 +1,6 @@
-"""The HTTP server below the sandbox: the standard library's, with threads that end when it closes."""
+"""
+The HTTP server below the sandbox: the standard library's, with threads that end when it closes.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ class Listener(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread that ``hang_up`` knows."""
         thread = threading.Thread(
-            target=self._serve, args=(request, client_address), name=f"sandbox {self.server_port}", daemon=True
+            target=self._serve,
+            args=(request, client_address),
+            name=f"sandbox {self.server_port}",
+            daemon=True,
         )
         with self._lock:
             self._serving[thread] = request
@@ -64,7 +69,8 @@ class Listener(ThreadingHTTPServer):
             serving = dict(self._serving)
         for connection in serving.values():
             with contextlib.suppress(OSError):
-                # The plain socket's shutdown: that of an SSLSocket would remove TLS while the other thread reads.
+                # The plain socket's shutdown: that of an SSLSocket would remove TLS while the other
+                # thread reads.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
         end = time.monotonic() + seconds
         for thread in serving:
@@ -95,7 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(
             self.command,
             unquote(url.path),
-            {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()},
+            {
+                name: values[-1]
+                for name, values in parse_qs(url.query, keep_blank_values=True).items()
+            },
             {name.lower(): value for name, value in self.headers.items()},
             self._read(),
         )
@@ -117,7 +126,10 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.delay:
             self.server.backend.closing.wait(answer.delay)
         body, kind = _encoded(answer.body)
-        headers = {"content-type": kind, **{name.lower(): value for name, value in answer.headers.items()}}
+        headers = {
+            "content-type": kind,
+            **{name.lower(): value for name, value in answer.headers.items()},
+        }
         if answer.fault is not None:
             self._spoil(answer.fault, answer.status, headers, body)
             return
@@ -129,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._send_body(body)
 
-    def _spoil(self, fault: Fault, status: int, headers: dict[str, str], body: bytes | Iterator[bytes]) -> None:
+    def _spoil(
+        self, fault: Fault, status: int, headers: dict[str, str], body: bytes | Iterator[bytes]
+    ) -> None:
         self.close_connection = True
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = f"HTTP/1.1 {status} X\r\n{lines}".encode("latin-1")
@@ -158,7 +172,9 @@ def _encoded(body: Any) -> tuple[bytes | Iterator[bytes], str]:
         return body, "application/octet-stream"
     if isinstance(body, str):
         return body.encode(), "text/plain; charset=utf-8"
-    pieces = isinstance(body, list) and bool(body) and all(isinstance(piece, bytes) for piece in body)
+    pieces = (
+        isinstance(body, list) and bool(body) and all(isinstance(piece, bytes) for piece in body)
+    )
     if isinstance(body, (dict, list)) and not pieces:
         return json.dumps(body, ensure_ascii=False).encode(), "application/json"
     return iter(body), "text/event-stream"

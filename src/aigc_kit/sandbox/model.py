@@ -1,4 +1,7 @@
-"""The sandbox's model, the same behind every dialect: an echo, tool calls, what the tools said, or an instance. Pure."""
+"""
+The sandbox's model, the same behind every dialect: an echo, tool calls, what the tools said, or an
+instance. Pure.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ class Prompt:
     """
     A conversation in no vendor's format.
 
-    ``text``: the last user text. ``results``: texts of tool results, where they come last. ``tools``: (name, schema).
-    ``choice``: ``""``, ``"none"``, ``"any"`` or a name. ``schema``: of structured output, where the vendor has it natively. ``system``: all system text.
+    ``text``: the last user text. ``results``: texts of tool results, where they come last.
+        ``tools``: (name, schema).
+    ``choice``: ``""``, ``"none"``, ``"any"`` or a name. ``schema``: of structured output, where the
+        vendor has it natively. ``system``: all system text.
     """
 
     text: str
@@ -32,7 +37,10 @@ class Prompt:
 
 @dataclass
 class Completion:
-    """``reason``: ``stop``, ``length``, ``tool_calls`` or ``content_filter``. ``calls``: (id, name, arguments)."""
+    """
+    ``reason``: ``stop``, ``length``, ``tool_calls`` or ``content_filter``. ``calls``: (id, name,
+        arguments).
+    """
 
     content: str = ""
     reasoning: str = ""
@@ -41,7 +49,10 @@ class Completion:
 
 
 def complete(prompt: Prompt) -> Completion:
-    """``[blocked]``, ``[cut]`` and ``[all tools]`` in the user's text make it refuse, stop early, or call every tool."""
+    """
+    ``[blocked]``, ``[cut]`` and ``[all tools]`` in the user's text make it refuse, stop early, or
+    call every tool.
+    """
     reasoning = "Let me think about it." if prompt.thinks else ""
     if "[blocked]" in prompt.text:
         return Completion(reason="content_filter")
@@ -63,11 +74,17 @@ def _calls(prompt: Prompt) -> list[tuple[str, str, Any]]:
     if "[all tools]" not in prompt.text:
         chosen = prompt.tools[0][0] if prompt.choice in ("", "any") else prompt.choice
         picked = [tool for tool in prompt.tools if tool[0] == chosen]
-    return [(f"call_{prompt.turns}_{at}", name, instance(schema or {})) for at, (name, schema) in enumerate(picked)]
+    return [
+        (f"call_{prompt.turns}_{at}", name, instance(schema or {}))
+        for at, (name, schema) in enumerate(picked)
+    ]
 
 
 def _schema(prompt: Prompt) -> Any:
-    """The schema of the request, or the one that the system text describes for a vendor without schemas."""
+    """
+    The schema of the request, or the one that the system text describes for a vendor without
+    schemas.
+    """
     if prompt.schema is not None:
         return prompt.schema
     if found := re.search(r"JSON schema.*?\n(\{.*\})", prompt.system, re.DOTALL):

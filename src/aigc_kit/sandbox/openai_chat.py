@@ -1,5 +1,6 @@
 """
-``chat/completions`` as six vendors speak it, each with its rules, its words of refusal and its way to stream.
+``chat/completions`` as six vendors speak it, each with its rules, its words of refusal and its way
+to stream.
 
 Source: the vendors' API references and published probes, read 2026-11-22.
 """
@@ -20,8 +21,10 @@ from aigc_kit.sandbox.state import State
 @dataclass(frozen=True)
 class _Vendor:
     """
-    ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back on ``"every"`` assistant
-    turn of a conversation with tools, or on its ``"calls"``. ``pieces``: how calls are cut when streamed.
+    ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back
+        on ``"every"`` assistant
+    turn of a conversation with tools, or on its ``"calls"``. ``pieces``: how calls are cut when
+    streamed.
     """
 
     prefix: str
@@ -50,17 +53,27 @@ def base_url(vendor: str, root: str) -> str:
 
 def handle(request: Request, state: State) -> Answer | None:
     """The response of the vendor whose path it is, or None."""
-    name = next((n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None)
+    name = next(
+        (n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None
+    )
     if name is None:
         return None
     vendor = _VENDORS[name]
-    if name != "openai_compat" and state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
+    if (
+        name != "openai_compat"
+        and state.api_key
+        and request.headers.get("authorization") != f"Bearer {state.api_key}"
+    ):
         return _refused(name, 401, "Incorrect API key provided.", "invalid_api_key", glm="1001")
     try:
         body = request.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
+    if (
+        not isinstance(body, dict)
+        or not isinstance(body.get("messages"), list)
+        or not body["messages"]
+    ):
         return _refused(name, 400, "'messages' is required.", "invalid_request_error", glm="1214")
     problem = _problem(body, name, vendor)
     if problem:
@@ -74,7 +87,9 @@ def handle(request: Request, state: State) -> Answer | None:
             {"content-type": "application/json", "x-request-id": "req-1"},
         )
     return Answer(
-        200, _events(body, completion, vendor), {"content-type": "text/event-stream", "x-request-id": "req-1"}
+        200,
+        _events(body, completion, vendor),
+        {"content-type": "text/event-stream", "x-request-id": "req-1"},
     )
 
 
@@ -83,14 +98,26 @@ def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> An
         return Answer(status, {"error": {"code": glm, "message": message}})
     if name == "volcengine":
         code = "AuthenticationError" if status == 401 else "InvalidParameter"
-    return Answer(status, {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}})
+    return Answer(
+        status,
+        {
+            "error": {
+                "message": message,
+                "type": "invalid_request_error",
+                "param": None,
+                "code": code,
+            }
+        },
+    )
 
 
 def _problem(body: dict[str, Any], name: str, vendor: _Vendor) -> str:
     """What the vendor would refuse, in its words, or ``""``."""
     if body.get("tools") == []:
         return "[] is too short - 'tools'"
-    problem = _history_problem(body["messages"], bool(body.get("tools")), vendor) or _format_problem(body, vendor)
+    problem = _history_problem(
+        body["messages"], bool(body.get("tools")), vendor
+    ) or _format_problem(body, vendor)
     if problem:
         return problem
     own = _OWN_RULES.get(name)
@@ -157,15 +184,16 @@ def _history_problem(messages: list[Any], tools: bool, vendor: _Vendor) -> str:
 
 
 def _openai_problem(body: dict[str, Any]) -> str:
-    if any("reasoning_content" in message or "thinking_blocks" in message for message in body["messages"]):
+    if any(
+        "reasoning_content" in message or "thinking_blocks" in message
+        for message in body["messages"]
+    ):
         return "Unknown parameter: 'messages[1].reasoning_content'."
     model = str(body.get("model", ""))
     if not re.match(r"gpt-[56]|o\d", model):
         return ""
     if "max_tokens" in body:
-        return (
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
-        )
+        return "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     effort = body.get("reasoning_effort")
     if effort != "none" and body.get("temperature", 1) != 1:
         return "Unsupported value: 'temperature' does not support this value with this model."
@@ -201,7 +229,9 @@ def _completion(body: dict[str, Any], vendor: _Vendor) -> model.Completion:
         results.insert(0, _text(message.get("content")))
     return model.complete(
         model.Prompt(
-            text=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
+            text=_text(
+                next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")
+            ),
             results=results,
             tools=[(tool["name"], tool.get("parameters")) for tool in tools],
             choice=choice["function"]["name"]
@@ -211,7 +241,8 @@ def _completion(body: dict[str, Any], vendor: _Vendor) -> model.Completion:
             wants_json=wanted.get("type") == "json_object",
             system="\n".join(_text(m.get("content")) for m in messages if m["role"] == "system"),
             turns=len(messages),
-            thinks=vendor.thinks and (body.get("thinking") or {}).get("type", "enabled") != "disabled",
+            thinks=vendor.thinks
+            and (body.get("thinking") or {}).get("type", "enabled") != "disabled",
         )
     )
 
@@ -255,7 +286,13 @@ def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]
 def _events(body: dict[str, Any], completion: model.Completion, vendor: _Vendor) -> Iterator[bytes]:
     def event(delta: dict[str, Any] | None, reason: str | None = None, **more: Any) -> bytes:
         choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
-        data = {"id": "chat-1", "object": "chat.completion.chunk", "model": body["model"], "choices": choices, **more}
+        data = {
+            "id": "chat-1",
+            "object": "chat.completion.chunk",
+            "model": body["model"],
+            "choices": choices,
+            **more,
+        }
         return b"data: " + json.dumps(data, ensure_ascii=False).encode() + b"\n\n"
 
     if vendor.comment:
@@ -278,12 +315,22 @@ def _events(body: dict[str, Any], completion: model.Completion, vendor: _Vendor)
 def _cut(index: int, mark: str, name: str, arguments: str, how: str) -> Iterator[dict[str, Any]]:
     """A call in the pieces that different vendors make of it."""
     if how == "whole":
-        yield {"index": index, "id": mark, "type": "function", "function": {"name": name, "arguments": arguments}}
+        yield {
+            "index": index,
+            "id": mark,
+            "type": "function",
+            "function": {"name": name, "arguments": arguments},
+        }
         return
     if how == "late id":
         yield {"index": index, "function": {"name": name, "arguments": ""}}
     else:
-        yield {"index": index, "id": mark, "type": "function", "function": {"name": name, "arguments": ""}}
+        yield {
+            "index": index,
+            "id": mark,
+            "type": "function",
+            "function": {"name": name, "arguments": ""},
+        }
     for at in range(0, len(arguments), 7):
         piece: dict[str, Any] = {"index": index, "function": {"arguments": arguments[at : at + 7]}}
         if how == "no index":

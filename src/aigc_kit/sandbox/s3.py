@@ -1,7 +1,8 @@
 """
 A bucket as Cloudflare R2 keeps it: PUT, HEAD, GET and DELETE of objects.
 
-``If-None-Match: *`` holds; signatures are v4, SHA-256 is checked, and checksum trailers are refused.
+``If-None-Match: *`` holds; signatures are v4, SHA-256 is checked, and checksum trailers are
+refused.
 
 Source: https://developers.cloudflare.com/r2/api/s3/api/ and .../api/error-codes/, read 2026-11-22.
 """
@@ -33,11 +34,16 @@ def handle(request: Request, state: State) -> Answer | None:
     if not authorization.startswith("AWS4-HMAC-SHA256"):
         return _error("Unauthorized", "Unauthorized")
     if state.api_key and f"Credential={state.api_key}/" not in authorization:
-        return _error("InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records.")
+        return _error(
+            "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records."
+        )
     name = request.path.lstrip("/")
     method = _METHODS.get(request.method)
     if method is None:
-        return _error("NotImplemented", "A header or query you provided implies functionality that is not implemented.")
+        return _error(
+            "NotImplemented",
+            "A header or query you provided implies functionality that is not implemented.",
+        )
     return method(request, state, name)
 
 
@@ -49,10 +55,14 @@ def _put(request: Request, state: State, name: str) -> Answer:
     if told is not None and told != digest:
         return _error("BadDigest", "The SHA-256 you specified did not match what was received.")
     if request.headers.get("if-none-match") == "*" and name in state.files:
-        return _error("PreconditionFailed", "At least one of the pre-conditions you specified did not hold.")
+        return _error(
+            "PreconditionFailed", "At least one of the pre-conditions you specified did not hold."
+        )
     state.keep(name, request.raw, request.headers.get("content-type", "application/octet-stream"))
     state.described[name] = {
-        header: value for header, value in request.headers.items() if header.startswith("x-amz-meta-")
+        header: value
+        for header, value in request.headers.items()
+        if header.startswith("x-amz-meta-")
     }
     return Answer(200, b"", {"etag": _etag(request.raw)})
 
@@ -67,7 +77,9 @@ def _get(request: Request, state: State, name: str) -> Answer:
     if found is None:
         return _error("NoSuchKey", "The specified key does not exist.")
     data, kind, _ = found
-    return Answer(200, data, {"content-type": kind, "etag": _etag(data), **state.described.get(name, {})})
+    return Answer(
+        200, data, {"content-type": kind, "etag": _etag(data), **state.described.get(name, {})}
+    )
 
 
 _METHODS = {"PUT": _put, "DELETE": _delete, "HEAD": _get, "GET": _get}

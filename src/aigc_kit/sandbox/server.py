@@ -1,4 +1,6 @@
-"""The sandbox: a server that answers by the vendors' rules or by a script, and records what arrived."""
+"""
+The sandbox: a server that answers by the vendors' rules or by a script, and records what arrived.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,9 @@ class Sandbox(State):
     """
     A loopback server that stands in for the vendors; a context manager.
 
-    ``url`` is its root, ``requests`` what arrived, ``connections`` how many were opened. ``answer`` scripts the next
-    responses; without a script the vendors' rules make them from the request. ``fail`` spoils the next responses on the
-    wire.
+    ``url`` is its root, ``requests`` what arrived, ``connections`` how many were opened. ``answer``
+    scripts the next responses; without a script the vendors' rules make them from the request.
+    ``fail`` spoils the next responses on the wire.
     """
 
     def __init__(
@@ -56,12 +58,18 @@ class Sandbox(State):
         self._faults: list[tuple[str, Fault]] = []
         self._server = Listener((host, port), self)
         if tls is not None:
-            # The serving thread does the handshake: in the accepting one, a silent client would block all others.
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            # The serving thread does the handshake: in the accepting one, a silent client would
+            # block all others.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         scheme = "https" if tls is not None else "http"
         self.url = f"{scheme}://{host}:{self._server.server_port}"
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.02,), name=f"sandbox {self._server.server_port}", daemon=True
+            target=self._server.serve_forever,
+            args=(0.02,),
+            name=f"sandbox {self._server.server_port}",
+            daemon=True,
         )
         self._thread.start()
 
@@ -102,17 +110,22 @@ class Sandbox(State):
         path: str = "",
         times: int = 1,
     ) -> None:
-        """Answer the next ``times`` requests whose path contains ``path`` with this instead of by the rules."""
+        """
+        Answer the next ``times`` requests whose path contains ``path`` with this instead of by the
+        rules.
+        """
         with self._lock:
             self._scripts += [(path, Answer(status, body, dict(headers or {}), delay))] * times
 
-    def fail(self, kind: str, *, at: int = 0, seconds: float = 0.02, path: str = "", times: int = 1) -> None:
+    def fail(
+        self, kind: str, *, at: int = 0, seconds: float = 0.02, path: str = "", times: int = 1
+    ) -> None:
         """
         Spoil the next ``times`` responses to requests whose path contains ``path``.
 
         Args:
-            kind: a key of ``aigc_kit.sandbox.faults.KINDS``. ``"reset unread"`` takes the next connection, whatever its
-                path.
+            kind: a key of ``aigc_kit.sandbox.faults.KINDS``. ``"reset unread"`` takes the next
+                connection, whatever its path.
             at: after how many bytes, where the kind says so; negative counts from the end.
             seconds: between two bytes that drip.
         """
@@ -138,7 +151,10 @@ class Sandbox(State):
         }
 
     def close(self) -> None:
-        """Hang up on every client. A response whose body is being made may take up to five seconds more."""
+        """
+        Hang up on every client. A response whose body is being made may take up to five seconds
+        more.
+        """
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()
@@ -149,12 +165,18 @@ class Sandbox(State):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def handle(self, request: Request) -> Answer:
-        """The answer to a request: scripted, or by the rules of the vendor whose path it has; with its fault."""
+        """
+        The answer to a request: scripted, or by the rules of the vendor whose path it has; with its
+            fault.
+        """
         with self._lock:
             self.requests.append(request.recorded())
             script = _taken(self._scripts, request.path)
@@ -180,7 +202,9 @@ class Sandbox(State):
         kept = self.files.get(request.path.lstrip("/"))
         if kept is not None and time.monotonic() <= kept[2]:
             return Answer(200, kept[0], {"content-type": kept[1]})
-        return Answer(404, {"error": {"message": f"the sandbox has nothing at {request.path}", "code": "404"}})
+        return Answer(
+            404, {"error": {"message": f"the sandbox has nothing at {request.path}", "code": "404"}}
+        )
 
 
 def _taken(waiting: list[tuple[str, T]], path: str) -> T | None:

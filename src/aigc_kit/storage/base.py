@@ -21,8 +21,9 @@ class StoredObject:
     """
     An object that lies in a store.
 
-    ``url`` is its public URL, ``size`` its length in bytes, ``etag`` the store's own mark of this content, ``metadata`` what
-    was stored with it (names in lower case), as far as the store tells. ``expires_at``: when a signed URL dies, "" for others.
+    ``url`` is its public URL, ``size`` its length in bytes, ``etag`` the store's own mark of this
+    content, ``metadata`` what was stored with it (names in lower case), as far as the store tells.
+    ``expires_at``: when a signed URL dies, "" for others.
     """
 
     url: str
@@ -39,8 +40,8 @@ class Storage(ABC):
     """
     A place for bytes that gives them an address. Shared by threads.
 
-    Keys are 1 to 1024 bytes of UTF-8, normalised to NFC. Refused: a leading or trailing ``/``, ``//``, ``.`` and ``..``
-    segments, backslashes, control characters.
+    Keys are 1 to 1024 bytes of UTF-8, normalised to NFC. Refused: a leading or trailing ``/``,
+    ``//``, ``.`` and ``..`` segments, backslashes, control characters.
     """
 
     @abstractmethod
@@ -56,16 +57,20 @@ class Storage(ABC):
     @abstractmethod
     def exists(self, key: str) -> StoredObject | None:
         """
-        The object under ``key``, or None. S3 servers cannot tell a missing bucket from a missing key here.
+        The object under ``key``, or None. S3 servers cannot tell a missing bucket from a missing
+        key here.
 
         Raises:
             InvalidInputError: the key breaks the rules.
             StorageError: the store failed.
         """
 
-    def upload_hashed(self, data: bytes, key: str, *, content_type: str, sha256: bytes) -> StoredObject:
+    def upload_hashed(
+        self, data: bytes, key: str, *, content_type: str, sha256: bytes
+    ) -> StoredObject:
         """
-        ``upload_bytes`` for who knows the digest of ``data`` already: a store that sends it need not count again.
+        ``upload_bytes`` for who knows the digest of ``data`` already: a store that sends it need
+        not count again.
 
         Raises:
             InvalidInputError: the key breaks the rules.
@@ -77,7 +82,8 @@ class Storage(ABC):
         self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
     ) -> StoredObject:
         """
-        ``upload_bytes`` with facts that ``exists`` tells again, where the store can hold them: short ASCII texts.
+        ``upload_bytes`` with facts that ``exists`` tells again, where the store can hold them:
+        short ASCII texts.
 
         Raises:
             InvalidInputError: the key breaks the rules.
@@ -90,15 +96,20 @@ class Storage(ABC):
         """Whether ``create`` works here."""
         return False
 
-    def create(self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]) -> bool:
+    def create(
+        self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> bool:
         """
-        Store it only where nothing is under that key; False when something is. Of two at the same time one gets True.
+        Store it only where nothing is under that key; False when something is. Of two at the same
+        time one gets True.
 
         Raises:
             UnsupportedFeatureError: the store cannot do this.
             StorageError: the store failed.
         """
-        raise UnsupportedFeatureError(f"{type(self).__name__} cannot put an object only where there is none")
+        raise UnsupportedFeatureError(
+            f"{type(self).__name__} cannot put an object only where there is none"
+        )
 
     def discard(self, key: str) -> None:  # noqa: B027 - only who creates discards
         """
@@ -110,7 +121,8 @@ class Storage(ABC):
 
     def upload_base64(self, data: str, key: str, *, content_type: str) -> StoredObject:
         """
-        Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole ``data:`` URI.
+        Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole
+            ``data:`` URI.
 
         Raises:
             InvalidInputError: ``data`` is not base64, or the key breaks the rules.
@@ -126,12 +138,18 @@ class Storage(ABC):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """URLs that the user named for this store; a result that is in it may be fetched from there without a guard."""
+        """
+        URLs that the user named for this store; a result that is in it may be fetched from there
+        without a guard.
+        """
         return ()
 
     @property
     def public_bases(self) -> tuple[str, ...]:
-        """URLs below which the public reads its objects: an end user's reference may come from there without a guard."""
+        """
+        URLs below which the public reads its objects: an end user's reference may come from there
+            without a guard.
+        """
         return ()
 
     @property
@@ -146,7 +164,10 @@ class Storage(ABC):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -191,13 +212,16 @@ def check_content_type(content_type: str) -> str:
         or not content_type
         or not (content_type.isascii() and content_type.isprintable())
     ):
-        raise InvalidInputError(f"content_type must be a type like 'image/png', got {spelled(content_type)}")
+        raise InvalidInputError(
+            f"content_type must be a type like 'image/png', got {spelled(content_type)}"
+        )
     return content_type
 
 
 def public_base(domain: str, *, what: str) -> str:
     """
-    A public address without trailing slash from ``cdn.example.com``, with or without scheme, port and path.
+    A public address without trailing slash from ``cdn.example.com``, with or without scheme, port
+    and path.
 
     Raises:
         ConfigurationError: it has a query, a fragment, credentials or white space, or no host.

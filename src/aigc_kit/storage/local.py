@@ -13,22 +13,39 @@ from dataclasses import replace
 from pathlib import Path
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
-from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
+from aigc_kit.storage.base import (
+    Storage,
+    StoredObject,
+    address_of,
+    check_content_type,
+    check_key,
+    public_base,
+)
 
 _MIME_ATTRIBUTE = "user.mime_type"  # https://www.freedesktop.org/wiki/CommonExtendedAttributes/
 _METADATA_ATTRIBUTE = "user.aigc_kit.metadata"
 _NAME_BYTES = 200
-"""Longest piece of a segment on disk; file systems stop at 255 bytes and temporary names need room."""
+"""
+Longest piece of a segment on disk; file systems stop at 255 bytes and temporary names need room.
+"""
 
 # Containers without a mime.types file do not know these.
-_KNOWN = {".webp": "image/webp", ".avif": "image/avif", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif"}
+_KNOWN = {
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".gif": "image/gif",
+}
 
 
 class LocalStorage(Storage):
     """
-    Files below ``root``, written atomically: a reader sees the old object or the new one, never half of one.
+    Files below ``root``, written atomically: a reader sees the old object or the new one, never
+        half of one.
 
-    ``base_url``: the public address that a web server gives ``root``; None makes ``file://`` addresses.
+    ``base_url``: the public address that a web server gives ``root``; None makes ``file://``
+        addresses.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, base_url: str | None = None) -> None:
@@ -88,7 +105,9 @@ class LocalStorage(Storage):
                 Path(name).unlink(missing_ok=True)
                 raise
         except OSError as error:
-            raise StorageError(f"{key!r} cannot be written below {str(self.root)!r}: {error}", key=key) from error
+            raise StorageError(
+                f"{key!r} cannot be written below {str(self.root)!r}: {error}", key=key
+            ) from error
         return self._object(key, path, content_type)
 
     def exists(self, key: str) -> StoredObject | None:
@@ -101,7 +120,9 @@ class LocalStorage(Storage):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StorageError(f"{key!r} cannot be read below {str(self.root)!r}: {error}", key=key) from error
+            raise StorageError(
+                f"{key!r} cannot be read below {str(self.root)!r}: {error}", key=key
+            ) from error
 
     def _path(self, key: str) -> Path:
         for segment in key.split("/"):
@@ -109,12 +130,16 @@ class LocalStorage(Storage):
                 raise InvalidInputError(
                     f"storage key {key[:60]!r} has {segment[:60]!r}, which Windows takes for no file name; use another one"
                 )
-        path = self.root.joinpath(*(piece for segment in key.split("/") for piece in _pieces(segment)))
+        path = self.root.joinpath(
+            *(piece for segment in key.split("/") for piece in _pieces(segment))
+        )
         # A link inside the root must not lead out of it.
         try:
             parent = path.parent.resolve()
         except (OSError, RuntimeError) as error:  # links that lead in a circle
-            raise StorageError(f"{key!r} cannot be reached below {str(self.root)!r}: {error}", key=key) from error
+            raise StorageError(
+                f"{key!r} cannot be reached below {str(self.root)!r}: {error}", key=key
+            ) from error
         if parent != self.root and self.root not in parent.parents:
             raise InvalidInputError(f"storage key {key[:60]!r} leads out of {str(self.root)!r}")
         return path
@@ -123,20 +148,26 @@ class LocalStorage(Storage):
         try:
             facts = path.stat()
         except OSError as error:
-            raise StorageError(f"{key!r} is gone right after it was written: {error}", key=key) from error
+            raise StorageError(
+                f"{key!r} is gone right after it was written: {error}", key=key
+            ) from error
         relative = path.relative_to(self.root).as_posix()
         url = path.as_uri() if self.base_url is None else address_of(self.base_url, relative)
-        return StoredObject(url, key, facts.st_size, content_type, f"{facts.st_mtime_ns:x}-{facts.st_size:x}")
+        return StoredObject(
+            url, key, facts.st_size, content_type, f"{facts.st_mtime_ns:x}-{facts.st_size:x}"
+        )
 
 
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\..*)?", re.IGNORECASE
+)
 """Source: https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file, read 2026-11-25."""
 
 
 def _refused_by_windows(segment: str, *, here: bool = os.name == "nt") -> bool:
     """
-    A device's name, or an end that Windows cuts off: refused everywhere, as a directory may move. Letters that only Windows
-    refuses are refused there.
+    A device's name, or an end that Windows cuts off: refused everywhere, as a directory may move.
+    Letters that only Windows refuses are refused there.
 
     Args:
         here: whether this is Windows.
@@ -164,7 +195,8 @@ def _pieces(segment: str) -> list[str]:
 
 
 def _remember(path: str | Path, attribute: str, value: str) -> None:
-    # Not every file system has attributes; the extension tells the type then, and nothing tells the metadata.
+    # Not every file system has attributes; the extension tells the type then, and nothing tells the
+    # metadata.
     with contextlib.suppress(OSError, AttributeError):
         os.setxattr(path, attribute, value.encode())
 
@@ -174,7 +206,9 @@ def _metadata_of(path: Path) -> dict[str, str]:
         found = json.loads(os.getxattr(path, _METADATA_ATTRIBUTE))
     except (OSError, AttributeError, ValueError):
         return {}
-    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    return (
+        {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    )
 
 
 def _type_of(path: Path) -> str:
@@ -182,4 +216,8 @@ def _type_of(path: Path) -> str:
         return os.getxattr(path, _MIME_ATTRIBUTE).decode()
     except (OSError, AttributeError, UnicodeDecodeError):
         suffix = path.suffix.lower()
-        return _KNOWN.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"
+        return (
+            _KNOWN.get(suffix)
+            or mimetypes.guess_type(f"x{suffix}")[0]
+            or "application/octet-stream"
+        )

@@ -18,8 +18,8 @@ class R2Storage(S3Storage):
     """
     A bucket of Cloudflare R2, read by the public through a domain connected to it.
 
-    Unset options come from ``R2_ACCESS_KEY_ID``, ``R2_ACCESS_KEY_SECRET``, ``R2_ENDPOINT``, ``R2_BUCKET_NAME`` and
-    ``R2_PUBLIC_DOMAIN``.
+    Unset options come from ``R2_ACCESS_KEY_ID``, ``R2_ACCESS_KEY_SECRET``, ``R2_ENDPOINT``,
+    ``R2_BUCKET_NAME`` and ``R2_PUBLIC_DOMAIN``.
     """
 
     _secret_positions = 2
@@ -46,9 +46,10 @@ class R2Storage(S3Storage):
     ) -> None:
         """
         Args:
-            endpoint: ``https://<account>.r2.cloudflarestorage.com``; the bucket is taken off where it is at its end.
-            public_domain: with or without ``https://``, port and path. The S3 endpoint itself is never public. Without one
-                URLs are presigned and live for a week.
+            endpoint: ``https://<account>.r2.cloudflarestorage.com``; the bucket is taken off where
+                it is at its end.
+            public_domain: with or without ``https://``, port and path. The S3 endpoint itself is
+                never public. Without one URLs are presigned and live for a week.
             secret_access_key: AWS's name of ``access_key_secret``.
             cache_control: see ``S3Storage``; so are the other options.
 
@@ -61,7 +62,9 @@ class R2Storage(S3Storage):
             endpoint_url=_required(endpoint, "R2_ENDPOINT", "endpoint"),
             region="auto",
             public_base_url=settings.option(public_domain, "R2_PUBLIC_DOMAIN") or None,
-            access_key_id=settings.credential(access_key_id, "R2_ACCESS_KEY_ID", what="access_key_id"),
+            access_key_id=settings.credential(
+                access_key_id, "R2_ACCESS_KEY_ID", what="access_key_id"
+            ),
             secret_access_key=settings.credential(
                 one_secret(access_key_secret, secret_access_key),
                 "R2_ACCESS_KEY_SECRET",
@@ -80,12 +83,18 @@ class R2Storage(S3Storage):
 
     def url_of(self, key: str) -> str:
         """The public URL of a key; a presigned one, for a week, where there is no public domain."""
-        return super().url_of(key) if self._public else self.presigned_url(key, expires=LONGEST_SIGNATURE)
+        return (
+            super().url_of(key)
+            if self._public
+            else self.presigned_url(key, expires=LONGEST_SIGNATURE)
+        )
 
     def _expiry(self) -> str:
         if self._public:
             return ""
-        return (datetime.now(UTC) + timedelta(seconds=LONGEST_SIGNATURE)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (datetime.now(UTC) + timedelta(seconds=LONGEST_SIGNATURE)).strftime(
+            "%Y-%m-%dT%H:%M:%SZ"
+        )
 
 
 def _required(value: str | None, variable: str, name: str) -> str:

@@ -11,9 +11,21 @@ from urllib.parse import urlsplit
 
 from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
-from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError, UnsupportedFeatureError
+from aigc_kit.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    StorageError,
+    UnsupportedFeatureError,
+)
 from aigc_kit.settings import Secret, spelled
-from aigc_kit.storage.base import Storage, StoredObject, address_of, check_content_type, check_key, public_base
+from aigc_kit.storage.base import (
+    Storage,
+    StoredObject,
+    address_of,
+    check_content_type,
+    check_key,
+    public_base,
+)
 from aigc_kit.storage.endpoints import check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
@@ -24,7 +36,9 @@ from aigc_kit.transport.retry import Policy
 
 # Codes that a second try may cure though their status does not say so.
 # Source: https://developers.cloudflare.com/r2/api/error-codes/ read 2026-11-22.
-_RETRYABLE_CODES = frozenset({"IncompleteBody", "ClientDisconnect", "BadDigest", "RequestTimeout", "SlowDown"})
+_RETRYABLE_CODES = frozenset(
+    {"IncompleteBody", "ClientDisconnect", "BadDigest", "RequestTimeout", "SlowDown"}
+)
 _HINTS = {
     "NoSuchBucket": "the bucket does not exist",
     "InvalidAccessKeyId": "the access key id is not known there",
@@ -45,7 +59,9 @@ _HINTS = {
 }
 
 
-_NO_CONDITIONS = frozenset({"NotImplemented", "UnsupportedOperation", "InvalidArgument", "InvalidRequest"})
+_NO_CONDITIONS = frozenset(
+    {"NotImplemented", "UnsupportedOperation", "InvalidArgument", "InvalidRequest"}
+)
 """What servers answer that know no conditional PUT."""
 
 
@@ -53,9 +69,10 @@ class S3Storage(Rebuilt, Storage):
     """
     A bucket behind the S3 protocol.
 
-    An upload is one PUT with the SHA-256 of its bytes, which the server checks; it is repeated after connection
-    failures, 429 and 5xx (a repeated PUT changes nothing). ``cache_control`` is right for keys made from content
-    hashes, as ``ImageClient`` makes them; pass ``None`` for keys that change their content.
+    An upload is one PUT with the SHA-256 of its bytes, which the server checks; it is repeated
+    after connection failures, 429 and 5xx (a repeated PUT changes nothing). ``cache_control`` is
+    right for keys made from content hashes, as ``ImageClient`` makes them; pass ``None`` for keys
+    that change their content.
     """
 
     _public_name = "public_base_url"
@@ -88,16 +105,21 @@ class S3Storage(Rebuilt, Storage):
             bucket: its name; not part of the endpoint, but taken off where it is at its end.
             endpoint_url: of a compatible server; None is AWS.
             public_base_url: where the public reads objects; None is the bucket's own URL.
-            access_key_id: both keys or none; none means the machine's chain of variables, profiles and roles.
+            access_key_id: both keys or none; none means the machine's chain of variables, profiles
+                and roles.
             access_key_secret: another name of ``secret_access_key``.
-            addressing_style: ``"virtual"`` puts the bucket into the host, ``"path"`` behind it; ``"auto"`` knows Aliyun OSS,
-                Tencent COS, Volcengine TOS and Huawei OBS, which refuse the second.
+            addressing_style: ``"virtual"`` puts the bucket into the host, ``"path"`` behind it;
+                ``"auto"`` knows Aliyun OSS, Tencent COS, Volcengine TOS and Huawei OBS, which
+                refuse the second.
             verify: path of the certificates to trust (a CA of your own).
-            acl: a canned ACL for each object, ``"public-read"``. R2 and newer buckets of AWS have none and refuse it.
-            extra_args: more arguments of boto3's ``put_object``, e.g. ``{"StorageClass": "STANDARD_IA"}``.
+            acl: a canned ACL for each object, ``"public-read"``. R2 and newer buckets of AWS have
+                none and refuse it.
+            extra_args: more arguments of boto3's ``put_object``, e.g.
+                ``{"StorageClass": "STANDARD_IA"}``.
             timeout: seconds for one operation, tries included (default 120).
             max_pool_connections: idle connections that are kept.
-            proxies: ``{"https": "http://host:port"}``; with explicit keys the machine's own are not used.
+            proxies: ``{"https": "http://host:port"}``; with explicit keys the machine's own are not
+                used.
 
         Raises:
             ConfigurationError: an option is missing or makes no sense.
@@ -106,13 +128,16 @@ class S3Storage(Rebuilt, Storage):
             raise ConfigurationError(f"bucket must be the name of a bucket, got {bucket!r}")
         secret_access_key = one_secret(secret_access_key, access_key_secret)
         if (access_key_id is None) != (secret_access_key is None):
-            raise ConfigurationError("access_key_id and secret_access_key belong together: pass both or neither")
+            raise ConfigurationError(
+                "access_key_id and secret_access_key belong together: pass both or neither"
+            )
         self.bucket = bucket.strip()
         self.cache_control = cache_control
         self._place = place_of(self.bucket, endpoint_url, addressing_style)
         self._extra = _extra(acl, extra_args)
         self._policy = Policy(
-            settings.seconds(timeout, default=120.0), settings.whole_number(max_retries, name="max_retries")
+            settings.seconds(timeout, default=120.0),
+            settings.whole_number(max_retries, name="max_retries"),
         )
         self._settings = aws.AwsSettings(
             region=settings.option(region)
@@ -123,14 +148,24 @@ class S3Storage(Rebuilt, Storage):
             checksum=self._place.service.checksum,
             ca_file=_ca_file(verify),
             access_key_id=settings.optional_credential(access_key_id, what="access_key_id"),
-            secret_access_key=settings.optional_credential(secret_access_key, what="secret_access_key"),
+            secret_access_key=settings.optional_credential(
+                secret_access_key, what="secret_access_key"
+            ),
             session_token=settings.optional_credential(session_token, what="session_token"),
             profile=profile,
             # With explicit keys nothing of the machine leaks in, its proxies neither.
-            proxies=None if proxies is None and access_key_id is None else tuple((proxies or {}).items()),
-            pool_size=settings.whole_number(max_pool_connections, name="max_pool_connections", minimum=1),
+            proxies=None
+            if proxies is None and access_key_id is None
+            else tuple((proxies or {}).items()),
+            pool_size=settings.whole_number(
+                max_pool_connections, name="max_pool_connections", minimum=1
+            ),
         )
-        self._public = None if public_base_url is None else public_base(public_base_url, what=self._public_name)
+        self._public = (
+            None
+            if public_base_url is None
+            else public_base(public_base_url, what=self._public_name)
+        )
         if self._public is not None:
             check_public(self._public, self._place, self._public_name)
         self._conditional = True
@@ -156,7 +191,9 @@ class S3Storage(Rebuilt, Storage):
         data = bytes(data) if isinstance(data, memoryview) else data
         return self._put(data, key, content_type, hashlib.sha256(data).digest())
 
-    def upload_hashed(self, data: bytes, key: str, *, content_type: str, sha256: bytes) -> StoredObject:
+    def upload_hashed(
+        self, data: bytes, key: str, *, content_type: str, sha256: bytes
+    ) -> StoredObject:
         if (
             getattr(self.upload_bytes, "__func__", None) is not _UPLOAD_BYTES
         ):  # somebody does something of their own there
@@ -169,14 +206,22 @@ class S3Storage(Rebuilt, Storage):
         if getattr(self.upload_bytes, "__func__", None) is not _UPLOAD_BYTES:
             return self.upload_bytes(data, key, content_type=content_type)
         sha256 = hashlib.sha256(data).digest()
-        return self._put(data, check_key(key), check_content_type(content_type), sha256, {"Metadata": dict(metadata)})
+        return self._put(
+            data,
+            check_key(key),
+            check_content_type(content_type),
+            sha256,
+            {"Metadata": dict(metadata)},
+        )
 
     @property
     def claims(self) -> bool:
         """Until the server says that it knows no ``If-None-Match`` for a PUT."""
         return self._conditional
 
-    def create(self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]) -> bool:
+    def create(
+        self, data: bytes, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> bool:
         """
         One conditional PUT. AWS has it since 2024-08-20, R2 and MinIO have it too.
 
@@ -203,10 +248,20 @@ class S3Storage(Rebuilt, Storage):
         self._call("delete_object", key, {"Bucket": self.bucket, "Key": check_key(key)})
 
     def _put(
-        self, data: bytes, key: str, content_type: str, sha256: bytes, more: Mapping[str, Any] | None = None
+        self,
+        data: bytes,
+        key: str,
+        content_type: str,
+        sha256: bytes,
+        more: Mapping[str, Any] | None = None,
     ) -> StoredObject:
         digest = base64.b64encode(sha256).decode()
-        request: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "Body": data, "ContentType": content_type}
+        request: dict[str, Any] = {
+            "Bucket": self.bucket,
+            "Key": key,
+            "Body": data,
+            "ContentType": content_type,
+        }
         if self._settings.checksum:  # else the signature covers the digest
             request["ChecksumSHA256"] = digest
         if self.cache_control:
@@ -216,29 +271,47 @@ class S3Storage(Rebuilt, Storage):
         response = self._call("put_object", key, request)
         stored = response.get("ChecksumSHA256")
         if stored and stored != digest:
-            raise StorageError(f"{key!r} arrived changed: the server counted another SHA-256", key=key, retryable=True)
+            raise StorageError(
+                f"{key!r} arrived changed: the server counted another SHA-256",
+                key=key,
+                retryable=True,
+            )
         etag = str(response.get("ETag", "")).strip('"')
         if not etag:  # every S3 server sends one: something else said 200
             there = self.exists(key)
             if there is None or there.size != len(data):
                 raise StorageError(
                     f"{self._where()} answered 200 to {key!r} like no S3 server does, and the object is not there",
-                    key=key, retryable=True,
-                )  # fmt: skip
+                    key=key,
+                    retryable=True,
+                )
         return StoredObject(
-            self.url_of(key), key, len(data), content_type, etag, self.bucket, expires_at=self._expiry()
+            self.url_of(key),
+            key,
+            len(data),
+            content_type,
+            etag,
+            self.bucket,
+            expires_at=self._expiry(),
         )
 
     def exists(self, key: str) -> StoredObject | None:
         key = check_key(key)
-        response = self._call("head_object", key, {"Bucket": self.bucket, "Key": key}, missing_is_none=True)
+        response = self._call(
+            "head_object", key, {"Bucket": self.bucket, "Key": key}, missing_is_none=True
+        )
         if response is None:
             return None
         etag = str(response.get("ETag", "")).strip('"')
         kind = str(response.get("ContentType", ""))
-        told = {str(name).lower(): str(value) for name, value in (response.get("Metadata") or {}).items()}
+        told = {
+            str(name).lower(): str(value)
+            for name, value in (response.get("Metadata") or {}).items()
+        }
         size = int(response.get("ContentLength", 0))
-        return StoredObject(self.url_of(key), key, size, kind, etag, self.bucket, told, self._expiry())
+        return StoredObject(
+            self.url_of(key), key, size, kind, etag, self.bucket, told, self._expiry()
+        )
 
     def url_of(self, key: str) -> str:
         """The public URL of a key; asks nobody whether it exists."""
@@ -249,15 +322,22 @@ class S3Storage(Rebuilt, Storage):
         A URL that reads an object of a private bucket for a while.
 
         Args:
-            expires: seconds, 1 to 604,800 (a week): no store signs for longer, and boto3 does not check it.
+            expires: seconds, 1 to 604,800 (a week): no store signs for longer, and boto3 does not
+                check it.
 
         Raises:
             InvalidInputError: the key breaks the rules, or ``expires`` is out of range.
             StorageError: there are no credentials.
         """
         key = check_key(key)
-        if isinstance(expires, bool) or not isinstance(expires, int) or not 1 <= expires <= LONGEST_SIGNATURE:
-            raise InvalidInputError(f"expires must be 1 to {LONGEST_SIGNATURE} seconds, got {spelled(expires)}")
+        if (
+            isinstance(expires, bool)
+            or not isinstance(expires, int)
+            or not 1 <= expires <= LONGEST_SIGNATURE
+        ):
+            raise InvalidInputError(
+                f"expires must be 1 to {LONGEST_SIGNATURE} seconds, got {spelled(expires)}"
+            )
         try:
             return str(self._client.get().presigned(self.bucket, key, expires))
         except aws.failures() as error:
@@ -279,19 +359,27 @@ class S3Storage(Rebuilt, Storage):
             return f"https://s3.{region}.{suffix}/{self.bucket}"
         return f"https://{self.bucket}.s3.{region}.{suffix}"
 
-    def _call(self, operation: str, key: str, request: dict[str, Any], *, missing_is_none: bool = False) -> Any:
+    def _call(
+        self, operation: str, key: str, request: dict[str, Any], *, missing_is_none: bool = False
+    ) -> Any:
         def attempt(deadline: Deadline) -> Any:
             try:
                 return self._client.get().call(operation, request, deadline)
             except aws.AwsError as error:
                 raise self._translated(error, key, operation) from error
             except aws.failures() as error:  # from making the client
-                raise self._translated(aws.aws_error(error), key, operation) from without_frames(error)
+                raise self._translated(aws.aws_error(error), key, operation) from without_frames(
+                    error
+                )
 
         try:
             return self._policy.run(attempt)[0]
         except StorageError as error:
-            if missing_is_none and error.__cause__ is not None and getattr(error.__cause__, "missing", False):
+            if (
+                missing_is_none
+                and error.__cause__ is not None
+                and getattr(error.__cause__, "missing", False)
+            ):
                 return None
             raise
 
@@ -299,9 +387,17 @@ class S3Storage(Rebuilt, Storage):
         retryable = error.status in (408, 429) or (error.status >= 500 and error.status != 501)
         retryable = retryable or error.code in _RETRYABLE_CODES
         retryable = retryable or (error.status == 0 and not error.usage)
-        secrets = (self._settings.access_key_id, self._settings.secret_access_key, self._settings.session_token)
-        redact = RequestContext("s3", secrets=tuple(secret for secret in secrets if secret is not None)).redact
-        said = " ".join(dict.fromkeys(str(part) for part in (error.status or "", error.code) if part))
+        secrets = (
+            self._settings.access_key_id,
+            self._settings.secret_access_key,
+            self._settings.session_token,
+        )
+        redact = RequestContext(
+            "s3", secrets=tuple(secret for secret in secrets if secret is not None)
+        ).redact
+        said = " ".join(
+            dict.fromkeys(str(part) for part in (error.status or "", error.code) if part)
+        )
         hint = _HINTS.get(error.code, "")
         return StorageError(
             f"{operation} of {key!r} to bucket {self.bucket!r} at {self._where()} failed: {said or 'no answer'} ({redact(str(error))})"
@@ -313,7 +409,11 @@ class S3Storage(Rebuilt, Storage):
         )
 
     def _where(self) -> str:
-        return urlsplit(self._settings.endpoint_url).netloc if self._settings.endpoint_url else "AWS S3"
+        return (
+            urlsplit(self._settings.endpoint_url).netloc
+            if self._settings.endpoint_url
+            else "AWS S3"
+        )
 
 
 _UPLOAD_BYTES = S3Storage.upload_bytes
@@ -340,22 +440,32 @@ def _ca_file(verify: Any) -> str:
     if verify is None or verify is True:
         return ""
     if not isinstance(verify, (str, os.PathLike)):
-        raise ConfigurationError(f"verify must be the path of the certificates to trust, got {spelled(verify)}")
+        raise ConfigurationError(
+            f"verify must be the path of the certificates to trust, got {spelled(verify)}"
+        )
     path = os.fspath(verify)
     if not os.path.exists(path):
         raise ConfigurationError(f"verify names {path!r}, and there is no such file")
     return path
 
 
-_OURS = frozenset({"Bucket", "Key", "Body", "ContentType", "Metadata", "ChecksumSHA256", "IfNoneMatch"})
+_OURS = frozenset(
+    {"Bucket", "Key", "Body", "ContentType", "Metadata", "ChecksumSHA256", "IfNoneMatch"}
+)
 
 
 def _extra(acl: Any, extra_args: Any) -> dict[str, Any]:
     if extra_args is not None and not isinstance(extra_args, Mapping):
-        raise ConfigurationError(f"extra_args must be a dict of put_object's arguments, got {spelled(extra_args)}")
+        raise ConfigurationError(
+            f"extra_args must be a dict of put_object's arguments, got {spelled(extra_args)}"
+        )
     if acl is not None and (not isinstance(acl, str) or not acl):
-        raise ConfigurationError(f"acl must be a canned ACL such as 'public-read', got {spelled(acl)}")
+        raise ConfigurationError(
+            f"acl must be a canned ACL such as 'public-read', got {spelled(acl)}"
+        )
     given = dict(extra_args or {}) | ({"ACL": acl} if acl else {})
     if taken := sorted(map(str, _OURS & given.keys())):
-        raise ConfigurationError(f"extra_args has {', '.join(taken)}, which the storage sets itself")
+        raise ConfigurationError(
+            f"extra_args has {', '.join(taken)}, which the storage sets itself"
+        )
     return given

@@ -12,13 +12,22 @@ from aigc_kit.errors import ProviderError
 from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.encoding import BROKEN, loaded
 from aigc_kit.transport.error_bodies import is_error, is_html, plain_text
-from aigc_kit.transport.failures import RequestContext, error_from_body, error_of, failure_of, request_id_of
+from aigc_kit.transport.failures import (
+    RequestContext,
+    error_from_body,
+    error_of,
+    failure_of,
+    request_id_of,
+)
 from aigc_kit.transport.http import MAX_ERROR_BYTES, Response
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished response. ``json``: what ``read`` made of its body; ``headers`` have lower-case names."""
+    """
+    A finished response. ``json``: what ``read`` made of its body; ``headers`` have lower-case
+        names.
+    """
 
     status: int
     json: Any
@@ -42,7 +51,9 @@ def answer_of(
         ProviderError: the response is an error, could not be read to its end, or makes no sense.
     """
     found = (read or json_of)(context, body_of(context, response, deadline), response.headers)
-    return Answer(response.status, found, request_id_of(response.headers, body=found), response.headers)
+    return Answer(
+        response.status, found, request_id_of(response.headers, body=found), response.headers
+    )
 
 
 def whole_json(raw: bytes) -> bool:
@@ -52,8 +63,9 @@ def whole_json(raw: bytes) -> bool:
 
 _CHAT: dict[str, int] = {"limit": 16 * 1024 * 1024, "inflated": 4 * 1024 * 1024}
 """
-Bytes of a response that holds no image. A parsed value takes many times its text, and 38 KB of a compression that nobody asked
-for hold 40 MB. https://cheatsheetseries.owasp.org/cheatsheets/Denial_of_Service_Cheat_Sheet.html
+Bytes of a response that holds no image. A parsed value takes many times its text, and 38 KB of a
+compression that nobody asked for hold 40 MB.
+https://cheatsheetseries.owasp.org/cheatsheets/Denial_of_Service_Cheat_Sheet.html
 """
 
 
@@ -66,7 +78,12 @@ def body_of(context: RequestContext, response: Response, deadline: Deadline) -> 
     """
     try:
         if response.status != 200:
-            raise error_of(context, response.status, response.headers, response.read(deadline, limit=MAX_ERROR_BYTES))
+            raise error_of(
+                context,
+                response.status,
+                response.headers,
+                response.read(deadline, limit=MAX_ERROR_BYTES),
+            )
         return context.masked(response.read(deadline, **({} if context.paid else _CHAT)))
     except WireError as error:
         if response.status != 200:
@@ -76,7 +93,9 @@ def body_of(context: RequestContext, response: Response, deadline: Deadline) -> 
         raise failure_of(context, error, deadline, response.headers) from error
 
 
-def json_of(context: RequestContext, raw: bytes, headers: Mapping[str, str], *, paid_in: str = "") -> dict[str, Any]:
+def json_of(
+    context: RequestContext, raw: bytes, headers: Mapping[str, str], *, paid_in: str = ""
+) -> dict[str, Any]:
     """
     The JSON object of a successful response.
 
@@ -90,7 +109,9 @@ def json_of(context: RequestContext, raw: bytes, headers: Mapping[str, str], *, 
     return checked_object(context, body, headers, paid_in=paid_in)
 
 
-def not_json(context: RequestContext, raw: bytes, *, request_id: str = "") -> errors.InvalidReplyError:
+def not_json(
+    context: RequestContext, raw: bytes, *, request_id: str = ""
+) -> errors.InvalidReplyError:
     """The error of a 200 whose body is not JSON."""
     text = raw[:2000].decode("utf-8", "replace")
     said = plain_text(context.redact(text))[:200]
@@ -106,7 +127,9 @@ def not_json(context: RequestContext, raw: bytes, *, request_id: str = "") -> er
 
 
 def decoded(raw: bytes) -> Any:
-    """The JSON value of a body, also with an end mark of a stream behind it; None when there is none."""
+    """
+    The JSON value of a body, also with an end mark of a stream behind it; None when there is none.
+    """
     body = loaded(raw)
     if body is not BROKEN:
         return body
@@ -126,7 +149,8 @@ def checked_object(
     ``body`` when it is a JSON object without an error in it.
 
     Args:
-        paid_in: the field of what was paid for; where it has something, an error beside it does not throw that away.
+        paid_in: the field of what was paid for; where it has something, an error beside it does not
+            throw that away.
     """
     if paid_in and isinstance(body, dict) and body.get(paid_in):
         return body
@@ -135,9 +159,12 @@ def checked_object(
     if not isinstance(body, dict):
         raise errors.InvalidReplyError(
             f"{context.provider} answered 200 with JSON that is not an object but {type(body).__name__}",
-            provider=context.provider, model=context.model, request_id=request_id_of(headers), status_code=200,
+            provider=context.provider,
+            model=context.model,
+            request_id=request_id_of(headers),
+            status_code=200,
             billed="unknown",
-        )  # fmt: skip
+        )
     return body
 
 

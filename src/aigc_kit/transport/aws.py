@@ -33,7 +33,9 @@ def _in_child() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)  # a thread of the parent may hold it, and is not here
+    os.register_at_fork(
+        after_in_child=_in_child
+    )  # a thread of the parent may hold it, and is not here
 
 
 _TELLING = (
@@ -69,9 +71,11 @@ _quiet = _Quiet()
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """
-    No DEBUG line of botocore about the call that this thread makes: it would hold the prompt, the key id and the signature.
+    No DEBUG line of botocore about the call that this thread makes: it would hold the prompt, the
+    key id and the signature.
 
-    urllib3's own line, with URL and status, is still written, and so is all that the application's own clients log.
+    urllib3's own line, with URL and status, is still written, and so is all that the application's
+    own clients log.
     """
     before, _quiet.inside = _quiet.inside, True
     try:
@@ -95,16 +99,26 @@ class AwsError(Exception):
     """
     What botocore or urllib3 raised.
 
-    ``status`` is 0 when there was no response; then ``sent`` tells whether the request may have arrived, and
-    ``timed_out`` whether time ran out. ``code`` is AWS's word, ``usage`` marks a call that botocore refused to send,
-    ``sign_in`` one for which this machine's credentials could not be had, ``is_frame`` an error inside of an event stream.
+    ``status`` is 0 when there was no response; then ``sent`` tells whether the request may have
+    arrived, and ``timed_out`` whether time ran out. ``code`` is AWS's word, ``usage`` marks a call
+    that botocore refused to send, ``sign_in`` one for which this machine's credentials could not be
+    had, ``is_frame`` an error inside of an event stream.
     """
 
     def __init__(
-        self, message: str, *, status: int = 0, code: str = "", request_id: str = "",
-        headers: Mapping[str, str] | None = None, sent: bool = True, timed_out: bool = False, usage: bool = False,
-        sign_in: bool = False, is_frame: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        request_id: str = "",
+        headers: Mapping[str, str] | None = None,
+        sent: bool = True,
+        timed_out: bool = False,
+        usage: bool = False,
+        sign_in: bool = False,
+        is_frame: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -125,9 +139,11 @@ class AwsError(Exception):
 @dataclass(frozen=True)
 class AwsSettings:
     """
-    What makes one client. Without explicit keys the machine's own chain is used: variables, profiles, roles.
+    What makes one client. Without explicit keys the machine's own chain is used: variables,
+    profiles, roles.
 
-    With explicit keys no profile and no config file of the machine leaks in; its proxies are used all the same.
+    With explicit keys no profile and no config file of the machine leaks in; its proxies are used
+    all the same.
     """
 
     region: str
@@ -147,10 +163,12 @@ def s3_client(settings: AwsSettings) -> AwsClient:
     """
     An S3 client that R2 and other compatible servers understand.
 
-    Checksum trailers are off (R2 answers them with ``Unauthorized``), signatures are v4 (R2 refuses the older one),
-    the wait for a 100 that Cloudflare never sends is off, and botocore's own retries are off.
-    Over TLS the payload's digest travels as a signed ``x-amz-checksum-sha256``, so the payload itself is not signed too.
-    Source: https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page, read 2026-11-22.
+    Checksum trailers are off (R2 answers them with ``Unauthorized``), signatures are v4 (R2 refuses
+    the older one), the wait for a 100 that Cloudflare never sends is off, and botocore's own
+    retries are off. Over TLS the payload's digest travels as a signed ``x-amz-checksum-sha256``, so
+    the payload itself is not signed too.
+    Source: https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page,
+        read 2026-11-22.
     """
     ready()
     from botocore.handlers import add_expect_header
@@ -161,7 +179,8 @@ def s3_client(settings: AwsSettings) -> AwsClient:
         signature_version="s3v4",
         s3={
             "addressing_style": "virtual" if settings.virtual else "path",
-            "payload_signing_enabled": not settings.checksum or (settings.endpoint_url or "").startswith("http:"),
+            "payload_signing_enabled": not settings.checksum
+            or (settings.endpoint_url or "").startswith("http:"),
         },
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
@@ -179,7 +198,9 @@ def _no_head_bucket(**_: Any) -> None:
     """
     from botocore.exceptions import ClientError
 
-    raise ClientError({"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket")
+    raise ClientError(
+        {"Error": {"Code": "301"}, "ResponseMetadata": {"HTTPHeaders": {}}}, "HeadBucket"
+    )
 
 
 def ready() -> None:
@@ -214,9 +235,12 @@ def make_client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
 
     explicit = settings.access_key_id is not None
     config = Config(
-        region_name=settings.region or None, connect_timeout=CONNECT_SECONDS, max_pool_connections=settings.pool_size,
-        retries={"total_max_attempts": 1, "mode": "standard"}, **extra,
-    )  # fmt: skip
+        region_name=settings.region or None,
+        connect_timeout=CONNECT_SECONDS,
+        max_pool_connections=settings.pool_size,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        **extra,
+    )
     with _sessions_lock:
         # A file that does not exist is an empty configuration.
         closed = {
@@ -224,42 +248,60 @@ def make_client(service: str, settings: AwsSettings, **extra: Any) -> AwsClient:
             "config_file": (None, None, os.devnull, None),
             "credentials_file": (None, None, os.devnull, None),
         }
-        session = botocore.session.Session(session_vars=closed if explicit else None, profile=settings.profile)
+        session = botocore.session.Session(
+            session_vars=closed if explicit else None, profile=settings.profile
+        )
         signs = isinstance(extra.get("signature_version", ""), str)  # not UNSIGNED
         credentials = _credentials(session) if signs and not explicit else None
         import boto3
 
-        # boto3 is what talks to AWS; its session is made of ours, which knows what must not leak in from the machine.
+        # boto3 is what talks to AWS; its session is made of ours, which knows what must not leak in
+        # from the machine.
         client: Any = boto3.session.Session(botocore_session=session).client(
             service,
             region_name=settings.region or None,
             endpoint_url=settings.endpoint_url,
             aws_access_key_id=settings.access_key_id and settings.access_key_id.reveal(),
-            aws_secret_access_key=settings.secret_access_key and settings.secret_access_key.reveal(),
+            aws_secret_access_key=settings.secret_access_key
+            and settings.secret_access_key.reveal(),
             aws_session_token=settings.session_token and settings.session_token.reveal(),
             config=config,
         )
-        trusted = session.get_config_variable("ca_bundle") or variable("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE") or True
+        trusted = (
+            session.get_config_variable("ca_bundle")
+            or variable("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+            or True
+        )
     proxies = None if settings.proxies is None else dict(settings.proxies)
-    sender = Sender(pool_size=settings.pool_size, ca_file=settings.ca_file or get_cert_path(trusted), proxies=proxies)
+    sender = Sender(
+        pool_size=settings.pool_size,
+        ca_file=settings.ca_file or get_cert_path(trusted),
+        proxies=proxies,
+    )
     endpoint: Any = getattr(client, "_endpoint", None)
     if hasattr(endpoint, "http_session"):
-        # The public way, an answer to the ``before-send`` event, would send although a stub of the application's tests
-        # has answered already. Without this attribute botocore's own sender does it, with a timeout for each read.
+        # The public way, an answer to the ``before-send`` event, would send although a stub of the
+        # application's tests has answered already. Without this attribute botocore's own sender
+        # does it, with a timeout for each read.
         endpoint.http_session.close()
         endpoint.http_session = sender
     return AwsClient(client, credentials)
 
 
 def region_of(profile: str | None) -> str:
-    """The region of the profile (unset: ``AWS_PROFILE``, then the default one), ``""`` when it names none."""
+    """
+    The region of the profile (unset: ``AWS_PROFILE``, then the default one), ``""`` when it names
+    none.
+    """
     ready()
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
     with _sessions_lock:
         try:
-            return str(botocore.session.Session(profile=profile).get_config_variable("region") or "")
+            return str(
+                botocore.session.Session(profile=profile).get_config_variable("region") or ""
+            )
         except BotoCoreError:  # no such profile, a broken file: told when the client is made
             return "" if profile is None else "us-east-1"
 
@@ -279,7 +321,9 @@ def _credentials(session: Any) -> Any:
 
 
 def sign_in_error(error: Exception) -> AwsError:
-    """What went wrong while this machine's credentials were fetched: nothing of the request had left."""
+    """
+    What went wrong while this machine's credentials were fetched: nothing of the request had left.
+    """
     from botocore import exceptions
 
     known = aws_error(error)
@@ -302,14 +346,18 @@ _ADVICE = (
 def advice_for(code: str) -> str:
     """What to do about a failed sign-in."""
     found = next(
-        (advice for word, advice in _ADVICE if word in code), "check the profile with 'aws sts get-caller-identity'"
+        (advice for word, advice in _ADVICE if word in code),
+        "check the profile with 'aws sts get-caller-identity'",
     )
     return f"{found}; or pass keys"
 
 
 @dataclass(frozen=True)
 class AwsClient:
-    """A boto3 client, called within a deadline. ``credentials``: of the machine's chain, None for explicit keys."""
+    """
+    A boto3 client, called within a deadline. ``credentials``: of the machine's chain, None for
+        explicit keys.
+    """
 
     client: Any
     credentials: Any = None
@@ -337,11 +385,16 @@ class AwsClient:
                 return getattr(self.client, operation)(**request)
         except failures() as error:
             if isinstance(error, RecursionError) and not exchange.sent:
-                raise AwsError("it is too deep", sent=False, usage=True, code="ParamValidationError") from None
+                raise AwsError(
+                    "it is too deep", sent=False, usage=True, code="ParamValidationError"
+                ) from None
             raise aws_error(error) from without_frames(error)
 
     def _sign_in(self, deadline: Deadline) -> None:
-        """Fetch or refresh the machine's credentials, so that their faults are told from the request's."""
+        """
+        Fetch or refresh the machine's credentials, so that their faults are told from the
+        request's.
+        """
         if self.credentials is None:
             return
         try:
@@ -362,7 +415,10 @@ class AwsClient:
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Everything that a boto3 call or its stream raises. Nothing but these is an answer of AWS or of the way to it."""
+    """
+    Everything that a boto3 call or its stream raises. Nothing but these is an answer of AWS or of
+    the way to it.
+    """
     ready()
     from botocore.eventstream import ParserError
     from botocore.exceptions import BotoCoreError, ClientError
@@ -392,7 +448,10 @@ def aws_error(error: Exception) -> AwsError:
 
     if isinstance(error, WireError):
         return AwsError(
-            str(error), sent=error.sent, timed_out=error.timed_out, code=INVALID_REPLY if error.too_large else ""
+            str(error),
+            sent=error.sent,
+            timed_out=error.timed_out,
+            code=INVALID_REPLY if error.too_large else "",
         )
     if isinstance(error, exceptions.ClientError):
         answer: Any = error.response
@@ -408,10 +467,15 @@ def aws_error(error: Exception) -> AwsError:
         )
     detail = f"{type(error).__name__}: {error}"
     usage = (
-        exceptions.ParamValidationError, exceptions.NoCredentialsError, exceptions.PartialCredentialsError,
-        exceptions.NoRegionError, exceptions.ProfileNotFound, exceptions.InvalidEndpointConfigurationError,
-        exceptions.UnknownServiceError, exceptions.ConfigParseError,
-    )  # fmt: skip
+        exceptions.ParamValidationError,
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.NoRegionError,
+        exceptions.ProfileNotFound,
+        exceptions.InvalidEndpointConfigurationError,
+        exceptions.UnknownServiceError,
+        exceptions.ConfigParseError,
+    )
     if isinstance(error, usage):
         return AwsError(detail, sent=False, usage=True, code=type(error).__name__)
     bad_reply = isinstance(error, _unreadable()) and not isinstance(error, OSError)
@@ -420,7 +484,9 @@ def aws_error(error: Exception) -> AwsError:
         code=INVALID_REPLY if bad_reply else "",
         # botocore's own connections are those of the credentials chain: nothing of ours had left.
         sent=not isinstance(error, exceptions.BotoCoreError),
-        timed_out=isinstance(error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)),
+        timed_out=isinstance(
+            error, (exceptions.ConnectTimeoutError, exceptions.ReadTimeoutError, TimeoutError)
+        ),
     )
 
 

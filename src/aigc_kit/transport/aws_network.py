@@ -1,8 +1,8 @@
 """
 urllib3 under boto3, with one deadline for a whole call.
 
-botocore signs and decodes. Its own sender knows only timeouts for each read, which a server that drips bytes outlasts for
-hours; this one takes its place.
+botocore signs and decodes. Its own sender knows only timeouts for each read, which a server that
+drips bytes outlasts for hours; this one takes its place.
 """
 
 from __future__ import annotations
@@ -83,16 +83,23 @@ class _Timed:
         try:
             super().connect()  # type: ignore[misc]
         except TimeoutError as error:  # in the middle of the TLS handshake
-            raise exceptions.ConnectTimeoutError(self, "the handshake was not over in time") from error
+            raise exceptions.ConnectTimeoutError(
+                self, "the handshake was not over in time"
+            ) from error
 
     def _new_conn(self: Any) -> socket.socket:
-        """What urllib3 opens a connection with; its own tries each address of a name for the whole time."""
+        """
+        What urllib3 opens a connection with; its own tries each address of a name for the whole
+        time.
+        """
         try:
             found = network.addresses(self.host.strip("[]"), self.port or 0, _connect_seconds())
         except TimeoutError as error:
             raise exceptions.ConnectTimeoutError(self, str(error)) from error
         except (OSError, UnicodeError) as error:
-            raise exceptions.NewConnectionError(self, f"the name {self.host!r} cannot be resolved") from error
+            raise exceptions.NewConnectionError(
+                self, f"the name {self.host!r} cannot be resolved"
+            ) from error
         failure: Exception | None = None
         for address in found:
             try:
@@ -102,7 +109,9 @@ class _Timed:
             except OSError as error:
                 failure = error
         if isinstance(failure, TimeoutError):
-            raise exceptions.ConnectTimeoutError(self, "the connection was not open in time") from failure
+            raise exceptions.ConnectTimeoutError(
+                self, "the connection was not open in time"
+            ) from failure
         raise exceptions.NewConnectionError(self, f"no connection: {failure}") from failure
 
     def send(self: Any, data: Any) -> None:
@@ -156,11 +165,13 @@ def manager(proxy: str = "", **options: Any) -> Any:
 
 def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any) -> Any:
     """
-    The response to one request, its body still on the wire. Never sent twice, never redirected, never decoded.
+    The response to one request, its body still on the wire. Never sent twice, never redirected,
+    never decoded.
 
     Args:
         pool: of a ``manager``, for the origin of ``url``.
-        target: what stands in the request line; unset: the path and query of ``url``, byte for byte.
+        target: what stands in the request line; unset: the path and query of ``url``, byte for
+            byte.
 
     Raises:
         WireError: the deadline was over before.
@@ -171,9 +182,16 @@ def opened(pool: Any, method: str, url: str, *, target: str = "", **options: Any
         raise WireError("the deadline passed", sent=False, timed_out=True)
     mark_sent()
     return pool.urlopen(
-        method, target or target_of(url), retries=False, redirect=False, assert_same_host=False, preload_content=False,
-        decode_content=False, timeout=urllib3.Timeout(connect=_connect_seconds(), read=left), **options,
-    )  # fmt: skip
+        method,
+        target or target_of(url),
+        retries=False,
+        redirect=False,
+        assert_same_host=False,
+        preload_content=False,
+        decode_content=False,
+        timeout=urllib3.Timeout(connect=_connect_seconds(), read=left),
+        **options,
+    )
 
 
 def pieces(response: Any) -> Iterator[bytes]:
@@ -198,23 +216,33 @@ def wire_error(error: Exception) -> WireError:
     A failed TLS handshake and a refused connection did not carry it; everything later may have.
     """
     let_out(error)
-    refused = isinstance(error, exceptions.NewConnectionError)  # for urllib3 a kind of ConnectTimeoutError
+    refused = isinstance(
+        error, exceptions.NewConnectionError
+    )  # for urllib3 a kind of ConnectTimeoutError
     unsent = (
-        exceptions.NewConnectionError, exceptions.ConnectTimeoutError, exceptions.NameResolutionError,
-        exceptions.ProxyError, exceptions.SSLError, exceptions.LocationValueError,
-    )  # fmt: skip
+        exceptions.NewConnectionError,
+        exceptions.ConnectTimeoutError,
+        exceptions.NameResolutionError,
+        exceptions.ProxyError,
+        exceptions.SSLError,
+        exceptions.LocationValueError,
+    )
     timed_out = isinstance(error, (exceptions.TimeoutError, TimeoutError)) or isinstance(
         error.__cause__ or error.__context__, TimeoutError
     )
     left = seconds_left()
     return WireError(
-        f"{type(error).__name__}: {error}", sent=not isinstance(error, unsent),
+        f"{type(error).__name__}: {error}",
+        sent=not isinstance(error, unsent),
         timed_out=(timed_out and not refused) or (left is not None and left <= 0),
-    )  # fmt: skip
+    )
 
 
 class Sender:
-    """In the place of botocore's ``URLLib3Session``: sends within the thread's deadline. Shared by threads."""
+    """
+    In the place of botocore's ``URLLib3Session``: sends within the thread's deadline. Shared by
+    threads.
+    """
 
     def __init__(self, *, pool_size: int, ca_file: str, proxies: dict[str, str] | None) -> None:
         """
@@ -239,10 +267,14 @@ class Sender:
         proxy = self._proxy_for(url)
         try:
             response = opened(
-                self._pool(url, proxy), request.method, url, target=url if proxy and url.startswith("http:") else "",
-                body=_at_hand(request.body), headers=dict(request.headers),
+                self._pool(url, proxy),
+                request.method,
+                url,
+                target=url if proxy and url.startswith("http:") else "",
+                body=_at_hand(request.body),
+                headers=dict(request.headers),
                 chunked=request.headers.get("Transfer-Encoding", "").lower() == "chunked",
-            )  # fmt: skip
+            )
         except FAILURES as error:
             raise wire_error(error) from error
         return AWSResponse(url, response.status, response.headers, _Body(response))
@@ -253,7 +285,10 @@ class Sender:
             manager.clear()
 
     def _pool(self, url: str, proxy: str) -> Any:
-        """The connections to the origin of ``url``; found by its text, as urllib3 takes it apart for each call."""
+        """
+        The connections to the origin of ``url``; found by its text, as urllib3 takes it apart for
+        each call.
+        """
         key = (url[: url.find("/", 8)], proxy)
         found = self._pools.get(key)
         if found is None:
@@ -277,12 +312,17 @@ _INFLATED = 4 * 1024 * 1024
 
 
 def _at_hand(body: Any) -> Any:
-    """The bytes themselves of a body that botocore has wrapped into a file: not copied once more to be sent."""
+    """
+    The bytes themselves of a body that botocore has wrapped into a file: not copied once more to be
+    sent.
+    """
     return body.getvalue() if type(body) is io.BytesIO and body.tell() == 0 else body
 
 
 class _Body:
-    """The body as botocore reads it: handed on as it comes, each piece within the thread's deadline."""
+    """
+    The body as botocore reads it: handed on as it comes, each piece within the thread's deadline.
+    """
 
     def __init__(self, response: Any) -> None:
         self._reply = response
@@ -303,7 +343,9 @@ class _Body:
                 total += len(piece)
                 if total > limit:
                     self._reply.close()
-                    raise WireError(f"the response is longer than {limit} bytes", sent=True, too_large=True)
+                    raise WireError(
+                        f"the response is longer than {limit} bytes", sent=True, too_large=True
+                    )
                 yield piece
         except (*FAILURES, AttributeError) as error:
             self._reply.close()

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from aigc_kit.settings import Secret
-from aigc_kit.transport.aws import AwsClient, AwsError, AwsSettings, aws_error, failures, make_client
+from aigc_kit.transport.aws import (
+    AwsClient,
+    AwsError,
+    AwsSettings,
+    aws_error,
+    failures,
+    make_client,
+)
 from aigc_kit.transport.deadline import (
     Deadline,
     current_exchange,
@@ -17,18 +24,29 @@ from aigc_kit.transport.deadline import (
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.interrupts import without_frames
 
-_EVENTS = frozenset({
-    "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata",
-})  # fmt: skip
-"""The members of ``ConverseStreamOutput`` that are not errors. Source: botocore's service model, 1.44.8, 2026-11-25."""
+_EVENTS = frozenset(
+    {
+        "messageStart",
+        "contentBlockStart",
+        "contentBlockDelta",
+        "contentBlockStop",
+        "messageStop",
+        "metadata",
+    }
+)
+"""
+The members of ``ConverseStreamOutput`` that are not errors. Source: botocore's service model,
+1.44.8, 2026-11-25.
+"""
 
 
 def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator[dict[str, Any]]:
     """
     The events of a ConverseStream response, each ``{name: value}``; blobs are base64 text.
 
-    botocore's framing and checksums, without its walk over the service model for each event, which costs more than all
-    the rest. Where the stream's bytes cannot be reached, botocore's own events (blobs are bytes).
+    botocore's framing and checksums, without its walk over the service model for each event, which
+    costs more than all the rest. Where the stream's bytes cannot be reached, botocore's own events
+    (blobs are bytes).
     """
     raw: Any = getattr(source, "_raw_stream", None)
     if not hasattr(raw, "stream"):
@@ -56,16 +74,26 @@ def _event_error(headers: Mapping[str, Any], payload: bytes) -> Exception:
         inner = json.loads(payload)
         text = inner.get("message") or inner.get("Message") or text
     code = headers.get(":exception-type") or headers.get(":error-code") or ""
-    error: Exception = EventStreamError({"Error": {"Code": code, "Message": text or ""}}, "ConverseStream")
+    error: Exception = EventStreamError(
+        {"Error": {"Code": code, "Message": text or ""}}, "ConverseStream"
+    )
     return error
 
 
-_MADE_HERE = frozenset({"modelId", "messages", "system", "toolConfig", "additionalModelRequestFields"})
-"""Members of a Converse request that cannot have a wrong type; the others may be passed through from the application."""
+_MADE_HERE = frozenset(
+    {"modelId", "messages", "system", "toolConfig", "additionalModelRequestFields"}
+)
+"""
+Members of a Converse request that cannot have a wrong type; the others may be passed through from
+the application.
+"""
 
 
 class BedrockTransport:
-    """Converse and ConverseStream: one boto3 client for each read timeout, made at the first call; shared by threads."""
+    """
+    Converse and ConverseStream: one boto3 client for each read timeout, made at the first call;
+        shared by threads.
+    """
 
     def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:
         self._settings = settings
@@ -83,7 +111,12 @@ class BedrockTransport:
         return tuple(secret for secret in held if secret is not None)
 
     def converse(
-        self, request: dict[str, Any], *, deadline: Deadline, stream: bool, headers: Mapping[str, str | Secret] | None
+        self,
+        request: dict[str, Any],
+        *,
+        deadline: Deadline,
+        stream: bool,
+        headers: Mapping[str, str | Secret] | None,
     ) -> Any:
         """
         The response as botocore decodes it; a stream's events are still on the wire.
@@ -96,7 +129,9 @@ class BedrockTransport:
         added = {**{name: Secret(value) for name, value in plain.items()}, **secrets}
         try:
             self._check(request, stream)
-            return self._open.get().call("converse_stream" if stream else "converse", request, deadline, added)
+            return self._open.get().call(
+                "converse_stream" if stream else "converse", request, deadline, added
+            )
         except AwsError:
             raise
         except failures() as error:  # from making the client
@@ -112,8 +147,8 @@ class BedrockTransport:
 
     def _check(self, request: dict[str, Any], stream: bool) -> None:
         """
-        What botocore would check before it sends, but for what the dialect has made of checked values: in a long history
-        that is most of the work of a call.
+        What botocore would check before it sends, but for what the dialect has made of checked
+        values: in a long history that is most of the work of a call.
         """
         if _MADE_HERE.issuperset(request):
             return
@@ -134,7 +169,8 @@ class BedrockTransport:
         from botocore import UNSIGNED
 
         explicit = self._settings.access_key_id is not None
-        # A bearer token of the environment would win over explicit keys, and botocore refuses one over http.
+        # A bearer token of the environment would win over explicit keys, and botocore refuses one
+        # over http.
         version: Any = UNSIGNED if self._bearer else "v4" if explicit else None
         extra = {"signature_version": version} if version is not None else {}
         made = make_client("bedrock-runtime", self._settings, parameter_validation=False, **extra)

@@ -1,7 +1,9 @@
 """
-JSON with images in it, read in one pass: the long base64 of a ``"data"`` member is decoded while it arrives.
+JSON with images in it, read in one pass: the long base64 of a ``"data"`` member is decoded while it
+    arrives.
 
-An 8 MB image is 11 MB of base64; parsing that as JSON text and decoding it afterwards holds it six times.
+An 8 MB image is 11 MB of base64; parsing that as JSON text and decoding it afterwards holds it six
+times.
 """
 
 from __future__ import annotations
@@ -24,8 +26,17 @@ _MEMBER = re.compile(rb'"data"\s*:\s*"')
 _SHORT = 4096
 """Strings up to this many characters stay in the JSON."""
 
-_ESCAPES = ((rb"\/", b"/"), (rb"\u003d", b"="), (rb"\u003D", b"="), (rb"\u002b", b"+"), (rb"\u002B", b"+"),
-            (rb"\u002f", b"/"), (rb"\u002F", b"/"), (rb"\n", b""), (rb"\r", b""))  # fmt: skip
+_ESCAPES = (
+    (rb"\/", b"/"),
+    (rb"\u003d", b"="),
+    (rb"\u003D", b"="),
+    (rb"\u002b", b"+"),
+    (rb"\u002B", b"+"),
+    (rb"\u002f", b"/"),
+    (rb"\u002F", b"/"),
+    (rb"\n", b""),
+    (rb"\r", b""),
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,8 @@ class Unread:
 
 def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes | Unread]]:
     """
-    The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them. A ``data:`` URI's head and
-    white space are passed over.
+    The JSON with placeholders instead of long ``"data"`` strings, and what was decoded from them. A
+    ``data:`` URI's head and white space are passed over.
 
     Args:
         length: bytes of the whole JSON; 0 when it is not known.
@@ -83,7 +94,8 @@ def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes
 
 def documents(raw: bytes) -> list[Any] | None:
     """
-    The JSON values of a body, whatever frame they came in: one, the items of a list, the events of a stream, or one in each
+    The JSON values of a body, whatever frame they came in: one, the items of a list, the events of
+        a stream, or one in each
     line. None when it is not JSON.
     """
     text = raw.lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -141,7 +153,11 @@ class _Blob:
         data = self._out.taken()
         if self._broken is None:
             return data
-        return Unread((binascii.b2a_base64(data, newline=False) + b"".join(self._broken)).decode("utf-8", "replace"))
+        return Unread(
+            (binascii.b2a_base64(data, newline=False) + b"".join(self._broken)).decode(
+                "utf-8", "replace"
+            )
+        )
 
     def _step(self, left: int, *, final: bool = False) -> None:
         raw, decode = self._raw, self._decode
@@ -193,11 +209,16 @@ def _without_head(raw: bytearray) -> bytearray:
 
 
 def _decoder() -> Callable[[bytes], bytes]:
-    """pydantic-core's decoder, which the SDKs bring along and which is four times as fast, else the standard one."""
+    """
+    pydantic-core's decoder, which the SDKs bring along and which is four times as fast, else the
+    standard one.
+    """
     try:
         from pydantic_core import SchemaValidator, core_schema
 
-        validate = SchemaValidator(core_schema.bytes_schema(), config={"val_json_bytes": "base64"}).validate_json
+        validate = SchemaValidator(
+            core_schema.bytes_schema(), config={"val_json_bytes": "base64"}
+        ).validate_json
     except Exception:  # noqa: BLE001 - whatever a future release changes, the standard library is there
         return _standard
     return lambda text: validate(b'"' + text + b'"')

@@ -1,4 +1,7 @@
-"""The shared HTTP clients, one for each generation of httpx in a process, and our own JSON requests over them."""
+"""
+The shared HTTP clients, one for each generation of httpx in a process, and our own JSON requests
+over them.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ _lock = threading.Lock()
 
 
 def _forget_parent() -> None:
-    """In a forked child: the parent's connections are not its own, and its lock may be held by a thread that is gone."""
+    """
+    In a forked child: the parent's connections are not its own, and its lock may be held by a
+        thread that is gone.
+    """
     global _lock
     _lock = threading.Lock()
     _shared.clear()
@@ -54,8 +60,8 @@ class Lease:
         """
         Args:
             flavor: ``"httpx"`` or ``"httpx2"``.
-            reuse: keep idle connections. Off for paid requests: over a connection that the server closes in the same
-                moment nobody can tell whether the request arrived.
+            reuse: keep idle connections. Off for paid requests: over a connection that the server
+                closes in the same moment nobody can tell whether the request arrived.
         """
         self._key = (os.getpid(), flavor, reuse)
         with _lock:
@@ -81,7 +87,10 @@ class Lease:
 
 
 def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
-    """A client that is never closed itself, for SDKs close what they are given, and the transports under it."""
+    """
+    A client that is never closed itself, for SDKs close what they are given, and the transports
+    under it.
+    """
     with importing():
         httpx = import_module(flavor)
         core = import_module(flavor.replace("httpx", "httpcore"))
@@ -94,7 +103,9 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
         "network_backend": Backend(core),
     }
     kept = type("Client", (httpx.Client,), {"close": lambda self: None})
-    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # one jar would be shared by all keys of a process
+    no_cookies = CookieJar(
+        DefaultCookiePolicy(allowed_domains=[])
+    )  # one jar would be shared by all keys of a process
     routes = _Routes(httpx, core, limits)
     client = kept(
         transport=httpx_transport(httpx, tls, routes),
@@ -108,7 +119,10 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
 
 
 class _Routes:
-    """Connections: directly, or over the proxy that the machine's settings name. Each pool is made at first use."""
+    """
+    Connections: directly, or over the proxy that the machine's settings name. Each pool is made at
+        first use.
+    """
 
     def __init__(self, httpx: Any, core: Any, limits: dict[str, Any]) -> None:
         self._httpx = httpx
@@ -129,7 +143,9 @@ class _Routes:
             return self._direct
         with self._lock:
             if proxy not in self._over:
-                pool = proxy_pool(self._httpx, self._core, proxy, self._limits, variable_of(scheme, proxy))
+                pool = proxy_pool(
+                    self._httpx, self._core, proxy, self._limits, variable_of(scheme, proxy)
+                )
                 self._over[proxy] = Connections(self._core, pool)
             return self._over[proxy]
 
@@ -204,7 +220,9 @@ class HttpTransport:
                 headers={**plain, "content-type": "application/json"},
                 timeout=timeouts(deadline),
             )
-            return cast(Response, exchanged(partial(client.send, request), Exchange(deadline, secrets)))
+            return cast(
+                Response, exchanged(partial(client.send, request), Exchange(deadline, secrets))
+            )
         except WireError as error:
             raise failure_of(context, error, deadline) from error
 

@@ -1,4 +1,7 @@
-"""What vendors' error codes mean where their HTTP status does not say it: tables, each with its source and date."""
+"""
+What vendors' error codes mean where their HTTP status does not say it: tables, each with its source
+and date.
+"""
 
 from __future__ import annotations
 
@@ -106,9 +109,9 @@ def glm(status: int, code: str, message: str) -> Verdict | None:
     return openai(status, code, message)
 
 
-# Words of back ends in use, hosted, relayed or on one's own machine, where neither status nor code tells. Sources: the vendors'
-# error pages as below, llama.cpp, SGLang, vLLM, LM Studio and new-api; MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615,
-# langgenius/dify#2406, read 2026-11-26.
+# Words of back ends in use, hosted, relayed or on one's own machine, where neither status nor code
+# tells. Sources: the vendors' error pages as below, llama.cpp, SGLang, vLLM, LM Studio and new-api;
+# MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615, langgenius/dify#2406, read 2026-11-26.
 _TOO_LONG = re.compile(
     r"maximum context length|context_length|context length|context window|context size|(prompt|input|message)s? (is|are) too"
     r" long|exceeds? the (model's )?max|exceed(s|ed)? (the )?(model )?(token|context|input length) limit|model token limit"
@@ -131,23 +134,54 @@ _MODERATED = re.compile(
     r"|敏感(内容|信息|词)|内容(安全|违规|审核)|违规内容|不安全|风控",
     re.IGNORECASE,
 )
-_QUOTA_CODES = frozenset({
-    "insufficient_quota", "billing_hard_limit_reached", "exceeded_current_quota_error", "arrearage", "insufficient_balance",
-    "insufficient_user_quota", "quota_exceeded", "allocationquota.freetieronly", "freetieronly", "prepaidbilloverdue",
-    "postpaidbilloverdue", "commoditynotpurchased", "pre_consume_token_quota_failed", "account_deactivated",
-})  # fmt: skip
-_FILTER_CODES = frozenset({
-    "content_filter", "content_policy_violation", "data_inspection_failed", "datainspectionfailed", "sensitive_words_detected",
-    "censorship_blocked", "content_moderation", "prompt_blocked", "moderation_blocked", "responsibleaipolicyviolation",
-    "content_blocked", "safety",
-})  # fmt: skip
-_LONG_CODES = frozenset({
-    "context_length_exceeded", "exceed_context_size_error", "string_above_max_length", "max_tokens_exceeded",
-    "context_window_exceeded", "request_too_large",
-})  # fmt: skip
+_QUOTA_CODES = frozenset(
+    {
+        "insufficient_quota",
+        "billing_hard_limit_reached",
+        "exceeded_current_quota_error",
+        "arrearage",
+        "insufficient_balance",
+        "insufficient_user_quota",
+        "quota_exceeded",
+        "allocationquota.freetieronly",
+        "freetieronly",
+        "prepaidbilloverdue",
+        "postpaidbilloverdue",
+        "commoditynotpurchased",
+        "pre_consume_token_quota_failed",
+        "account_deactivated",
+    }
+)
+_FILTER_CODES = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "data_inspection_failed",
+        "datainspectionfailed",
+        "sensitive_words_detected",
+        "censorship_blocked",
+        "content_moderation",
+        "prompt_blocked",
+        "moderation_blocked",
+        "responsibleaipolicyviolation",
+        "content_blocked",
+        "safety",
+    }
+)
+_LONG_CODES = frozenset(
+    {
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "string_above_max_length",
+        "max_tokens_exceeded",
+        "context_window_exceeded",
+        "request_too_large",
+    }
+)
 
-# MiniMax's base_resp, Qianfan's and SiliconFlow's numbers. Sources: litellm minimax, cnblogs liuscraft 21705488,
-# docs.siliconflow.cn, cloud.baidu.com WENXINWORKSHOP; unverified where the vendor's page was not reachable, 2026-11-25.
+# MiniMax's base_resp, Qianfan's and SiliconFlow's numbers. Sources: litellm minimax, cnblogs
+# liuscraft 21705488, docs.siliconflow.cn, cloud.baidu.com WENXINWORKSHOP; unverified where the
+# vendor's page was not reachable, 2026-11-25.
 _NUMBERS: dict[str, Verdict] = {
     "1002": Verdict(errors.RateLimitError, retryable=True),
     "1004": Verdict(errors.AuthenticationError),
@@ -172,7 +206,8 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
     """
     OpenAI and those who kept its codes: DeepSeek, Kimi, Qwen, gateways and most local servers.
 
-    Source: https://platform.openai.com/docs/guides/error-codes, https://api-docs.deepseek.com/quick_start/error_codes and
+    Source: https://platform.openai.com/docs/guides/error-codes,
+        https://api-docs.deepseek.com/quick_start/error_codes and
     https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-22.
     """
     word = code.lower()
@@ -197,7 +232,8 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
 
 def _by_words(status: int, message: str) -> Verdict | None:
     """
-    What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for money.
+    What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for
+    money.
 
     Gemini says "exceeded your current quota" of a minute's limit too, and when to retry.
     """
@@ -209,6 +245,8 @@ def _by_words(status: int, message: str) -> Verdict | None:
         return Verdict(errors.QuotaExceededError)
     if (refused or status == 451) and _MODERATED.search(message):
         return Verdict(errors.ContentFilterError)
-    if status == 200 and re.search(r"overload|try again later|too busy|繁忙|稍后", message, re.IGNORECASE):
+    if status == 200 and re.search(
+        r"overload|try again later|too busy|繁忙|稍后", message, re.IGNORECASE
+    ):
         return Verdict(errors.ServerError, retryable=True)
     return None

@@ -1,4 +1,7 @@
-"""The deadline of a call: kept at the socket, for every read, write and handshake of the thread that makes it."""
+"""
+The deadline of a call: kept at the socket, for every read, write and handshake of the thread that
+    makes it.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,26 @@ CONNECT_SECONDS = 10.0
 """Longest wait for one TCP or TLS handshake; the rest of the deadline is for trying again."""
 
 DRAIN_SECONDS = 0.05
-"""Longest wait for the end of a body whose content is complete, so that its connection can be used again."""
+"""
+Longest wait for the end of a body whose content is complete, so that its connection can be used
+again.
+"""
 
 
 class WireError(Exception):
     """
     The exchange failed below HTTP.
 
-    ``sent``: whether the vendor may have received the request. ``timed_out``: whether the deadline was the cause.
+    ``sent``: whether the vendor may have received the request. ``timed_out``: whether the deadline
+        was the cause.
     ``came``: the bytes of the body that had come.
     """
 
     came = b""
 
-    def __init__(self, detail: str, *, sent: bool, timed_out: bool = False, too_large: bool = False) -> None:
+    def __init__(
+        self, detail: str, *, sent: bool, timed_out: bool = False, too_large: bool = False
+    ) -> None:
         super().__init__(detail)
         self.sent = sent
         self.timed_out = timed_out
@@ -65,8 +74,8 @@ class _Thread(threading.local):
     """
     What the network layer knows of the call that its thread makes.
 
-    Thread-local, because nothing else reaches it: httpcore and urllib3 pass a timeout for each read down to the socket, and
-    google-genai and botocore pass nothing of the caller at all.
+    Thread-local, because nothing else reaches it: httpcore and urllib3 pass a timeout for each read
+    down to the socket, and google-genai and botocore pass nothing of the caller at all.
     """
 
     deadline: float | None = None
@@ -78,14 +87,18 @@ _thread = _Thread()
 
 class Exchange:
     """
-    One request of this thread, below an SDK: deadline and credentials go down to the socket, what happened comes back.
+    One request of this thread, below an SDK: deadline and credentials go down to the socket, what
+        happened comes back.
 
-    ``secrets``: headers that no SDK sees, set when the request leaves. ``sent``: whether a request began to leave. ``response``: the open response to it; the SDK may see its head alone.
+    ``secrets``: headers that no SDK sees, set when the request leaves. ``sent``: whether a request
+        began to leave. ``response``: the open response to it; the SDK may see its head alone.
     """
 
     __slots__ = ("_at", "_before", "_outer", "response", "secrets", "sent")
 
-    def __init__(self, deadline: Deadline | None = None, secrets: Mapping[str, Secret] | None = None) -> None:
+    def __init__(
+        self, deadline: Deadline | None = None, secrets: Mapping[str, Secret] | None = None
+    ) -> None:
         """
         Args:
             deadline: None leaves the one of an exchange around this one.
@@ -136,7 +149,10 @@ class deadline_of:
 
 
 def parted(headers: Mapping[str, str | Secret]) -> tuple[dict[str, str], dict[str, Secret]]:
-    """The headers that an SDK may see, and those that it may not; of one name in two spellings the last counts."""
+    """
+    The headers that an SDK may see, and those that it may not; of one name in two spellings the
+    last counts.
+    """
     named = {name.lower(): (name, value) for name, value in headers.items()}
     plain = {name: value for name, value in named.values() if isinstance(value, str)}
     return plain, {name: value for name, value in named.values() if isinstance(value, Secret)}
@@ -161,7 +177,8 @@ def seconds_left() -> float | None:
 
 def next_chunk(source: Iterator[T], at: float) -> T | None:
     """
-    The next piece of a response, or None at its end; like ``deadline_of`` for one step, without its cost.
+    The next piece of a response, or None at its end; like ``deadline_of`` for one step, without its
+    cost.
 
     Raises:
         WireError: cut, reset, or not there by ``at`` on the monotonic clock.

@@ -1,8 +1,10 @@
 """
 Fetching an address that an untrusted source gave.
 
-The guard stands where the connection is made: the name is resolved once, every answer is checked, and the socket
-goes to a checked answer. A redirect, a second look-up (rebinding) or a literal in any spelling passes the same gate.
+The guard stands where the connection is made: the name is resolved once, every answer is checked,
+    and the socket
+goes to a checked answer. A redirect, a second look-up (rebinding) or a literal in any spelling
+passes the same gate.
 """
 
 from __future__ import annotations
@@ -30,14 +32,19 @@ from aigc_kit.transport.sdks import exchanged, importing
 
 MAX_REDIRECTS = 4
 MAX_BYTES = 64 * 1024 * 1024
-"""Largest image that is fetched; Ark takes references of 30 MB at most, its own 4K PNGs stay below 60 MB."""
+"""
+Largest image that is fetched; Ark takes references of 30 MB at most, its own 4K PNGs stay below 60
+MB.
+"""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]
 
 
 class DownloadError(AIGCError):
-    """The address could not be fetched. ``refused``: by the guard, before anything was sent to it."""
+    """
+    The address could not be fetched. ``refused``: by the guard, before anything was sent to it.
+    """
 
     def __init__(self, message: str, *, refused: bool = False, retryable: bool = False) -> None:
         super().__init__(message)
@@ -45,28 +52,57 @@ class DownloadError(AIGCError):
         self.retryable = retryable
 
 
-# Ranges that ``ipaddress`` of Python 3.11 calls global, and metadata services outside of private ranges.
-# Source: IANA special-purpose registries; Azure's and Alibaba's metadata addresses, read 2026-11-22.
+# Ranges that ``ipaddress`` of Python 3.11 calls global, and metadata services outside of private
+# ranges. Source: IANA special-purpose registries; Azure's and Alibaba's metadata addresses, read
+# 2026-11-22.
 _FORBIDDEN = (
-    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "168.63.129.16/32", "169.254.0.0/16",
-    "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15",
-    "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-    "::/128", "::1/128", "100::/64", "2001:db8::/32", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "fc00::/7",
-    "fe80::/10", "fec0::/10", "ff00::/8",
-)  # fmt: skip
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "168.63.129.16/32",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+    "::/128",
+    "::1/128",
+    "100::/64",
+    "2001:db8::/32",
+    "3fff::/20",
+    "5f00::/16",
+    "64:ff9b:1::/48",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+)
 _METADATA = (
-    # Link-local holds one in every cloud: AWS, Google, Azure, OpenStack, Oracle, Tencent (169.254.0.23), Scaleway (42.42).
-    "169.254.0.0/16", "fe80::/10",
+    # Link-local holds one in every cloud: AWS, Google, Azure, OpenStack, Oracle, Tencent
+    # (169.254.0.23), Scaleway (42.42).
+    "169.254.0.0/16",
+    "fe80::/10",
     "168.63.129.16",  # Azure's WireServer
     "100.100.100.200",  # Alibaba
     "100.96.0.96",  # Volcengine; github.com/volcengine/volcengine-go-sdk, read 2026-11-25
     "192.0.0.192",  # Oracle
-    "fd00:ec2::254", "fd00:ec2::23",  # AWS
+    "fd00:ec2::254",
+    "fd00:ec2::23",  # AWS
     "fd20:ce::254",  # Google
     "fd00:42::42",  # Scaleway
     "fd00:c1::a9fe:a9fe",  # Oracle; docs.oracle.com/iaas/Content/Compute/Tasks/gettingmetadata.htm, read 2026-11-25
-)  # fmt: skip
-_NAT64 = ("64:ff9b::/96", "64:ff9b:1::/48")  # RFC 6052; RFC 8215, where a local prefix may be as short as /48
+)
+_NAT64 = (
+    "64:ff9b::/96",
+    "64:ff9b:1::/48",
+)  # RFC 6052; RFC 8215, where a local prefix may be as short as /48
 
 
 @cache
@@ -76,14 +112,19 @@ def _networks(texts: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress
 
 
 def _in_one_of(address: Address, texts: tuple[str, ...]) -> bool:
-    return any(address in network for network in _networks(texts) if network.version == address.version)
+    return any(
+        address in network for network in _networks(texts) if network.version == address.version
+    )
 
 
 _LOCAL_NAMES = ("localhost", ".localhost", ".local", ".internal", ".lan", ".home.arpa", ".intranet")
 
 
 def embedded(address: Address) -> list[Address]:
-    """The address and every IPv4 address that it carries inside (mapped, 6to4, NAT64, Teredo, ISATAP, ...)."""
+    """
+    The address and every IPv4 address that it carries inside (mapped, 6to4, NAT64, Teredo, ISATAP,
+    ...).
+    """
     found: list[Address] = [address]
     if isinstance(address, ipaddress.IPv4Address):
         return found
@@ -108,7 +149,9 @@ def embedded(address: Address) -> list[Address]:
 
 
 def forbidden(text: str, *, private_allowed: bool = False) -> str:
-    """Why this numeric address must not be reached, or ``""``. Metadata services are never reachable."""
+    """
+    Why this numeric address must not be reached, or ``""``. Metadata services are never reachable.
+    """
     try:
         address = ipaddress.ip_address(text.split("%")[0])
     except ValueError:
@@ -125,11 +168,15 @@ def forbidden(text: str, *, private_allowed: bool = False) -> str:
     return ""
 
 
-_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{1,63}\.?", re.IGNORECASE)
+_NAME = re.compile(
+    r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{1,63}\.?", re.IGNORECASE
+)
 
 
 def is_plain_name(host: str) -> bool:
-    """Whether the host is an IPv6 address or a name of plain letters: whoever reads it reads the same."""
+    """
+    Whether the host is an IPv6 address or a name of plain letters: whoever reads it reads the same.
+    """
     return ":" in host or _NAME.fullmatch(host) is not None
 
 
@@ -144,7 +191,9 @@ def is_plainly_private(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         try:
-            host = socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f000001, 2130706433, 0177.0.0.1
+            host = socket.inet_ntoa(
+                socket.inet_aton(host)
+            )  # 127.1, 0x7f000001, 2130706433, 0177.0.0.1
         except (OSError, UnicodeError):
             return False
     return bool(forbidden(host))
@@ -171,9 +220,13 @@ class _Guard(Backend):
         self._open = open_to_all
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
         socket_options: Any = None,
-    ) -> Stream:  # fmt: skip
+    ) -> Stream:
         try:
             answers = self._downloader.resolve(host, port)
         except TimeoutError as error:
@@ -196,9 +249,10 @@ class Downloader:
     """
     Fetches images by URL: http(s) only, no credentials, capped and timed.
 
-    ``trusted``: (host, port) pairs that the user named (an API) and that need no check. ``bases``: URLs below which nothing
-    is checked (a store's public base). ``proxy``: what requests go through; the machine's own proxies are not used.
-    Shared by threads; ``close`` it.
+    ``trusted``: (host, port) pairs that the user named (an API) and that need no check. ``bases``:
+        URLs below which nothing
+    is checked (a store's public base). ``proxy``: what requests go through; the machine's own
+    proxies are not used. Shared by threads; ``close`` it.
     """
 
     def __init__(
@@ -215,7 +269,9 @@ class Downloader:
         self._trusted = frozenset(trusted)
         self._bases = tuple(bases)
         self._proxy = proxy
-        self._guarded: Handle[Any] = Handle(partial(self._opened, False), lambda client: client.close())
+        self._guarded: Handle[Any] = Handle(
+            partial(self._opened, False), lambda client: client.close()
+        )
         self._free: Handle[Any] = Handle(partial(self._opened, True), lambda client: client.close())
 
     def trusts(self, url: str) -> bool:
@@ -233,9 +289,15 @@ class Downloader:
                 raise _Refused(f"{host} is {answer}, {why}")
 
     def fetch(
-        self, url: str, *, timeout: float, limit: int = MAX_BYTES, retries: int = 2,
-        problem: Callable[[bytes], str] = lambda data: "", inflate: bool = False,
-    ) -> Fetched:  # fmt: skip
+        self,
+        url: str,
+        *,
+        timeout: float,
+        limit: int = MAX_BYTES,
+        retries: int = 2,
+        problem: Callable[[bytes], str] = lambda data: "",
+        inflate: bool = False,
+    ) -> Fetched:
         """
         The bytes behind ``url``.
 
@@ -246,7 +308,8 @@ class Downloader:
             inflate: undo a compression that nobody asked for: what is behind the URL was paid for.
 
         Raises:
-            DownloadError: not http(s), refused by the guard, unreachable, not a 200, too long or too slow.
+            DownloadError: not http(s), refused by the guard, unreachable, not a 200, too long or
+                too slow.
         """
         deadline = Deadline.after(timeout)
         tries = 0
@@ -256,7 +319,9 @@ class Downloader:
                 fetched = self._fetch(url, deadline, limit, inflate)
                 wrong = problem(fetched.data)
                 if wrong:
-                    raise DownloadError(f"{shown(url)} gave {len(fetched.data)} bytes {wrong}", retryable=True)
+                    raise DownloadError(
+                        f"{shown(url)} gave {len(fetched.data)} bytes {wrong}", retryable=True
+                    )
                 return fetched
             except DownloadError as error:
                 wait = back_off(tries)
@@ -278,10 +343,13 @@ class Downloader:
             try:
                 following = urljoin(address, target)
             except ValueError:
-                raise DownloadError(f"{shown(url)} redirects to what is not an address", refused=True) from None
+                raise DownloadError(
+                    f"{shown(url)} redirects to what is not an address", refused=True
+                ) from None
             if not target or (_scheme(address) == "https" and _scheme(following) != "https"):
                 raise DownloadError(
-                    f"{shown(url)} redirects to {shown(following)}, which is not followed", refused=True
+                    f"{shown(url)} redirects to {shown(following)}, which is not followed",
+                    refused=True,
                 )
             address = following
 
@@ -295,9 +363,11 @@ class Downloader:
             if self._proxy and not self.trusts(url):
                 self._check_name(url)
             request = client.build_request(
-                "GET", url, headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
+                "GET",
+                url,
+                headers={"accept": "image/*,*/*;q=0.5", "accept-encoding": "identity"},
                 timeout=httpx.Timeout(left, connect=min(left, CONNECT_SECONDS)),
-            )  # fmt: skip
+            )
             return cast(Response, exchanged(partial(client.send, request), Exchange(deadline)))
         except _Refused as error:
             raise DownloadError(
@@ -305,11 +375,17 @@ class Downloader:
                 refused=True,
             ) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:
-            raise DownloadError(f"{shown(url)} is not a usable address ({error})", refused=True) from error
+            raise DownloadError(
+                f"{shown(url)} is not a usable address ({error})", refused=True
+            ) from error
         except WireError as error:
-            raise DownloadError(f"{shown(url)} cannot be reached ({error})", retryable=True) from error
+            raise DownloadError(
+                f"{shown(url)} cannot be reached ({error})", retryable=True
+            ) from error
 
-    def _body(self, response: Response, url: str, deadline: Deadline, limit: int, inflate: bool) -> Fetched:
+    def _body(
+        self, response: Response, url: str, deadline: Deadline, limit: int, inflate: bool
+    ) -> Fetched:
         if response.status != 200:
             response.close()
             raise DownloadError(
@@ -328,8 +404,12 @@ class Downloader:
             data = response.read(deadline, limit=limit)
         except WireError as error:
             retryable = not error.too_large
-            raise DownloadError(f"{shown(url)} could not be read to its end ({error})", retryable=retryable) from error
-        return Fetched(data, response.headers.get("content-type", "").split(";")[0].strip().lower(), url)
+            raise DownloadError(
+                f"{shown(url)} could not be read to its end ({error})", retryable=retryable
+            ) from error
+        return Fetched(
+            data, response.headers.get("content-type", "").split(";")[0].strip().lower(), url
+        )
 
     def _check_name(self, url: str) -> None:
         """Through a proxy the name is looked up there; what can be told here is checked here."""
@@ -349,19 +429,30 @@ class Downloader:
 
         context = ssl_context("httpx")
         options: dict[str, Any] = {
-            "ssl_context": context, "max_connections": 1000, "max_keepalive_connections": 100,
+            "ssl_context": context,
+            "max_connections": 1000,
+            "max_keepalive_connections": 100,
             "keepalive_expiry": 5.0,
-        }  # fmt: skip
+        }
         if self._proxy:
             pool = proxy_pool(
-                httpx, httpcore, self._proxy, {**options, "network_backend": Backend(httpcore)}, "download_proxy"
+                httpx,
+                httpcore,
+                self._proxy,
+                {**options, "network_backend": Backend(httpcore)},
+                "download_proxy",
             )
         else:
             guard = _Guard(httpcore, self, open_to_all=open_to_all)
             pool = httpcore.ConnectionPool(network_backend=guard, **options)
         transport = httpx_transport(httpx, context, Connections(httpcore, pool))
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-        return httpx.Client(transport=transport, trust_env=False, cookies=cookies, headers={"user-agent": USER_AGENT})
+        return httpx.Client(
+            transport=transport,
+            trust_env=False,
+            cookies=cookies,
+            headers={"user-agent": USER_AGENT},
+        )
 
     def close(self) -> None:
         self._guarded.close()
@@ -378,7 +469,9 @@ def _is_below(url: str, base: str) -> bool:
     if not base or origin(url) != origin(base) or _scheme(url) != _scheme(base):
         return False
     path, below = unquote(urlsplit(url).path), urlsplit(base).path.rstrip("/") + "/"
-    escapes = "\\" in path or "%" in path or any(segment in (".", "..") for segment in path.split("/"))
+    escapes = (
+        "\\" in path or "%" in path or any(segment in (".", "..") for segment in path.split("/"))
+    )
     return path.startswith(unquote(below)) and not escapes
 
 
@@ -387,7 +480,8 @@ def check_address(url: str) -> None:
     Refuse what is not a plain http(s) address.
 
     Raises:
-        DownloadError: another scheme, no host, credentials inside, or characters that have no place in an address.
+        DownloadError: another scheme, no host, credentials inside, or characters that have no place
+            in an address.
     """
     if any(ord(char) < 33 or ord(char) == 127 for char in url):
         raise DownloadError(f"{shown(url)} has white space or control characters", refused=True)
@@ -416,7 +510,10 @@ def origin(url: str) -> tuple[str, int] | None:
 
 
 def shown(url: str) -> str:
-    """The address as a message may show it: no query (signatures live there), no credentials, not too long."""
+    """
+    The address as a message may show it: no query (signatures live there), no credentials, not too
+        long.
+    """
     head = url.split("?")[0].split("#")[0]
     scheme, sep, rest = head.partition("://")
     if sep and "@" in rest.split("/")[0]:

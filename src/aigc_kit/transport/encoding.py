@@ -13,7 +13,8 @@ from aigc_kit.errors import InvalidInputError
 
 def decode_base64(text: str) -> bytes:
     """
-    The bytes of base64 in either alphabet, padded or not, wrapped or not, or inside of a ``data:`` URI.
+    The bytes of base64 in either alphabet, padded or not, wrapped or not, or inside of a ``data:``
+    URI.
 
     Raises:
         ValueError: ``text`` is not base64, or a ``data:`` URI that is not base64.
@@ -41,14 +42,21 @@ def snake(name: str) -> str:
 
 
 def merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """``extra`` laid over ``base``, objects inside of objects too; None takes a field away. Neither is changed."""
+    """
+    ``extra`` laid over ``base``, objects inside of objects too; None takes a field away. Neither is
+    changed.
+    """
     result = dict(base)
     for name, value in extra.items():
         if value is None:
             result.pop(name, None)
             continue
         inner = result.get(name)
-        result[name] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+        result[name] = (
+            merged(inner, value)
+            if isinstance(inner, dict) and isinstance(value, Mapping)
+            else value
+        )
     return result
 
 
@@ -57,7 +65,8 @@ def to_json(body: dict[str, Any]) -> bytes:
     The body as the wire takes it.
 
     Raises:
-        InvalidInputError: something in it is not JSON, a number is not finite, or a text is not valid Unicode.
+        InvalidInputError: something in it is not JSON, a number is not finite, or a text is not
+            valid Unicode.
     """
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -73,7 +82,10 @@ BROKEN = object()
 
 
 def loaded(raw: bytes) -> Any:
-    """The JSON value, or ``BROKEN``; not an exception, which would carry the whole text along as its context."""
+    """
+    The JSON value, or ``BROKEN``; not an exception, which would carry the whole text along as its
+    context.
+    """
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):

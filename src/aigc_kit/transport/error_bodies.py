@@ -7,23 +7,59 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-_HOLDERS = ("error", "Error", "errors", "fault", "header", "base_resp", "ResponseMetadata", "Response")
+_HOLDERS = (
+    "error",
+    "Error",
+    "errors",
+    "fault",
+    "header",
+    "base_resp",
+    "ResponseMetadata",
+    "Response",
+)
 """Members that hold the error itself, in the order in which they are believed."""
-_CODES = ("code", "Code", "error_code", "status_code", "errorCode", "err_code", "errcode", "type", "__type")
+_CODES = (
+    "code",
+    "Code",
+    "error_code",
+    "status_code",
+    "errorCode",
+    "err_code",
+    "errcode",
+    "type",
+    "__type",
+)
 _MESSAGES = (
-    "message", "Message", "msg", "error_msg", "status_msg", "errorMessage", "error_message", "errmsg", "err_msg",
-    "error_description", "detail", "description", "title", "reason", "faultstring", "error", "failed_generation",
-)  # fmt: skip
+    "message",
+    "Message",
+    "msg",
+    "error_msg",
+    "status_msg",
+    "errorMessage",
+    "error_message",
+    "errmsg",
+    "err_msg",
+    "error_description",
+    "detail",
+    "description",
+    "title",
+    "reason",
+    "faultstring",
+    "error",
+    "failed_generation",
+)
 
 
 def code_and_message(body: Any) -> tuple[str, str]:
     """
     The vendor's code and words from any of the shapes in use.
 
-    ``{"error": {"code", "message"}}``, ``[{"error": ...}]``, ``{"error": "text"}``, ``{"code", "message" | "msg"}``,
-    ``{"detail": ...}`` (FastAPI), ``{"errors": [...]}`` (Cloudflare), ``{"base_resp": ...}`` (MiniMax), ``{"error_code",
-    "error_msg"}`` (Qianfan), ``choices[].error`` and ``metadata.raw`` (OpenRouter), Tencent's and Volcengine's
-    ``Response`` and ``ResponseMetadata``, or plain text. Google's ``status`` word is preferred over its numeric code.
+    ``{"error": {"code", "message"}}``, ``[{"error": ...}]``, ``{"error": "text"}``,
+    ``{"code", "message" | "msg"}``, ``{"detail": ...}`` (FastAPI), ``{"errors": [...]}``
+    (Cloudflare), ``{"base_resp": ...}`` (MiniMax), ``{"error_code", "error_msg"}`` (Qianfan),
+    ``choices[].error`` and ``metadata.raw`` (OpenRouter), Tencent's and Volcengine's ``Response``
+    and ``ResponseMetadata``, or plain text. Google's ``status`` word is preferred over its numeric
+    code.
     """
     if isinstance(body, list) and body:
         body = body[0]
@@ -57,7 +93,9 @@ def error_within(body: dict[str, Any]) -> Any:
             nested = inner.get("Error")
             return nested if isinstance(nested, dict) else inner
         if isinstance(inner, str) and inner.strip():
-            described = any(isinstance(body.get(other), str) for other in _MESSAGES if other != name)
+            described = any(
+                isinstance(body.get(other), str) for other in _MESSAGES if other != name
+            )
             return body if described else inner
     return body
 
@@ -132,7 +170,9 @@ def is_error(body: Any) -> bool:
     if body.get("errors") or body.get("detail") or body.get("fault"):
         return True
     has_code = _word(body.get("code")) not in ("", "0", "200")
-    return has_code and any(isinstance(body.get(name), str) for name in ("message", "msg", "Message"))
+    return has_code and any(
+        isinstance(body.get(name), str) for name in ("message", "msg", "Message")
+    )
 
 
 def dicts(value: Any) -> Iterable[dict[str, Any]]:
@@ -150,7 +190,13 @@ def _word(value: Any) -> str:
 
 
 def plain_text(value: Any) -> str:
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    text = (
+        value
+        if isinstance(value, str)
+        else ""
+        if value is None
+        else json.dumps(value, ensure_ascii=False)
+    )
     if is_html(text):
         title = re.search(r"<title>([^<]*)</title>", text, re.IGNORECASE)
         return f"an HTML page{f' ({title.group(1).strip()})' if title else ''} instead of JSON"

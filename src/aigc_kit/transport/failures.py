@@ -1,4 +1,7 @@
-"""One typed error for every way in which a request can fail: by status, code and message, or below HTTP."""
+"""
+One typed error for every way in which a request can fail: by status, code and message, or below
+    HTTP.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,16 @@ _SURE_KEY = 16
 """Characters of a key that no other text has by chance."""
 
 _REQUEST_ID_HEADERS = (
-    "x-request-id", "x-deepseek-request-id", "x-amzn-requestid", "x-client-request-id", "x-goog-request-id",
-)  # fmt: skip
+    "x-request-id",
+    "x-deepseek-request-id",
+    "x-amzn-requestid",
+    "x-client-request-id",
+    "x-goog-request-id",
+)
 _REQUEST_ID_IN_TEXT = re.compile(r"[Rr]equest [Ii][Dd]: ?([\w-]{8,})")
-_LONG_BLOB = re.compile(r"[A-Za-z0-9+/_=-]{120,}|(?:[A-Za-z0-9+/_=-]{50,}(?:\\[rn]|\s)+){2,}[A-Za-z0-9+/_=-]*")
+_LONG_BLOB = re.compile(
+    r"[A-Za-z0-9+/_=-]{120,}|(?:[A-Za-z0-9+/_=-]{50,}(?:\\[rn]|\s)+){2,}[A-Za-z0-9+/_=-]*"
+)
 """base64, in one piece or in lines."""
 
 
@@ -40,13 +49,25 @@ class Verdict(NamedTuple):
     retryable: bool = False
 
 
-# The word in ``error.type`` where no status tells. Ark's words first, then OpenAI's and those of its kin.
+# The word in ``error.type`` where no status tells. Ark's words first, then OpenAI's and those of
+# its kin.
 _TYPES = {
-    "BadRequest": 400, "Unauthorized": 401, "Forbidden": 403, "NotFound": 404, "TooManyRequests": 429,
+    "BadRequest": 400,
+    "Unauthorized": 401,
+    "Forbidden": 403,
+    "NotFound": 404,
+    "TooManyRequests": 429,
     "InternalServerError": 500,
-    "invalid_request_error": 400, "authentication_error": 401, "permission_error": 403, "not_found_error": 404,
-    "rate_limit_error": 429, "insufficient_quota": 402, "server_error": 500, "api_error": 500, "overloaded_error": 529,
-}  # fmt: skip
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+    "insufficient_quota": 402,
+    "server_error": 500,
+    "api_error": 500,
+    "overloaded_error": 529,
+}
 
 Judge = Callable[[int, str, str], Verdict | None]
 """(status, code, message) -> what it means, or None: what the status says."""
@@ -71,7 +92,10 @@ class RequestContext:
         return _LONG_BLOB.sub(lambda found: f"<{len(found.group())} characters>", text)
 
     def clean(self, value: Any, depth: int = 0) -> Any:
-        """A decoded JSON value without secrets in its texts and names: what was escaped is not any more."""
+        """
+        A decoded JSON value without secrets in its texts and names: what was escaped is not any
+            more.
+        """
         if isinstance(value, str):
             return self.redact(value)
         if depth > _DEEPEST and isinstance(value, (dict, list)):
@@ -79,13 +103,19 @@ class RequestContext:
         if isinstance(value, list):
             return [self.clean(inner, depth + 1) for inner in value]
         if isinstance(value, dict):
-            return {self.redact(str(name)): self.clean(inner, depth + 1) for name, inner in value.items()}
+            return {
+                self.redact(str(name)): self.clean(inner, depth + 1)
+                for name, inner in value.items()
+            }
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**100:
             return "a long number"
         return value
 
     def masked(self, raw: bytes) -> bytes:
-        """A body without the key that some vendors repeat in it; shorter keys could be a part of an image's base64."""
+        """
+        A body without the key that some vendors repeat in it; shorter keys could be a part of an
+        image's base64.
+        """
         for secret in self.secrets:
             for value in secret.shown():
                 if len(value) >= _SURE_KEY and value.encode() in raw:
@@ -106,9 +136,19 @@ _DEEPEST = 100
 
 
 def _spellings(secret: str) -> set[str]:
-    """A secret as a vendor's text may repeat it: as it is, in JSON with escaped slashes (PHP), in a URL, in HTML."""
+    """
+    A secret as a vendor's text may repeat it: as it is, in JSON with escaped slashes (PHP), in a
+    URL, in HTML.
+    """
     escaped = json.dumps(secret)[1:-1]
-    return {secret, escaped, escaped.replace("/", "\\/"), quote(secret, safe=""), quote(secret), html.escape(secret)}
+    return {
+        secret,
+        escaped,
+        escaped.replace("/", "\\/"),
+        quote(secret, safe=""),
+        quote(secret),
+        html.escape(secret),
+    }
 
 
 def verdict_of(status: int) -> Verdict:
@@ -132,7 +172,9 @@ def verdict_of(status: int) -> Verdict:
     return Verdict(errors.ServerError) if status == 200 else Verdict(errors.InvalidReplyError)
 
 
-def error_of(context: RequestContext, status: int, headers: Mapping[str, str], raw: bytes) -> ProviderError:
+def error_of(
+    context: RequestContext, status: int, headers: Mapping[str, str], raw: bytes
+) -> ProviderError:
     """The typed error for a response that is not a success."""
     body = loaded(raw)
     if body is BROKEN:
@@ -140,21 +182,25 @@ def error_of(context: RequestContext, status: int, headers: Mapping[str, str], r
     return error_from_body(context, body, status=status, headers=headers)
 
 
-def error_from_body(context: RequestContext, body: Any, *, status: int, headers: Mapping[str, str]) -> ProviderError:
-    """The typed error for a decoded error body; ``status`` 200 where the vendor hid it in a success."""
+def error_from_body(
+    context: RequestContext, body: Any, *, status: int, headers: Mapping[str, str]
+) -> ProviderError:
+    """
+    The typed error for a decoded error body; ``status`` 200 where the vendor hid it in a success.
+    """
     body = context.clean(body)
     code, message = code_and_message(body)
     inner = inner_status(body, code)
     effective = inner if status < 400 and inner else status
     effective = effective if effective >= 400 else _TYPES.get(type_of(body), effective)
     if 300 <= status < 400 and headers.get("location"):
-        message = (
-            f"a redirect to {context.redact(headers['location'])[:300]}, which is not followed; is that the base_url?"
-        )
+        message = f"a redirect to {context.redact(headers['location'])[:300]}, which is not followed; is that the base_url?"
     verdict = (context.judge and context.judge(effective, code, message)) or verdict_of(effective)
     if context.paid and effective >= 500:  # whatever its code says, it may have run
         verdict = verdict_of(effective)
-    message = message[:MAX_MESSAGE] or ("an empty error" if status >= 400 else "a response that makes no sense")
+    message = message[:MAX_MESSAGE] or (
+        "an empty error" if status >= 400 else "a response that makes no sense"
+    )
     request_id = context.redact(request_id_of(headers, message, body))
     details: dict[str, Any] = {
         "provider": context.provider,
@@ -170,7 +216,11 @@ def error_from_body(context: RequestContext, body: Any, *, status: int, headers:
     if issubclass(verdict.kind, errors.ContentFilterError):
         details["reason"] = code
     said = f"{status} {code}".strip() if code != str(status) else str(status)
-    hint = f" (request id {request_id})" if request_id and not _REQUEST_ID_IN_TEXT.search(message) else ""
+    hint = (
+        f" (request id {request_id})"
+        if request_id and not _REQUEST_ID_IN_TEXT.search(message)
+        else ""
+    )
     return verdict.kind(f"{context.provider} answered {said}: {message}{hint}", **details)
 
 
@@ -188,11 +238,18 @@ def _billed(kind: type[ProviderError], told: int, status: int) -> Billed:
         told: the status of the response; ``status``: the one that its body repeats.
     """
     ran = told < 400 or not 400 <= status < 500 or status in _MAY_HAVE_RUN
-    return "unknown" if ran or issubclass(kind, (errors.ServerError, errors.InvalidReplyError)) else "no"
+    return (
+        "unknown"
+        if ran or issubclass(kind, (errors.ServerError, errors.InvalidReplyError))
+        else "no"
+    )
 
 
 def request_id_of(headers: Mapping[str, str], message: str = "", body: Any = None) -> str:
-    """The vendor's id of this request, from a header, the body or the message; ``""`` when it gives none."""
+    """
+    The vendor's id of this request, from a header, the body or the message; ``""`` when it gives
+    none.
+    """
     for name in _REQUEST_ID_HEADERS:
         if headers.get(name):
             return headers[name]
@@ -209,8 +266,9 @@ def retry_after_of(headers: Mapping[str, str], body: Any = None, message: str = 
     """
     Seconds that the vendor asks to wait, 0 or more.
 
-    Read from ``retry-after-ms``, ``Retry-After`` in seconds or as a date, ``x-amz-retry-after`` (ms), Google's
-    ``RetryInfo.retryDelay`` (``"7.5s"``), or the message ("Please try again in 2.5s").
+    Read from ``retry-after-ms``, ``Retry-After`` in seconds or as a date, ``x-amz-retry-after``
+    (ms), Google's ``RetryInfo.retryDelay`` (``"7.5s"``), or the message ("Please try again in
+    2.5s").
     """
     for name in ("retry-after-ms", "x-amz-retry-after"):
         milliseconds = _number(headers.get(name))
@@ -225,7 +283,12 @@ def retry_after_of(headers: Mapping[str, str], body: Any = None, message: str = 
             then = parsedate_to_datetime(value)
             from datetime import UTC, datetime
 
-            return max(0.0, ((then if then.tzinfo else then.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds())
+            return max(
+                0.0,
+                (
+                    (then if then.tzinfo else then.replace(tzinfo=UTC)) - datetime.now(UTC)
+                ).total_seconds(),
+            )
         except (ValueError, TypeError, OverflowError):
             pass
     holder = body[0] if isinstance(body, list) and body else body
@@ -246,15 +309,27 @@ def _number(text: str | None) -> float | None:
 
 
 def failure_of(
-    context: RequestContext, error: WireError, deadline: Deadline, headers: Mapping[str, str] | None = None
+    context: RequestContext,
+    error: WireError,
+    deadline: Deadline,
+    headers: Mapping[str, str] | None = None,
 ) -> ProviderError:
-    """The typed error for an exchange that failed below HTTP; ``headers`` where the response's head had come."""
+    """
+    The typed error for an exchange that failed below HTTP; ``headers`` where the response's head
+    had come.
+    """
     request_id = request_id_of(headers or {})
-    details: dict[str, Any] = {"provider": context.provider, "model": context.model, "request_id": request_id}
+    details: dict[str, Any] = {
+        "provider": context.provider,
+        "model": context.model,
+        "request_id": request_id,
+    }
     detail = context.redact(str(error))
     elapsed = deadline.elapsed()
     if error.too_large:
-        return errors.InvalidReplyError(f"{context.provider}: {detail}", billed="unknown", **details)
+        return errors.InvalidReplyError(
+            f"{context.provider}: {detail}", billed="unknown", **details
+        )
     if error.sent and context.paid:
         return errors.OutcomeUnknownError(
             f"{context.provider} may or may not have run the request: no complete answer after {elapsed:.1f} s ({detail})."
@@ -267,7 +342,10 @@ def failure_of(
     if error.timed_out:
         what = "did not answer" if error.sent else "could not be reached"
         return errors.ProviderTimeoutError(
-            f"{context.provider} {what} within {elapsed:.1f} s ({detail})", retryable=True, billed=billed, **details
+            f"{context.provider} {what} within {elapsed:.1f} s ({detail})",
+            retryable=True,
+            billed=billed,
+            **details,
         )
     what = "broke the connection" if error.sent else "could not be reached"
     return errors.ConnectionFailedError(

@@ -1,8 +1,10 @@
 """
-google-genai: it signs in, builds the address and sends; the body is ours, and so is the reading of the response.
+google-genai: it signs in, builds the address and sends; the body is ours, and so is the reading of
+the response.
 
-``HttpOptions(extra_body=...)`` puts the finished REST body into its request, and an HTTP client of our own hands the
-raw response over, so that nothing is turned into models and back. Both are public.
+``HttpOptions(extra_body=...)`` puts the finished REST body into its request, and an HTTP client of
+our own hands the raw response over, so that nothing is turned into models and back. Both are
+public.
 """
 
 from __future__ import annotations
@@ -31,13 +33,18 @@ from aigc_kit.transport.interrupts import without_frames
 from aigc_kit.transport.sdks import exchanged, flavor_of, importing
 
 _SHORTEST_SERVER_TIMEOUT = 10
-"""Seconds; the Developer API refuses a shorter ``X-Server-Timeout``. Source: livekit/agents#3723."""
+"""
+Seconds; the Developer API refuses a shorter ``X-Server-Timeout``. Source: livekit/agents#3723.
+"""
 
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*")
 
 
 class GenaiTransport:
-    """One kept ``genai.Client`` with the shared HTTP client under it. Made at the first call; shared by threads."""
+    """
+    One kept ``genai.Client`` with the shared HTTP client under it. Made at the first call; shared
+    by threads.
+    """
 
     def __init__(self, found: GenaiSettings, *, reuse: bool = True) -> None:
         self._settings = found
@@ -47,7 +54,13 @@ class GenaiTransport:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         held = self._settings
-        return (held.api_key,) if held.api_key else (Token(held.credentials),) if held.credentials else ()
+        return (
+            (held.api_key,)
+            if held.api_key
+            else (Token(held.credentials),)
+            if held.credentials
+            else ()
+        )
 
     def generate(
         self,
@@ -60,7 +73,8 @@ class GenaiTransport:
         headers: Mapping[str, str | Secret] | None = None,
     ) -> Response:
         """
-        Send a ``generateContent`` (or ``streamGenerateContent``) once; the body of the response is still on the wire.
+        Send a ``generateContent`` (or ``streamGenerateContent``) once; the body of the response is
+        still on the wire.
 
         Raises:
             InvalidInputError: the model's name or the body cannot be sent.
@@ -78,7 +92,11 @@ class GenaiTransport:
                 "config": opened.config(body, plain, deadline, stream),
             }
             models = opened.client.models
-            send = partial(_streamed, models, request) if stream else partial(models.generate_content, **request)
+            send = (
+                partial(_streamed, models, request)
+                if stream
+                else partial(models.generate_content, **request)
+            )
             response: Response = exchanged(send, Exchange(deadline, secrets))
         except WireError as error:
             raise failure_of(context, error, deadline) from error
@@ -111,7 +129,8 @@ class GenaiTransport:
 
     def _sign_in(self, opened: _Open, deadline: Deadline, context: RequestContext) -> None:
         """
-        Refresh a token that is due, within the deadline; the SDK itself would wait for two minutes, and three times.
+        Refresh a token that is due, within the deadline; the SDK itself would wait for two minutes,
+        and three times.
 
         Raises:
             WireError: the token endpoint cannot be reached in time.
@@ -125,7 +144,9 @@ class GenaiTransport:
         try:
             if not held.valid:
                 held.refresh(SignIn(opened.lease, deadline))
-            settings.optional_credential(getattr(held, "token", None), what="the token of Vertex AI")
+            settings.optional_credential(
+                getattr(held, "token", None), what="the token of Vertex AI"
+            )
         except WireError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a token endpoint sends, and whosever credentials these are
@@ -140,15 +161,23 @@ class GenaiTransport:
 
         flavor = _flavor_of(types)
         lease = Lease(flavor, reuse=self._reuse)
-        return _Open(self._made(genai, types, lease, flavor), lease, types, types.Content(role="user", parts=[]))
+        return _Open(
+            self._made(genai, types, lease, flavor),
+            lease,
+            types,
+            types.Content(role="user", parts=[]),
+        )
 
     def _made(self, genai: Any, types: Any, lease: Lease, flavor: str) -> Any:
         httpx = import_module(flavor)
         options: dict[str, Any] = {
             "httpx_client": lease.client,
             "headers": {"user-agent": USER_AGENT},  # the SDK appends its own
-            # Never used; without it the SDK builds an asynchronous client and two TLS contexts of its own.
-            "httpx_async_client": httpx.AsyncClient(transport=httpx.AsyncBaseTransport(), trust_env=False),
+            # Never used; without it the SDK builds an asynchronous client and two TLS contexts of
+            # its own.
+            "httpx_async_client": httpx.AsyncClient(
+                transport=httpx.AsyncBaseTransport(), trust_env=False
+            ),
             "async_client_args": {"ssl": True},
         }
         known = types.HttpOptions.model_fields
@@ -162,10 +191,16 @@ class GenaiTransport:
             access = (
                 {"api_key": _PLACEHOLDER}
                 if found.api_key
-                else {"project": found.project, "location": found.location, "credentials": _bare(found.credentials)}
+                else {
+                    "project": found.project,
+                    "location": found.location,
+                    "credentials": _bare(found.credentials),
+                }
             )
             return genai.Client(vertexai=True, http_options=types.HttpOptions(**options), **access)
-        return genai.Client(vertexai=False, api_key=_PLACEHOLDER, http_options=types.HttpOptions(**options))
+        return genai.Client(
+            vertexai=False, api_key=_PLACEHOLDER, http_options=types.HttpOptions(**options)
+        )
 
 
 def _streamed(models: Any, request: dict[str, Any]) -> None:
@@ -175,9 +210,16 @@ def _streamed(models: Any, request: dict[str, Any]) -> None:
 
 
 def _flavor_of(types: Any) -> str:
-    """``"httpx2"`` or ``"httpx"``: what the SDK takes as its client; asking the installed package costs more."""
+    """
+    ``"httpx2"`` or ``"httpx"``: what the SDK takes as its client; asking the installed package
+    costs more.
+    """
     field = types.HttpOptions.model_fields.get("httpx_client")
-    taken = {kind.__module__.partition(".")[0] for kind in get_args(field.annotation)} if field else set()
+    taken = (
+        {kind.__module__.partition(".")[0] for kind in get_args(field.annotation)}
+        if field
+        else set()
+    )
     if "httpx2" in taken:
         return "httpx2"
     return "httpx" if "httpx" in taken else flavor_of("google-genai")
@@ -185,7 +227,10 @@ def _flavor_of(types: Any) -> str:
 
 @dataclass(frozen=True)
 class _Open:
-    """The SDK's client and what belongs to it; ``nothing`` are contents, which ``extra_body`` replaces."""
+    """
+    The SDK's client and what belongs to it; ``nothing`` are contents, which ``extra_body``
+    replaces.
+    """
 
     client: Any
     lease: Lease
@@ -193,7 +238,9 @@ class _Open:
     nothing: Any
     signing_in: threading.Lock = field(default_factory=threading.Lock)
 
-    def config(self, body: dict[str, Any], headers: Mapping[str, str], deadline: Deadline, stream: bool) -> Any:
+    def config(
+        self, body: dict[str, Any], headers: Mapping[str, str], deadline: Deadline, stream: bool
+    ) -> Any:
         """One request's ``GenerateContentConfig``: its body, headers and timeout."""
         seconds = max(deadline.left(), 0.001)
         server_seconds = max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds))
@@ -205,7 +252,9 @@ class _Open:
             ),
             "automatic_function_calling": self.types.AutomaticFunctionCallingConfig(disable=True),
         }
-        if "automatic_continuation" in self.types.GenerateContentConfig.model_fields:  # google-genai 3.x
+        if (
+            "automatic_continuation" in self.types.GenerateContentConfig.model_fields
+        ):  # google-genai 3.x
             options["automatic_continuation"] = False
         if not stream:
             options["should_return_http_response"] = True  # spares the SDK the decoding
@@ -216,7 +265,9 @@ class _Open:
         self.lease.close()
 
 
-def _sign_in_failure(error: Exception, context: RequestContext, deadline: Deadline) -> errors.ProviderError:
+def _sign_in_failure(
+    error: Exception, context: RequestContext, deadline: Deadline
+) -> errors.ProviderError:
     from google.auth import exceptions
 
     if isinstance(error, exceptions.TransportError):
@@ -224,16 +275,24 @@ def _sign_in_failure(error: Exception, context: RequestContext, deadline: Deadli
         return failure_of(context, broken, deadline)
     said = context.redact(f"{type(error).__name__}: {str(error)[:200]}")
     return errors.AuthenticationError(
-        f"{context.provider}: signing in to Vertex AI failed ({said})", provider=context.provider, model=context.model
+        f"{context.provider}: signing in to Vertex AI failed ({said})",
+        provider=context.provider,
+        model=context.model,
     )
 
 
 _PLACEHOLDER = "see-the-exchange"
-"""What the SDK gets for a key: the credential is set when the request leaves, and stands in no frame of the SDK."""
+"""
+What the SDK gets for a key: the credential is set when the request leaves, and stands in no frame
+    of the SDK.
+"""
 
 
 def _bare(held: Any) -> Any:
-    """Credentials that never refresh themselves: the SDK would, without our deadline, for a token that lives shortly."""
+    """
+    Credentials that never refresh themselves: the SDK would, without our deadline, for a token that
+        lives shortly.
+    """
     from google.auth.credentials import Credentials
 
     class Bare(Credentials):  # type: ignore[misc]

@@ -30,7 +30,8 @@ class GenaiSettings:
     """
     How to reach Gemini: on Vertex AI by project and credentials, or on the Developer API by key.
 
-    ``credentials``: a google.auth object, or the path of a service account file; None is the machine's own.
+    ``credentials``: a google.auth object, or the path of a service account file; None is the
+        machine's own.
     """
 
     vertexai: bool
@@ -56,8 +57,9 @@ class GenaiSettings:
         """
         What was given, completed from the environment.
 
-        With ``vertexai`` unset an explicit key alone means the Developer API; a project, location or credentials mean
-        Vertex AI; then ``GOOGLE_GENAI_USE_VERTEXAI`` decides, then what the environment has.
+        With ``vertexai`` unset an explicit key alone means the Developer API; a project, location
+        or credentials mean Vertex AI; then ``GOOGLE_GENAI_USE_VERTEXAI`` decides, then what the
+        environment has.
 
         Raises:
             MissingCredentialError: neither a key nor a way into Vertex AI.
@@ -79,16 +81,22 @@ class GenaiSettings:
                 raise ConfigurationError(
                     "project, location and credentials belong to Vertex AI; with vertexai=False pass api_key"
                 )
-            key = key or settings.optional_credential(None, "GOOGLE_API_KEY", "GEMINI_API_KEY", what="Gemini's api_key")
+            key = key or settings.optional_credential(
+                None, "GOOGLE_API_KEY", "GEMINI_API_KEY", what="Gemini's api_key"
+            )
             if key is None:
-                raise MissingCredentialError(f"Gemini's api_key is missing: pass it or set {VARIABLES}")
+                raise MissingCredentialError(
+                    f"Gemini's api_key is missing: pass it or set {VARIABLES}"
+                )
             return cls(False, api_key=key, base_url=address, api_version=version)
         if key is not None:
             return cls(True, api_key=key, base_url=address, api_version=version)
         held, own_project = _credentials(credentials)
         where = settings.option(project, "GOOGLE_CLOUD_PROJECT") or own_project
         if not where:
-            raise MissingCredentialError(f"Gemini on Vertex AI needs project: pass it or set {VARIABLES}")
+            raise MissingCredentialError(
+                f"Gemini on Vertex AI needs project: pass it or set {VARIABLES}"
+            )
         region = settings.option(location, "GOOGLE_CLOUD_LOCATION", default="global")
         for name, value in (("project", where), ("location", region)):
             if not isinstance(value, str) or not _PLACE.fullmatch(value):
@@ -96,7 +104,9 @@ class GenaiSettings:
         return cls(True, where, region, None, held, address, version)
 
 
-_VERSION = re.compile(r"(.*?)/(v\d+(?:(?:alpha|beta)\d*)?)(?:/(?:models|publishers|projects)(?:/.*)?)?/?")
+_VERSION = re.compile(
+    r"(.*?)/(v\d+(?:(?:alpha|beta)\d*)?)(?:/(?:models|publishers|projects)(?:/.*)?)?/?"
+)
 
 
 def _version_of(base_url: str, version: str | None) -> tuple[str, str]:
@@ -154,7 +164,10 @@ def _credentials(given: Any) -> tuple[Any, str]:
                     "credentials must be a google.auth object, the path of a credentials file, or its content as a dict; got"
                     f" {type(given).__name__}"
                 )
-            held, project = with_scopes_if_required(given, [SCOPE]), getattr(given, "project_id", "")
+            held, project = (
+                with_scopes_if_required(given, [SCOPE]),
+                getattr(given, "project_id", ""),
+            )
     except (exceptions.GoogleAuthError, OSError, ValueError) as error:
         if isinstance(error, ConfigurationError):
             raise
@@ -174,7 +187,8 @@ def _from_info(info: Any) -> tuple[Any, str]:
     (credentials, project) from the content of a credentials file of any kind.
 
     By google.auth's loader of each kind: its general one is deprecated. Source:
-    https://cloud.google.com/docs/authentication/external/externally-sourced-credentials, read 2026-11-26.
+    https://cloud.google.com/docs/authentication/external/externally-sourced-credentials, read
+    2026-11-26.
     """
     from google.oauth2 import credentials, service_account
 
@@ -188,7 +202,9 @@ def _from_info(info: Any) -> tuple[Any, str]:
     if kind == "impersonated_service_account":
         from google.auth import impersonated_credentials
 
-        return impersonated_credentials.Credentials.from_impersonated_service_account_info(info, scopes=[SCOPE]), ""
+        return impersonated_credentials.Credentials.from_impersonated_service_account_info(
+            info, scopes=[SCOPE]
+        ), ""
     if kind == "external_account_authorized_user":
         from google.auth import external_account_authorized_user
 
@@ -228,21 +244,34 @@ class Token(Secret):
 
 
 class SignIn:
-    """A ``google.auth.transport.Request`` over the shared client, with the deadline of the call that needs the token."""
+    """
+    A ``google.auth.transport.Request`` over the shared client, with the deadline of the call that
+    needs the token.
+    """
 
     def __init__(self, lease: Lease, deadline: Deadline) -> None:
         self._client = lease.client
         self._deadline = deadline
 
     def __call__(
-        self, url: str, method: str = "GET", body: Any = None, headers: Any = None, timeout: float | None = None, **_: Any
-    ) -> Any:  # fmt: skip
+        self,
+        url: str,
+        method: str = "GET",
+        body: Any = None,
+        headers: Any = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> Any:
         from google.auth import exceptions
 
         until = self._deadline.sooner(timeout)
         try:
             with Exchange(until) as exchange:
-                self._client.send(self._client.build_request(method, url, content=body, headers=dict(headers or {})))
+                self._client.send(
+                    self._client.build_request(
+                        method, url, content=body, headers=dict(headers or {})
+                    )
+                )
             response: Response = exchange.response
             return _SignedIn(response.status, response.headers, response.read(until))
         except WireError as error:

@@ -1,9 +1,10 @@
 """
 One HTTP exchange under an SDK, for httpx and for httpx2 (the SDKs of 2026 use the second).
 
-What both generations lack is added at the socket: one deadline for a whole call, however slowly bytes drip. The SDK and
-whatever observes it see the true status line and headers. The body of a success is taken over before the SDK decodes it;
-that of an error is read here, within its bound, and shown to both.
+What both generations lack is added at the socket: one deadline for a whole call, however slowly
+    bytes drip. The SDK and
+whatever observes it see the true status line and headers. The body of a success is taken over
+before the SDK decodes it; that of an error is read here, within its bound, and shown to both.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from aigc_kit.transport.interrupts import without_frames
 from aigc_kit.transport.network import WRITE_BYTES, failures_of, wire_error_of
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
-"""Largest response that is read: four 4K images in base64 with room to spare. Looked up at each call."""
+"""
+Largest response that is read: four 4K images in base64 with room to spare. Looked up at each call.
+"""
 
 MAX_ERROR_BYTES = 1024 * 1024
 """Largest error body that is read."""
@@ -54,7 +57,10 @@ class Response:
         self._response = response
         self._ended: Callable[[], None] | None = ended
         self.status: int = response.status
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        self.headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in response.headers
+        }
         self._stream = response.stream
         self._source: Iterator[bytes] | None = None
         self.held: bytes | None = None
@@ -66,10 +72,15 @@ class Response:
         if self.held and self.headers.get("content-encoding"):
             coded = (b"content-encoding", b"content-length")
             headers = [(name, value) for name, value in headers if name.lower() not in coded]
-        return self._core.Response(self.status, headers=headers, content=self.held or b"", extensions=extensions)
+        return self._core.Response(
+            self.status, headers=headers, content=self.held or b"", extensions=extensions
+        )
 
     def hold(self, limit: int) -> None:
-        """Read the body within this thread's deadline and keep it; of one that is cut or too long, what came."""
+        """
+        Read the body within this thread's deadline and keep it; of one that is cut or too long,
+        what came.
+        """
         body = Gathered()
         try:
             for chunk in self.chunks(limit=limit, inflated=limit):
@@ -82,21 +93,24 @@ class Response:
 
     @property
     def length(self) -> int:
-        """Bytes of the body as its head says; 0 when it says nothing, or nothing that can be meant."""
+        """
+        Bytes of the body as its head says; 0 when it says nothing, or nothing that can be meant.
+        """
         text = self.headers.get("content-length", "")
         length = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
         return length if length <= MAX_RESPONSE_BYTES else 0
 
     def chunks(self, *, limit: int | None = None, inflated: int | None = None) -> Iterator[bytes]:
         """
-        The body as it comes, content coding undone. Set the deadline around each step with ``deadline_of``.
+        The body as it comes, content coding undone. Set the deadline around each step with
+        ``deadline_of``.
 
         Args:
             limit: bytes; None is ``MAX_REPLY_BYTES``.
 
         Raises:
-            WireError: cut, reset, too slow, longer than ``limit`` bytes (``inflated`` where it came compressed, which nobody
-                asked for), or in a coding that is not known.
+            WireError: cut, reset, too slow, longer than ``limit`` bytes (``inflated`` where it came
+                compressed, which nobody asked for), or in a coding that is not known.
         """
         limit = MAX_RESPONSE_BYTES if limit is None else min(limit, MAX_RESPONSE_BYTES)
         if self.held is not None:
@@ -110,15 +124,21 @@ class Response:
             limit = limit if inflated is None else min(limit, inflated)
             source = inflate(raw, limit)
         else:
-            raise WireError(f"the response has content coding {coding!r}, which was not asked for", sent=True)
+            raise WireError(
+                f"the response has content coding {coding!r}, which was not asked for", sent=True
+            )
         total = 0
         for chunk in source:
             total += len(chunk)
             if total > limit:
-                raise WireError(f"the response is longer than {limit} bytes", sent=True, too_large=True)
+                raise WireError(
+                    f"the response is longer than {limit} bytes", sent=True, too_large=True
+                )
             yield chunk
 
-    def read(self, deadline: Deadline, *, limit: int | None = None, inflated: int | None = None) -> bytes:
+    def read(
+        self, deadline: Deadline, *, limit: int | None = None, inflated: int | None = None
+    ) -> bytes:
         """
         The whole body; the connection goes back to the pool.
 
@@ -157,9 +177,11 @@ class Response:
 
     def close(self) -> None:
         """
-        Give the connection back when the body was read to its end and nothing lies behind it, else close it.
+        Give the connection back when the body was read to its end and nothing lies behind it, else
+        close it.
 
-        Bytes behind a response would be the answer to the next request. RFC 9112 6.3, https://github.com/benoitc/hackney/pull/885
+        Bytes behind a response would be the answer to the next request. RFC 9112 6.3,
+        https://github.com/benoitc/hackney/pull/885
         """
         try:
             socket = self._response.extensions.get("network_stream")
@@ -197,8 +219,9 @@ def _has_more(stream: Any) -> bool:
     """
     Whether bytes were read that do not belong to this response.
 
-    h11 holds them and would take them for the next one; httpcore shows it to nobody, so this goes through private attributes.
-    Where they are not there, it looks at nothing, as httpcore itself does.
+    h11 holds them and would take them for the next one; httpcore shows it to nobody, so this goes
+    through private attributes. Where they are not there, it looks at nothing, as httpcore itself
+    does.
     """
     connection = getattr(getattr(stream, "_stream", None), "_connection", None)
     state = getattr(connection, "_h11_state", None)
@@ -210,11 +233,14 @@ class Gathered:
     """
     A body, or an image in one, as it comes; in memory once.
 
-    Memory that grows while it is filled would be there twice whenever it has to move. So room for all of it is made as soon
-    as a sixteenth is there: an announced length alone is not a reason to believe it. A little more than needed is asked for,
-    and given back at the end: glibc takes a block from the heap when one of its size was freed before, where whatever small
-    thing comes to lie behind it keeps the hole from fitting the next image, and a busy process grew to five times its
-    images. A block larger than any that was freed is mapped, and goes back whole.
+    Memory that grows while it is filled would be there twice whenever it has to move. So room for
+    all of it is made as soon
+    as a sixteenth is there: an announced length alone is not a reason to believe it. A little more
+        than needed is asked for,
+    and given back at the end: glibc takes a block from the heap when one of its size was freed
+        before, where whatever small
+    thing comes to lie behind it keeps the hole from fitting the next image, and a busy process grew
+    to five times its images. A block larger than any that was freed is mapped, and goes back whole.
     """
 
     __slots__ = ("_out", "_pieces", "_size")
@@ -254,7 +280,10 @@ class Gathered:
 
 
 def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    """Undo gzip or zlib in bounded steps; one 64 KiB read of a bomb would otherwise become 67 MB at once."""
+    """
+    Undo gzip or zlib in bounded steps; one 64 KiB read of a bomb would otherwise become 67 MB at
+    once.
+    """
     decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
     total = 0
     try:
@@ -264,7 +293,9 @@ def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
                 piece = decoder.decompress(rest, 1 << 20)
                 total += len(piece)
                 if total > limit:
-                    raise WireError(f"the response is longer than {limit} bytes", sent=True, too_large=True)
+                    raise WireError(
+                        f"the response is longer than {limit} bytes", sent=True, too_large=True
+                    )
                 yield piece
                 rest = decoder.unconsumed_tail
         yield decoder.flush()
@@ -275,13 +306,15 @@ def inflate(raw: Iterator[bytes], limit: int) -> Iterator[bytes]:
 
 
 class Connections:
-    """The connections of one pool of httpcore, used as an ``HTTPTransport`` of httpx uses its pool."""
+    """
+    The connections of one pool of httpcore, used as an ``HTTPTransport`` of httpx uses its pool.
+    """
 
     def __init__(self, core: Any, pool: Any) -> None:
         self._core = core
         self._pool = pool
-        # A set and a flag instead of a lock: what an application lets strike between taking a lock and giving it back
-        # (a worker's time limit) would stop every later call.
+        # A set and a flag instead of a lock: what an application lets strike between taking a lock
+        # and giving it back (a worker's time limit) would stop every later call.
         self._running: set[object] = set()
         self._closing = False
 
@@ -295,7 +328,9 @@ class Connections:
         if exchange is not None and exchange.secrets:
             names = {name.lower().encode() for name in exchange.secrets}
             request.headers = [pair for pair in request.headers if pair[0].lower() not in names]
-            request.headers += [(name.encode(), value.reveal().encode()) for name, value in exchange.secrets.items()]
+            request.headers += [
+                (name.encode(), value.reveal().encode()) for name, value in exchange.secrets.items()
+            ]
         response = self._send(request)
         if exchange is not None:
             exchange.answered(response)
@@ -340,9 +375,10 @@ def httpx_transport(httpx: Any, context: Any, connections: Any) -> Any:
     """
     A transport of httpx over these connections.
 
-    httpx has no public way to give its own transport a network backend, and what observes httpx (OpenTelemetry's
-    instrumentation) watches that class alone. So its pool is replaced, a private attribute in httpx 0.28 and httpx2 2.16; where
-    it is not there, a transport of ours does the same, unobserved.
+    httpx has no public way to give its own transport a network backend, and what observes httpx
+    (OpenTelemetry's instrumentation) watches that class alone. So its pool is replaced, a private
+    attribute in httpx 0.28 and httpx2 2.16; where it is not there, a transport of ours does the
+    same, unobserved.
     """
     made = httpx.HTTPTransport(verify=context, trust_env=False)
     if hasattr(made, "_pool"):
@@ -361,7 +397,9 @@ def _own_transport(httpx: Any, connections: Any) -> Any:
             response = connections.handle_request(
                 core.Request(
                     method=request.method,
-                    url=core.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    url=core.URL(
+                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                    ),
                     headers=request.headers.raw,
                     content=request.stream,
                     extensions=request.extensions,

@@ -1,4 +1,7 @@
-"""Whose exception is it: the library's own failure, or one that the application let strike in the middle of a call."""
+"""
+Whose exception is it: the library's own failure, or one that the application let strike in the
+    middle of a call.
+"""
 
 from __future__ import annotations
 
@@ -56,21 +59,28 @@ _SDKS = _LIBRARIES - {"aigc_kit", "pydantic", "pydantic_core"}
 
 def callers_own(error: BaseException, *, inside_of: object = None) -> bool:
     """
-    Whether an exception is the application's wish to end the call: Ctrl-C, a worker's time limit, a cancellation.
+    Whether an exception is the application's wish to end the call: Ctrl-C, a worker's time limit, a
+    cancellation.
 
-    Such a one comes out as it is. RQ, Celery and others raise theirs from a signal handler, gevent's is not an ``Exception``,
-    and a class that neither Python nor a library that is used here has is the application's.
+    Such a one comes out as it is. RQ, Celery and others raise theirs from a signal handler,
+    gevent's is not an ``Exception``, and a class that neither Python nor a library that is used
+    here has is the application's.
 
     Args:
-        inside_of: an object of the application that was at work (its store, its provider): then a class of the application
-            may as well be that object's failure, and only what a signal handler raised is known to be a wish.
+        inside_of: an object of the application that was at work (its store, its provider): then a
+            class of the application may as well be that object's failure, and only what a signal
+            handler raised is known to be a wish.
     """
     if not isinstance(error, Exception) or _from_a_signal(error):
         return True
     if _package(type(inside_of)) not in _LIBRARIES | {"builtins"}:
         return False
     package = _package(type(error))
-    return package not in _LIBRARIES and package not in sys.stdlib_module_names and package != "builtins"
+    return (
+        package not in _LIBRARIES
+        and package not in sys.stdlib_module_names
+        and package != "builtins"
+    )
 
 
 def is_from_a_library(error: BaseException) -> bool:
@@ -94,7 +104,8 @@ def without_frames(error: BaseException) -> BaseException:
     """
     The error and what caused it, without the frames of the libraries that raised them.
 
-    Below the SDKs headers are plain bytes: httpcore, h11 and botocore show keys, tokens and signatures in their locals.
+    Below the SDKs headers are plain bytes: httpcore, h11 and botocore show keys, tokens and
+        signatures in their locals.
     """
     link: BaseException | None = error
     seen: set[int] = set()
@@ -109,7 +120,8 @@ def let_out(error: BaseException) -> None:
     """
     Raise what a signal handler raised, where a library has taken it for a failure of its own.
 
-    A ``TimeoutError`` of a worker's alarm in the middle of a read becomes httpcore's ``ReadTimeout``.
+    A ``TimeoutError`` of a worker's alarm in the middle of a read becomes httpcore's
+    ``ReadTimeout``.
     """
     handlers = set(_handlers())
     seen: set[int] = set()

@@ -1,7 +1,8 @@
 """
 httpcore with one deadline for a whole call: every connection, handshake, read and write ends by it.
 
-The one patched layer under httpx and httpx2. Names are looked up within a time, which ``getaddrinfo`` itself does not know.
+The one patched layer under httpx and httpx2. Names are looked up within a time, which
+``getaddrinfo`` itself does not know.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ def addresses(host: str, port: int, seconds: float | None) -> list[str]:
 
 
 MOST = 8
-"""Look-ups that run at the same time. A resolver that hangs would otherwise collect a thread for each call."""
+"""
+Look-ups that run at the same time. A resolver that hangs would otherwise collect a thread for each
+call.
+"""
 
 
 class _Search:
@@ -86,11 +90,15 @@ def _search(host: str, port: int, deadline: float) -> _Search:
     if running is not None:
         return running
     if not _places.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
-        raise TimeoutError(f"the name {host!r} was not resolved in time: the resolver hangs over others")
+        raise TimeoutError(
+            f"the name {host!r} was not resolved in time: the resolver hangs over others"
+        )
     mine = _Search()
     search = _running.setdefault((host, port), mine)
     if search is mine:
-        threading.Thread(target=_work, args=(host, port, mine), name=f"resolve {host}", daemon=True).start()
+        threading.Thread(
+            target=_work, args=(host, port, mine), name=f"resolve {host}", daemon=True
+        ).start()
     else:
         _places.release()
     return search
@@ -108,7 +116,11 @@ def _work(host: str, port: int, search: _Search) -> None:
 
 
 def _look_up(host: str, port: int) -> list[str]:
-    return list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+    return list(
+        dict.fromkeys(
+            str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+    )
 
 
 READ_BYTES = 128 * 1024
@@ -119,17 +131,36 @@ WRITE_BYTES = 128 * 1024
 
 
 def failures_of(core: Any) -> tuple[type[Exception], ...]:
-    return (core.TimeoutException, core.NetworkError, core.ProtocolError, core.ProxyError, core.UnsupportedProtocol,
-            OSError, UnicodeError, ValueError)  # fmt: skip
+    return (
+        core.TimeoutException,
+        core.NetworkError,
+        core.ProtocolError,
+        core.ProxyError,
+        core.UnsupportedProtocol,
+        OSError,
+        UnicodeError,
+        ValueError,
+    )
 
 
 def wire_error_of(core: Any, error: Exception, *, sent: bool) -> WireError:
     let_out(error)
-    if isinstance(error, (core.ConnectError, core.ConnectTimeout, core.PoolTimeout, core.UnsupportedProtocol,
-                          core.LocalProtocolError, core.ProxyError)):  # fmt: skip
+    if isinstance(
+        error,
+        (
+            core.ConnectError,
+            core.ConnectTimeout,
+            core.PoolTimeout,
+            core.UnsupportedProtocol,
+            core.LocalProtocolError,
+            core.ProxyError,
+        ),
+    ):
         sent = False
     timed_out = isinstance(error, (core.TimeoutException, TimeoutError))
-    return WireError(f"{type(error).__name__}: {error}".rstrip(": "), sent=sent, timed_out=timed_out)
+    return WireError(
+        f"{type(error).__name__}: {error}".rstrip(": "), sent=sent, timed_out=timed_out
+    )
 
 
 class Backend:
@@ -140,9 +171,13 @@ class Backend:
         self._sockets = core.SyncBackend()
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None,
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
         socket_options: Any = None,
-    ) -> Stream:  # fmt: skip
+    ) -> Stream:
         try:
             answers = addresses(host, port, _within(timeout, self._core.ConnectTimeout))
         except TimeoutError as error:
@@ -152,7 +187,12 @@ class Backend:
         return self.connect_any(answers, port, timeout, local_address, socket_options)
 
     def connect_any(
-        self, answers: list[str], port: int, timeout: float | None, local_address: str | None, socket_options: Any
+        self,
+        answers: list[str],
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Any,
     ) -> Stream:
         """To the first of these numeric addresses that takes the connection."""
         failure: Exception | None = None
@@ -160,13 +200,16 @@ class Backend:
             try:
                 within = _within(timeout, self._core.ConnectTimeout)
                 return Stream(
-                    self._core, self._sockets.connect_tcp(answer, port, within, local_address, socket_options)
+                    self._core,
+                    self._sockets.connect_tcp(answer, port, within, local_address, socket_options),
                 )
             except (self._core.ConnectError, self._core.ConnectTimeout) as error:
                 failure = error
         raise failure or self._core.ConnectError("the name has no address")
 
-    def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> Stream:
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Any = None
+    ) -> Stream:
         timeout = _within(timeout, self._core.ConnectTimeout)
         return Stream(self._core, self._sockets.connect_unix_socket(path, timeout, socket_options))
 
@@ -183,7 +226,8 @@ class Stream:
         self._size = 0
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        # A body that comes faster than it is read is read in larger pieces: each costs httpcore as much as a small one.
+        # A body that comes faster than it is read is read in larger pieces: each costs httpcore as
+        # much as a small one.
         size = max(self._size, max_bytes)
         data: bytes = self._inner.read(size, _within(timeout, self._core.ReadTimeout))
         self._size = min(2 * size, READ_BYTES) if len(data) >= max_bytes else 0
@@ -198,7 +242,9 @@ class Stream:
     def close(self) -> None:
         self._inner.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Stream:
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> Stream:
         timeout = _within(timeout, self._core.ConnectTimeout)
         return Stream(self._core, self._inner.start_tls(ssl_context, server_hostname, timeout))
 

@@ -1,8 +1,10 @@
 """
-The openai SDK: it authenticates, builds the URL and headers, and sends; the body is ours, and so is reading the response.
+The openai SDK: it authenticates, builds the URL and headers, and sends; the body is ours, and so is
+    reading the response.
 
-``client.post(path, content=..., cast_to=<its response class>)`` is its documented way to undocumented endpoints. Its
-retries are off, and nothing that ``OPENAI_*`` variables add leaves for another vendor.
+``client.post(path, content=..., cast_to=<its response class>)`` is its documented way to
+undocumented endpoints. Its retries are off, and nothing that ``OPENAI_*`` variables add leaves for
+another vendor.
 """
 
 from __future__ import annotations
@@ -28,11 +30,17 @@ _SET_HERE = frozenset({"Accept", "Authorization", "Content-Type", "User-Agent"})
 """Headers that every vendor gets, with the value set here."""
 
 _SET_LATE = ("x-stainless-retry-count", "x-stainless-read-timeout")
-"""Headers that the SDK adds to each request unless the request names them. openai 2.21 and 3.57, read 2026-11-26."""
+"""
+Headers that the SDK adds to each request unless the request names them. openai 2.21 and 3.57, read
+2026-11-26.
+"""
 
 
 class OpenAITransport:
-    """One kept ``openai.OpenAI`` over the shared HTTP client. Made at the first call; shared by threads."""
+    """
+    One kept ``openai.OpenAI`` over the shared HTTP client. Made at the first call; shared by
+    threads.
+    """
 
     def __init__(self, base_url: str, key: Secret | None, *, is_openai: bool = False) -> None:
         """
@@ -75,9 +83,14 @@ class OpenAITransport:
             "headers": opened.headers(plain),
             "timeout": opened.timeout(left, connect=min(left, CONNECT_SECONDS)),
         }
-        # A whole URL: the SDK would take the base and the path apart and put them together for each call.
+        # A whole URL: the SDK would take the base and the path apart and put them together for each
+        # call.
         send = partial(
-            opened.client.post, self.base_url + path, content=content, cast_to=opened.response, options=options
+            opened.client.post,
+            self.base_url + path,
+            content=content,
+            cast_to=opened.response,
+            options=options,
         )
         exchange = Exchange(deadline, secrets)
         try:
@@ -109,7 +122,9 @@ class OpenAITransport:
             max_retries=0,
             http_client=lease.client,
         )
-        spellings = {name.lower(): name for name in (*client.default_headers, "Authorization", *_SET_LATE)}
+        spellings = {
+            name.lower(): name for name in (*client.default_headers, "Authorization", *_SET_LATE)
+        }
         fixed: dict[str, Any] = {
             "Accept": "application/json",
             "Content-Type": "application/json",
@@ -127,7 +142,8 @@ class _Open:
     """
     The SDK's client, and the classes of the HTTP library under it.
 
-    ``fixed``: headers of every request, with the SDK's ``Omit`` for those that must not leave. ``spellings``: the SDK's
+    ``fixed``: headers of every request, with the SDK's ``Omit`` for those that must not leave.
+        ``spellings``: the SDK's
     headers by their names in lower case.
     """
 
@@ -150,7 +166,10 @@ class _Open:
 
 
 def _flavor_under(openai: Any) -> str:
-    """``"httpx2"`` or ``"httpx"``: what the SDK's own client is made from; asking the installed package costs more."""
+    """
+    ``"httpx2"`` or ``"httpx"``: what the SDK's own client is made from; asking the installed
+    package costs more.
+    """
     bases = getattr(getattr(openai, "DefaultHttpxClient", None), "__mro__", ())
     found = {base.__module__.partition(".")[0] for base in bases} & {"httpx", "httpx2"}
     return found.pop() if len(found) == 1 else flavor_of("openai")

@@ -1,7 +1,8 @@
 """
 The machine's proxy settings, for every client of this library.
 
-Source: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` in either case, or the system's own settings.
+Source: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` in either case, or the
+    system's own settings.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ class Proxies:
     """
     Which proxy a request takes.
 
-    ``by_scheme``: ``http``, ``https`` or ``all`` -> the proxy's URL. ``excepted``: the entries of ``NO_PROXY``.
+    ``by_scheme``: ``http``, ``https`` or ``all`` -> the proxy's URL. ``excepted``: the entries of
+        ``NO_PROXY``.
     """
 
     by_scheme: tuple[tuple[str, str], ...] = ()
@@ -28,15 +30,21 @@ class Proxies:
     def read(cls) -> Proxies:
         """The settings of this moment."""
         found = urllib.request.getproxies()
-        schemes = {name: _complete(found[name]) for name in ("http", "https", "all") if found.get(name)}
+        schemes = {
+            name: _complete(found[name]) for name in ("http", "https", "all") if found.get(name)
+        }
         if not schemes:
             return cls()
-        listed = (entry.strip().lower() for entry in found.get("no", "").replace(" ", ",").split(","))
+        listed = (
+            entry.strip().lower() for entry in found.get("no", "").replace(" ", ",").split(",")
+        )
         return cls(tuple(schemes.items()), tuple(entry for entry in listed if entry))
 
     def proxy_for(self, scheme: str, host: str, port: int | None) -> str:
         """The URL of the proxy, ``""`` for a direct connection."""
-        if not self.by_scheme or any(_covers(entry, host.lower().strip("[]"), port) for entry in self.excepted):
+        if not self.by_scheme or any(
+            _covers(entry, host.lower().strip("[]"), port) for entry in self.excepted
+        ):
             return ""
         found = dict(self.by_scheme)
         return found.get(scheme) or found.get("all") or ""
@@ -47,7 +55,10 @@ class Proxies:
 
 
 def _complete(proxy: str) -> str:
-    """Clash and GNOME write ``socks://`` for SOCKS 5. Source: openai/openai-python#1054, QuantaAlpha/RepoMaster#13."""
+    """
+    Clash and GNOME write ``socks://`` for SOCKS 5. Source: openai/openai-python#1054,
+    QuantaAlpha/RepoMaster#13.
+    """
     scheme, separator, rest = proxy.partition("://")
     if not separator:
         return f"http://{proxy}"
@@ -55,7 +66,10 @@ def _complete(proxy: str) -> str:
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:
-    """Whether an entry of ``NO_PROXY`` means this host: a name and what is under it, an address, or a network."""
+    """
+    Whether an entry of ``NO_PROXY`` means this host: a name and what is under it, an address, or a
+        network.
+    """
     if entry == "*":
         return True
     name, own_port = _parted(entry)
@@ -73,7 +87,9 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 
 def _parted(entry: str) -> tuple[str, int | None]:
-    """(host, port) of an entry: ``host``, ``host:8080``, ``[::1]``, ``[::1]:8080``, ``10.0.0.0/8``."""
+    """
+    (host, port) of an entry: ``host``, ``host:8080``, ``[::1]``, ``[::1]:8080``, ``10.0.0.0/8``.
+    """
     entry = entry.partition("://")[2] or entry
     if entry.startswith("["):
         host, _, rest = entry[1:].partition("]")

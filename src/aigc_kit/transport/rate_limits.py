@@ -9,18 +9,23 @@ from collections.abc import Mapping
 
 _HEADER = re.compile(r"(?:x-|modelscope-|anthropic-)?ratelimit-(.+)")
 _WORDS = ("limit", "remaining", "reset")
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|seconds?|secs?|s|minutes?|mins?|m|hours?|h|d)(?![a-z])")
+_SPAN = re.compile(
+    r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|seconds?|secs?|s|minutes?|mins?|m|hours?|h|d)(?![a-z])"
+)
 _UNITS = {"ms": 0.001, "mi": 60.0, "m": 60.0, "s": 1.0, "h": 3600.0, "d": 86400.0}
 _ASKED = re.compile(
-    r"(?:try again|retry|wait|reset)[^.\d]{0,40}?((?:\d+(?:\.\d+)?\s*[a-z]+\s*(?:and\s*)?)+)", re.IGNORECASE
+    r"(?:try again|retry|wait|reset)[^.\d]{0,40}?((?:\d+(?:\.\d+)?\s*[a-z]+\s*(?:and\s*)?)+)",
+    re.IGNORECASE,
 )
 
 
 def seconds_in(text: str) -> float | None:
     """
-    Seconds of a span like ``"2.5s"``, ``"1m30s"``, ``"20ms"`` or ``"3 minutes"``; a bare number is seconds.
+    Seconds of a span like ``"2.5s"``, ``"1m30s"``, ``"20ms"`` or ``"3 minutes"``; a bare number is
+    seconds.
 
-    Source: https://platform.openai.com/docs/guides/rate-limits (``x-ratelimit-reset-*``), read 2026-11-22.
+    Source: https://platform.openai.com/docs/guides/rate-limits (``x-ratelimit-reset-*``), read
+        2026-11-22.
     """
     try:
         number = float(text)
@@ -54,7 +59,9 @@ def wait_in(message: str) -> float | None:
 
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, float]:
-    """``x-ratelimit-remaining-requests: 59`` as ``{"remaining_requests": 59.0}``; resets in seconds."""
+    """
+    ``x-ratelimit-remaining-requests: 59`` as ``{"remaining_requests": 59.0}``; resets in seconds.
+    """
     limits: dict[str, float] = {}
     for name, value in headers.items():
         found = _HEADER.fullmatch(name.lower())
@@ -71,7 +78,9 @@ def rate_limits(headers: Mapping[str, str]) -> dict[str, float]:
 
 
 _EPOCH = 1e9
-"""A reset above it is a point of time, not a span: seconds since 1970, or OpenRouter's milliseconds."""
+"""
+A reset above it is a point of time, not a span: seconds since 1970, or OpenRouter's milliseconds.
+"""
 
 
 def _from_now(reset: float) -> float:

@@ -35,8 +35,10 @@ class Policy:
     """
     How long, how often, and what may be repeated.
 
-    ``timeout``: seconds for all attempts and waits together. ``paid``: repeat only what the vendor certainly did not run
-    (never connected, or 429). ``retry_ambiguous``: the user's wish to repeat a paid request whose outcome is unknown.
+    ``timeout``: seconds for all attempts and waits together. ``paid``: repeat only what the vendor
+        certainly did not run
+    (never connected, or 429). ``retry_ambiguous``: the user's wish to repeat a paid request whose
+    outcome is unknown.
     """
 
     timeout: float
@@ -58,7 +60,9 @@ class Policy:
             return error.retryable
         if isinstance(error, errors.OutcomeUnknownError):
             return self.retry_ambiguous
-        if not error.retryable or isinstance(error, (errors.StreamInterruptedError, errors.InvalidReplyError)):
+        if not error.retryable or isinstance(
+            error, (errors.StreamInterruptedError, errors.InvalidReplyError)
+        ):
             return False
         if not self.paid:
             return True
@@ -66,7 +70,9 @@ class Policy:
         limited = isinstance(error, errors.RateLimitError) and error.status_code in (None, 429)
         return unsent or limited or self.retry_ambiguous
 
-    def run(self, attempt: Callable[[Deadline], T], deadline: Deadline | None = None) -> tuple[T, int]:
+    def run(
+        self, attempt: Callable[[Deadline], T], deadline: Deadline | None = None
+    ) -> tuple[T, int]:
         """
         Call ``attempt`` until it succeeds, and say how often it was called.
 
@@ -74,7 +80,8 @@ class Policy:
             deadline: of an operation that began before; unset: ``timeout`` from now.
 
         Raises:
-            ProviderError, StorageError: the last failure, when it may not be repeated or the time or the number is spent.
+            ProviderError, StorageError: the last failure, when it may not be repeated or the time
+                or the number is spent.
         """
         deadline = deadline or Deadline.after(self.timeout)
         tries, ran = 0, False
@@ -86,11 +93,17 @@ class Policy:
                 error.tries = tries
                 if isinstance(error, ProviderError):
                     ran = ran or error.billed != "no"
-                    if ran and error.billed == "no":  # this try was not, but one before it may have been
+                    if (
+                        ran and error.billed == "no"
+                    ):  # this try was not, but one before it may have been
                         error.billed = "unknown"
                 context = error.retry_after
                 wait = back_off(tries) if context is None else context
-                if tries > self.max_retries or not self.may_repeat(error) or wait >= deadline.left():
+                if (
+                    tries > self.max_retries
+                    or not self.may_repeat(error)
+                    or wait >= deadline.left()
+                ):
                     raise
             time.sleep(wait)
 

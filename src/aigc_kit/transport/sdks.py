@@ -20,24 +20,29 @@ def importing() -> AbstractContextManager[bool]:
     """
     Held while an SDK is imported for the first time.
 
-    Two threads that enter botocore by different modules meet in its import circles: one of them sees half a module.
+    Two threads that enter botocore by different modules meet in its import circles: one of them
+    sees half a module.
     """
     return _imports
 
 
 _WATCHED = ("httpx", "requests")
-"""Modules that the SDKs look for in ``sys.modules``, where a half-loaded one stands while another thread imports it."""
+"""
+Modules that the SDKs look for in ``sys.modules``, where a half-loaded one stands while another
+thread imports it.
+"""
 
 
 def exchanged(send: Callable[[], object], exchange: Exchange) -> Any:
     """
     The open response to the request that ``send`` makes through an SDK.
 
-    An SDK raises its own errors for a status of 400 and above, and may fail over what it reads; where a response came, that
-    is the answer all the same.
+    An SDK raises its own errors for a status of 400 and above, and may fail over what it reads;
+    where a response came, that is the answer all the same.
 
-    openai and google-genai ask a module in ``sys.modules`` for its classes; of one that another thread is still importing
-    they get an AttributeError. Where nothing was sent by then, the module is waited for and the request is sent.
+    openai and google-genai ask a module in ``sys.modules`` for its classes; of one that another
+    thread is still importing they get an AttributeError. Where nothing was sent by then, the module
+    is waited for and the request is sent.
     """
     with exchange:
         try:
@@ -81,4 +86,8 @@ def flavor_of(distribution: str) -> str:
     from importlib import metadata
 
     requirements = metadata.requires(distribution) or []
-    return "httpx2" if any(line.split(";")[0].strip().startswith("httpx2") for line in requirements) else "httpx"
+    return (
+        "httpx2"
+        if any(line.split(";")[0].strip().startswith("httpx2") for line in requirements)
+        else "httpx"
+    )

@@ -5,14 +5,29 @@ from __future__ import annotations
 import struct
 
 _EXTENSIONS = {
-    "image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif", "image/bmp": ".bmp",
-    "image/tiff": ".tiff", "image/avif": ".avif", "image/heic": ".heic", "image/heif": ".heif",
-}  # fmt: skip
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
+    "image/avif": ".avif",
+    "image/heic": ".heic",
+    "image/heif": ".heif",
+}
 
 _BRANDS = {
-    b"avif": "image/avif", b"avis": "image/avif", b"heic": "image/heic", b"heix": "image/heic", b"heim": "image/heic",
-    b"heis": "image/heic", b"hevc": "image/heic", b"hevx": "image/heic", b"mif1": "image/heif", b"msf1": "image/heif",
-}  # fmt: skip
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"heim": "image/heic",
+    b"heis": "image/heic",
+    b"hevc": "image/heic",
+    b"hevx": "image/heic",
+    b"mif1": "image/heif",
+    b"msf1": "image/heif",
+}
 
 
 def mime_type(data: bytes | bytearray | memoryview) -> str:
@@ -54,7 +69,9 @@ def dimensions(data: bytes) -> tuple[int, int]:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether the end of the file is there, as far as its format marks one. Cheap; decodes nothing."""
+    """
+    Whether the end of the file is there, as far as its format marks one. Cheap; decodes nothing.
+    """
     kind = mime_type(data)
     if kind == "image/png":
         return b"IEND\xaeB`\x82" in data[-65536:]
@@ -120,7 +137,9 @@ def _tiff(data: bytes) -> tuple[int, int]:
     for entry in range(struct.unpack_from(order + "H", data, at)[0]):
         tag, kind = struct.unpack_from(order + "HH", data, at + 2 + 12 * entry)
         if tag in sides:
-            sides[tag] = struct.unpack_from(order + ("H" if kind == 3 else "I"), data, at + 10 + 12 * entry)[0]
+            sides[tag] = struct.unpack_from(
+                order + ("H" if kind == 3 else "I"), data, at + 10 + 12 * entry
+            )[0]
     return sides[256], sides[257]
 
 
@@ -135,6 +154,13 @@ def _heif(data: bytes) -> tuple[int, int]:
 
 
 _READERS = {
-    "image/png": _png, "image/gif": _gif, "image/bmp": _bmp, "image/webp": _webp, "image/jpeg": _jpeg,
-    "image/tiff": _tiff, "image/avif": _heif, "image/heic": _heif, "image/heif": _heif,
-}  # fmt: skip
+    "image/png": _png,
+    "image/gif": _gif,
+    "image/bmp": _bmp,
+    "image/webp": _webp,
+    "image/jpeg": _jpeg,
+    "image/tiff": _tiff,
+    "image/avif": _heif,
+    "image/heic": _heif,
+    "image/heif": _heif,
+}

@@ -1,5 +1,6 @@
 """
-Streams of JSON from bytes that are cut anywhere: server-sent events, and the JSON that back ends send in their place.
+Streams of JSON from bytes that are cut anywhere: server-sent events, and the JSON that back ends
+    send in their place.
 
 Source: https://html.spec.whatwg.org/#event-stream-interpretation
 """
@@ -10,17 +11,22 @@ import json
 from collections.abc import Iterable, Iterator
 
 _NOT_FIELDS = (b"error", b"message", b"detail", b"http", b"https")
-"""What a line of words may begin with; every other word with a colon behind it is a field, known or not."""
+"""
+What a line of words may begin with; every other word with a colon behind it is a field, known or
+not.
+"""
 
 
 def events(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """
     The data of each event, and every JSON value that stands on lines of its own.
 
-    Reads what vendors really send: any line ending, comments, a byte order mark, no space after the colon, no blank
-    line after the last event. An event without data is not one. The data of an event that is named ``error`` is put
-    into ``{"error": ...}``. Lines that are not fields (an error that Google sends as bare JSON, NDJSON, a whole response
-    or a web page in place of a stream) are gathered until they are JSON; what never becomes JSON comes last.
+    Reads what vendors really send: any line ending, comments, a byte order mark, no space after the
+        colon, no blank
+    line after the last event. An event without data is not one. The data of an event that is named
+    ``error`` is put into ``{"error": ...}``. Lines that are not fields (an error that Google sends
+    as bare JSON, NDJSON, a whole response or a web page in place of a stream) are gathered until
+    they are JSON; what never becomes JSON comes last.
     """
     data: list[bytes] = []
     bare: list[bytes] = []
@@ -78,7 +84,8 @@ def _whole_json(bare: list[bytes], line: bytes) -> bytes:
     """
     The gathered lines when they are a JSON value, else nothing.
 
-    Looked at only where one can end: at a line that is a whole value itself, or at an unindented bracket.
+    Looked at only where one can end: at a line that is a whole value itself, or at an unindented
+        bracket.
     """
     if line[-1:] not in (b"}", b"]"):
         return b""

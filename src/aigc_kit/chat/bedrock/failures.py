@@ -18,29 +18,42 @@ from aigc_kit.transport.aws import AwsError
 from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.failures import RequestContext, Verdict, error_from_body, failure_of
 
-CURRENT_MODELS = (
-    "global.anthropic.claude-sonnet-4-6, global.anthropic.claude-haiku-4-5-20251001-v1:0, amazon.nova-2-lite-v1:0"
-)
+CURRENT_MODELS = "global.anthropic.claude-sonnet-4-6, global.anthropic.claude-haiku-4-5-20251001-v1:0, amazon.nova-2-lite-v1:0"
 
 _GONE = re.compile(
-    r"end of (its )?life|marked by provider as legacy|no longer (available|supported)|deprecated", re.IGNORECASE
+    r"end of (its )?life|marked by provider as legacy|no longer (available|supported)|deprecated",
+    re.IGNORECASE,
 )
 _STATUS = {
-    "throttlingexception": 429, "modelnotreadyexception": 429, "toomanyrequestsexception": 429,
-    "internalserverexception": 500, "serviceunavailableexception": 503, "modelstreamerrorexception": 424,
-    "modelerrorexception": 424, "modeltimeoutexception": 408, "validationexception": 400, "accessdeniedexception": 403,
-    "resourcenotfoundexception": 404, "servicequotaexceededexception": 400,
-}  # fmt: skip
+    "throttlingexception": 429,
+    "modelnotreadyexception": 429,
+    "toomanyrequestsexception": 429,
+    "internalserverexception": 500,
+    "serviceunavailableexception": 503,
+    "modelstreamerrorexception": 424,
+    "modelerrorexception": 424,
+    "modeltimeoutexception": 408,
+    "validationexception": 400,
+    "accessdeniedexception": 403,
+    "resourcenotfoundexception": 404,
+    "servicequotaexceededexception": 400,
+}
 
 
 def judge(status: int, code: str, message: str) -> Verdict | None:
     """What Bedrock's messages mean where status and code do not say it."""
     text = message.lower()
-    if "on-demand throughput" in text or "model identifier is invalid" in text or _GONE.search(text):
+    if (
+        "on-demand throughput" in text
+        or "model identifier is invalid" in text
+        or _GONE.search(text)
+    ):
         return Verdict(errors.NotFoundError)
     if "don't have access to the model" in text or "not authorized" in text:
         return Verdict(errors.PermissionDeniedError)
-    if re.search(r"input is too long|exceed context limit|prompt is too long|too many total text bytes", text):
+    if re.search(
+        r"input is too long|exceed context limit|prompt is too long|too many total text bytes", text
+    ):
         return Verdict(errors.ContextLengthExceededError)
     if code.lower() in (
         "unrecognizedclientexception",
@@ -68,7 +81,9 @@ def translated(
     """The typed error for what boto3 raised."""
     if error.usage and error.code == "ParamValidationError":
         said = context.redact(" ".join(str(error).split()))[:500]
-        return InvalidInputError(f"bedrock cannot take the request: {said}", provider="bedrock", model=context.model)
+        return InvalidInputError(
+            f"bedrock cannot take the request: {said}", provider="bedrock", model=context.model
+        )
     if error.sign_in:
         return AuthenticationError(
             f"bedrock: signing in to AWS failed on this machine ({context.redact(str(error))[:300]});"
@@ -80,7 +95,9 @@ def translated(
     if error.usage:
         lacking = "Credentials" in error.code or error.code == "ProfileNotFound"
         kind = MissingCredentialError if lacking else ConfigurationError
-        return kind(f"bedrock: {error}; {_WAYS_TO_SIGN_IN}", provider="bedrock", model=context.model)
+        return kind(
+            f"bedrock: {error}; {_WAYS_TO_SIGN_IN}", provider="bedrock", model=context.model
+        )
     if error.code == aws.INVALID_REPLY:
         return InvalidReplyError(
             f"bedrock answered with what cannot be read ({context.redact(str(error))[:200]}); is base_url right?",
@@ -92,15 +109,24 @@ def translated(
     if not status and error.code:
         status = 500
     if not status:
-        return failure_of(context, WireError(str(error), sent=error.sent, timed_out=error.timed_out), deadline)
+        return failure_of(
+            context, WireError(str(error), sent=error.sent, timed_out=error.timed_out), deadline
+        )
     message = context.redact(str(error))
     if "on-demand throughput" in message.lower():
         message += "; put a geography in front, e.g. 'us.', 'eu.', 'apac.' or 'global.'"
     elif _GONE.search(message) or "model identifier is invalid" in message.lower():
         message += f"; current models: {CURRENT_MODELS}"
     body = {"error": {"code": error.code, "message": message}}
-    headers = {**error.headers, **({"x-amzn-requestid": error.request_id} if error.request_id else {})}
+    headers = {
+        **error.headers,
+        **({"x-amzn-requestid": error.request_id} if error.request_id else {}),
+    }
     found = error_from_body(context, body, status=status, headers=headers)
-    if isinstance(found, errors.NotFoundError) and "current models" not in message and "geography" not in message:
+    if (
+        isinstance(found, errors.NotFoundError)
+        and "current models" not in message
+        and "geography" not in message
+    ):
         found.args = (f"{found}; current models: {CURRENT_MODELS}",)
     return found

@@ -59,24 +59,36 @@ class BedrockProvider(Rebuilt, ChatProvider):
     ) -> None:
         """
         Args:
-            api_key: a Bedrock API key (bearer token); unset and without keys: ``AWS_BEARER_TOKEN_BEDROCK``.
-            region: unset: ``BEDROCK_REGION``, ``AWS_REGION`` or ``AWS_DEFAULT_REGION``, then the profile's own.
+            api_key: a Bedrock API key (bearer token); unset and without keys:
+                ``AWS_BEARER_TOKEN_BEDROCK``.
+            region: unset: ``BEDROCK_REGION``, ``AWS_REGION`` or ``AWS_DEFAULT_REGION``, then the
+                profile's own.
             base_url: of a relay or VPC endpoint; ``endpoint_url`` is its other name.
-            aws_access_key_id: both keys or none; none means the machine's chain of variables, profiles and roles.
+            aws_access_key_id: both keys or none; none means the machine's chain of variables,
+                profiles and roles.
             timeout: seconds for one call; unset: ``BEDROCK_TIMEOUT_SECS``, then 600.
             family: what stands behind an opaque ARN, e.g. ``"anthropic.claude-sonnet-4-6"``.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
         """
-        own = ["endpoint_url", "region", "profile", "aws_access_key_id", "aws_secret_access_key", "aws_session_token"]
+        own = [
+            "endpoint_url",
+            "region",
+            "profile",
+            "aws_access_key_id",
+            "aws_secret_access_key",
+            "aws_session_token",
+        ]
         settings.reject_unknown(unknown, known=[*CallOptions.NAMES, *own], what="bedrock")
         if (aws_access_key_id is None) != (aws_secret_access_key is None):
             raise ConfigurationError(
                 "aws_access_key_id and aws_secret_access_key belong together: pass both or neither"
             )
         if api_key is not None and aws_access_key_id is not None:
-            raise ConfigurationError("api_key and aws_access_key_id exclude each other: pass one of them")
+            raise ConfigurationError(
+                "api_key and aws_access_key_id exclude each other: pass one of them"
+            )
         self._options = CallOptions.read(
             timeout=timeout,
             max_retries=max_retries,
@@ -100,9 +112,15 @@ class BedrockProvider(Rebuilt, ChatProvider):
             AwsSettings(
                 region=_region(region, profile),
                 endpoint_url=settings.base_url(url) if url is not None else None,
-                access_key_id=settings.optional_credential(aws_access_key_id, what="aws_access_key_id"),
-                secret_access_key=settings.optional_credential(aws_secret_access_key, what="aws_secret_access_key"),
-                session_token=settings.optional_credential(aws_session_token, what="aws_session_token"),
+                access_key_id=settings.optional_credential(
+                    aws_access_key_id, what="aws_access_key_id"
+                ),
+                secret_access_key=settings.optional_credential(
+                    aws_secret_access_key, what="aws_secret_access_key"
+                ),
+                session_token=settings.optional_credential(
+                    aws_session_token, what="aws_session_token"
+                ),
                 profile=settings.text(profile, "profile"),
             ),
             bearer,
@@ -121,7 +139,9 @@ class BedrockProvider(Rebuilt, ChatProvider):
         call = Call.read(messages, kwargs, self._options, self.model, "bedrock")
         request = self._request(call, call.messages)
         assembler = self._assembler(call, request)
-        return ChatStream(self._chunks(call, request, assembler), assembler, finish=call.checked_once)
+        return ChatStream(
+            self._chunks(call, request, assembler), assembler, finish=call.checked_once
+        )
 
     def close(self) -> None:
         self._transport.close()
@@ -145,7 +165,9 @@ class BedrockProvider(Rebuilt, ChatProvider):
         return assembler
 
     def _context(self, call: Call) -> RequestContext:
-        return RequestContext("bedrock", call.model, judge=judge, secrets=(*self._transport.secrets, *call.secrets))
+        return RequestContext(
+            "bedrock", call.model, judge=judge, secrets=(*self._transport.secrets, *call.secrets)
+        )
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = self._request(call, turns)
@@ -160,13 +182,24 @@ class BedrockProvider(Rebuilt, ChatProvider):
 
         return call.options.policy.run(attempt, call.deadline)[0]
 
-    def _send(self, call: Call, request: Request, context: RequestContext, deadline: Deadline, *, stream: bool) -> Any:
+    def _send(
+        self,
+        call: Call,
+        request: Request,
+        context: RequestContext,
+        deadline: Deadline,
+        *,
+        stream: bool,
+    ) -> Any:
         until = deadline.sooner(call.options.first_chunk_timeout) if stream else deadline
         try:
-            return self._transport.converse(request.body, deadline=until, stream=stream, headers=call.headers)
+            return self._transport.converse(
+                request.body, deadline=until, stream=stream, headers=call.headers
+            )
         except AwsError as error:
             failure, cause = translated(error, context, deadline), context.without_secrets(error)
-        # Outside of the handler: a cause that repeats a key is left out, and must not come back as the context.
+        # Outside of the handler: a cause that repeats a key is left out, and must not come back as
+        # the context.
         raise failure from cause
 
     def _chunks(self, call: Call, request: Request, assembler: Assembler) -> Iterator[ChatChunk]:
@@ -177,7 +210,12 @@ class BedrockProvider(Rebuilt, ChatProvider):
         yield from after_content(chunks, assembler)
 
     def _opened(
-        self, call: Call, request: Request, assembler: Assembler, context: RequestContext, deadline: Deadline
+        self,
+        call: Call,
+        request: Request,
+        assembler: Assembler,
+        context: RequestContext,
+        deadline: Deadline,
     ) -> tuple[Iterator[ChatChunk], list[ChatChunk]]:
         """The chunks, read up to the first content: until there an error is the plain call's."""
         assembler.clear()
@@ -187,14 +225,19 @@ class BedrockProvider(Rebuilt, ChatProvider):
         source = response.get("stream")
         if source is None:
             raise InvalidReplyError(
-                "bedrock answered without a stream", provider="bedrock", model=call.model, status_code=200
+                "bedrock answered without a stream",
+                provider="bedrock",
+                model=call.model,
+                status_code=200,
             )
         chunks = _read(source, deadline, call, context, assembler)
         return chunks, until_content(chunks)
 
 
 def _region(region: str | None, profile: str | None) -> str:
-    found = settings.option(region, "BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION") or aws.region_of(profile)
+    found = settings.option(
+        region, "BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"
+    ) or aws.region_of(profile)
     if not found:
         raise ConfigurationError(
             "bedrock needs region: pass it, e.g. region='us-east-1', set AWS_REGION, or add it to the profile"
@@ -261,7 +304,9 @@ def _read(
             try:
                 chunk = reader.event(event)
             except (TypeError, AttributeError, KeyError, ValueError) as error:
-                raise cut_off(assembler, f"an event cannot be read: {type(error).__name__}") from error
+                raise cut_off(
+                    assembler, f"an event cannot be read: {type(error).__name__}"
+                ) from error
             if chunk is not None:
                 yield chunk
             if options.is_timed:

@@ -1,7 +1,8 @@
 """
 A chat call as Bedrock's Converse takes it. Pure, but for fetching images.
 
-Source: botocore's own model of the service, https://docs.aws.amazon.com/bedrock/latest/userguide/ (conversation inference,
+Source: botocore's own model of the service, https://docs.aws.amazon.com/bedrock/latest/userguide/
+    (conversation inference,
 structured output, prompt caching), read 2026-11-22.
 """
 
@@ -37,17 +38,30 @@ MAX_DOCUMENT_BYTES = 4_718_592
 
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _DOCUMENTS = {
-    "application/pdf": "pdf", "text/csv": "csv", "text/html": "html", "text/plain": "txt", "text/markdown": "md",
-    "application/msword": "doc", "application/vnd.ms-excel": "xls",
+    "application/pdf": "pdf",
+    "text/csv": "csv",
+    "text/html": "html",
+    "text/plain": "txt",
+    "text/markdown": "md",
+    "application/msword": "doc",
+    "application/vnd.ms-excel": "xls",
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-}  # fmt: skip
-_AUDIO = {"audio/mpeg": "mp3", "audio/wav": "wav", "audio/flac": "flac", "audio/ogg": "ogg", "audio/aac": "aac",
-          "audio/mp4": "m4a", "audio/opus": "opus"}  # fmt: skip
+}
+_AUDIO = {
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/flac": "flac",
+    "audio/ogg": "ogg",
+    "audio/aac": "aac",
+    "audio/mp4": "m4a",
+    "audio/opus": "opus",
+}
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 
-# Families by what their ids contain; pydantic-ai's and AWS's own notes, verified there by live calls, 2026.
+# Families by what their ids contain; pydantic-ai's and AWS's own notes, verified there by live
+# calls, 2026.
 _ALONE = r".*(llama|mistral|writer|palmyra).*"
 """Models that take nothing beside a tool's result."""
 _NO_CHOICE = r".*(llama|mistral|qwen|deepseek|gpt-oss|cohere|titan|ai21|jamba).*"
@@ -57,7 +71,10 @@ _NATIVE = (
     r".*(claude-(sonnet|haiku)-4-5|claude-opus-4-[5-8]|claude-sonnet-4-6|claude-(opus|sonnet|haiku)-5|qwen3|gemma-3-(12|27)b"
     r"|ministral-3|mistral-large-3|magistral-small|minimax-m2|nemotron-nano|kimi|glm).*"
 )
-"""Models with ``outputConfig.textFormat``. Source: AWS's structured output page and live notes, 2026-11-22."""
+"""
+Models with ``outputConfig.textFormat``. Source: AWS's structured output page and live notes,
+    2026-11-22.
+"""
 _EFFORT_FIELD = r".*(gpt-oss|deepseek|glm).*"
 """Models that read OpenAI's ``reasoning_effort`` itself."""
 _HEARS = r".*(nova.*(omni|sonic)|voxtral).*"
@@ -73,22 +90,63 @@ _ANSWER_TOKENS = 4096
 _THINKING_TOKENS = 16_384
 """Room for thinking where neither a limit nor a budget is given."""
 _THINKS_BY_DEFAULT = r".*claude-((opus|sonnet|haiku)-5|fable|mythos).*"
-"""Without a limit Bedrock stops them at 4,096 tokens, thinking included. Source: danny-avila/LibreChat#14058."""
-_EFFORT_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 32_768, "max": 32_768}
+"""
+Without a limit Bedrock stops them at 4,096 tokens, thinking included. Source:
+danny-avila/LibreChat#14058.
+"""
+_EFFORT_BUDGETS = {
+    "minimal": 1024,
+    "low": 1024,
+    "medium": 8192,
+    "high": 24_576,
+    "xhigh": 32_768,
+    "max": 32_768,
+}
 
-_TOP_LEVEL = frozenset({
-    "guardrailConfig", "performanceConfig", "promptVariables", "requestMetadata", "additionalModelResponseFieldPaths",
-    "serviceTier", "outputConfig", "inferenceConfig", "toolConfig", "projectIdentifier", "system",
-})  # fmt: skip
+_TOP_LEVEL = frozenset(
+    {
+        "guardrailConfig",
+        "performanceConfig",
+        "promptVariables",
+        "requestMetadata",
+        "additionalModelResponseFieldPaths",
+        "serviceTier",
+        "outputConfig",
+        "inferenceConfig",
+        "toolConfig",
+        "projectIdentifier",
+        "system",
+    }
+)
 """Members of a Converse request. Source: botocore 1.44.8."""
 
 _SAID_ANYWAY = frozenset({"stream_options", "n"})
-_OF_OTHERS = frozenset({
-    "user", "logit_bias", "logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "store", "prediction",
-    "verbosity", "safety_identifier", "prompt_cache_key", "modalities", "audio", "web_search_options", "functions",
-    "function_call", "enable_thinking", "thinking_budget", "http_options",
-})  # fmt: skip
-"""OpenAI's parameters that Converse has nothing like; in additionalModelRequestFields they are a 400."""
+_OF_OTHERS = frozenset(
+    {
+        "user",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "presence_penalty",
+        "frequency_penalty",
+        "store",
+        "prediction",
+        "verbosity",
+        "safety_identifier",
+        "prompt_cache_key",
+        "modalities",
+        "audio",
+        "web_search_options",
+        "functions",
+        "function_call",
+        "enable_thinking",
+        "thinking_budget",
+        "http_options",
+    }
+)
+"""
+OpenAI's parameters that Converse has nothing like; in additionalModelRequestFields they are a 400.
+"""
 
 
 @dataclass
@@ -96,7 +154,8 @@ class Request:
     """
     A request in the making.
 
-    ``body``: keyword arguments of ``converse``. ``fields``: additionalModelRequestFields. ``names``: tool names as Bedrock
+    ``body``: keyword arguments of ``converse``. ``fields``: additionalModelRequestFields.
+        ``names``: tool names as Bedrock
     takes them.
     """
 
@@ -122,7 +181,9 @@ class Request:
         return UnsupportedFeatureError(message, provider="bedrock", model=self.call.model)
 
 
-def to_request(call: Call, turns: list[dict[str, Any]], downloader: Downloader, *, native: bool) -> Request:
+def to_request(
+    call: Call, turns: list[dict[str, Any]], downloader: Downloader, *, native: bool
+) -> Request:
     """
     The request; its ``body`` are the keyword arguments of ``converse``.
 
@@ -134,7 +195,9 @@ def to_request(call: Call, turns: list[dict[str, Any]], downloader: Downloader, 
         UnsupportedFeatureError: the model would refuse it, and nothing else means the same.
     """
     functions = [tool for tool in call.tools or () if isinstance(tool.get("function"), Mapping)]
-    request = Request(call, ToolNames.of(functions, turns, _TOOL_NAME), downloader, {"modelId": call.model})
+    request = Request(
+        call, ToolNames.of(functions, turns, _TOOL_NAME), downloader, {"modelId": call.model}
+    )
     if call.format:
         turns = _response_format(request, turns, native=native)
     system, messages = to_converse_messages(request, turns)
@@ -166,14 +229,24 @@ def _finish(request: Request) -> None:
     if request.fields:
         body["additionalModelRequestFields"] = request.fields
     # botocore would write NaN, and fails in its own way over what is not JSON.
-    inputs = [block["toolUse"]["input"] for turn in body["messages"] for block in turn["content"] if "toolUse" in block]
-    given = {name: value for name, value in body.items() if name not in ("modelId", "messages", "system")}
+    inputs = [
+        block["toolUse"]["input"]
+        for turn in body["messages"]
+        for block in turn["content"]
+        if "toolUse" in block
+    ]
+    given = {
+        name: value for name, value in body.items() if name not in ("modelId", "messages", "system")
+    }
     if given or inputs:
         to_json({"fields": given, "inputs": inputs})
 
 
 def _without_old_cache_points(request: Request) -> None:
-    """Claude takes four; the last ones cover the longest prefixes. Source: AWS's prompt caching page, 2026-11-22."""
+    """
+    Claude takes four; the last ones cover the longest prefixes. Source: AWS's prompt caching page,
+    2026-11-22.
+    """
     places = [request.body.get("toolConfig", {}).get("tools", []), request.body.get("system", [])]
     places += [turn["content"] for turn in request.body["messages"]]
     found = [(blocks, block) for blocks in places for block in blocks if "cachePoint" in block]
@@ -182,7 +255,10 @@ def _without_old_cache_points(request: Request) -> None:
         place = next(at for at, other in enumerate(blocks) if other is block)
         del blocks[place]
     if surplus:
-        request.warn("cache_control", f"{len(found)} marks; the last {MAX_CACHE_POINTS} were sent, which is the limit")
+        request.warn(
+            "cache_control",
+            f"{len(found)} marks; the last {MAX_CACHE_POINTS} were sent, which is the limit",
+        )
 
 
 def _place(request: Request, name: str, value: Any) -> None:
@@ -206,7 +282,10 @@ def _place(request: Request, name: str, value: Any) -> None:
 
 
 def _place_as_is(request: Request, name: str, value: Any) -> None:
-    """``extra_body``: members of Converse at the top, everything else in additionalModelRequestFields; None takes away."""
+    """
+    ``extra_body``: members of Converse at the top, everything else in additionalModelRequestFields;
+        None takes away.
+    """
     own = name if name in _TOP_LEVEL else camel(name)
     target, key = (request.body, own) if own in _TOP_LEVEL else (request.fields, name)
     if name == "additionalModelRequestFields" and isinstance(value, Mapping):
@@ -221,7 +300,9 @@ def _parallel(request: Request, value: Any) -> None:
     if value is not False:
         return
     if not request.fits(models.CLAUDE):
-        request.warn("parallel_tool_calls", f"{request.call.model} has no such switch; it was left out")
+        request.warn(
+            "parallel_tool_calls", f"{request.call.model} has no such switch; it was left out"
+        )
     elif request.call.tools:
         request.fields.setdefault("tool_choice", {})["disable_parallel_tool_use"] = True
 
@@ -237,11 +318,14 @@ def _top_k(request: Request, extra: dict[str, Any]) -> None:
         request.fields["top_k"] = value
     else:
         request.warn(
-            "top_k", f"{spelled(value)} was left out: {request.call.model} refuses it, or is not known to take it"
+            "top_k",
+            f"{spelled(value)} was left out: {request.call.model} refuses it, or is not known to take it",
         )
 
 
-def _response_format(request: Request, turns: list[dict[str, Any]], *, native: bool) -> list[dict[str, Any]]:
+def _response_format(
+    request: Request, turns: list[dict[str, Any]], *, native: bool
+) -> list[dict[str, Any]]:
     """Ask for JSON in the way that this model takes it; returns the history with what it adds."""
     wanted = request.call.format
     if wanted is None:
@@ -262,12 +346,15 @@ def _response_format(request: Request, turns: list[dict[str, Any]], *, native: b
             mode, why = "prompt", f": Bedrock's grammar cannot say this schema, {reason}"
     if mode != "json_schema" or schema is None:
         request.warn(
-            "response_format", f"mode prompt{why}; the schema is in the system prompt, the answer validated here"
+            "response_format",
+            f"mode prompt{why}; the schema is in the system prompt, the answer validated here",
         )
         return with_instruction(turns, wanted, mode="prompt")
     request.warn("response_format", "mode json_schema")
     inner = {"schema": json.dumps(narrowed(schema), ensure_ascii=False), "name": wanted.name}
-    request.body["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": inner}}}
+    request.body["outputConfig"] = {
+        "textFormat": {"type": "json_schema", "structure": {"jsonSchema": inner}}
+    }
     return turns
 
 
@@ -278,15 +365,17 @@ def to_converse_messages(
     request: Request, turns: list[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """
-    (system blocks, messages): user and assistant in turn, the results of a turn together in one user message.
+    (system blocks, messages): user and assistant in turn, the results of a turn together in one
+    user message.
 
-    Reasoning with its signature comes first and unchanged, for Claude only; ids that Bedrock refuses are made again, the
-    same on both sides.
+    Reasoning with its signature comes first and unchanged, for Claude only; ids that Bedrock
+    refuses are made again, the same on both sides.
     """
     turns, moved = hoisted(turns, from_tools=request.fits(_NO_TOOL_IMAGES), from_assistant=True)
     if moved:
         request.warn(
-            "images", f"{moved} images or files of tool results or answers were sent in the user turn behind them"
+            "images",
+            f"{moved} images or files of tool results or answers were sent in the user turn behind them",
         )
     system: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -295,16 +384,28 @@ def to_converse_messages(
             blocks = _system_blocks(request, turn["content"])
             system += [*blocks, *(_cache_point(request, turn) if blocks else ())]
         elif turn["role"] == "tool":
-            _add(request, messages, "user", [_tool_result(request, turn), *_cache_points_of_result(request, turn)])
+            _add(
+                request,
+                messages,
+                "user",
+                [_tool_result(request, turn), *_cache_points_of_result(request, turn)],
+            )
         elif turn["role"] == "assistant":
             blocks = _assistant_blocks(request, turn) or [{"text": "."}]
             _add(request, messages, "assistant", [*blocks, *_cache_point(request, turn)])
         else:
-            _add(request, messages, "user", [*_user_blocks(request, turn["content"]), *_cache_point(request, turn)])
+            _add(
+                request,
+                messages,
+                "user",
+                [*_user_blocks(request, turn["content"]), *_cache_point(request, turn)],
+            )
     return _finished(request, system, messages)
 
 
-def _add(request: Request, messages: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]) -> None:
+def _add(
+    request: Request, messages: list[dict[str, Any]], role: str, blocks: list[dict[str, Any]]
+) -> None:
     if not messages or messages[-1]["role"] != role:
         messages.append({"role": role, "content": blocks})
         return
@@ -326,15 +427,24 @@ def _finished(
         messages.insert(0, {"role": "user", "content": [{"text": "."}]})
     if system and request.fits(models.NO_SYSTEM_TEXT):
         messages[0]["content"][:0] = [block for block in system if "text" in block]
-        request.warn("messages", f"{model} takes no system text; it stands in front of the first user turn")
+        request.warn(
+            "messages", f"{model} takes no system text; it stands in front of the first user turn"
+        )
         system = []
     last = messages[-1]
     if last["role"] == "assistant":
         wish = request.call.extra.get("thinking")
-        thinks = isinstance(wish, Mapping) and wish.get("type") != "disabled" and request.fits(models.CLAUDE)
+        thinks = (
+            isinstance(wish, Mapping)
+            and wish.get("type") != "disabled"
+            and request.fits(models.CLAUDE)
+        )
         if request.fits(models.CLAUDE_NO_PREFILL) or thinks:
             messages.append({"role": "user", "content": [{"text": _CONTINUE}]})
-            request.warn("messages", f"{model} refuses a history that ends with the assistant; a user turn was added")
+            request.warn(
+                "messages",
+                f"{model} refuses a history that ends with the assistant; a user turn was added",
+            )
         elif "text" in last["content"][-1]:
             last["content"][-1] = {"text": last["content"][-1]["text"].rstrip() or "."}
     return system, messages
@@ -343,8 +453,16 @@ def _finished(
 def tool_id(mark: str, model: str) -> str:
     """A call's id as the model takes it; the same id always gives the same."""
     if models.matches(models.MISTRAL, model):
-        return mark if re.fullmatch(r"[a-zA-Z0-9]{9}", mark) else hashlib.sha256(mark.encode()).hexdigest()[:9]
-    return mark if _TOOL_ID.fullmatch(mark) else "call_" + hashlib.sha256(mark.encode()).hexdigest()[:40]
+        return (
+            mark
+            if re.fullmatch(r"[a-zA-Z0-9]{9}", mark)
+            else hashlib.sha256(mark.encode()).hexdigest()[:9]
+        )
+    return (
+        mark
+        if _TOOL_ID.fullmatch(mark)
+        else "call_" + hashlib.sha256(mark.encode()).hexdigest()[:40]
+    )
 
 
 def _system_blocks(request: Request, content: Any) -> list[dict[str, Any]]:
@@ -361,12 +479,17 @@ def _system_blocks(request: Request, content: Any) -> list[dict[str, Any]]:
 
 
 def _cache_point(request: Request, holder: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What stands behind a block that is marked with ``cache_control``. Source: cline/cline#12928."""
+    """
+    What stands behind a block that is marked with ``cache_control``. Source: cline/cline#12928.
+    """
     mark = holder.get("cache_control")
     if not isinstance(mark, Mapping):
         return []
     if not request.fits(_CACHES) and "arn:" not in request.call.rules:
-        request.warn("cache_control", f"{request.call.model} has no prompt cache on Bedrock; the marks were left out")
+        request.warn(
+            "cache_control",
+            f"{request.call.model} has no prompt cache on Bedrock; the marks were left out",
+        )
         return []
     point: dict[str, Any] = {"type": "default"}
     if mark.get("ttl") in ("5m", "1h"):
@@ -375,7 +498,10 @@ def _cache_point(request: Request, holder: Mapping[str, Any]) -> list[dict[str, 
 
 
 def _cache_points_of_result(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A mark on a result, or on a part of it, stands behind the result: there is no cache point inside of one."""
+    """
+    A mark on a result, or on a part of it, stands behind the result: there is no cache point inside
+    of one.
+    """
     holders = [turn, *(turn["content"] if isinstance(turn["content"], (list, tuple)) else ())]
     return next((point for holder in holders if (point := _cache_point(request, holder))), [])
 
@@ -410,7 +536,8 @@ def _thoughts(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]
     """
     Claude's reasoning, unchanged.
 
-    Only Claude signs its blocks: a signed one goes back to a model whose name tells nothing (an application inference
+    Only Claude signs its blocks: a signed one goes back to a model whose name tells nothing (an
+        application inference
     profile) too. Source: anthropics/claude-code#51711.
     """
     thoughts = turn.get("thinking_blocks")
@@ -422,9 +549,13 @@ def _thoughts(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]
             continue
         if thought.get("type") == "redacted_thinking" and isinstance(thought.get("data"), str):
             try:
-                blocks.append({"reasoningContent": {"redactedContent": decode_base64(thought["data"])}})
+                blocks.append(
+                    {"reasoningContent": {"redactedContent": decode_base64(thought["data"])}}
+                )
             except ValueError as error:
-                raise InvalidInputError(f"thinking_blocks has redacted thinking that is not base64: {error}") from None
+                raise InvalidInputError(
+                    f"thinking_blocks has redacted thinking that is not base64: {error}"
+                ) from None
         elif isinstance(thought.get("signature"), str) and thought["signature"]:
             inner = {"text": str(thought.get("thinking") or ""), "signature": thought["signature"]}
             blocks.append({"reasoningContent": {"reasoningText": inner}})
@@ -442,8 +573,12 @@ def _user_blocks(request: Request, content: Any) -> list[dict[str, Any]]:
         else:
             blocks += _media_block(request, part)
         blocks += _cache_point(request, part)
-    if any("document" in block for block in blocks) and not any("text" in block for block in blocks):
-        blocks.append({"text": "See the document."})  # "A text block must be included when using documents"
+    if any("document" in block for block in blocks) and not any(
+        "text" in block for block in blocks
+    ):
+        blocks.append(
+            {"text": "See the document."}
+        )  # "A text block must be included when using documents"
     return blocks or [{"text": "(empty)"}]
 
 
@@ -455,10 +590,14 @@ def _media_block(request: Request, part: Mapping[str, Any]) -> list[dict[str, An
         return [_document_block(request, part)]
     if kind == "input_audio":
         if not request.fits(_HEARS):
-            raise request.unsupported(f"{request.call.model} takes no audio on Bedrock; use Gemini or gpt-audio")
+            raise request.unsupported(
+                f"{request.call.model} takes no audio on Bedrock; use Gemini or gpt-audio"
+            )
         audio = audio_of(part)
         if audio.mime_type not in _AUDIO:
-            raise InvalidInputError(f"the audio of a message is {audio.mime_type}; Bedrock takes {', '.join(_AUDIO)}")
+            raise InvalidInputError(
+                f"the audio of a message is {audio.mime_type}; Bedrock takes {', '.join(_AUDIO)}"
+            )
         return [{"audio": {"format": _AUDIO[audio.mime_type], "source": {"bytes": audio.data}}}]
     raise InvalidInputError(
         f"Bedrock cannot take a part of type {kind!r}; text, image_url, file and input_audio are understood"
@@ -470,7 +609,9 @@ def _image_block(request: Request, url: str) -> dict[str, Any]:
         ending = url.rpartition(".")[2].lower()
         name = {"jpg": "jpeg"}.get(ending, ending)
         if name not in _IMAGES.values():
-            raise InvalidInputError(f"the image {url[:120]!r} must end with its type: .png, .jpg, .gif or .webp")
+            raise InvalidInputError(
+                f"the image {url[:120]!r} must end with its type: .png, .jpg, .gif or .webp"
+            )
         return {"image": {"format": name, "source": {"s3Location": {"uri": url}}}}
     image = image_of(url, request.downloader, request.call.deadline)
     if image.mime_type not in _IMAGES or len(image.data) > MAX_IMAGE_BYTES:
@@ -499,14 +640,19 @@ def _document_block(request: Request, part: Mapping[str, Any]) -> dict[str, Any]
             document.name,
         )
     if kind not in _DOCUMENTS.values():
-        raise InvalidInputError(f"a document of type {kind!r}; Bedrock takes {', '.join(sorted(_DOCUMENTS.values()))}")
+        raise InvalidInputError(
+            f"a document of type {kind!r}; Bedrock takes {', '.join(sorted(_DOCUMENTS.values()))}"
+        )
     return {"document": {"format": kind, "name": _document_name(request, name), "source": source}}
 
 
 def _document_name(request: Request, name: str) -> str:
     """Letters, digits, single spaces, hyphens, parentheses and brackets; unique in the request."""
     stem = name.rpartition(".")[0] or name or "document"
-    plain = re.sub(r"\s+", " ", re.sub(r"[^a-zA-Z0-9\s\-()\[\]]", " ", stem)).strip()[:190] or "document"
+    plain = (
+        re.sub(r"\s+", " ", re.sub(r"[^a-zA-Z0-9\s\-()\[\]]", " ", stem)).strip()[:190]
+        or "document"
+    )
     numbered = (plain, *(f"{plain} {number}" for number in range(2, 10_000)))
     own = next(candidate for candidate in numbered if candidate not in request.documents)
     request.documents.add(own)
@@ -524,7 +670,9 @@ def _tools(request: Request, turns: list[dict[str, Any]], thinking: Thinking | N
     if not specs and in_history:
         # Converse refuses a history with tools in it unless the request describes some.
         names = dict.fromkeys(
-            request.names.sent(made["function"]["name"]) for turn in turns for made in turn.get("tool_calls") or ()
+            request.names.sent(made["function"]["name"])
+            for turn in turns
+            for made in turn.get("tool_calls") or ()
         )
         specs = [_undescribed(name) for name in names]
         choice = ":none" if choice in ("", ":auto") else choice
@@ -539,10 +687,15 @@ def _tools(request: Request, turns: list[dict[str, Any]], thinking: Thinking | N
     forced = bool(choice) and choice != ":auto"
     if choice and request.fits(_NO_CHOICE):
         if forced:
-            request.warn("tool_choice", f"{call.model} takes no toolChoice; {spelled(call.tool_choice)} was left out")
+            request.warn(
+                "tool_choice",
+                f"{call.model} takes no toolChoice; {spelled(call.tool_choice)} was left out",
+            )
     elif forced:
         _check_forced(request, thinking)
-        config["toolChoice"] = {"any": {}} if choice == ":required" else {"tool": {"name": request.names.sent(choice)}}
+        config["toolChoice"] = (
+            {"any": {}} if choice == ":required" else {"tool": {"name": request.names.sent(choice)}}
+        )
     elif choice == ":auto":
         config["toolChoice"] = {"auto": {}}
     request.body["toolConfig"] = config
@@ -551,7 +704,8 @@ def _tools(request: Request, turns: list[dict[str, Any]], thinking: Thinking | N
 def _check_forced(request: Request, thinking: Thinking | None) -> None:
     """
     Raises:
-        UnsupportedFeatureError: the model refuses a forced choice, always or while it thinks with a budget.
+        UnsupportedFeatureError: the model refuses a forced choice, always or while it thinks with a
+            budget.
     """
     model = request.call.model
     if request.fits(models.CLAUDE_NO_FORCED_TOOL):
@@ -572,12 +726,17 @@ def _no_calls(request: Request, specs: list[dict[str, Any]], *, in_history: bool
     if request.fits(models.CLAUDE):
         request.fields["tool_choice"] = {"type": "none"}
     elif request.call.tools:
-        request.warn("tool_choice", "Converse has no 'none', and the history needs its tools: the model may call")
+        request.warn(
+            "tool_choice",
+            "Converse has no 'none', and the history needs its tools: the model may call",
+        )
     request.body["toolConfig"] = {"tools": specs}
 
 
 def _undescribed(name: str) -> dict[str, Any]:
-    return {"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object", "properties": {}}}}}
+    return {
+        "toolSpec": {"name": name, "inputSchema": {"json": {"type": "object", "properties": {}}}}
+    }
 
 
 def _specs(request: Request, tool: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -588,10 +747,15 @@ def _specs(request: Request, tool: Mapping[str, Any]) -> Iterable[dict[str, Any]
         return
     schema = dict(function.get("parameters") or {"type": "object", "properties": {}})
     schema.setdefault("type", "object")
-    spec: dict[str, Any] = {"name": request.names.sent(function["name"]), "inputSchema": {"json": schema}}
+    spec: dict[str, Any] = {
+        "name": request.names.sent(function["name"]),
+        "inputSchema": {"json": schema},
+    }
     description = function.get("description")
     if description and not isinstance(description, str):
-        raise InvalidInputError(f"tool {function['name']!r} has a description that is not text: {spelled(description)}")
+        raise InvalidInputError(
+            f"tool {function['name']!r} has a description that is not text: {spelled(description)}"
+        )
     if description:
         spec["description"] = description
     yield {"toolSpec": spec}
@@ -631,7 +795,9 @@ def _inference(request: Request, extra: dict[str, Any]) -> None:
         if request.fits(models.CLAUDE_NO_SAMPLING):
             request.warn(name, f"{value!r} was left out: {model} refuses it")
         elif own == "topP" and "temperature" in found and request.fits(models.CLAUDE_ONE_SAMPLING):
-            request.warn(name, f"{value!r} was left out: {model} takes temperature or top_p, not both")
+            request.warn(
+                name, f"{value!r} was left out: {model} takes temperature or top_p, not both"
+            )
         else:
             found[own] = min(value, 1)
             if value > 1:
@@ -648,8 +814,14 @@ def _thinking_wish(extra: dict[str, Any], request: Request) -> Thinking | None:
     if thinking is not None or effort is None:
         if thinking is not None:
             extra.pop("reasoning_effort", None)
-        if isinstance(wish, Mapping) and thinking is not None and thinking.kind not in ("enabled", "disabled"):
-            request.fields["thinking"] = dict(wish)  # the vendor's own words ("adaptive", "between_tools")
+        if (
+            isinstance(wish, Mapping)
+            and thinking is not None
+            and thinking.kind not in ("enabled", "disabled")
+        ):
+            request.fields["thinking"] = dict(
+                wish
+            )  # the vendor's own words ("adaptive", "between_tools")
         return thinking
     if request.fits(_EFFORT_FIELD):
         return None  # passed on as it is
@@ -687,7 +859,9 @@ def _thinking(request: Request, thinking: Thinking | None) -> None:
 
 
 def _without_sampling(request: Request) -> None:
-    """Claude takes neither while it thinks. Source: Anthropic's extended thinking page, 2026-11-22."""
+    """
+    Claude takes neither while it thinks. Source: Anthropic's extended thinking page, 2026-11-22.
+    """
     if not request.fits(models.CLAUDE):
         return
     for name in ("temperature", "topP"):
@@ -720,7 +894,9 @@ def _budget(request: Request, thinking: Thinking) -> None:
     limit = request.inference.get("maxTokens")
     if limit is None or limit <= tokens:
         request.inference["maxTokens"] = tokens + _ANSWER_TOKENS
-        request.warn("max_tokens", f"sent as {tokens + _ANSWER_TOKENS}: it must exceed the thinking budget")
+        request.warn(
+            "max_tokens", f"sent as {tokens + _ANSWER_TOKENS}: it must exceed the thinking budget"
+        )
     _without_sampling(request)
 
 

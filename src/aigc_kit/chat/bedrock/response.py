@@ -16,7 +16,9 @@ from aigc_kit.transport.failures import RequestContext
 
 _BLOCKED = ("guardrail_intervened", "content_filtered")
 _RUN_BY_AWS = "server_tool_use"
-"""``toolUse.type`` of a call that AWS has run itself. Source: the service model, maximhq/bifrost#3435."""
+"""
+``toolUse.type`` of a call that AWS has run itself. Source: the service model, maximhq/bifrost#3435.
+"""
 
 
 class ConverseReader:
@@ -44,7 +46,9 @@ class ConverseReader:
             InvalidReplyError: there is no output in it, as when a proxy answers 200.
         """
         assembler = self._assembler
-        assembler.raw = as_json({name: value for name, value in response.items() if name != "ResponseMetadata"})
+        assembler.raw = as_json(
+            {name: value for name, value in response.items() if name != "ResponseMetadata"}
+        )
         output = response.get("output")
         message = output.get("message") if isinstance(output, Mapping) else None
         if not isinstance(message, Mapping):
@@ -69,7 +73,11 @@ class ConverseReader:
     def _block(self, block: Mapping[str, Any]) -> None:
         assembler = self._assembler
         assembler.expect(block.get("text"), str, "text")
-        use, thought, cited = block.get("toolUse"), block.get("reasoningContent"), block.get("citationsContent")
+        use, thought, cited = (
+            block.get("toolUse"),
+            block.get("reasoningContent"),
+            block.get("citationsContent"),
+        )
         if isinstance(block.get("text"), str):
             assembler.text(block["text"])
         elif isinstance(use, Mapping):
@@ -82,9 +90,15 @@ class ConverseReader:
                     assembler.text(part["text"])
         elif isinstance(block.get("image"), Mapping):
             self._whole_image(block["image"])
-        elif "SDK_UNKNOWN_MEMBER" in block:  # newer than the installed botocore, which hides its content
-            assembler.oddities.append(f"a block that botocore does not know ({block['SDK_UNKNOWN_MEMBER']})")
-        elif any(isinstance(value, Mapping) and value for name, value in block.items() if name != "text"):
+        elif (
+            "SDK_UNKNOWN_MEMBER" in block
+        ):  # newer than the installed botocore, which hides its content
+            assembler.oddities.append(
+                f"a block that botocore does not know ({block['SDK_UNKNOWN_MEMBER']})"
+            )
+        elif any(
+            isinstance(value, Mapping) and value for name, value in block.items() if name != "text"
+        ):
             assembler.has_more = True
 
     def _use(self, use: Mapping[str, Any]) -> None:
@@ -204,7 +218,9 @@ class ConverseReader:
             at = self._call_of.get(index, max(len(self._assembler.calls) - 1, 0))
             if at < 0:
                 return None
-            delta = self._assembler.fragment(index=at, arguments=piece["toolUse"].get("input") or "")
+            delta = self._assembler.fragment(
+                index=at, arguments=piece["toolUse"].get("input") or ""
+            )
             return ChatChunk(tool_calls=[delta]) if delta is not None else None
         if "reasoningContent" in piece:
             thought = self._thought(index, piece["reasoningContent"])
@@ -224,11 +240,17 @@ class ConverseReader:
         if thought is None:
             thought = self._thought_of[index] = _Thought()
             self._thoughts.append(thought)
-        text, signature, redacted = piece.get("text"), piece.get("signature"), piece.get("redactedContent")
+        text, signature, redacted = (
+            piece.get("text"),
+            piece.get("signature"),
+            piece.get("redactedContent"),
+        )
         if isinstance(signature, str):
             thought.signature.append(signature)
         if isinstance(redacted, (bytes, str)):
-            thought.redacted.append(base64.b64decode(redacted) if isinstance(redacted, str) else redacted)
+            thought.redacted.append(
+                base64.b64decode(redacted) if isinstance(redacted, str) else redacted
+            )
         if not isinstance(text, str) or not text:
             return ""
         thought.text.append(text)
@@ -268,7 +290,11 @@ class _Thought:
 def _raw_use(call: Mapping[str, Any]) -> dict[str, Any]:
     """A call in Converse's shape."""
     function = call["function"]
-    return {"toolUseId": call["id"], "name": function["name"], "input": arguments_object(function["arguments"])}
+    return {
+        "toolUseId": call["id"],
+        "name": function["name"],
+        "input": arguments_object(function["arguments"]),
+    }
 
 
 @dataclass
@@ -292,7 +318,9 @@ class _Image:
     def added_to(self, assembler: Assembler) -> ImageResult | None:
         if not self.data and not self.uri:
             return None
-        return assembler.image(url=self.uri, data=b"".join(self.data), mime_type=f"image/{self.format}")
+        return assembler.image(
+            url=self.uri, data=b"".join(self.data), mime_type=f"image/{self.format}"
+        )
 
 
 def usage_of(value: Any) -> Usage | None:

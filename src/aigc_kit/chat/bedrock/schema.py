@@ -1,7 +1,8 @@
 """
 A schema as Bedrock's grammar takes it, or the reason why the grammar cannot say it.
 
-Source: docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html and notes of live calls in pydantic-ai and
+Source: docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html and notes of live calls
+    in pydantic-ai and
 strands-agents, read 2026-11-22.
 """
 
@@ -13,16 +14,49 @@ from typing import Any
 
 from aigc_kit.chat import schemas
 
-_LEFT_OUT = frozenset({
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "maxItems", "$schema", "$id", "default",
-    "title", "examples", "uniqueItems", "minProperties", "maxProperties", "$comment",
-})  # fmt: skip
-"""Bounds and notes: the answer is validated against the whole schema here, so nothing is lost without them."""
+_LEFT_OUT = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "maxItems",
+        "$schema",
+        "$id",
+        "default",
+        "title",
+        "examples",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+        "$comment",
+    }
+)
+"""
+Bounds and notes: the answer is validated against the whole schema here, so nothing is lost without
+    them.
+"""
 
-_NOT_SAID = frozenset({
-    "oneOf", "not", "if", "then", "else", "patternProperties", "propertyNames", "dependentSchemas", "dependentRequired",
-    "dependencies", "contains", "prefixItems", "additionalItems", "unevaluatedProperties", "unevaluatedItems",
-})  # fmt: skip
+_NOT_SAID = frozenset(
+    {
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "patternProperties",
+        "propertyNames",
+        "dependentSchemas",
+        "dependentRequired",
+        "dependencies",
+        "contains",
+        "prefixItems",
+        "additionalItems",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+    }
+)
 """Keywords without which the schema means something else."""
 
 
@@ -45,7 +79,8 @@ def unsayable(schema: Mapping[str, Any]) -> str:
     """
     Why the grammar cannot say the schema, ``""`` when it can.
 
-    Every object must be closed: an object with free keys could only be written as ``{}``, which is valid and wrong.
+    Every object must be closed: an object with free keys could only be written as ``{}``, which is
+        valid and wrong.
     Source: stdapi-ai/stdapi.ai#96, als-apg/osprey#204.
     """
     if schemas.is_recursive(schema):
@@ -74,14 +109,25 @@ def _has_free_keys(part: Mapping[str, Any]) -> bool:
         return True
     kinds = part.get("type")
     is_object = kinds == "object" or (isinstance(kinds, list) and "object" in kinds)
-    return is_object and not part.get("properties") and rest is not False and "$ref" not in part and "anyOf" not in part
+    return (
+        is_object
+        and not part.get("properties")
+        and rest is not False
+        and "$ref" not in part
+        and "anyOf" not in part
+    )
 
 
 def _is_composed(part: Mapping[str, Any]) -> bool:
-    """Whether an object's properties stand in several schemas: closed one by one, they would refuse each other's."""
+    """
+    Whether an object's properties stand in several schemas: closed one by one, they would refuse
+    each other's.
+    """
     others = [name for name in ("allOf", "anyOf", "$ref") if name in part]
     all_of = part.get("allOf")
-    return ("properties" in part and bool(others)) or (isinstance(all_of, list) and len(all_of) + len(others) > 2)
+    return ("properties" in part and bool(others)) or (
+        isinstance(all_of, list) and len(all_of) + len(others) > 2
+    )
 
 
 def _leaves(schema: Mapping[str, Any]) -> list[Any]:

@@ -55,18 +55,27 @@ class GeminiProvider(Rebuilt, ChatProvider):
     ) -> None:
         """
         Args:
-            api_key: of the Developer API, or of Vertex AI in express mode (``vertexai=True``, without a project); unset:
-                ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``.
-            project: of Vertex AI; unset: ``GOOGLE_CLOUD_PROJECT``; ``location``: ``GOOGLE_CLOUD_LOCATION``, then global.
-            credentials: a google.auth object, the path of a credentials file of any kind, or its content as a dict; unset:
-                the machine's own.
-            api_version: ``"v1"``, ``"v1beta"``, ...; unset: what ``base_url`` ends with, then the SDK's own.
+            api_key: of the Developer API, or of Vertex AI in express mode (``vertexai=True``,
+                without a project); unset: ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``.
+            project: of Vertex AI; unset: ``GOOGLE_CLOUD_PROJECT``; ``location``:
+                ``GOOGLE_CLOUD_LOCATION``, then global.
+            credentials: a google.auth object, the path of a credentials file of any kind, or its
+                content as a dict; unset: the machine's own.
+            api_version: ``"v1"``, ``"v1beta"``, ...; unset: what ``base_url`` ends with, then the
+                SDK's own.
             timeout: seconds for one call; unset: ``GEMINI_TIMEOUT_SECS``, then 600.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
         """
-        known = [*CallOptions.NAMES, "project", "location", "credentials", "vertexai", "api_version"]
+        known = [
+            *CallOptions.NAMES,
+            "project",
+            "location",
+            "credentials",
+            "vertexai",
+            "api_version",
+        ]
         settings.reject_unknown(unknown, known=known, what="gemini")
         self._options = CallOptions.read(
             timeout=timeout,
@@ -108,7 +117,13 @@ class GeminiProvider(Rebuilt, ChatProvider):
         request = to_body(call, call.messages, self._downloader, backend=self._backend)
         assembler, context = self._assembler(call, request), self._context(call)
         send = partial(self._send, request, call, context, stream=True)
-        chunks = open_stream(call, context, assembler, send, partial(ResponseReader, assembler, context, self._backend))
+        chunks = open_stream(
+            call,
+            context,
+            assembler,
+            send,
+            partial(ResponseReader, assembler, context, self._backend),
+        )
         return ChatStream(chunks, assembler, finish=call.checked_once)
 
     def close(self) -> None:
@@ -116,11 +131,22 @@ class GeminiProvider(Rebuilt, ChatProvider):
         self._downloader.close()
 
     def _send(
-        self, request: Request, call: Call, context: RequestContext, deadline: Deadline, *, stream: bool
+        self,
+        request: Request,
+        call: Call,
+        context: RequestContext,
+        deadline: Deadline,
+        *,
+        stream: bool,
     ) -> Response:
         headers = {**request.headers, **(call.headers or {})}
         return self._transport.generate(
-            call.model, request.body, context=context, deadline=deadline, stream=stream, headers=headers
+            call.model,
+            request.body,
+            context=context,
+            deadline=deadline,
+            stream=stream,
+            headers=headers,
         )
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
@@ -142,7 +168,10 @@ class GeminiProvider(Rebuilt, ChatProvider):
 
     def _context(self, call: Call) -> RequestContext:
         return RequestContext(
-            "gemini", call.model, judge=codes.google, secrets=(*self._transport.secrets, *call.secrets)
+            "gemini",
+            call.model,
+            judge=codes.google,
+            secrets=(*self._transport.secrets, *call.secrets),
         )
 
     def _assembler(self, call: Call, request: Request) -> Assembler:

@@ -1,7 +1,8 @@
 """
 A chat call as Gemini's ``generateContent`` takes it. Pure, but for fetching images.
 
-Source: https://ai.google.dev/api/generate-content, .../thought-signatures, .../function-calling, read 2026-11-22.
+Source: https://ai.google.dev/api/generate-content, .../thought-signatures, .../function-calling,
+    read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -27,44 +28,116 @@ from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, merged, snake
 
 SKIP_SIGNATURE = "skip_thought_signature_validator"
-"""For calls that another vendor made. Source: the thought-signatures page, section on foreign histories."""
+"""
+For calls that another vendor made. Source: the thought-signatures page, section on foreign
+    histories.
+"""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 
 _CONTINUE = "(continue)"
 
-_TOP_LEVEL = frozenset({
-    "safety_settings", "labels", "cached_content", "tool_config", "model_armor_config",
-    "output_config", "continuation_token", "store",
-})  # fmt: skip
-"""Fields beside ``generationConfig``. Source: the service's discovery document, revision 20261106."""
+_TOP_LEVEL = frozenset(
+    {
+        "safety_settings",
+        "labels",
+        "cached_content",
+        "tool_config",
+        "model_armor_config",
+        "output_config",
+        "continuation_token",
+        "store",
+    }
+)
+"""
+Fields beside ``generationConfig``. Source: the service's discovery document, revision 20261106.
+"""
 
-_OF_OTHERS = frozenset({
-    "user", "metadata", "logit_bias", "prediction", "verbosity", "safety_identifier", "prompt_cache_key", "audio",
-    "web_search_options", "functions", "function_call", "http_options", "automatic_function_calling",
-    "automatic_continuation", "enable_thinking", "thinking_budget", "extra_query",
-})  # fmt: skip
-"""Options of OpenAI's API and of the vendor's SDK that ``generateContent`` has no field for; the API answers 400 to them."""
+_OF_OTHERS = frozenset(
+    {
+        "user",
+        "metadata",
+        "logit_bias",
+        "prediction",
+        "verbosity",
+        "safety_identifier",
+        "prompt_cache_key",
+        "audio",
+        "web_search_options",
+        "functions",
+        "function_call",
+        "http_options",
+        "automatic_function_calling",
+        "automatic_continuation",
+        "enable_thinking",
+        "thinking_budget",
+        "extra_query",
+    }
+)
+"""
+Options of OpenAI's API and of the vendor's SDK that ``generateContent`` has no field for; the API
+answers 400 to them.
+"""
 
 _SAID_ANYWAY = frozenset({"stream_options", "n", "candidate_count"})
 """Options that ask for what happens anyway: usage in every stream, one answer."""
 
-_NOT_IN_SCHEMAS = frozenset({
-    "allOf", "not", "if", "then", "else", "patternProperties", "dependentSchemas", "dependentRequired", "dependencies",
-    "propertyNames", "contains", "unevaluatedProperties", "unevaluatedItems",
-})  # fmt: skip
-"""Keywords that change what is valid and that ``responseJsonSchema`` does not have. Source: google-genai 3.4.0, types.py."""
+_NOT_IN_SCHEMAS = frozenset(
+    {
+        "allOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "patternProperties",
+        "dependentSchemas",
+        "dependentRequired",
+        "dependencies",
+        "propertyNames",
+        "contains",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+    }
+)
+"""
+Keywords that change what is valid and that ``responseJsonSchema`` does not have. Source:
+google-genai 3.4.0, types.py.
+"""
 
 _URI_TYPES = {
-    "png": "image/png", "jpg": "image/jpeg", "jpeg": "image/jpeg", "jfif": "image/jpeg", "webp": "image/webp",
-    "heic": "image/heic", "heif": "image/heif", "gif": "image/gif", "bmp": "image/bmp", "avif": "image/avif",
-    "pdf": "application/pdf", "txt": "text/plain", "csv": "text/csv", "html": "text/html", "md": "text/markdown",
-    "mp4": "video/mp4", "mov": "video/quicktime", "mpeg": "video/mpeg", "mpg": "video/mpeg", "webm": "video/webm",
-    "mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "ogg": "audio/ogg", "aac": "audio/aac", "m4a": "audio/mp4",
-}  # fmt: skip
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "jfif": "image/jpeg",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "gif": "image/gif",
+    "bmp": "image/bmp",
+    "avif": "image/avif",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "csv": "text/csv",
+    "html": "text/html",
+    "md": "text/markdown",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "mpeg": "video/mpeg",
+    "mpg": "video/mpeg",
+    "webm": "video/webm",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+    "m4a": "audio/mp4",
+}
 
 VERTEX, DEVELOPER = "vertex", "developer"
-"""The two back ends; each refuses the other's signatures. Source: pydantic-ai, verified by live calls 2026-10-27."""
+"""
+The two back ends; each refuses the other's signatures. Source: pydantic-ai, verified by live calls
+2026-10-27.
+"""
 
 
 @dataclass
@@ -72,7 +145,8 @@ class Request:
     """
     A request in the making.
 
-    ``backend``: ``VERTEX`` or ``DEVELOPER``. ``names``: tool names as Gemini takes them. ``headers``: sent beside the body.
+    ``backend``: ``VERTEX`` or ``DEVELOPER``. ``names``: tool names as Gemini takes them.
+        ``headers``: sent beside the body.
     ``vendor_ids``: call id -> the id that Gemini gave it.
     """
 
@@ -99,7 +173,9 @@ class Request:
         return models.matches(pattern, self.call.rules)
 
 
-def to_body(call: Call, turns: list[dict[str, Any]], downloader: Downloader, *, backend: str = VERTEX) -> Request:
+def to_body(
+    call: Call, turns: list[dict[str, Any]], downloader: Downloader, *, backend: str = VERTEX
+) -> Request:
     """
     The request; its ``body`` is the REST body of ``generateContent``.
 
@@ -171,7 +247,11 @@ def _instruction_texts(value: Any) -> list[str]:
         return [value]
     if isinstance(value, Mapping):
         parts = value.get("parts", [value])
-        return [part["text"] for part in parts if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+        return [
+            part["text"]
+            for part in parts
+            if isinstance(part, Mapping) and isinstance(part.get("text"), str)
+        ]
     if isinstance(value, (list, tuple)):
         return [text for item in value for text in _instruction_texts(item)]
     raise InvalidInputError(f"system_instruction must be text, got {spelled(value)}")
@@ -187,23 +267,36 @@ def _service_tier(request: Request, value: Any) -> None:
         request.body["serviceTier"] = value
         return
     tier = str(value).lower()
-    request.headers["X-Vertex-AI-LLM-Request-Type"] = "dedicated" if tier == "dedicated" else "shared"
+    request.headers["X-Vertex-AI-LLM-Request-Type"] = (
+        "dedicated" if tier == "dedicated" else "shared"
+    )
     if tier in ("flex", "priority"):
         request.headers["X-Vertex-AI-LLM-Shared-Request-Type"] = tier
 
 
 def _cached_content_alone(request: Request) -> None:
-    """What belongs into the cache is refused beside it. Source: 567-labs/instructor#2580, langchain-google#978."""
+    """
+    What belongs into the cache is refused beside it. Source: 567-labs/instructor#2580,
+        langchain-google#978.
+    """
     if not request.body.get("cachedContent"):
         return
     for name in ("systemInstruction", "tools", "toolConfig"):
         if request.body.pop(name, None) is not None:
-            request.warn("cached_content", f"{name} was left out: with cached_content it must be part of the cache")
+            request.warn(
+                "cached_content",
+                f"{name} was left out: with cached_content it must be part of the cache",
+            )
 
 
 def _parameters(request: Request, generation: dict[str, Any]) -> None:
     given = request.call.parameters
-    names = {"temperature": "temperature", "top_p": "topP", "max_tokens": "maxOutputTokens", "seed": "seed"}
+    names = {
+        "temperature": "temperature",
+        "top_p": "topP",
+        "max_tokens": "maxOutputTokens",
+        "seed": "seed",
+    }
     for name, own in names.items():
         if name in given:
             generation[own] = given[name]
@@ -218,7 +311,9 @@ def _parameters(request: Request, generation: dict[str, Any]) -> None:
 # ---- response_format
 
 
-def _response_format(request: Request, generation: dict[str, Any], turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _response_format(
+    request: Request, generation: dict[str, Any], turns: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Ask for JSON in the way that this model takes it; returns the history with what it adds."""
     call = request.call
     wanted = call.format
@@ -228,7 +323,9 @@ def _response_format(request: Request, generation: dict[str, Any], turns: list[d
     mode = call.options.structured_mode or default
     reason = ""
     if mode == "json_schema" and wanted.plain is not None:
-        missing = sorted({name for part in schemas.walk(wanted.plain.schema) for name in part} & _NOT_IN_SCHEMAS)
+        missing = sorted(
+            {name for part in schemas.walk(wanted.plain.schema) for name in part} & _NOT_IN_SCHEMAS
+        )
         if missing:
             mode = "json_object"
             reason = f": Gemini's schemas have no {', '.join(missing)}; the schema is in the system prompt"
@@ -254,17 +351,24 @@ def _with_enums(schema: Mapping[str, Any]) -> dict[str, Any]:
 # ---- messages
 
 
-def to_contents(request: Request, turns: list[dict[str, Any]]) -> tuple[list[str], list[dict[str, Any]]]:
+def to_contents(
+    request: Request, turns: list[dict[str, Any]]
+) -> tuple[list[str], list[dict[str, Any]]]:
     """
-    (system texts, contents): roles ``user`` and ``model``; results of one turn together, in the order of its calls.
+    (system texts, contents): roles ``user`` and ``model``; results of one turn together, in the
+    order of its calls.
 
-    Signatures stay on their part and go back only to the back end that made them; ids go back only when Gemini issued them.
+    Signatures stay on their part and go back only to the back end that made them; ids go back only
+    when Gemini issued them.
     """
     request.vendor_ids = _vendor_ids(request, turns)
     if request.fits(models.GEMINI_BUDGET):  # no images inside of function responses
         turns, moved = hoisted(turns, from_tools=True, from_assistant=False)
         if moved:
-            request.warn("images", f"{moved} images or files of tool results were sent in the user turn behind them")
+            request.warn(
+                "images",
+                f"{moved} images or files of tool results were sent in the user turn behind them",
+            )
     system: list[str] = []
     contents: list[dict[str, Any]] = []
     calls: list[Mapping[str, Any]] = []
@@ -272,7 +376,12 @@ def to_contents(request: Request, turns: list[dict[str, Any]]) -> tuple[list[str
     for turn in [*turns, None]:
         if results and (turn is None or turn["role"] != "tool"):
             answered = [call for call in calls if call["id"] in results]
-            contents.append({"role": "user", "parts": [_to_response(request, call, results) for call in answered]})
+            contents.append(
+                {
+                    "role": "user",
+                    "parts": [_to_response(request, call, results) for call in answered],
+                }
+            )
             results = {}
         if turn is None:
             break
@@ -294,7 +403,11 @@ def to_contents(request: Request, turns: list[dict[str, Any]]) -> tuple[list[str
 
 def _add_user_parts(contents: list[dict[str, Any]], parts: list[dict[str, Any]]) -> None:
     before = contents[-1] if contents else None
-    if before and before["role"] == "user" and not any("functionResponse" in part for part in before["parts"]):
+    if (
+        before
+        and before["role"] == "user"
+        and not any("functionResponse" in part for part in before["parts"])
+    ):
         before["parts"] += parts
     else:
         contents.append({"role": "user", "parts": parts})
@@ -309,11 +422,16 @@ def _finished(
         contents.insert(0, {"role": "user", "parts": [{"text": "."}]})
     if system and request.fits(models.NO_SYSTEM_TEXT):
         contents[0]["parts"][:0] = [{"text": text} for text in system]
-        request.warn("messages", f"{model} takes no system text; it stands in front of the first user turn")
+        request.warn(
+            "messages", f"{model} takes no system text; it stands in front of the first user turn"
+        )
         system = []
     if contents[-1]["role"] == "model" and request.fits(models.GEMINI_NO_PREFILL):
         contents.append({"role": "user", "parts": [{"text": _CONTINUE}]})
-        request.warn("messages", f"{model} refuses a history that ends with the assistant; a user turn was added")
+        request.warn(
+            "messages",
+            f"{model} refuses a history that ends with the assistant; a user turn was added",
+        )
     if not request.fits(models.GEMINI_BUDGET):
         _sign_foreign_calls(contents)
     return system, contents
@@ -328,7 +446,10 @@ def _parts(request: Request, content: Any) -> list[dict[str, Any]]:
 
 def _part(request: Request, part: Mapping[str, Any]) -> dict[str, Any] | None:
     if "cache_control" in part:
-        request.warn("cache_control", "Gemini caches by itself, or by cached_content; the marks were left out")
+        request.warn(
+            "cache_control",
+            "Gemini caches by itself, or by cached_content; the marks were left out",
+        )
     kind = part["type"]
     if kind in ("text", "refusal"):
         return {"text": part[kind]} if part[kind].strip() else None
@@ -337,7 +458,11 @@ def _part(request: Request, part: Mapping[str, Any]) -> dict[str, Any] | None:
     if kind == "input_audio":
         return _inline(audio_of(part))
     if kind == "file":
-        uri = part["file"].get("file_url") or part["file"].get("file_id") or part["file"].get("file_data")
+        uri = (
+            part["file"].get("file_url")
+            or part["file"].get("file_id")
+            or part["file"].get("file_data")
+        )
         if isinstance(uri, str) and uri.startswith("gs://"):
             return _file_data(request, uri, part["file"])
         return _inline(file_of(part, request.downloader, request.deadline))
@@ -352,7 +477,11 @@ def _inline(media: Any) -> dict[str, Any]:
 
 def _linked(request: Request, part: Mapping[str, Any], kind: str) -> dict[str, Any]:
     holder = part[kind]
-    url = image_url(part) if kind == "image_url" else str(holder.get("url") if isinstance(holder, Mapping) else holder)
+    url = (
+        image_url(part)
+        if kind == "image_url"
+        else str(holder.get("url") if isinstance(holder, Mapping) else holder)
+    )
     if url.startswith("gs://"):
         return _file_data(request, url, holder if isinstance(holder, Mapping) else {})
     if kind == "image_url":
@@ -390,13 +519,20 @@ def _own(holder: Mapping[str, Any], request: Request) -> Mapping[str, Any]:
         return {}
     for name, backend in (("google", ""), ("vertex", VERTEX)):
         own = extra.get(name)
-        if isinstance(own, Mapping) and (own.get("backend") or backend or request.backend) == request.backend:
+        if (
+            isinstance(own, Mapping)
+            and (own.get("backend") or backend or request.backend) == request.backend
+        ):
             return own
     return {}
 
 
 def _signed(part: dict[str, Any], signature: Any) -> dict[str, Any]:
-    return {**part, "thoughtSignature": signature} if isinstance(signature, str) and signature else part
+    return (
+        {**part, "thoughtSignature": signature}
+        if isinstance(signature, str) and signature
+        else part
+    )
 
 
 def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]:
@@ -426,13 +562,23 @@ def _pictured(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]
     listed = [*content] if isinstance(content, (list, tuple)) else []
     own = turn.get("images")
     listed += own if isinstance(own, list) else []
-    found = [part for part in listed if isinstance(part, Mapping) and part.get("type") not in ("text", "refusal")]
+    found = [
+        part
+        for part in listed
+        if isinstance(part, Mapping) and part.get("type") not in ("text", "refusal")
+    ]
     return [made for made in (_part(request, part) for part in found) if made is not None]
 
 
-def _kept_parts(request: Request, turn: Mapping[str, Any], segments: Any) -> list[dict[str, Any]] | None:
-    """The turn's parts as Gemini made them; None where the turn was changed since, or is not Gemini's."""
-    if not isinstance(segments, list) or not all(isinstance(segment, Mapping) for segment in segments):
+def _kept_parts(
+    request: Request, turn: Mapping[str, Any], segments: Any
+) -> list[dict[str, Any]] | None:
+    """
+    The turn's parts as Gemini made them; None where the turn was changed since, or is not Gemini's.
+    """
+    if not isinstance(segments, list) or not all(
+        isinstance(segment, Mapping) for segment in segments
+    ):
         return None
     texts = [segment["text"] for segment in segments if isinstance(segment.get("text"), str)]
     if "".join(texts) != text_of(turn.get("content")):
@@ -453,15 +599,22 @@ def _kept_parts(request: Request, turn: Mapping[str, Any], segments: Any) -> lis
     return parts
 
 
-def _to_response(request: Request, call: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+def _to_response(
+    request: Request, call: Mapping[str, Any], results: Mapping[str, Any]
+) -> dict[str, Any]:
     content = results[call["id"]]
     text = text_of(content)
     value = plain_json(text)
     # The API reads "$ref" inside of a response as a reference of its own.
     response = value if isinstance(value, dict) and '"$ref"' not in text else {"output": text}
-    made: dict[str, Any] = {"name": request.names.sent(call["function"]["name"]), "response": response}
+    made: dict[str, Any] = {
+        "name": request.names.sent(call["function"]["name"]),
+        "response": response,
+    }
     if isinstance(content, (list, tuple)):
-        found = [_part(request, part) for part in content if part["type"] not in ("text", "refusal")]
+        found = [
+            _part(request, part) for part in content if part["type"] not in ("text", "refusal")
+        ]
         media = [part for part in found if part is not None]
         if media:
             made["parts"] = media
@@ -473,7 +626,8 @@ def _to_response(request: Request, call: Mapping[str, Any], results: Mapping[str
 
 def _vendor_ids(request: Request, turns: list[dict[str, Any]]) -> dict[str, str]:
     """
-    Call id -> the id that Gemini itself gave, where that is unique in the conversation; other calls are paired by order.
+    Call id -> the id that Gemini itself gave, where that is unique in the conversation; other calls
+    are paired by order.
     """
     found: dict[str, str] = {}
     seen: set[str] = set()
@@ -493,7 +647,8 @@ def _sign_foreign_calls(contents: list[dict[str, Any]]) -> None:
         (
             place
             for place, content in enumerate(contents)
-            if content["role"] == "user" and any("functionResponse" not in part for part in content["parts"])
+            if content["role"] == "user"
+            and any("functionResponse" not in part for part in content["parts"])
         ),
         default=0,
     )
@@ -522,7 +677,10 @@ def _tools(request: Request) -> None:
         else:
             rest = {name: value for name, value in tool.items() if name != "type"}
             own.append(rest or {camel(tool["type"]): {}})
-    request.body["tools"] = [*([{"functionDeclarations": declarations}] if declarations else []), *own]
+    request.body["tools"] = [
+        *([{"functionDeclarations": declarations}] if declarations else []),
+        *own,
+    ]
     modes = {":auto": "AUTO", ":none": "NONE", ":required": "ANY"}
     if choice and declarations:
         config: dict[str, Any] = {"mode": modes.get(choice, "ANY")}
@@ -542,7 +700,10 @@ def _declaration(request: Request, function: Mapping[str, Any]) -> dict[str, Any
 
 
 def _takes_something(parameters: Mapping[str, Any]) -> bool:
-    """Whether the schema lets any argument in; a function without parameters is declared without a schema."""
+    """
+    Whether the schema lets any argument in; a function without parameters is declared without a
+    schema.
+    """
     said = {name for name, value in parameters.items() if value not in ({}, [], False)}
     return bool(said - {"type", "title", "description", "$schema"})
 
@@ -571,7 +732,9 @@ def _thinking(request: Request, generation: dict[str, Any], extra: dict[str, Any
         generation["thinkingConfig"] = _level(request, thinking, effort, off=off)
 
 
-def _budget(request: Request, thinking: Thinking | None, effort: Any, *, off: bool) -> dict[str, Any]:
+def _budget(
+    request: Request, thinking: Thinking | None, effort: Any, *, off: bool
+) -> dict[str, Any]:
     if off:
         if "pro" in models.bare(request.call.rules):
             raise UnsupportedFeatureError(
@@ -586,7 +749,9 @@ def _budget(request: Request, thinking: Thinking | None, effort: Any, *, off: bo
     return {"thinkingBudget": budget, "includeThoughts": True}
 
 
-def _level(request: Request, thinking: Thinking | None, effort: Any, *, off: bool) -> dict[str, Any]:
+def _level(
+    request: Request, thinking: Thinking | None, effort: Any, *, off: bool
+) -> dict[str, Any]:
     model = request.call.model
     if off:
         request.warn("thinking", f"{model} cannot stop thinking; it was sent as level LOW")
@@ -595,7 +760,8 @@ def _level(request: Request, thinking: Thinking | None, effort: Any, *, off: boo
     if thinking is not None and thinking.budget is not None and thinking.budget > 0:
         level = thinking.effort.upper()
         request.warn(
-            "thinking", f"{model} has levels instead of a budget; {thinking.budget} tokens were sent as {level}"
+            "thinking",
+            f"{model} has levels instead of a budget; {thinking.budget} tokens were sent as {level}",
         )
     config: dict[str, Any] = {"thinkingLevel": level} if level else {}
     return {**config, "includeThoughts": True}

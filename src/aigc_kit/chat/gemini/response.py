@@ -16,14 +16,28 @@ from aigc_kit.transport.encoding import decode_base64
 from aigc_kit.transport.error_bodies import is_error
 from aigc_kit.transport.failures import RequestContext
 
-_BLOCKED = frozenset({
-    "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION", "MODEL_ARMOR", "JAILBREAK",
-})  # fmt: skip
+_BLOCKED = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "MODEL_ARMOR",
+        "JAILBREAK",
+    }
+)
 _REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
 
-_READ = frozenset({"text", "thought", "thoughtSignature", "thought_signature", "functionCall", "function_call"})
-_NOTES = frozenset({"content", "finishReason", "finishMessage", "index", "tokenCount", "avgLogprobs"})
+_READ = frozenset(
+    {"text", "thought", "thoughtSignature", "thought_signature", "functionCall", "function_call"}
+)
+_NOTES = frozenset(
+    {"content", "finishReason", "finishMessage", "index", "tokenCount", "avgLogprobs"}
+)
 
 
 class ResponseReader:
@@ -97,7 +111,9 @@ class ResponseReader:
         assembler.raw = assembler.raw or self._gathered()
         blocked = self._block.get("blockReason")
         if isinstance(blocked, str) and blocked and not assembler.finish_reason:
-            self._refuse(f"blocked the prompt: {blocked}", blocked, self._block.get("blockReasonMessage"))
+            self._refuse(
+                f"blocked the prompt: {blocked}", blocked, self._block.get("blockReasonMessage")
+            )
         if assembler.finish_reason == "content_filter" and not assembler.has_answer():
             self._refuse("blocked the answer", "content_filter", assembler.finish_message)
 
@@ -106,7 +122,9 @@ class ResponseReader:
         parts = []
         for segment in self._segments:
             texts = segment.get("text")
-            parts.append({**segment, "text": "".join(texts)} if isinstance(texts, list) else segment)
+            parts.append(
+                {**segment, "text": "".join(texts)} if isinstance(texts, list) else segment
+            )
         kept: dict[str, Any] = {"parts": parts, "backend": self._backend}
         signed = [part["thought_signature"] for part in parts if part.get("thought_signature")]
         return {"thought_signature": signed[-1], **kept} if signed else kept
@@ -122,7 +140,11 @@ class ResponseReader:
 
     def _candidate(self, candidates: Any) -> dict[str, Any]:
         """The candidate that is the answer: the one whose index came first."""
-        listed = [item for item in candidates if isinstance(item, dict)] if isinstance(candidates, list) else []
+        listed = (
+            [item for item in candidates if isinstance(item, dict)]
+            if isinstance(candidates, list)
+            else []
+        )
         for candidate in listed:
             index = candidate.get("index", 0)
             if self._index is None:
@@ -184,7 +206,9 @@ class ResponseReader:
             self._text(text, signature, chunk)
         elif part.get("thought"):
             return  # an interim image
-        elif any(isinstance(value, dict) and value for name, value in part.items() if name not in _READ):
+        elif any(
+            isinstance(value, dict) and value for name, value in part.items() if name not in _READ
+        ):
             self._other(part, signature, chunk)
 
     def _text(self, text: str, signature: str, chunk: ChatChunk) -> None:
@@ -205,7 +229,11 @@ class ResponseReader:
             chunk.images.append(image)
             self._segments.append(_signed({"image": len(assembler.images) - 1}, signature))
             return
-        bare = {name: value for name, value in part.items() if name not in ("thoughtSignature", "thought_signature")}
+        bare = {
+            name: value
+            for name, value in part.items()
+            if name not in ("thoughtSignature", "thought_signature")
+        }
         self._segments.append(_signed({"part": bare}, signature))
         assembler.has_more = True
         for name, value in bare.items():
@@ -214,7 +242,11 @@ class ResponseReader:
     def _image(self, part: dict[str, Any]) -> Any:
         inline = _dict(part.get("inlineData") or part.get("inline_data"))
         linked = _dict(part.get("fileData") or part.get("file_data"))
-        kind = str(_either(inline, "mimeType", "mime_type") or _either(linked, "mimeType", "mime_type") or "")
+        kind = str(
+            _either(inline, "mimeType", "mime_type")
+            or _either(linked, "mimeType", "mime_type")
+            or ""
+        )
         if not kind.startswith("image/"):
             return None
         uri = _either(linked, "fileUri", "file_uri")
@@ -232,7 +264,12 @@ class ResponseReader:
         """Parts as they came; pieces of one text are one."""
         last = self._raw_parts[-1] if self._raw_parts else None
         plain = set(part) <= {"text", "thought"} and isinstance(part.get("text"), str)
-        if plain and last is not None and set(last) == set(part) and last.get("thought") == part.get("thought"):
+        if (
+            plain
+            and last is not None
+            and set(last) == set(part)
+            and last.get("thought") == part.get("thought")
+        ):
             last["text"].append(part["text"])
         elif plain:
             self._raw_parts.append({**part, "text": _Text([part["text"]])})
@@ -240,7 +277,9 @@ class ResponseReader:
             self._raw_parts.append(part)
 
     def _call(self, call: dict[str, Any], signature: str, chunk: ChatChunk) -> None:
-        own: dict[str, Any] = {"thought_signature": signature, "backend": self._backend} if signature else {}
+        own: dict[str, Any] = (
+            {"thought_signature": signature, "backend": self._backend} if signature else {}
+        )
         if isinstance(call.get("name"), str) and call["name"]:
             self._end_partial(chunk)
             mark = call.get("id") if isinstance(call.get("id"), str) else ""
@@ -283,9 +322,14 @@ class _Text(list[str]):
 
 
 def _longer(before: Any, value: Any) -> Any:
-    """Of lists that come in pieces or grow, and of objects that hold them, what is known at the end."""
+    """
+    Of lists that come in pieces or grow, and of objects that hold them, what is known at the end.
+    """
     if isinstance(before, dict) and isinstance(value, dict):
-        return {**before, **{name: _longer(before.get(name), inner) for name, inner in value.items()}}
+        return {
+            **before,
+            **{name: _longer(before.get(name), inner) for name, inner in value.items()},
+        }
     if isinstance(before, list) and isinstance(value, list) and value[: len(before)] != before:
         return before + value
     return value
@@ -316,7 +360,10 @@ def _either(holder: dict[str, Any], one: str, other: str) -> Any:
 
 
 class _PartialCall:
-    """Arguments that come member by member: ``{"jsonPath": "$.a.b[0]", "stringValue": "...", "willContinue": true}``."""
+    """
+    Arguments that come member by member:
+        ``{"jsonPath": "$.a.b[0]", "stringValue": "...", "willContinue": true}``.
+    """
 
     _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,4})\]|\['((?:[^'\\]|\\.)*)'\]")
     _MOST_STEPS = 100
@@ -328,7 +375,8 @@ class _PartialCall:
 
     def add(self, piece: dict[str, Any]) -> None:
         steps = [
-            int(at) if at else name or quoted for name, at, quoted in self._STEP.findall(str(piece.get("jsonPath", "")))
+            int(at) if at else name or quoted
+            for name, at, quoted in self._STEP.findall(str(piece.get("jsonPath", "")))
         ]
         kind = next((kind for kind in self._VALUES if kind in piece), None)
         if len(steps) > self._MOST_STEPS or not steps or kind is None:
@@ -365,7 +413,9 @@ def usage_of(value: Any, before: Usage | None) -> Usage | None:
     if not isinstance(value, dict):
         return None
     old = before or Usage()
-    prompt = count(value, "promptTokenCount", old.prompt_tokens) + count(value, "toolUsePromptTokenCount")
+    prompt = count(value, "promptTokenCount", old.prompt_tokens) + count(
+        value, "toolUsePromptTokenCount"
+    )
     thoughts = count(value, "thoughtsTokenCount", old.reasoning_tokens)
     answer = count(value, "candidatesTokenCount", old.completion_tokens - old.reasoning_tokens)
     cached = count(value, "cachedContentTokenCount", old.cached_tokens)

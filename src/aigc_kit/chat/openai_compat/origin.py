@@ -1,8 +1,10 @@
 """
-What a back end gives out to have it back: fields of an assistant's turn that go to their owner and to no one else.
+What a back end gives out to have it back: fields of an assistant's turn that go to their owner and
+    to no one else.
 
-A turn that has such fields is marked with its origin, ``message["extra_content"]["aigc_kit"]["origin"]``: the host and the
-row that made it. Fields that the caller wrote go where the vendor has them.
+A turn that has such fields is marked with its origin,
+``message["extra_content"]["aigc_kit"]["origin"]``: the host and the row that made it. Fields that
+the caller wrote go where the vendor has them.
 """
 
 from __future__ import annotations
@@ -16,10 +18,20 @@ from aigc_kit.chat.vendors import Vendor
 _PLAIN = frozenset({"role", "content", "name", "tool_call_id", "refusal", "tool_calls"})
 """Placed by the request itself."""
 
-_HANDLED = frozenset({
-    "reasoning_content", "reasoning", "thinking", "thinking_blocks", "extra_content", "images", "function_call", "parsed", "annotations",
-    "provider_specific_fields",
-})  # fmt: skip
+_HANDLED = frozenset(
+    {
+        "reasoning_content",
+        "reasoning",
+        "thinking",
+        "thinking_blocks",
+        "extra_content",
+        "images",
+        "function_call",
+        "parsed",
+        "annotations",
+        "provider_specific_fields",
+    }
+)
 """State of some vendor that is never sent as an unknown field."""
 
 REASONING_FIELDS = ("reasoning_content", "reasoning")
@@ -81,7 +93,11 @@ def own_reasoning(turn: Mapping[str, Any], message: dict[str, Any], origin: str)
     elif came_in == "thinking" and isinstance(message.get("content"), str):  # Mistral's parts
         thought = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         message["content"] = [thought, {"type": "text", "text": message["content"]}]
-    elif isinstance(came_in, str) and came_in.startswith(("<", "[")) and isinstance(message.get("content"), str):
+    elif (
+        isinstance(came_in, str)
+        and came_in.startswith(("<", "["))
+        and isinstance(message.get("content"), str)
+    ):
         end = f"{came_in[0]}/{came_in[1:]}"
         message["content"] = f"{came_in}{text}{end}\n\n{message['content']}"
 

@@ -1,4 +1,7 @@
-"""The dialect of ``chat/completions``: every back end that speaks it, by its row of ``aigc_kit.chat.vendors``."""
+"""
+The dialect of ``chat/completions``: every back end that speaks it, by its row of
+``aigc_kit.chat.vendors``.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ _ENDPOINT = "/chat/completions"
 
 
 class OpenAICompatProvider(Rebuilt, ChatProvider):
-    """Every back end that speaks OpenAI's ``chat/completions``: a row of ``aigc_kit.chat.vendors``, or any ``base_url``."""
+    """
+    Every back end that speaks OpenAI's ``chat/completions``: a row of ``aigc_kit.chat.vendors``, or
+    any ``base_url``.
+    """
 
     @constructor
     def __init__(
@@ -57,17 +63,21 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         """
         Args:
             vendor: a name of ``vendors.VENDORS``, an alias, or the name of a relay.
-            api_key: text, pydantic's ``SecretStr`` or a function that returns the key of the moment; unset: the vendor's
-                variables. ``openai_compat`` works without one.
+            api_key: text, pydantic's ``SecretStr`` or a function that returns the key of the
+                moment; unset: the vendor's variables. ``openai_compat`` works without one.
             base_url: unset: the vendor's variable, then its own URL. ``openai_compat`` needs one.
-            timeout: seconds for one call, tries and the whole stream included; unset: ``<VENDOR>_TIMEOUT_SECS``, then 600.
+            timeout: seconds for one call, tries and the whole stream included; unset:
+                ``<VENDOR>_TIMEOUT_SECS``, then 600.
             first_chunk_timeout: seconds until a stream's first piece.
             chunk_timeout: seconds between two pieces of a stream.
             structured_mode: see ``ChatClient``.
             default_headers: sent with every request; a call's ``extra_headers`` win over them.
-            profile: what an unknown back end needs: a dict of the facts in ``vendors.Vendor``, or the name of another row.
-            family: the model's name for the rules that go by it, where ``model`` is the name of a deployment.
-            split_think_tags: ``<think>...</think>`` at the head of the content becomes ``reasoning_content``.
+            profile: what an unknown back end needs: a dict of the facts in ``vendors.Vendor``, or
+                the name of another row.
+            family: the model's name for the rules that go by it, where ``model`` is the name of a
+                deployment.
+            split_think_tags: ``<think>...</think>`` at the head of the content becomes
+                ``reasoning_content``.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
@@ -89,13 +99,17 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         )
         vendors.checked_profile(profile)
         self._profile = profile
-        self.model = settings.option(model, *(f"{prefix}_MODEL" for prefix in prefixes), default=row.model)
+        self.model = settings.option(
+            model, *(f"{prefix}_MODEL" for prefix in prefixes), default=row.model
+        )
         if row.base_url:
             key: Secret | None = settings.credential(
                 api_key, *row.variables, what=f"{row.name}'s api_key", rotating=True
             )
         else:
-            key = settings.optional_credential(api_key, *row.variables, what="api_key", rotating=True)
+            key = settings.optional_credential(
+                api_key, *row.variables, what="api_key", rotating=True
+            )
             if not settings.option(base_url, *row.base_url_variables):
                 raise ConfigurationError(
                     f"{row.name} needs base_url, the URL of the API, e.g. 'http://localhost:8000/v1'"
@@ -104,7 +118,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         url = settings.base_url(base_url, *row.base_url_variables, default=row.base_url)
         self.base_url = url.removesuffix(_ENDPOINT)
         self._transport = OpenAITransport(
-            self.base_url, key, is_openai=row.name == "openai" and vendors.is_openai_host(self.base_url)
+            self.base_url,
+            key,
+            is_openai=row.name == "openai" and vendors.is_openai_host(self.base_url),
         )
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
         self._refused: frozenset[tuple[str, str]] = frozenset()
@@ -134,7 +150,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         self, call: Call, request: Request, assembler: Assembler, context: RequestContext
     ) -> Iterator[ChatChunk]:
         reader = partial(self._reader, request, assembler, context)
-        yield from open_stream(call, context, assembler, partial(self._send, request, call, context), reader)
+        yield from open_stream(
+            call, context, assembler, partial(self._send, request, call, context), reader
+        )
 
     def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
         request = self._request(call, turns, stream=False)
@@ -154,14 +172,23 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
 
         return call.options.policy.run(attempt, call.deadline)[0]
 
-    def _send(self, request: Request, call: Call, context: RequestContext, deadline: Deadline) -> Response:
+    def _send(
+        self, request: Request, call: Call, context: RequestContext, deadline: Deadline
+    ) -> Response:
         """
         Send once; a field that is sent by default and refused by name is left out from then on.
 
-        A 400 costs nothing, so it is sent again at once. Source: gpustack/gpustack#429, microsoft/semantic-kernel#10510.
+        A 400 costs nothing, so it is sent again at once. Source: gpustack/gpustack#429,
+            microsoft/semantic-kernel#10510.
         """
-        body = {name: value for name, value in request.body.items() if (call.model, name) not in self._refused}
-        response = self._transport.post(_ENDPOINT, body, context=context, deadline=deadline, headers=call.headers)
+        body = {
+            name: value
+            for name, value in request.body.items()
+            if (call.model, name) not in self._refused
+        }
+        response = self._transport.post(
+            _ENDPOINT, body, context=context, deadline=deadline, headers=call.headers
+        )
         ours = "stream_options" in body and "stream_options" not in {*call.extra, *call.extra_body}
         if response.status not in (400, 422) or not ours:
             return response
@@ -172,17 +199,24 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
                 raise
         self._refused |= {(call.model, "stream_options")}
         del body["stream_options"]
-        return self._transport.post(_ENDPOINT, body, context=context, deadline=deadline, headers=call.headers)
+        return self._transport.post(
+            _ENDPOINT, body, context=context, deadline=deadline, headers=call.headers
+        )
 
     def _facts(self, call: Call) -> Vendor:
-        return vendors.facts(self.vendor, base_url=self.base_url, model=call.rules, profile=self._profile)
+        return vendors.facts(
+            self.vendor, base_url=self.base_url, model=call.rules, profile=self._profile
+        )
 
     def _origin(self) -> str:
         return origin.of(self.base_url, self.vendor)
 
     def _context(self, call: Call) -> RequestContext:
         return RequestContext(
-            self.name, call.model, judge=self.vendor.judge, secrets=(*self._transport.secrets, *call.secrets)
+            self.name,
+            call.model,
+            judge=self.vendor.judge,
+            secrets=(*self._transport.secrets, *call.secrets),
         )
 
     def _assembler(self, call: Call, request: Request) -> Assembler:
@@ -197,7 +231,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         assembler.warnings = list(request.warnings)
         return assembler
 
-    def _reader(self, request: Request, assembler: Assembler, context: RequestContext) -> CompletionReader:
+    def _reader(
+        self, request: Request, assembler: Assembler, context: RequestContext
+    ) -> CompletionReader:
         echoes = request.fits(request.vendor.echo_reasoning)
         return CompletionReader(assembler, context, self._origin(), marks_reasoning=not echoes)
 
@@ -214,7 +250,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
 
 
 def _prefixes(row: Vendor) -> list[str]:
-    """What the row's variables begin with: its name, its aliases and its other names, in capitals."""
+    """
+    What the row's variables begin with: its name, its aliases and its other names, in capitals.
+    """
     aliases = [alias for alias, name in vendors.ALIASES.items() if name == row.name]
     names = [row.name, *row.prefixes, *aliases]
     return list(dict.fromkeys(name.upper().replace("-", "_").replace(".", "_") for name in names))

@@ -1,4 +1,7 @@
-"""A chat call as ``chat/completions`` takes it, with every quirk of those who speak it. Pure, but for fetching images."""
+"""
+A chat call as ``chat/completions`` takes it, with every quirk of those who speak it. Pure, but for
+fetching images.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,13 @@ from aigc_kit.chat import schemas
 from aigc_kit.chat.base import warning
 from aigc_kit.chat.call import Call
 from aigc_kit.chat.ids import fresh
-from aigc_kit.chat.messages import arguments_object, arguments_text, chosen_tool, has_tool_turns, plain_json
+from aigc_kit.chat.messages import (
+    arguments_object,
+    arguments_text,
+    chosen_tool,
+    has_tool_turns,
+    plain_json,
+)
 from aigc_kit.chat.openai_compat.origin import own_fields, own_reasoning
 from aigc_kit.chat.parts import hoisted, image_url, text_of
 from aigc_kit.chat.structured import Format, with_instruction
@@ -29,7 +38,8 @@ class Request:
     """
     A body in the making.
 
-    ``given``: parameters with a name of their own that are still to be placed; ``extra``: the caller's other fields.
+    ``given``: parameters with a name of their own that are still to be placed; ``extra``: the
+        caller's other fields.
     ``names``: tool names as this vendor takes them.
     """
 
@@ -72,11 +82,14 @@ def to_body(
         origin: the back end's own mark on the turns that it made (``origin.of``).
 
     Raises:
-        UnsupportedFeatureError: the vendor or model would refuse it, and nothing else means the same.
+        UnsupportedFeatureError: the vendor or model would refuse it, and nothing else means the
+            same.
         InvalidInputError: an image cannot be fetched.
     """
     names = ToolNames.of(call.tools or (), turns, re.compile(vendor.tool_name))
-    request = Request(call, vendor, names, origin, {"model": call.model}, dict(call.parameters), dict(call.extra))
+    request = Request(
+        call, vendor, names, origin, {"model": call.model}, dict(call.parameters), dict(call.extra)
+    )
     thinking = _thinking(request, stream=stream)
     if call.format:
         turns = _response_format(request, turns, thinking)
@@ -90,14 +103,20 @@ def to_body(
         request.body["stream"] = True
         if vendor.stream_usage:
             request.body.setdefault("stream_options", {"include_usage": True})
-    request.body = {name: value for name, value in {**request.body, **call.extra_body}.items() if value is not None}
+    request.body = {
+        name: value
+        for name, value in {**request.body, **call.extra_body}.items()
+        if value is not None
+    }
     return request
 
 
 # ---- response_format
 
 
-def _response_format(request: Request, turns: list[dict[str, Any]], thinking: Thinking | None) -> list[dict[str, Any]]:
+def _response_format(
+    request: Request, turns: list[dict[str, Any]], thinking: Thinking | None
+) -> list[dict[str, Any]]:
     """Ask for JSON in the way that this model takes it; returns the history with what it adds."""
     wanted = request.call.format
     if wanted is None:
@@ -127,7 +146,8 @@ def _mode(request: Request, wanted: Format, thinking: Thinking | None) -> str:
         return mode
     if _thinks(request, thinking):
         request.warn(
-            "response_format", f"{vendor.name} has no JSON mode while it thinks; the answer is asked for in words"
+            "response_format",
+            f"{vendor.name} has no JSON mode while it thinks; the answer is asked for in words",
         )
         return "prompt"
     if thinking is None and request.fits(vendor.thinks_by_default):
@@ -157,28 +177,44 @@ def _format_field(wanted: Format, mode: str, vendor: Vendor) -> dict[str, Any]:
 def to_messages(
     request: Request, turns: list[dict[str, Any]], *, with_tools: bool, fetch: Callable[[str], str]
 ) -> list[dict[str, Any]]:
-    """The history in this vendor's shape: its own state kept, foreign state left out, padded where it is demanded."""
+    """
+    The history in this vendor's shape: its own state kept, foreign state left out, padded where it
+    is demanded.
+    """
     turns, moved = hoisted(turns, from_tools=True, from_assistant=True)
     if moved:
         request.warn(
-            "images", f"{moved} images or files of tool results or answers were sent in the user turn behind them"
+            "images",
+            f"{moved} images or files of tool results or answers were sent in the user turn behind them",
         )
     messages = [_to_message(request, turn, with_tools=with_tools, fetch=fetch) for turn in turns]
     messages = [message for message in messages if not _says_nothing(message)]
     if request.vendor.call_id:
         messages = _with_short_ids(messages, re.compile(request.vendor.call_id))
     last = messages[-1] if messages else {}
-    if last.get("role") == "assistant" and not last.get("tool_calls") and request.fits(request.vendor.no_prefill):
+    if (
+        last.get("role") == "assistant"
+        and not last.get("tool_calls")
+        and request.fits(request.vendor.no_prefill)
+    ):
         messages.append({"role": "user", "content": _CONTINUE})
         request.warn(
-            "messages", f"{request.call.model} refuses a history that ends with the assistant; a user turn was added"
+            "messages",
+            f"{request.call.model} refuses a history that ends with the assistant; a user turn was added",
         )
     return messages
 
 
 def _says_nothing(message: Mapping[str, Any]) -> bool:
-    """An assistant's turn that was cut while it thought: Kimi, Claude and others refuse it. AstrBotDevs/AstrBot#7200."""
-    filled = {name for name, value in message.items() if (value.strip() if isinstance(value, str) else value)}
+    """
+    An assistant's turn that was cut while it thought: Kimi, Claude and others refuse it.
+    AstrBotDevs/AstrBot#7200.
+    """
+    filled = {
+        name
+        for name, value in message.items()
+        if (value.strip() if isinstance(value, str) else value)
+    }
     own = filled - {"role", "reasoning_content", "name"}
     return message["role"] == "assistant" and not own
 
@@ -203,7 +239,9 @@ def _to_message(
     return message
 
 
-def _assistant(request: Request, turn: dict[str, Any], message: dict[str, Any], *, with_tools: bool) -> None:
+def _assistant(
+    request: Request, turn: dict[str, Any], message: dict[str, Any], *, with_tools: bool
+) -> None:
     vendor = request.vendor
     message.setdefault("content", "")
     if not message["content"] and "audio" not in message:
@@ -243,12 +281,17 @@ def _to_call(request: Request, call: Mapping[str, Any]) -> dict[str, Any]:
         },
     }
     if request.vendor.passes_fields and isinstance(call.get("extra_content"), Mapping):
-        made["extra_content"] = call["extra_content"]  # Gemini's own compatible endpoint demands its signature back
+        made["extra_content"] = call[
+            "extra_content"
+        ]  # Gemini's own compatible endpoint demands its signature back
     return made
 
 
 def _arguments(value: Any) -> str:
-    """Arguments as JSON of an object, whatever a model wrote: vLLM, Mistral and others refuse a history with less."""
+    """
+    Arguments as JSON of an object, whatever a model wrote: vLLM, Mistral and others refuse a
+        history with less.
+    """
     if isinstance(value, str) and isinstance(plain_json(value), dict):
         return value
     return arguments_text(arguments_object(value))
@@ -279,19 +322,26 @@ def _with_short_ids(messages: list[dict[str, Any]], legal: re.Pattern[str]) -> l
 
 
 def _content(request: Request, content: Any, fetch: Callable[[str], str]) -> Any:
-    """Text as it is; parts as this vendor takes them. Parts that are all text become one text: many take no list."""
+    """
+    Text as it is; parts as this vendor takes them. Parts that are all text become one text: many
+    take no list.
+    """
     if isinstance(content, str):
         return content
     marked = any("cache_control" in part for part in content)
     if marked and not request.vendor.cache_control:
-        request.warn("cache_control", f"{request.vendor.name} has no marks for its cache; they were left out")
+        request.warn(
+            "cache_control", f"{request.vendor.name} has no marks for its cache; they were left out"
+        )
         marked = False
     if not marked and all(part["type"] == "text" for part in content):
         return text_of(content)
     return [_to_part(request, part, fetch) for part in content]
 
 
-def _to_part(request: Request, part: Mapping[str, Any], fetch: Callable[[str], str]) -> dict[str, Any]:
+def _to_part(
+    request: Request, part: Mapping[str, Any], fetch: Callable[[str], str]
+) -> dict[str, Any]:
     vendor = request.vendor
     made = dict(part)
     if not vendor.cache_control:
@@ -299,7 +349,11 @@ def _to_part(request: Request, part: Mapping[str, Any], fetch: Callable[[str], s
     if part["type"] != "image_url":
         return made
     image = part["image_url"]
-    rest = {name: value for name, value in image.items() if name != "url"} if isinstance(image, Mapping) else {}
+    rest = (
+        {name: value for name, value in image.items() if name != "url"}
+        if isinstance(image, Mapping)
+        else {}
+    )
     url = image_url(part)
     if not vendor.image_addresses and url.startswith(("http://", "https://")):
         url = fetch(url)
@@ -324,7 +378,10 @@ def _tools(request: Request, thinking: Thinking | None) -> None:
         )
     if request.fits(vendor.tools_without_effort) and request.extra.get("reasoning_effort") is None:
         request.extra["reasoning_effort"] = "none"
-        request.warn("reasoning_effort", f"sent as 'none': {call.model} takes tools on chat completions only so")
+        request.warn(
+            "reasoning_effort",
+            f"sent as 'none': {call.model} takes tools on chat completions only so",
+        )
     request.body["tools"] = [_to_tool(request, tool) for tool in call.tools]
     if call.tool_choice is not None:
         _tool_choice(request, choice, thinking)
@@ -337,7 +394,14 @@ def _to_tool(request: Request, tool: dict[str, Any]) -> dict[str, Any]:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     if request.vendor.schema_dialect == "mfjs":
         parameters = schemas.mfjs(parameters)
-    return {**tool, "function": {**function, "name": request.names.sent(function["name"]), "parameters": parameters}}
+    return {
+        **tool,
+        "function": {
+            **function,
+            "name": request.names.sent(function["name"]),
+            "parameters": parameters,
+        },
+    }
 
 
 def _tool_choice(request: Request, choice: str, thinking: Thinking | None) -> None:
@@ -345,14 +409,21 @@ def _tool_choice(request: Request, choice: str, thinking: Thinking | None) -> No
     forced = choice not in (":auto", ":none")
     if vendor.forced_choice == "auto only" and choice == ":none":
         del body["tools"]
-        request.warn("tool_choice", f"{vendor.name} knows only 'auto': for 'none' the tools were left out")
+        request.warn(
+            "tool_choice", f"{vendor.name} knows only 'auto': for 'none' the tools were left out"
+        )
         return
     if vendor.forced_choice == "auto only" and forced:
-        request.warn("tool_choice", f"{vendor.name} knows only 'auto': {spelled(call.tool_choice)} was sent as 'auto'")
+        request.warn(
+            "tool_choice",
+            f"{vendor.name} knows only 'auto': {spelled(call.tool_choice)} was sent as 'auto'",
+        )
         body["tool_choice"] = "auto"
         return
     if forced and request.fits(vendor.no_forced_choice):
-        raise request.unsupported(f"{call.model} refuses a forced tool_choice; use 'auto', or another model")
+        raise request.unsupported(
+            f"{call.model} refuses a forced tool_choice; use 'auto', or another model"
+        )
     if forced and vendor.forced_choice == "not while thinking":
         _no_thinking_beside_a_forced_tool(request, thinking)
     body["tool_choice"] = call.tool_choice
@@ -404,7 +475,9 @@ def _thinking(request: Request, *, stream: bool) -> Thinking | None:
             _quiet_outside_of_streams(request)
         return None
     if thinking.off and request.fits(vendor.always_thinks):
-        raise request.unsupported(f"{model} always thinks; use reasoning_effort='low', or another model")
+        raise request.unsupported(
+            f"{model} always thinks; use reasoning_effort='low', or another model"
+        )
     if vendor.thinking == "enable_thinking":
         _enable_thinking(request, thinking, stream=stream)
     elif vendor.thinking == "effort":
@@ -429,7 +502,9 @@ def _typed(request: Request, wish: Any, thinking: Thinking) -> None:
     """``{"type": ...}`` without a budget."""
     if thinking.budget is None:
         return
-    request.extra["thinking"] = {name: value for name, value in wish.items() if name != "budget_tokens"}
+    request.extra["thinking"] = {
+        name: value for name, value in wish.items() if name != "budget_tokens"
+    }
     if thinking.off:
         request.extra["thinking"]["type"] = "disabled"
         return
@@ -439,7 +514,9 @@ def _typed(request: Request, wish: Any, thinking: Thinking) -> None:
 def _enable_thinking(request: Request, thinking: Thinking, *, stream: bool) -> None:
     del request.extra["thinking"]
     if not thinking.off and not stream and request.fits(request.vendor.thinks_streaming_only):
-        raise request.unsupported(f"{request.call.model} thinks only while it streams: use chat_stream")
+        raise request.unsupported(
+            f"{request.call.model} thinks only while it streams: use chat_stream"
+        )
     request.extra["enable_thinking"] = not thinking.off
     if thinking.budget and thinking.budget > 0:
         request.extra["thinking_budget"] = thinking.budget
@@ -462,7 +539,9 @@ def _effort(request: Request, thinking: Thinking) -> None:
         return
     level = thinking.effort
     if thinking.off:
-        level = next((levels[0] for models, levels in request.vendor.efforts if request.fits(models)), "none")
+        level = next(
+            (levels[0] for models, levels in request.vendor.efforts if request.fits(models)), "none"
+        )
     request.extra["reasoning_effort"] = level
     request.warn("thinking", f"sent as reasoning_effort={level!r}")
 
@@ -482,7 +561,9 @@ def _max_tokens(request: Request) -> None:
         return
     if vendor.both_max_tokens:
         if limit is not None:
-            raise InvalidInputError("max_tokens and max_completion_tokens exclude each other: pass one of them")
+            raise InvalidInputError(
+                "max_tokens and max_completion_tokens exclude each other: pass one of them"
+            )
         return
     del extra[other]
     if limit is None:
@@ -494,8 +575,17 @@ def _sampling(request: Request) -> None:
     vendor, model = request.vendor, request.call.model
     refused = [name for pattern, names in vendor.refused if request.fits(pattern) for name in names]
     why = f"{vendor.name} fixes it for {model}"
-    if request.extra.get("reasoning_effort") != "none" and request.fits(vendor.refused_while_reasoning):
-        refused = ["temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"]
+    if request.extra.get("reasoning_effort") != "none" and request.fits(
+        vendor.refused_while_reasoning
+    ):
+        refused = [
+            "temperature",
+            "top_p",
+            "presence_penalty",
+            "frequency_penalty",
+            "logprobs",
+            "top_logprobs",
+        ]
         why = f"{model} refuses it while it reasons"
     for holder in (request.given, request.extra):
         for name in refused:
@@ -504,7 +594,10 @@ def _sampling(request: Request) -> None:
         _within_ranges(request, holder)
     both = request.given.get("temperature") is not None and request.given.get("top_p") is not None
     if both and request.fits(vendor.one_sampling):
-        request.warn("top_p", f"{spelled(request.given.pop('top_p'))} was left out: {model} takes temperature or top_p")
+        request.warn(
+            "top_p",
+            f"{spelled(request.given.pop('top_p'))} was left out: {model} takes temperature or top_p",
+        )
     _say_what_is_ignored(request)
 
 

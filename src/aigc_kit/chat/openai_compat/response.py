@@ -14,22 +14,55 @@ from aigc_kit.transport.answers import vendor_error
 from aigc_kit.transport.error_bodies import is_error
 from aigc_kit.transport.failures import RequestContext
 
-_READ = frozenset({
-    "role", "content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "name",
-})  # fmt: skip
+_READ = frozenset(
+    {
+        "role",
+        "content",
+        "reasoning_content",
+        "reasoning",
+        "refusal",
+        "tool_calls",
+        "function_call",
+        "name",
+    }
+)
 """Fields of a message that have a place of their own."""
 
-_FRAME = frozenset({
-    "id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "request_id", "obfuscation",
-    "provider",
-})  # fmt: skip
+_FRAME = frozenset(
+    {
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "usage",
+        "system_fingerprint",
+        "service_tier",
+        "request_id",
+        "obfuscation",
+        "provider",
+    }
+)
 """Fields of a chunk that say nothing of the answer."""
 
-_NOT_RETURNED = frozenset({
-    "images", "annotations", "citations", "search_results", "token_ids", "stop_reason", "parsed", "logprobs",
-    "moderation_hit_type", "flag",
-})  # fmt: skip
-"""Fields about an answer. Every other one may be state that its back end wants back (``reasoning_details``, ``audio``)."""
+_NOT_RETURNED = frozenset(
+    {
+        "images",
+        "annotations",
+        "citations",
+        "search_results",
+        "token_ids",
+        "stop_reason",
+        "parsed",
+        "logprobs",
+        "moderation_hit_type",
+        "flag",
+    }
+)
+"""
+Fields about an answer. Every other one may be state that its back end wants back
+(``reasoning_details``, ``audio``).
+"""
 
 
 _SHORTEST_SUMMARY = 16
@@ -40,11 +73,17 @@ class CompletionReader:
     """
     Reads a whole completion, or one chunk after the other.
 
-    Fields without a place of their own are kept in ``raw``, and those that the vendor wants back in ``message``.
+    Fields without a place of their own are kept in ``raw``, and those that the vendor wants back in
+    ``message``.
     """
 
     def __init__(
-        self, assembler: Assembler, context: RequestContext, own_origin: str = "", *, marks_reasoning: bool = True
+        self,
+        assembler: Assembler,
+        context: RequestContext,
+        own_origin: str = "",
+        *,
+        marks_reasoning: bool = True,
     ) -> None:
         """
         Args:
@@ -76,10 +115,15 @@ class CompletionReader:
         if message is not None:
             self._take(message, whole=True)
         elif choice:
-            assembler.oddities.append(f"a choice without a message ({type(choice.get('message')).__name__})")
+            assembler.oddities.append(
+                f"a choice without a message ({type(choice.get('message')).__name__})"
+            )
         if isinstance(choices, list) and len(choices) > 1:
             assembler.warnings.append(
-                {"feature": "choices", "details": f"{len(choices)} answers came; the others are in raw"}
+                {
+                    "feature": "choices",
+                    "details": f"{len(choices)} answers came; the others are in raw",
+                }
             )
         self._tail(body, choice)
         self.end()
@@ -133,7 +177,11 @@ class CompletionReader:
             ContentFilterError: the answer was blocked, and there is nothing of it.
         """
         assembler = self._assembler
-        returned = {name: value for name, value in self._message.items() if value and name not in _NOT_RETURNED}
+        returned = {
+            name: value
+            for name, value in self._message.items()
+            if value and name not in _NOT_RETURNED
+        }
         if "audio" in returned:
             returned["audio"] = _reference(returned["audio"])
         reasoning = ""
@@ -147,7 +195,11 @@ class CompletionReader:
     def _gathered(self) -> dict[str, Any]:
         """The pieces of a stream in the shape of a whole response."""
         assembler = self._assembler
-        message: dict[str, Any] = {"role": "assistant", "content": "".join(self._texts), **self._message}
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": "".join(self._texts),
+            **self._message,
+        }
         if self._reasoning_field in origin.REASONING_FIELDS:
             message[self._reasoning_field] = "".join(assembler.reasoning)
         if assembler.refusal:
@@ -161,7 +213,11 @@ class CompletionReader:
             "finish_reason": assembler.finish_reason or None,
             **self._choice_extra,
         }
-        body: dict[str, Any] = {"id": assembler.id, "object": "chat.completion", "model": assembler.reply_model}
+        body: dict[str, Any] = {
+            "id": assembler.id,
+            "object": "chat.completion",
+            "model": assembler.reply_model,
+        }
         body |= {"choices": [choice], **self._body_extra}
         if self._usage is not None:
             body["usage"] = self._usage
@@ -183,8 +239,13 @@ class CompletionReader:
             body=assembler.raw,
         )
 
-    def _take(self, message: dict[str, Any], *, whole: bool = False, reason: Any = None) -> ChatChunk | None:
-        """Read a message or a delta; returns the chunk that it makes, or None when there is nothing in it."""
+    def _take(
+        self, message: dict[str, Any], *, whole: bool = False, reason: Any = None
+    ) -> ChatChunk | None:
+        """
+        Read a message or a delta; returns the chunk that it makes, or None when there is nothing in
+        it.
+        """
         assembler = self._assembler
         text = message.get("content")
         images: list[ImageResult] = []
@@ -214,7 +275,10 @@ class CompletionReader:
         return None
 
     def _is_summary(self, text: str) -> bool:
-        """Whether the last piece is all the text once more. Source: agno-agi/agno#2336, vercel/ai#3953."""
+        """
+        Whether the last piece is all the text once more. Source: agno-agi/agno#2336,
+            vercel/ai#3953.
+        """
         return len(text) >= _SHORTEST_SUMMARY and text == "".join(self._texts)
 
     def _reasoning(self, message: dict[str, Any]) -> str:
@@ -226,7 +290,10 @@ class CompletionReader:
         return ""
 
     def _parts(self, content: Any) -> tuple[str, str, list[ImageResult]]:
-        """(text, reasoning, images) of a content that is a list of parts, or JSON where text should be."""
+        """
+        (text, reasoning, images) of a content that is a list of parts, or JSON where text should
+        be.
+        """
         assembler = self._assembler
         if isinstance(content, dict):
             return _as_json(content), "", []
@@ -270,7 +337,9 @@ class CompletionReader:
             return []
         assembler = self._assembler
         assembler.expect(calls, list, "tool_calls")
-        listed = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        listed = (
+            [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+        )
         if not listed and isinstance(legacy, dict):
             listed = [{"index": 0, "function": legacy}]
         deltas = []
@@ -291,9 +360,12 @@ class CompletionReader:
             )
         return [delta for delta in deltas if delta is not None]
 
-    def _snapshot(self, message: dict[str, Any], chunk: ChatChunk | None, event: Mapping[str, Any]) -> ChatChunk | None:
+    def _snapshot(
+        self, message: dict[str, Any], chunk: ChatChunk | None, event: Mapping[str, Any]
+    ) -> ChatChunk | None:
         """
-        A ``message`` inside of a stream: all of the answer (so far), of which only what is new is taken.
+        A ``message`` inside of a stream: all of the answer (so far), of which only what is new is
+            taken.
 
         Some back ends stream with ``message`` in place of ``delta``, whole or piece by piece.
         """
@@ -325,23 +397,36 @@ class CompletionReader:
         """What a chunk has that has no field of its own."""
         found: dict[str, Any] = {}
         if event.keys() - _FRAME:
-            body = {name: value for name, value in event.items() if name not in _FRAME and value is not None}
+            body = {
+                name: value
+                for name, value in event.items()
+                if name not in _FRAME and value is not None
+            }
             for name, value in body.items():
                 self._body_extra[name] = _latest(self._body_extra.get(name), value)
             found |= body
         for name, value in choice.items():
-            if name not in ("index", "delta", "message", "finish_reason", "usage", "logprobs") and value is not None:
+            if (
+                name not in ("index", "delta", "message", "finish_reason", "usage", "logprobs")
+                and value is not None
+            ):
                 self._choice_extra[name] = value
                 found[name] = value
             elif name == "logprobs" and value:
                 self._choice_extra[name] = _joined(self._choice_extra.get(name), value)
         delta = choice.get("delta")
         if isinstance(delta, dict) and delta.keys() - _READ:
-            found |= {name: value for name, value in delta.items() if name not in _READ and value is not None}
+            found |= {
+                name: value
+                for name, value in delta.items()
+                if name not in _READ and value is not None
+            }
             found.pop("images", None)
         return found
 
-    def _tail(self, body: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[str | None, Usage | None]:
+    def _tail(
+        self, body: Mapping[str, Any], choice: Mapping[str, Any]
+    ) -> tuple[str | None, Usage | None]:
         reason = choice.get("finish_reason")
         reason = reason if isinstance(reason, str) and reason else None
         if reason:
@@ -358,8 +443,8 @@ class _ChoiceFollower:
     """
     Which of several choices is the answer: the one whose index came first.
 
-    A server that counts its tokens in ``index`` (huggingface/text-generation-inference#1648) sends one choice a chunk and
-    never the same index twice; there, every chunk belongs to the answer.
+    A server that counts its tokens in ``index`` (huggingface/text-generation-inference#1648) sends
+    one choice a chunk and never the same index twice; there, every chunk belongs to the answer.
     """
 
     def __init__(self) -> None:
@@ -369,7 +454,11 @@ class _ChoiceFollower:
         self._counted = False
 
     def of(self, choices: Any) -> Mapping[str, Any]:
-        listed = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+        listed = (
+            [choice for choice in choices if isinstance(choice, dict)]
+            if isinstance(choices, list)
+            else []
+        )
         if not listed:
             return {}
         if len(listed) > 1:
@@ -381,7 +470,9 @@ class _ChoiceFollower:
         own = next((choice for choice in listed if _index_of(choice) == self._first), None)
         if own is not None:
             if self._counted:
-                raise InvalidReplyError("several answers came mixed, though one was asked for", billed="unknown")
+                raise InvalidReplyError(
+                    "several answers came mixed, though one was asked for", billed="unknown"
+                )
             self._repeated = True
             return self._followed(own)
         if not self._repeated and index > self._last:
@@ -416,12 +507,19 @@ def _as_json(value: Any) -> str:
 
 
 def _thinking_text(part: Mapping[str, Any]) -> str:
-    """Mistral's reasoning: a part that holds text, or parts. Source: https://docs.mistral.ai, 2026-11-25."""
+    """
+    Mistral's reasoning: a part that holds text, or parts. Source: https://docs.mistral.ai,
+    2026-11-25.
+    """
     inner = part.get("thinking")
     if isinstance(inner, str):
         return inner
     items = inner if isinstance(inner, list) else []
-    return "".join(item["text"] for item in items if isinstance(item, dict) and isinstance(item.get("text"), str))
+    return "".join(
+        item["text"]
+        for item in items
+        if isinstance(item, dict) and isinstance(item.get("text"), str)
+    )
 
 
 def _image_url(part: Mapping[str, Any]) -> str:
@@ -446,12 +544,28 @@ def _reference(audio: Any) -> Any:
     return {name: audio[name] for name in ("id", "transcript") if audio.get(name)}
 
 
-_LABELS = frozenset({"id", "type", "format", "object", "index", "signature", "role", "mime_type", "language", "name"})
+_LABELS = frozenset(
+    {
+        "id",
+        "type",
+        "format",
+        "object",
+        "index",
+        "signature",
+        "role",
+        "mime_type",
+        "language",
+        "name",
+    }
+)
 """Members that come again as they were, in contrast to text that grows."""
 
 
 def _joined(before: Any, value: Any) -> Any:
-    """Pieces of an unknown field put together: text and lists grow, objects are merged, anything else is the last."""
+    """
+    Pieces of an unknown field put together: text and lists grow, objects are merged, anything else
+        is the last.
+    """
     if isinstance(before, str) and isinstance(value, str):
         return before + value
     if isinstance(before, list) and isinstance(value, list):
@@ -474,20 +588,31 @@ def _latest(before: Any, value: Any) -> Any:
     """
     A field beside ``choices``: the last one, but lists that come in pieces are one.
 
-    Perplexity repeats ``citations`` and ``search_results`` on every chunk. Source: https://docs.perplexity.ai, 2026-11-26.
+    Perplexity repeats ``citations`` and ``search_results`` on every chunk. Source:
+    https://docs.perplexity.ai, 2026-11-26.
     """
-    if not isinstance(before, list) or not isinstance(value, list) or value[: len(before)] == before:
+    if (
+        not isinstance(before, list)
+        or not isinstance(value, list)
+        or value[: len(before)] == before
+    ):
         return value
     return before + [item for item in value if item not in before]
 
 
 def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    inner = {name: item if name in _LABELS else _joined(before.get(name), item) for name, item in value.items()}
+    inner = {
+        name: item if name in _LABELS else _joined(before.get(name), item)
+        for name, item in value.items()
+    }
     return {**before, **inner}
 
 
 def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
-    """Items that go on with the last one (``reasoning_details`` in pieces: same type and index) are one with it."""
+    """
+    Items that go on with the last one (``reasoning_details`` in pieces: same type and index) are
+    one with it.
+    """
     for item in value:
         last = before[-1] if before else None
         if isinstance(item, dict) and isinstance(last, dict) and _goes_on(last, item):
@@ -509,7 +634,11 @@ def usage_of(value: Any) -> Usage | None:
         return None
     prompt, completion = count(value, "prompt_tokens"), count(value, "completion_tokens")
     details, more = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
-    cached = count(details, "cached_tokens") or count(value, "prompt_cache_hit_tokens") or count(value, "cached_tokens")
+    cached = (
+        count(details, "cached_tokens")
+        or count(value, "prompt_cache_hit_tokens")
+        or count(value, "cached_tokens")
+    )
     reasoning = count(more, "reasoning_tokens")
     if reasoning and count(value, "total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI counts it apart. Source: litellm 1.110.2, fold_reasoning_tokens_into_completion
