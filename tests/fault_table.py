@@ -33,7 +33,7 @@ from aigc_kit.sandbox.bedrock import frame
 from aigc_kit.sandbox.server import Answer, Request
 from aigc_kit.storage import R2Storage
 from aigc_kit.transport import http, retry
-from tests.pictures import make
+from tests.images import make
 from tests.tls import certificate
 from tests.waits import Overdue, Waits, within
 

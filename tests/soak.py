@@ -30,7 +30,7 @@ from aigc_kit.sandbox.faults import Fault
 from aigc_kit.sandbox.server import Answer, Request
 from aigc_kit.storage import R2Storage
 from tests.fault_table import At
-from tests.pictures import make
+from tests.images import make
 
 THREADS = 64
 FAULTS = (

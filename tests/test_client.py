@@ -24,7 +24,7 @@ from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.image.volcengine import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage
-from tests.pictures import make
+from tests.images import make
 from tests.wire import AMPLE
 
 CANARY = "canary-7f3a91c2d4"

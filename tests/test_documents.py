@@ -31,7 +31,7 @@ import aigc_kit
 from aigc_kit import ChatClient, ImageClient, ImageProvider, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage
-from tests.pictures import make
+from tests.images import make
 from tests.storage.test_s3 import admin
 
 ROOT = Path(__file__).parent.parent

@@ -31,8 +31,8 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage, Storage
 from aigc_kit.storage.local import _refused_by_windows
 from aigc_kit.transport import retry
+from tests.images import animated, make
 from tests.odd import EXTREME, JUNK, ODD, REFUSED, complaint, outcome
-from tests.pictures import animated, make
 from tests.wire import AMPLE
 
 VENDORS = ["volcengine", "gemini"]

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
+from tests.images import make
 from tests.odd import CHATS
-from tests.pictures import make
 from tests.wire import AMPLE, Wire
 
 ASK = [{"role": "user", "content": "hello"}]

@@ -18,7 +18,7 @@ import pytest
 from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
-from tests.pictures import make
+from tests.images import make
 from tests.wire import AMPLE
 
 TRIES = int(os.environ.get("MUTATIONS", "80"))

@@ -586,7 +586,7 @@ def test_a_model_that_is_gone_or_needs_a_profile(sandbox: Sandbox) -> None:
 
 def test_images_that_bedrock_cannot_take(wire: Wire) -> None:
     """Types and sizes are checked before anything is sent."""
-    from tests.pictures import make
+    from tests.images import make
 
     for data in (make("BMP"), make("PNG", (1300, 1300), compress_level=0), b"not an image"):
         import base64

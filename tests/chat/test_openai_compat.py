@@ -14,7 +14,7 @@ from aigc_kit import ChatClient, errors
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.transport.deadline import DRAIN_SECONDS
-from tests.pictures import make
+from tests.images import make
 from tests.waits import within
 from tests.wire import AMPLE, SHORT, Reset, Wire, body_of, http, timeout_for
 

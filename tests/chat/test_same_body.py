@@ -13,7 +13,7 @@ import pytest
 from aigc_kit import ChatClient
 from aigc_kit.sandbox.bedrock import frame
 from aigc_kit.sandbox.gemini import normal
-from tests.pictures import make
+from tests.images import make
 from tests.wire import Wire, body_of, http
 
 PNG = make()

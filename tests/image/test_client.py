@@ -20,7 +20,7 @@ from aigc_kit import ImageClient, ImageProvider, ImageResult, errors
 from aigc_kit.image import ImageGroup, client, register_provider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, Storage, StoredObject
-from tests.pictures import make
+from tests.images import make
 from tests.waits import within
 from tests.wire import SHORT, Wire, http
 

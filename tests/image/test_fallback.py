@@ -15,7 +15,7 @@ from aigc_kit.image.gemini import GeminiImageProvider
 from aigc_kit.image.volcengine import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
-from tests.pictures import make
+from tests.images import make
 from tests.waits import within
 from tests.wire import AMPLE
 

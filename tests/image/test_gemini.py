@@ -15,7 +15,7 @@ from aigc_kit.image.gemini import to_body
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from aigc_kit.transport import sniff
-from tests.pictures import animated, make
+from tests.images import animated, make
 from tests.waits import within
 from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for
 

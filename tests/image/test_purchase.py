@@ -28,7 +28,7 @@ from aigc_kit.image.volcengine import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, StoredObject
 from tests.image.inject import JobTimeout, Trace
-from tests.pictures import make
+from tests.images import make
 from tests.wire import Reset, Wire, http
 
 IMAGE = make()

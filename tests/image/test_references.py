@@ -21,7 +21,7 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Fetched
-from tests.pictures import animated, make
+from tests.images import animated, make
 from tests.wire import Wire, http
 
 LIMITS = Limits(

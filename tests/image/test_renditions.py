@@ -18,7 +18,7 @@ from aigc_kit.image import ImageGroup, ImageProvider, ImageResult, Rendition, re
 from aigc_kit.image.renditions import attempted
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
-from tests.pictures import animated, make
+from tests.images import animated, make
 
 THUMBS = (Rendition("full"), Rendition("large", side=16), Rendition("small", side=6))
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><AIGC>{"Label":"1"}</AIGC></x:xmpmeta>'

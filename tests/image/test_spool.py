@@ -23,7 +23,7 @@ from aigc_kit import ImageClient, ImageResult, errors
 from aigc_kit.image.journal import Item, Journal
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
-from tests.pictures import make
+from tests.images import make
 from tests.wire import AMPLE, Reset, Wire, http
 
 PICTURE = make()

@@ -19,7 +19,7 @@ import pytest
 
 from aigc_kit import ImageClient, ImageResult, errors
 from aigc_kit.storage import LocalStorage
-from tests.pictures import make
+from tests.images import make
 from tests.wire import Wire, http
 
 IMAGE = make(size=(40, 30)) + os.urandom(9000)

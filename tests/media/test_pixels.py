@@ -15,7 +15,7 @@ from PIL import Image, ImageStat
 
 from aigc_kit.media import pixels
 from aigc_kit.media.decoding import ImageFault, can_decode, decode, first_jpeg
-from tests.pictures import make
+from tests.images import make
 
 COLOURS = {
     "red": (220, 20, 20),

@@ -22,7 +22,7 @@ from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage
 from aigc_kit.storage.local import _refused_by_windows
-from tests.pictures import make
+from tests.images import make
 from tests.tls import certificate
 from tests.wire import Wire, http
 

@@ -14,7 +14,7 @@ from aigc_kit.transport.download import (
     is_plainly_private,
     shown,
 )
-from tests.pictures import make
+from tests.images import make
 from tests.waits import within
 from tests.wire import AMPLE, SHORT, Reset, Wire, http
 

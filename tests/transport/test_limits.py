@@ -18,7 +18,7 @@ import pytest
 from aigc_kit import ChatClient, ImageClient, errors
 from aigc_kit.transport import download, network
 from aigc_kit.transport.download import Downloader, DownloadError
-from tests.pictures import make
+from tests.images import make
 from tests.wire import Wire, http, until
 
 ASK = [{"role": "user", "content": "hello"}]
