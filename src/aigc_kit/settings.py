@@ -402,6 +402,22 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     return address
 
 
+def in_region(region: str | None, home: str, international: str, *, what: str) -> str:
+    """
+    The vendor's own URL in a region: ``"cn"`` (the default) or ``"intl"``, outside of China.
+
+    Raises:
+        ConfigurationError: another region, or one that the vendor does not have.
+    """
+    if region is None or region == "cn":
+        return home
+    if region != "intl":
+        raise ConfigurationError(f"region must be 'cn' or 'intl', got {spelled(region)}")
+    if not international:
+        raise ConfigurationError(f"{what} has no region='intl': leave region out, or pass base_url")
+    return international
+
+
 def _without_secrets(address: str) -> str:
     """Without user, password, query and fragment."""
     head, sep, tail = address.rpartition("@")

@@ -24,34 +24,33 @@ from aigc_kit.transport.failures import Judge
 @dataclass(frozen=True, eq=False)
 class Vendor:
     """
-    One back end.
+    One back end. Members that name models are patterns.
 
-    ``variables``: of the key, in order. ``prefixes``: of the other variables (``<PREFIX>_MODEL``,
-    ``<PREFIX>_TIMEOUT_SECS``). ``international``: the twin outside of China.
-
-    ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
-        in the system prompt.
-    ``json_while_thinking``: whether either may go with thinking. ``schema_dialect``: ``"mfjs"`` for
-        Moonshot's.
-    ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
-        are in the request;
-    ``reasoning_pad`` where there is none. ``thinking``: how the wish is sent: ``"passed"``,
-        ``"type"`` (no budget),
-    ``"effort"``, ``"enable_thinking"``. ``always_thinks``, ``thinks_by_default``,
-    ``thinks_streaming_only``: models.
-    ``forced_choice``: ``"passed"``, ``"auto only"``, ``"not while thinking"``;
-        ``no_forced_choice``: models that refuse it.
-    ``refused``: (models, parameters) that are left out with a warning; ``refused_while_reasoning``:
-        likewise, unless the
-    effort is none; ``one_sampling``: models that take temperature or top_p.
-    ``efforts``: (models, ``reasoning_effort`` lowest first). ``no_tools``,
-        ``tools_without_effort``: models.
-    ``message_fields``: fields of a message that are the vendor's own; ``passes_fields``: any field
-        is sent (relays).
-    ``cache_control``: whether marks on text parts are understood. ``tool_name``, ``call_id``:
-        patterns of what is taken.
-    ``no_prefill``: models that refuse a history that ends with the assistant.
-    ``stream_usage``: whether ``stream_options`` are sent.
+    - ``variables``: of the key, in order.
+    - ``prefixes``: of the other variables (``<PREFIX>_MODEL``, ``<PREFIX>_TIMEOUT_SECS``).
+    - ``international``: the same API outside of China (``region="intl"``).
+    - ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
+      in the system prompt.
+    - ``json_while_thinking``: whether either may go with thinking.
+    - ``schema_dialect``: ``"mfjs"`` is Moonshot's.
+    - ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
+      are in the request; ``reasoning_pad`` stands where there is none.
+    - ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget), ``"effort"`` or
+      ``"enable_thinking"``.
+    - ``always_thinks``, ``thinks_by_default``, ``thinks_streaming_only``: models.
+    - ``forced_choice``: ``"passed"``, ``"auto only"`` or ``"not while thinking"``;
+      ``no_forced_choice``: models that refuse it.
+    - ``refused``: (models, parameters) that are left out with a warning;
+      ``refused_while_reasoning``: likewise, unless the effort is none.
+    - ``one_sampling``: models that take either ``temperature`` or ``top_p``.
+    - ``efforts``: (models, ``reasoning_effort`` lowest first).
+    - ``no_tools``, ``tools_without_effort``: models.
+    - ``message_fields``: fields of a message that are the vendor's own; ``passes_fields``: any
+      field is sent (relays).
+    - ``cache_control``: whether marks on text parts are understood.
+    - ``tool_name``, ``call_id``: what is accepted.
+    - ``no_prefill``: models that refuse a history that ends with the assistant.
+    - ``stream_usage``: whether ``stream_options`` are sent.
     """
 
     name: str

@@ -130,6 +130,7 @@ class SeedreamOptions(TypedDict, total=False):
 
     api_key: str | Secret | None
     base_url: str | None
+    region: Literal["cn", "intl"] | None
     model: str | None
     timeout: float | None
     family: str | None

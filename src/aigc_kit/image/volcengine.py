@@ -41,7 +41,11 @@ from aigc_kit.transport.http import Response
 from aigc_kit.transport.retry import Policy
 
 BASE_URL = "https://ark.cn-beijing.volces.com/api/v3"
+INTERNATIONAL = "https://ark.ap-southeast.bytepluses.com/api/v3"
+"""BytePlus ModelArk. Source: byteplussdkarkruntime's constants, read 2026-11-22."""
+
 MODEL = "doubao-seedream-4-5-251128"
+INTERNATIONAL_MODEL = "seedream-4-5-251128"
 LINK_LIFETIME = timedelta(hours=24)
 """How long a link to a generated image lives. Source: the reference page, "valid for 24 hours"."""
 
@@ -51,6 +55,7 @@ MAX_GROUP = 15
 _OPTIONS = [
     "api_key",
     "base_url",
+    "region",
     "model",
     "timeout",
     "family",
@@ -68,7 +73,7 @@ _HINTS = {
 
 
 class VolcengineProvider(Rebuilt, VendorProvider):
-    """Seedream on Volcengine Ark, or on BytePlus ModelArk through ``base_url``."""
+    """Seedream on Volcengine Ark, or on BytePlus ModelArk (``region="intl"``)."""
 
     @constructor
     def __init__(
@@ -76,6 +81,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         *,
         api_key: str | Secret | None = None,
         base_url: str | None = None,
+        region: str | None = None,
         model: str | None = None,
         timeout: float | None = None,
         family: str | None = None,
@@ -89,6 +95,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         Args:
             api_key: unset: ``VOLCENGINE_API_KEY`` or ``ARK_API_KEY``.
             base_url: unset: ``VOLCENGINE_BASE_URL``, then Ark in Beijing.
+            region: ``"intl"`` is BytePlus ModelArk, with keys of its own; ``base_url`` wins over it.
             model: a full versioned id, or an endpoint ``ep-...``; unset:
                 ``VOLCENGINE_IMAGE_MODEL``.
             timeout: seconds for one call, tries included; unset: ``VOLCENGINE_TIMEOUT_SECS``, then
@@ -107,10 +114,14 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         key = settings.credential(
             api_key, "VOLCENGINE_API_KEY", "ARK_API_KEY", what="Volcengine's api_key"
         )
+        variables = () if region else ("VOLCENGINE_BASE_URL", "ARK_BASE_URL")
         self.base_url = settings.base_url(
-            base_url, "VOLCENGINE_BASE_URL", "ARK_BASE_URL", default=BASE_URL
+            base_url,
+            *variables,
+            default=settings.in_region(region, BASE_URL, INTERNATIONAL, what="volcengine"),
         )
-        self.model = settings.option(model, "VOLCENGINE_IMAGE_MODEL", default=MODEL)
+        own_model = INTERNATIONAL_MODEL if region == "intl" else MODEL
+        self.model = settings.option(model, "VOLCENGINE_IMAGE_MODEL", default=own_model)
         self.family = family
         sizes.family_of(self.model, family)
         self.watermark = watermark

@@ -47,6 +47,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         api_key: Any = None,
         model: str | None = None,
         base_url: str | None = None,
+        region: str | None = None,
         timeout: float | None = None,
         max_retries: int = 2,
         first_chunk_timeout: float | None = None,
@@ -66,6 +67,8 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             api_key: text, pydantic's ``SecretStr`` or a function that returns the key of the
                 moment; unset: the vendor's variables. ``openai_compat`` works without one.
             base_url: unset: the vendor's variable, then its own URL. ``openai_compat`` needs one.
+            region: ``"intl"`` is the vendor's API outside of China (its keys are not those of China);
+                ``base_url`` wins over it.
             timeout: seconds for one call, tries and the whole stream included; unset:
                 ``<VENDOR>_TIMEOUT_SECS``, then 600.
             first_chunk_timeout: seconds until a stream's first piece.
@@ -82,7 +85,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
         """
-        settings.reject_unknown(unknown, known=[*CallOptions.NAMES, "profile"], what=vendor)
+        settings.reject_unknown(
+            unknown, known=[*CallOptions.NAMES, "profile", "region"], what=vendor
+        )
         row = self.vendor = vendors.row_of(vendor)
         prefixes = _prefixes(row)
         self._options = CallOptions.read(
@@ -115,7 +120,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
                     f"{row.name} needs base_url, the URL of the API, e.g. 'http://localhost:8000/v1'"
                 )
         # People paste the whole endpoint.
-        url = settings.base_url(base_url, *row.base_url_variables, default=row.base_url)
+        home = settings.in_region(region, row.base_url, row.international, what=row.name)
+        variables = () if region else row.base_url_variables
+        url = settings.base_url(base_url, *variables, default=home)
         self.base_url = url.removesuffix(_ENDPOINT)
         self._transport = OpenAITransport(
             self.base_url,
