@@ -71,7 +71,6 @@ def refuse_misspelt(given: Iterable[str], known: tuple[str, ...] = OURS) -> None
     Raises:
         ConfigurationError: names the right one.
     """
-    plain = {_plain(name): name for name in known}
     for name in given:
         if name in known or name in _VENDORS:
             continue
@@ -79,6 +78,7 @@ def refuse_misspelt(given: Iterable[str], known: tuple[str, ...] = OURS) -> None
             raise ConfigurationError(
                 f"{name!r} is an option of ChatClient, not of a call: pass it to ChatClient(...)"
             )
+        plain = {_plain(each): each for each in known}
         close = plain.get(_plain(name)) or _close(name, known)
         if close:
             raise ConfigurationError(

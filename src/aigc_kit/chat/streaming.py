@@ -24,6 +24,9 @@ from aigc_kit.transport.http import Response
 _decode = json.JSONDecoder().decode
 
 _END = b"[DONE]"
+_LONGEST_END = 32
+"""Bytes of an end mark with white space around it."""
+
 _KEEP_ALIVE = frozenset(
     {
         "",
@@ -128,21 +131,20 @@ def _chunks(
     assembler.headers = response.headers
     ended = False
     try:
-        for raw in map(
-            context.masked, sse.events(_bytes(response, deadline, call, context, assembler))
-        ):
-            if raw == _END or raw.strip() == _END:
+        pieces = _bytes(response, deadline, call, context, assembler)
+        for raw in context.all_masked(sse.events(pieces)):
+            if len(raw) < _LONGEST_END and raw.strip() == _END:
                 ended = True
                 break
             event = _event(raw, context, assembler)
-            if event is None:
-                continue
-            for part in event if isinstance(event, list) else (event,):
-                if not isinstance(part, dict):
-                    raise cut_off(assembler, f"an event is not an object but {type(part).__name__}")
-                chunk = reader.event(part)
+            if type(event) is dict:
+                chunk = reader.event(event)
                 if chunk is not None:
                     yield chunk
+            elif event is not None:
+                yield from _of_list(event, reader, assembler)
+            else:
+                continue
             call.options.heard()
     finally:
         if ended:
@@ -155,6 +157,16 @@ def _chunks(
     reader.end()
     if not (ended or assembler.is_whole or assembler.finish_reason):
         raise cut_off(assembler, "it ended without a finish reason")
+
+
+def _of_list(event: Any, reader: Reader, assembler: Assembler) -> Iterator[ChatChunk]:
+    """The chunks of an event that is a list of events, as relays of Gemini send them."""
+    for part in event if isinstance(event, list) else (event,):
+        if not isinstance(part, dict):
+            raise cut_off(assembler, f"an event is not an object but {type(part).__name__}")
+        chunk = reader.event(part)
+        if chunk is not None:
+            yield chunk
 
 
 def _bytes(

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib import import_module
 from typing import Any, cast
 
@@ -102,16 +101,18 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
         "keepalive_expiry": 5.0,
         "network_backend": Backend(core),
     }
-    kept = type("Client", (httpx.Client,), {"close": lambda self: None})
-    no_cookies = CookieJar(
-        DefaultCookiePolicy(allowed_domains=[])
-    )  # one jar would be shared by all keys of a process
+    # One jar would be shared by all keys of the process.
+    no_cookies = type("Cookies", (httpx.Cookies,), {"extract_cookies": lambda self, response: None})
+    kept = type(
+        "Client",
+        (httpx.Client,),
+        {"close": lambda self: None, "cookies": property(lambda self: no_cookies())},
+    )
     routes = _Routes(httpx, core, limits)
     client = kept(
         transport=httpx_transport(httpx, tls, routes),
         timeout=None,
         follow_redirects=False,
-        cookies=no_cookies,
         headers={"accept-encoding": "identity", "user-agent": USER_AGENT},
         trust_env=False,
     )

@@ -115,11 +115,12 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         if b"\n" not in chunk:
             pending.append(chunk)
             continue
-        head, *rest = chunk.split(b"\n")
-        pending.append(head)
-        yield b"".join(pending)
-        yield from rest[:-1]
-        pending = [rest[-1]] if rest[-1] else []
+        whole = chunk.split(b"\n")
+        if pending:
+            whole[0] = b"".join([*pending, whole[0]])
+        rest = whole.pop()
+        yield from whole
+        pending = [rest] if rest else []
     if pending:
         yield b"".join(pending)
 

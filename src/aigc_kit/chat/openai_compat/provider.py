@@ -104,6 +104,8 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         )
         vendors.checked_profile(profile)
         self._profile = profile
+        self._known: dict[str, Vendor] = {}
+        """Model -> its facts: they are the same for every call."""
         self.model = settings.option(
             model, *(f"{prefix}_MODEL" for prefix in prefixes), default=row.model
         )
@@ -211,9 +213,12 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         )
 
     def _facts(self, call: Call) -> Vendor:
-        return vendors.facts(
-            self.vendor, base_url=self.base_url, model=call.rules, profile=self._profile
-        )
+        found = self._known.get(call.rules)
+        if found is None:
+            found = self._known[call.rules] = vendors.facts(
+                self.vendor, base_url=self.base_url, model=call.rules, profile=self._profile
+            )
+        return found
 
     def _origin(self) -> str:
         return origin.of(self.base_url, self.vendor)

@@ -28,6 +28,9 @@ _READ = frozenset(
 )
 """Fields of a message that have a place of their own."""
 
+_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs", "usage", "message"})
+"""Fields of a choice that have a place of their own."""
+
 _FRAME = frozenset(
     {
         "id",
@@ -143,6 +146,9 @@ class CompletionReader:
         Raises:
             ProviderError: it is the vendor's error.
         """
+        text = self._only_text(event)
+        if text:
+            return self._text_chunk(text)
         assembler = self._assembler
         choices = event.get("choices")
         if not choices and is_error(event):
@@ -168,6 +174,38 @@ class CompletionReader:
             chunk.usage = usage
             chunk.finish_reason = reason_of(reason) if reason else None
         return chunk
+
+    def _only_text(self, event: dict[str, Any]) -> str:
+        """
+        The text of a chunk that has nothing but text in it, of the choice that is followed, else
+        ``""``.
+
+        Nearly every chunk is such a one, and reading it as if it could be any other costs twice.
+        """
+        choices = event.get("choices")
+        if type(choices) is not list or len(choices) != 1 or not event.keys() <= _FRAME:
+            return ""
+        choice = choices[0]
+        if type(choice) is not dict or event.get("usage") or not choice.keys() <= _CHOICE:
+            return ""
+        if not self._choice.is_followed(choice.get("index")):
+            return ""
+        if choice.get("finish_reason") or choice.get("logprobs") or choice.get("usage"):
+            return ""
+        delta = choice.get("delta")
+        if type(delta) is not dict or choice.get("message"):
+            return ""
+        for name, value in delta.items():
+            if value and name not in ("content", "role"):
+                return ""
+        text = delta.get("content")
+        return text if type(text) is str else ""
+
+    def _text_chunk(self, text: str) -> ChatChunk | None:
+        self._has_deltas = True
+        self._texts.append(text)
+        answer, reasoning = self._assembler.text(text)
+        return ChatChunk(answer, reasoning) if answer or reasoning else None
 
     def end(self) -> None:
         """
@@ -479,6 +517,10 @@ class _ChoiceFollower:
             self._counted, self._last = True, index
             return self._followed(listed[0])
         return {}
+
+    def is_followed(self, index: object) -> bool:
+        """Whether this is the index of the answer, and has been seen before."""
+        return self._repeated and not self._counted and index == self._first
 
     def _followed(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
         if choice.get("finish_reason"):  # an index that is new after the end is another answer
