@@ -521,11 +521,7 @@ def _inline(media: Any) -> dict[str, Any]:
 
 def _linked(request: Request, part: Mapping[str, Any], kind: str) -> dict[str, Any]:
     holder = part[kind]
-    url = (
-        image_url(part)
-        if kind == "image_url"
-        else str(holder.get("url") if isinstance(holder, Mapping) else holder)
-    )
+    url = image_url(part) if kind == "image_url" else _video_url(holder)
     if url.startswith("gs://"):
         return _file_data(request, url, holder if isinstance(holder, Mapping) else {})
     if kind == "image_url":
@@ -534,6 +530,12 @@ def _linked(request: Request, part: Mapping[str, Any], kind: str) -> dict[str, A
         head, _, data = url.partition(",")
         return {"inlineData": {"mimeType": head[5:].partition(";")[0], "data": data}}
     return {"fileData": {"fileUri": url, "mimeType": _type_of_uri(url, {})}}
+
+
+def _video_url(holder: Any) -> str:
+    if isinstance(holder, Mapping):
+        return str(holder.get("url"))
+    return str(holder)
 
 
 def _file_data(request: Request, uri: str, holder: Mapping[str, Any]) -> dict[str, Any]:
