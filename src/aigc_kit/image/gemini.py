@@ -344,14 +344,10 @@ def _answer(
 
 def _merged(documents: list[Any]) -> Any:
     """Several responses as one: candidates follow each other, of the rest the last word counts."""
-    if len(documents) == 1 or not all(isinstance(one, dict) for one in documents):
-        return (
-            documents[0]
-            if len(documents) == 1
-            else {"images": documents}
-            if documents
-            else documents
-        )
+    if len(documents) == 1:
+        return documents[0]
+    if not all(isinstance(one, dict) for one in documents):
+        return {"images": documents}
     whole: dict[str, Any] = {}
     for one in documents:
         for name, value in one.items():
