@@ -11,7 +11,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +51,9 @@ LINK_LIFETIME = timedelta(hours=24)
 
 MAX_GROUP = 15
 """References and generated images together, in one request."""
+
+_UNKNOWN_FAMILY = replace(sizes.FAMILIES["4.5"], name="")
+"""Its limits of references hold for an endpoint that does not say its model."""
 
 _OPTIONS = [
     "api_key",
@@ -308,16 +311,16 @@ class VolcengineProvider(Rebuilt, VendorProvider):
     ) -> list[references.Reference] | None:
         if request.reference_images is None:
             return None
-        family, deadline = call.family, call.deadline
+        family, deadline = call.family or _UNKNOWN_FAMILY, call.deadline
         limits = references.Limits(
-            count=family.references if family else 14,
-            types=family.reference_types if family else sizes.FAMILIES["4.5"].reference_types,
-            bytes=family.reference_bytes if family else 10_000_000,
+            count=family.references,
+            types=family.reference_types,
+            bytes=family.reference_bytes,
             min_side=15,
-            max_ratio=family.max_ratio if family else 16,
+            max_ratio=family.max_ratio,
             public_addresses=not inline,
             shrink=call.policy == "nearest",
-            what=f"Seedream {family.name}" if family else "Seedream",
+            what=f"Seedream {family.name}".rstrip(),
         )
 
         def fetch(url: str) -> bytes:
