@@ -214,15 +214,13 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         run = self._policy.for_call(request)
         deadline = Deadline.after(run.timeout)
         given = request.reference_images
-        pictures = (
+        images = (
             []
             if given is None
             else self._references(given, canvas, model, deadline, shrink=policy == "nearest")
         )
         try:
-            body = to_body(
-                request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options
-            )
+            body = to_body(request.prompt, ratio=ratio, tier=tier, images=images, options=options)
         except RecursionError:
             raise InvalidInputError("an option of the call is nested too deeply") from None
         context = RequestContext(
@@ -248,7 +246,7 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             "model": model,
             "requested_size": request.size,
             "sent_size": sent_size,
-            "warnings": [*warnings, *references.warnings_of(pictures)],
+            "warnings": [*warnings, *references.warnings_of(images)],
             "attempts": [
                 {"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}
             ],
@@ -363,7 +361,7 @@ def to_body(
     *,
     ratio: str,
     tier: str,
-    pictures: list[references.Reference],
+    images: list[references.Reference],
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
@@ -377,7 +375,7 @@ def to_body(
     for name, value in options.items():
         if value is not None and name != "extra_body":
             fields.place(name, _plain(value))
-    contents = [{"role": "user", "parts": [{"text": prompt}, *map(_inlined, pictures)]}]
+    contents = [{"role": "user", "parts": [{"text": prompt}, *map(_inlined, images)]}]
     body = {"contents": contents, "generationConfig": fields.generation_config(), **fields.body}
     return merged(body, _extra_body(options))
 

@@ -262,7 +262,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             model=call.model,
             size=call.size,
             watermark=watermark,
-            pictures=images,
+            images=images,
             options=options,
         )
 
@@ -387,7 +387,7 @@ def to_body(
     model: str,
     size: str,
     watermark: bool,
-    pictures: list[str] | None,
+    images: list[str] | None,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
@@ -408,8 +408,8 @@ def to_body(
         "watermark": watermark,
         **fields,
     }
-    if pictures is not None:
-        body["image"] = pictures[0] if len(pictures) == 1 else pictures
+    if images is not None:
+        body["image"] = images[0] if len(images) == 1 else images
     extra = options.get("extra_body")
     if extra is not None and not isinstance(extra, Mapping):
         raise ConfigurationError(f"extra_body must be a dict, got {type(extra).__name__}")
@@ -608,13 +608,13 @@ def from_response(
             error.index = place if isinstance(place, int) else index
             group.errors.append(error)
             continue
-        for picture in came:
-            picture.mime_type = picture.mime_type or _mime_type(item, sent)
+        for result in came:
+            result.mime_type = result.mime_type or _mime_type(item, sent)
         group.images += came
-    for picture in group.images:
-        picture.metadata = {**facts, "request_id": request_id, "usage": usage, **picture.metadata}
-        picture.metadata["warnings"] = [*facts["warnings"], *picture.metadata.get("warnings", [])]
-        picture.mime_type = picture.mime_type or _mime_type({}, sent)
+    for result in group.images:
+        result.metadata = {**facts, "request_id": request_id, "usage": usage, **result.metadata}
+        result.metadata["warnings"] = [*facts["warnings"], *result.metadata.get("warnings", [])]
+        result.mime_type = result.mime_type or _mime_type({}, sent)
     if answer.get("cut"):
         answer["cut"].index = len(items)
         group.errors.append(answer["cut"])

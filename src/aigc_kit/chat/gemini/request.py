@@ -589,7 +589,7 @@ def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]
         text = text_of(turn.get("content"))
         if text.strip():
             parts.append(_signed({"text": text}, kept.get("thought_signature")))
-        parts += _pictured(request, turn)
+        parts += _images_of(request, turn)
     for call in turn.get("tool_calls") or ():
         own = _own(call, request)
         function: dict[str, Any] = {
@@ -602,7 +602,7 @@ def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]
     return parts
 
 
-def _pictured(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _images_of(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The images of an assistant's turn, in its content or under ``images``."""
     content = turn.get("content")
     listed = [*content] if isinstance(content, (list, tuple)) else []
