@@ -559,7 +559,7 @@ def test_options_reach_their_place() -> None:
         "p",
         ratio="1:1",
         tier="1K",
-        pictures=[],
+        images=[],
         options={
             "temperature": 0.5,
             "top_p": None,

@@ -103,15 +103,17 @@ class CallOptions:
             raise ConfigurationError(
                 f"structured_mode must be one of {', '.join(map(repr, structured.MODES))}, got {spelled(structured_mode)}"
             )
+        if first_chunk_timeout is not None:
+            first_chunk_timeout = settings.seconds(first_chunk_timeout, default=0)
+        if chunk_timeout is not None:
+            chunk_timeout = settings.seconds(chunk_timeout, default=0)
         return cls(
             Policy(
                 settings.seconds(timeout, *variables, default=TIMEOUT),
                 settings.whole_number(max_retries, name="max_retries"),
             ),
-            None
-            if first_chunk_timeout is None
-            else settings.seconds(first_chunk_timeout, default=0),
-            None if chunk_timeout is None else settings.seconds(chunk_timeout, default=0),
+            first_chunk_timeout,
+            chunk_timeout,
             structured_mode,
             settings.whole_number(max_repairs, name="max_repairs"),
             settings.text(family, "family") or "",

@@ -142,7 +142,11 @@ def arguments_object(value: Any, field: str = "arguments") -> dict[str, Any]:
         return dict(value)
     text = arguments_text(value)
     found = plain_json(text)
-    return {field: text} if found is None else found if isinstance(found, dict) else {field: found}
+    if found is None:
+        return {field: text}
+    if isinstance(found, dict):
+        return found
+    return {field: found}
 
 
 def plain_json(text: str) -> Any:

@@ -241,17 +241,17 @@ def warn(result: Any, feature: str, details: str) -> None:
         result.metadata["warnings"].append(entry)
 
 
-def as_json(picture: ImageResult) -> dict[str, Any]:
+def as_json(result: ImageResult) -> dict[str, Any]:
     """An image as an entry of another one's ``metadata["others"]``."""
-    entry: dict[str, Any] = {"url": picture.url, "mime_type": picture.mime_type}
-    if picture.has_base64:
-        entry["base64"] = picture.base64
+    entry: dict[str, Any] = {"url": result.url, "mime_type": result.mime_type}
+    if result.has_base64:
+        entry["base64"] = result.base64
     return {
         **entry,
         **{
-            name: picture.metadata[name]
+            name: result.metadata[name]
             for name in ("width", "height", "expires_at", "layer")
-            if name in picture.metadata
+            if name in result.metadata
         },
     }
 

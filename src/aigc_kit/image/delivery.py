@@ -205,14 +205,42 @@ class Delivery:
             return result
         if not result.has_base64:
             self._fetch(result)
+        key, sha256 = self._key(item, result.data)
+        stored = self._in_storage(result, key, sha256, facts, again=again)
+        fault = self._fault_of(stored)
+        if fault:
+            raise _with(StorageError(fault, key=key), result)
+        if not stored.url:
+            warn(
+                result,
+                "storage",
+                "the image is stored and has no URL: the storage has no public_domain",
+            )
+        result.url = stored.url
+        result.metadata["storage_key"] = stored.key
+        if stored.expires_at:
+            result.metadata["expires_at"] = stored.expires_at
+        result.metadata.pop("pending", None)
+        self.add_renditions(result, key)
+        return result
+
+    def _in_storage(
+        self,
+        result: ImageResult,
+        key: str,
+        sha256: bytes | None,
+        facts: dict[str, Any],
+        *,
+        again: bool,
+    ) -> Any:
+        """The image's object: looked up where it may be in the store already, else uploaded."""
         data = result.data
-        key, sha256 = self._key(item, data)
+        content_type = result.mime_type or "application/octet-stream"
         try:
             stored = self.look_up(key) if again else None
-            if stored is None or stored.size != len(data):
-                stored = self._put(
-                    data, key, result.mime_type or "application/octet-stream", sha256, facts
-                )
+            if stored is not None and stored.size == len(data):
+                return stored
+            return self._put(data, key, content_type, sha256, facts)
         except StorageError as error:
             raise _with(error, result) from error.__cause__
         except InvalidInputError as error:
@@ -227,27 +255,14 @@ class Delivery:
                 f"the storage failed: {type(error).__name__}: {str(error)[:300]}", key=key
             )
             raise _with(failure, result) from error
+
+    def _fault_of(self, stored: Any) -> str:
+        """What is wrong with the object that the storage gave; "" where nothing is."""
         if not isinstance(stored, StoredObject):
-            failure = StorageError(
-                f"the storage gave {type(stored).__name__} instead of a StoredObject with a URL",
-                key=key,
-            )
-            raise _with(failure, result)
+            return f"the storage gave {type(stored).__name__} instead of a StoredObject with a URL"
         if not stored.url and not getattr(self.storage, "without_urls", False):
-            raise _with(StorageError("the storage gave no URL", key=key), result)
-        if not stored.url:
-            warn(
-                result,
-                "storage",
-                "the image is stored and has no URL: the storage has no public_domain",
-            )
-        result.url = stored.url
-        result.metadata["storage_key"] = stored.key
-        if stored.expires_at:
-            result.metadata["expires_at"] = stored.expires_at
-        result.metadata.pop("pending", None)
-        self.add_renditions(result, key)
-        return result
+            return "the storage gave no URL"
+        return ""
 
     def _key(self, item: Item, data: bytes) -> tuple[str, bytes | None]:
         """(storage key, SHA-256 of the bytes where the key is made from it)."""

@@ -96,6 +96,7 @@ _TOP_LEVEL = frozenset(
 _IMAGE_CONFIG = frozenset(
     {"aspect_ratio", "image_size", "person_generation", "prominent_people", "image_output_options"}
 )
+_DICTS = frozenset({"image_config", "image_output_options"})
 _OUTPUT_OPTIONS = {
     "output_mime_type": "mimeType",
     "output_compression_quality": "compressionQuality",
@@ -213,15 +214,13 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         run = self._policy.for_call(request)
         deadline = Deadline.after(run.timeout)
         given = request.reference_images
-        pictures = (
+        images = (
             []
             if given is None
             else self._references(given, canvas, model, deadline, shrink=policy == "nearest")
         )
         try:
-            body = to_body(
-                request.prompt, ratio=ratio, tier=tier, pictures=pictures, options=options
-            )
+            body = to_body(request.prompt, ratio=ratio, tier=tier, images=images, options=options)
         except RecursionError:
             raise InvalidInputError("an option of the call is nested too deeply") from None
         context = RequestContext(
@@ -247,7 +246,7 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             "model": model,
             "requested_size": request.size,
             "sent_size": sent_size,
-            "warnings": [*warnings, *references.warnings_of(pictures)],
+            "warnings": [*warnings, *references.warnings_of(images)],
             "attempts": [
                 {"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}
             ],
@@ -343,14 +342,10 @@ def _answer(
 
 def _merged(documents: list[Any]) -> Any:
     """Several responses as one: candidates follow each other, of the rest the last word counts."""
-    if len(documents) == 1 or not all(isinstance(one, dict) for one in documents):
-        return (
-            documents[0]
-            if len(documents) == 1
-            else {"images": documents}
-            if documents
-            else documents
-        )
+    if len(documents) == 1:
+        return documents[0]
+    if not all(isinstance(one, dict) for one in documents):
+        return {"images": documents}
     whole: dict[str, Any] = {}
     for one in documents:
         for name, value in one.items():
@@ -366,7 +361,7 @@ def to_body(
     *,
     ratio: str,
     tier: str,
-    pictures: list[references.Reference],
+    images: list[references.Reference],
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
@@ -376,48 +371,77 @@ def to_body(
         win.
     ``extra_body`` in them is merged in last.
     """
-    image: dict[str, Any] = {}
-    if ratio:
-        image["aspectRatio"] = ratio
-    if tier:
-        image["imageSize"] = tier
-    generation: dict[str, Any] = {"responseModalities": ["IMAGE"]}
-    body: dict[str, Any] = {}
+    fields = _Fields(_canvas(ratio, tier))
     for name, value in options.items():
-        if value is None or name == "extra_body":
-            continue
-        value = _plain(value)
-        if name in ("image_config", "image_output_options") and not isinstance(value, Mapping):
+        if value is not None and name != "extra_body":
+            fields.place(name, _plain(value))
+    contents = [{"role": "user", "parts": [{"text": prompt}, *map(_inlined, images)]}]
+    body = {"contents": contents, "generationConfig": fields.generation_config(), **fields.body}
+    return merged(body, _extra_body(options))
+
+
+@dataclass
+class _Fields:
+    """
+    Options where the API reads them.
+
+    ``image``: fields of ``imageConfig``. ``generation``: of ``generationConfig``.
+    ``body``: beside both.
+    """
+
+    image: dict[str, Any]
+    generation: dict[str, Any] = field(default_factory=lambda: {"responseModalities": ["IMAGE"]})
+    body: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def place(self, name: str, value: Any) -> None:
+        if name in _DICTS and not isinstance(value, Mapping):
             raise InvalidInputError(f"{name} must be a dict, got {type(value).__name__}")
         if name == "image_config":
-            image |= _camel_keys(value)
+            self.image |= _camel_keys(value)
         elif name in _IMAGE_CONFIG:
-            image[camel(name)] = _camel_keys(value)
+            self.image[camel(name)] = _camel_keys(value)
         elif name in _OUTPUT_OPTIONS:
-            image.setdefault("imageOutputOptions", {})[_OUTPUT_OPTIONS[name]] = value
+            self.image.setdefault("imageOutputOptions", {})[_OUTPUT_OPTIONS[name]] = value
         elif name == "system_instruction":
-            body["systemInstruction"] = (
-                {"parts": [{"text": value}]} if isinstance(value, str) else value
-            )
+            self.body["systemInstruction"] = _instruction(value)
         elif name in _TOP_LEVEL:
-            body[camel(name)] = value
+            self.body[camel(name)] = value
+        elif name == "thinking_config":
+            self.generation["thinkingConfig"] = _camel_keys(value)
         else:
-            generation[camel(name)] = _camel_keys(value) if name == "thinking_config" else value
-    if image:
-        generation["imageConfig"] = image
-    parts: list[dict[str, Any]] = [{"text": prompt}]
-    for picture in pictures:
-        data = base64.b64encode(picture.data).decode("ascii")
-        parts.append({"inlineData": {"mimeType": picture.mime_type, "data": data}})
-    body = {"contents": [{"role": "user", "parts": parts}], "generationConfig": generation, **body}
+            self.generation[camel(name)] = value
+
+    def generation_config(self) -> dict[str, Any]:
+        if not self.image:
+            return self.generation
+        return {**self.generation, "imageConfig": self.image}
+
+
+def _canvas(ratio: str, tier: str) -> dict[str, Any]:
+    fields = {"aspectRatio": ratio, "imageSize": tier}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _instruction(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"parts": [{"text": value}]}
+    return value
+
+
+def _inlined(image: references.Reference) -> dict[str, Any]:
+    data = base64.b64encode(image.data).decode("ascii")
+    return {"inlineData": {"mimeType": image.mime_type, "data": data}}
+
+
+def _extra_body(options: Mapping[str, Any]) -> Mapping[str, Any]:
     extra = options.get("extra_body")
-    if extra is not None and not (
-        isinstance(extra, Mapping) and all(isinstance(name, str) for name in extra)
-    ):
+    if extra is None:
+        return {}
+    if not isinstance(extra, Mapping) or not all(isinstance(name, str) for name in extra):
         raise ConfigurationError(
             f"extra_body must be a dict with texts as keys, got {type(extra).__name__}"
         )
-    return merged(body, extra or {})
+    return extra
 
 
 def _plain(value: Any) -> Any:

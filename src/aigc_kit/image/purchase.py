@@ -379,15 +379,7 @@ class Purchases:
                     group.errors.append(_late(request.timeout, place))
                     break
                 one = one.within(left)
-            try:
-                part = self.buy(one, together=request.n)
-            except AIGCError as error:
-                part = ImageGroup(errors=[error])
-            except BaseException as error:
-                self._interrupted(error, group, place)
-                if callers_own(error, inside_of=self._own_provider()) or not group.images:
-                    raise
-                part = ImageGroup(errors=[_foreign(error)])
+            part = self._next(one, group, together=request.n)
             for failure in part.errors:
                 failure.index = place
             group.images += part.images
@@ -398,23 +390,28 @@ class Purchases:
             raise group.errors[0]
         return group
 
+    def _next(self, request: ImageRequest, group: ImageGroup, *, together: int) -> ImageGroup:
+        """One more image, or its error; the caller's own exception carries the ``group`` so far."""
+        try:
+            return self.buy(request, together=together)
+        except AIGCError as error:
+            return ImageGroup(errors=[error])
+        except BaseException as error:
+            self._interrupted(error, group)
+            if callers_own(error, inside_of=self._own_provider()) or not group.images:
+                raise
+            return ImageGroup(errors=[_foreign(error)])
+
     def _own_provider(self) -> ImageProvider | None:
         """One that the application brought along."""
         return next((link.provider for link in self.chain.links if link.fields.open), None)
 
     @staticmethod
-    def _interrupted(error: BaseException, group: ImageGroup, place: int) -> None:
+    def _interrupted(error: BaseException, group: ImageGroup) -> None:
         """What was paid for until then comes out with the exception."""
-        current = getattr(error, "result", None)
-        came = (
-            list(current)
-            if isinstance(current, ImageGroup)
-            else [current]
-            if isinstance(current, ImageResult)
-            else []
-        )
+        images = [*group.images, *_images_of(error)]
         with contextlib.suppress(AttributeError, TypeError):
-            error.result = ImageGroup([*group.images, *came], list(group.errors))  # type: ignore[attr-defined]
+            error.result = ImageGroup(images, list(group.errors))  # type: ignore[attr-defined]
 
     # ---- afterwards
 
@@ -451,6 +448,16 @@ class Purchases:
         if not group.errors or (lost and forget):
             self._claims.forget(record.facts)
         return group
+
+
+def _images_of(error: BaseException) -> list[ImageResult]:
+    """The images that an exception carries."""
+    result = getattr(error, "result", None)
+    if isinstance(result, ImageGroup):
+        return list(result)
+    if isinstance(result, ImageResult):
+        return [result]
+    return []
 
 
 def _waiting(record: Record | None, result: ImageResult, pending: dict[str, Any]) -> Item | None:

@@ -160,24 +160,9 @@ def _resolve(
     item: Any, limits: Limits, fetch: Fetch, is_public: Callable[[str], bool]
 ) -> Reference:
     if isinstance(item, ImageResult):
-        if item.has_base64:
-            item = item.data
-        elif isinstance(item.url, str) and item.url:
-            item = item.url
-        else:
-            raise ImageFault("the ImageResult has neither bytes nor a URL")
+        item = _content_of(item)
     if isinstance(item, str):
-        item = item.strip()
-        if item[:5].lower() == "data:":
-            return checked(_from_data_uri(item), limits, "the data: URI")
-        scheme = item.partition("://")[0].lower()
-        if scheme not in ("http", "https"):
-            raise ImageFault(
-                f"{item[:60]!r} is not an http(s) URL or a data: URI; pass a file as pathlib.Path, not as text"
-            )
-        if limits.public_addresses and scheme == "https" and is_public(item):
-            return Reference(address=item)
-        return checked(fetch(item), limits, "what the URL gave")
+        return _from_text(item.strip(), limits, fetch, is_public)
     if isinstance(item, (bytes, bytearray, memoryview)):
         return checked(bytes(item), limits, "the data")
     if isinstance(item, os.PathLike):
@@ -187,6 +172,32 @@ def _resolve(
     raise ImageFault(
         f"{type(item).__name__} is none of: http(s) URL, data: URI, bytes, pathlib.Path, PIL image, ImageResult"
     )
+
+
+def _content_of(result: ImageResult) -> bytes | str:
+    """The bytes of a result, or its URL where it has none."""
+    if result.has_base64:
+        return result.data
+    if isinstance(result.url, str) and result.url:
+        return result.url
+    raise ImageFault("the ImageResult has neither bytes nor a URL")
+
+
+def _from_text(
+    text: str, limits: Limits, fetch: Fetch, is_public: Callable[[str], bool]
+) -> Reference:
+    """The reference behind a ``data:`` URI or an http(s) URL."""
+    if text[:5].lower() == "data:":
+        return checked(_from_data_uri(text), limits, "the data: URI")
+    scheme = text.partition("://")[0].lower()
+    if scheme not in ("http", "https"):
+        raise ImageFault(
+            f"{text[:60]!r} is not an http(s) URL or a data: URI;"
+            " pass a file as pathlib.Path, not as text"
+        )
+    if limits.public_addresses and scheme == "https" and is_public(text):
+        return Reference(address=text)
+    return checked(fetch(text), limits, "what the URL gave")
 
 
 def _from_file(path: Path) -> bytes:

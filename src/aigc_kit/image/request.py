@@ -313,11 +313,13 @@ def _terms(rest: dict[str, Any]) -> dict[str, Any]:
     )
     if model is not None and not isinstance(model, str):
         raise InvalidInputError(f"model must be a str, got {type(model).__name__}")
+    if timeout is not None:
+        timeout = settings.seconds(timeout, default=0)
+    if retries is not None:
+        retries = settings.whole_number(retries, name="max_retries")
     return {
-        "timeout": None if timeout is None else settings.seconds(timeout, default=0),
-        "max_retries": None
-        if retries is None
-        else settings.whole_number(retries, name="max_retries"),
+        "timeout": timeout,
+        "max_retries": retries,
         "model": model or None,
         "retry_ambiguous": bool(rest.pop("retry_ambiguous", False)),
     }

@@ -45,6 +45,13 @@ _RATIO = re.compile(r"(\d{1,4})\s*[::]\s*(\d{1,4})", re.ASCII)
 _TIER = re.compile(r"(0\.5|1|1\.5|2|3|4)[kK]|512|adaptive|auto", re.ASCII)
 
 
+def _tier(text: str) -> str:
+    """The tier as the tables spell it."""
+    if text in ("0.5K", "0.5k"):
+        return "512"
+    return text.upper() if text[0].isdigit() else text
+
+
 def parse(size: Any) -> Size:
     """
     Read ``"WIDTHxHEIGHT"`` (also ``X * ×``), a ratio ``"16:9"``, a tier ``"2K"``, ``"adaptive"`` or
@@ -62,10 +69,7 @@ def parse(size: Any) -> Size:
         if int(found[1]) and int(found[2]):
             return Size(text, ratio=Fraction(int(found[1]), int(found[2])))
     elif _TIER.fullmatch(text):
-        return Size(
-            text,
-            tier="512" if text in ("0.5K", "0.5k") else text.upper() if text[0].isdigit() else text,
-        )
+        return Size(text, tier=_tier(text))
     raise InvalidInputError(
         f"size {spelled(size)} is not understood: expected 'WIDTHxHEIGHT' in pixels like '1024x1024', a ratio like '16:9',"
         " or a tier like '2K'"

@@ -142,35 +142,50 @@ def _add(
         return
     data = blob if blob is not None else _bytes_of(name, text)
     if data is not None and sniff.mime_type(data):
-        if _mark(data) not in seen:
-            seen.add(_mark(data))
-            found.images.append(ImageResult.from_bytes(data))
+        _add_image(found, seen, data)
         return
     if blob is not None:
         return
-    if name in _LINKS or name in _PERHAPS:
-        url = usable_url(text, base)
-        if url and url not in seen:
-            seen.add(url)
-            (found.images if name in _LINKS else found.mentioned).append(ImageResult(url=url))
+    if name in _LINKS:
+        _add_link(found.images, seen, usable_url(text, base))
         return
+    if name in _PERHAPS:
+        _add_link(found.mentioned, seen, usable_url(text, base))
+        return
+    _add_from_prose(found, seen, text)
+
+
+def _add_from_prose(found: Found, seen: set[Any], text: str) -> None:
+    """The data URIs and the links in running text."""
     for match in _DATA_URI.finditer(text):
-        _inline(found, seen, match["data"])
-    for pattern in (_MARKDOWN, _IMAGE_LINK):
-        for match in pattern.finditer(text):
-            url = match[1] if pattern.groups else match[0]
-            if url not in seen:
-                seen.add(url)
-                found.mentioned.append(ImageResult(url=url))
+        _add_inline(found, seen, match["data"])
+    for match in _MARKDOWN.finditer(text):
+        _add_link(found.mentioned, seen, match[1])
+    for match in _IMAGE_LINK.finditer(text):
+        _add_link(found.mentioned, seen, match[0])
 
 
-def _inline(found: Found, seen: set[Any], text: str) -> None:
+def _add_inline(found: Found, seen: set[Any], text: str) -> None:
     data = _decoded(text)
-    if data and sniff.mime_type(data) and _mark(data) not in seen:
-        seen.add(_mark(data))
-        found.images.append(ImageResult.from_bytes(data))
-    elif data is None:
+    if data is None:
         found.unread.append(ImageResult(base64=text))
+    elif sniff.mime_type(data):
+        _add_image(found, seen, data)
+
+
+def _add_image(found: Found, seen: set[Any], data: bytes) -> None:
+    mark = _mark(data)
+    if mark in seen:
+        return
+    seen.add(mark)
+    found.images.append(ImageResult.from_bytes(data))
+
+
+def _add_link(listed: list[ImageResult], seen: set[Any], url: str) -> None:
+    if not url or url in seen:
+        return
+    seen.add(url)
+    listed.append(ImageResult(url=url))
 
 
 def _mark(data: bytes) -> tuple[int, bytes, bytes]:

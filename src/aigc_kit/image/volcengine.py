@@ -11,7 +11,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,6 +51,9 @@ LINK_LIFETIME = timedelta(hours=24)
 
 MAX_GROUP = 15
 """References and generated images together, in one request."""
+
+_UNKNOWN_FAMILY = replace(sizes.FAMILIES["4.5"], name="")
+"""Its limits of references hold for an endpoint that does not say its model."""
 
 _OPTIONS = [
     "api_key",
@@ -259,7 +262,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
             model=call.model,
             size=call.size,
             watermark=watermark,
-            pictures=images,
+            images=images,
             options=options,
         )
 
@@ -308,16 +311,16 @@ class VolcengineProvider(Rebuilt, VendorProvider):
     ) -> list[references.Reference] | None:
         if request.reference_images is None:
             return None
-        family, deadline = call.family, call.deadline
+        family, deadline = call.family or _UNKNOWN_FAMILY, call.deadline
         limits = references.Limits(
-            count=family.references if family else 14,
-            types=family.reference_types if family else sizes.FAMILIES["4.5"].reference_types,
-            bytes=family.reference_bytes if family else 10_000_000,
+            count=family.references,
+            types=family.reference_types,
+            bytes=family.reference_bytes,
             min_side=15,
-            max_ratio=family.max_ratio if family else 16,
+            max_ratio=family.max_ratio,
             public_addresses=not inline,
             shrink=call.policy == "nearest",
-            what=f"Seedream {family.name}" if family else "Seedream",
+            what=f"Seedream {family.name}".rstrip(),
         )
 
         def fetch(url: str) -> bytes:
@@ -384,7 +387,7 @@ def to_body(
     model: str,
     size: str,
     watermark: bool,
-    pictures: list[str] | None,
+    images: list[str] | None,
     options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """
@@ -405,8 +408,8 @@ def to_body(
         "watermark": watermark,
         **fields,
     }
-    if pictures is not None:
-        body["image"] = pictures[0] if len(pictures) == 1 else pictures
+    if images is not None:
+        body["image"] = images[0] if len(images) == 1 else images
     extra = options.get("extra_body")
     if extra is not None and not isinstance(extra, Mapping):
         raise ConfigurationError(f"extra_body must be a dict, got {type(extra).__name__}")
@@ -605,13 +608,13 @@ def from_response(
             error.index = place if isinstance(place, int) else index
             group.errors.append(error)
             continue
-        for picture in came:
-            picture.mime_type = picture.mime_type or _mime_type(item, sent)
+        for result in came:
+            result.mime_type = result.mime_type or _mime_type(item, sent)
         group.images += came
-    for picture in group.images:
-        picture.metadata = {**facts, "request_id": request_id, "usage": usage, **picture.metadata}
-        picture.metadata["warnings"] = [*facts["warnings"], *picture.metadata.get("warnings", [])]
-        picture.mime_type = picture.mime_type or _mime_type({}, sent)
+    for result in group.images:
+        result.metadata = {**facts, "request_id": request_id, "usage": usage, **result.metadata}
+        result.metadata["warnings"] = [*facts["warnings"], *result.metadata.get("warnings", [])]
+        result.mime_type = result.mime_type or _mime_type({}, sent)
     if answer.get("cut"):
         answer["cut"].index = len(items)
         group.errors.append(answer["cut"])

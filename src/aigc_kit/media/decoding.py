@@ -73,27 +73,16 @@ def decode(
     Raises:
         ImageFault: no image, cut, broken, or more pixels than ``max_pixels``.
     """
-    from PIL import Image
-
     mime = sniff.mime_type(data)
     if mime not in FORMATS:
         raise ImageFault("is not an image that can be decoded")
     if not can_decode(mime):
         raise ImageFault(f"is {mime}, which Pillow cannot read here; {_WAY_OUT}")
-    width, height = sniff.dimensions(data)
-    if width * height > max_pixels:  # before Pillow would warn about it, process-wide
-        raise ImageFault(f"has {width}x{height} pixels; {max_pixels} in all are the limit")
+    _check_pixels(
+        sniff.dimensions(data), max_pixels
+    )  # before Pillow would warn about it, process-wide
     try:
-        image = Image.open(io.BytesIO(data), formats=(FORMATS[mime],))
-        if image.width * image.height > max_pixels:
-            raise ImageFault(
-                f"has {image.width}x{image.height} pixels; {max_pixels} in all are the limit"
-            )
-        if int(getattr(image, "n_frames", 1)) > MAX_FRAMES:
-            raise ImageFault(f"has more than {MAX_FRAMES} frames")
-        if at_least and max(image.size) > at_least:
-            image.draft(None, (at_least, at_least))  # the mode stays
-        image.load()
+        image = _loaded(data, FORMATS[mime], max_pixels, at_least)
     except ImageFault:
         raise
     except Exception as error:
@@ -105,6 +94,25 @@ def decode(
     if mime == "image/png" and b"IEND" not in data[-64:] and not _png_ends(data):
         raise ImageFault("is cut: the end of the PNG is missing")
     return image
+
+
+def _loaded(data: bytes, form: str, max_pixels: int, at_least: int | None) -> PIL.Image.Image:
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(data), formats=(form,))
+    _check_pixels(image.size, max_pixels)
+    if int(getattr(image, "n_frames", 1)) > MAX_FRAMES:
+        raise ImageFault(f"has more than {MAX_FRAMES} frames")
+    if at_least and max(image.size) > at_least:
+        image.draft(None, (at_least, at_least))  # the mode stays
+    image.load()
+    return image
+
+
+def _check_pixels(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageFault(f"has {width}x{height} pixels; {max_pixels} in all are the limit")
 
 
 def first_jpeg(data: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 _NOT_FIELDS = (b"error", b"message", b"detail", b"http", b"https")
 """
@@ -28,37 +29,66 @@ def events(chunks: Iterable[bytes]) -> Iterator[bytes]:
     as bare JSON, NDJSON, a whole response or a web page in place of a stream) are gathered until
     they are JSON; what never becomes JSON comes last.
     """
-    data: list[bytes] = []
-    bare: list[bytes] = []
-    failed = False
+    gathered = _Gathered()
     for line in lines(chunks):
-        if not line:
-            if data:
-                yield _event(data, failed)
-                data, failed = [], False
-        elif line.startswith(b"data:"):
-            if bare:  # no JSON value holds such a line
-                yield b"\n".join(bare)
-                bare = []
-            data.append(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif bare or not _is_field(line):
-            if data:  # no blank line before it
-                yield _event(data, failed)
-                data, failed = [], False
-            bare.append(line)
-            whole = _whole_json(bare, line)
-            if whole:
-                yield whole
-                bare = []
-        elif line == b"data":
-            data.append(b"")
-        elif line.startswith(b"event:"):
-            failed = line[6:].strip() == b"error"
-    if data:
-        yield _event(data, failed)
-    rest = b"\n".join(bare).strip()
+        yield from gathered.add(line)
+    yield from gathered.event()
+    rest = b"\n".join(gathered.bare).strip()
     if rest:
         yield rest
+
+
+@dataclass
+class _Gathered:
+    """
+    The lines of what is not whole yet.
+
+    ``data``: of an event, whose name was ``error`` where it has ``failed``.
+    ``bare``: lines that are not fields.
+    """
+
+    data: list[bytes] = field(default_factory=list[bytes])
+    bare: list[bytes] = field(default_factory=list[bytes])
+    failed: bool = False
+
+    def add(self, line: bytes) -> list[bytes]:
+        """What this line completes."""
+        if not line:
+            return self.event()
+        if line.startswith(b"data:"):
+            return self._add_data(line)
+        if self.bare or not _is_field(line):
+            return self._add_bare(line)
+        if line == b"data":
+            self.data.append(b"")
+        elif line.startswith(b"event:"):
+            self.failed = line[6:].strip() == b"error"
+        return []
+
+    def event(self) -> list[bytes]:
+        """The event that ends here, if there is one."""
+        if not self.data:
+            return []
+        whole = _event(self.data, self.failed)
+        self.data, self.failed = [], False
+        return [whole]
+
+    def _add_data(self, line: bytes) -> list[bytes]:
+        unfinished: list[bytes] = []
+        if self.bare:  # no JSON value holds such a line
+            unfinished.append(b"\n".join(self.bare))
+            self.bare = []
+        self.data.append(line[5:].removeprefix(b" "))
+        return unfinished
+
+    def _add_bare(self, line: bytes) -> list[bytes]:
+        completed = self.event()  # no blank line before it
+        self.bare.append(line)
+        whole = _whole_json(self.bare, line)
+        if whole:
+            completed.append(whole)
+            self.bare = []
+        return completed
 
 
 def _event(data: list[bytes], failed: bool) -> bytes:

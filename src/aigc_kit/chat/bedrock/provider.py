@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from aigc_kit import settings
 from aigc_kit.chat import thoughts
@@ -275,11 +275,9 @@ def _read(
         ProviderError: an exception frame.
         StreamInterruptedError: cut, reset or silent, whatever came before.
     """
-    reader, events, options = (
-        ConverseReader(assembler, context),
-        bedrock_sdk.events_of(source, context.masked),
-        call.options,
-    )
+    reader = ConverseReader(assembler, context)
+    events = bedrock_sdk.events_of(source, context.masked)
+    options = call.options
     until = min(deadline.at, options.limit)
     heard = False
     try:
@@ -291,22 +289,11 @@ def _read(
             except aws.failures() as error:
                 if reader.has_ended:  # nothing is missing but the end of the connection
                     break
-                failed = aws.aws_error(error)
-                cause = translated(failed, context, deadline)
-                if failed.is_frame:  # the vendor's own error
-                    raise cause from context.without_secrets(error)
-                if not heard and aws.is_no_event_stream(error):
-                    raise _no_events(assembler) from error
-                raise cut_off(assembler, str(cause), cause) from cause
+                _raise_failure(error, deadline, context, assembler, heard=heard)
             if event is None:
                 break
             heard = True
-            try:
-                chunk = reader.event(event)
-            except (TypeError, AttributeError, KeyError, ValueError) as error:
-                raise cut_off(
-                    assembler, f"an event cannot be read: {type(error).__name__}"
-                ) from error
+            chunk = _chunk_of(event, reader, assembler)
             if chunk is not None:
                 yield chunk
             if options.is_timed:
@@ -320,3 +307,33 @@ def _read(
     if not assembler.finish_reason:
         raise cut_off(assembler, "it ended without a messageStop")
     reader.end()
+
+
+def _raise_failure(
+    error: Exception,
+    deadline: Deadline,
+    context: RequestContext,
+    assembler: Assembler,
+    *,
+    heard: bool,
+) -> NoReturn:
+    """
+    What ended an event stream before its time, as our own error.
+
+    Args:
+        heard: an event came before.
+    """
+    failed = aws.aws_error(error)
+    cause = translated(failed, context, deadline)
+    if failed.is_frame:  # the vendor's own error
+        raise cause from context.without_secrets(error)
+    if not heard and aws.is_no_event_stream(error):
+        raise _no_events(assembler) from error
+    raise cut_off(assembler, str(cause), cause) from cause
+
+
+def _chunk_of(event: Any, reader: ConverseReader, assembler: Assembler) -> ChatChunk | None:
+    try:
+        return reader.event(event)
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        raise cut_off(assembler, f"an event cannot be read: {type(error).__name__}") from error

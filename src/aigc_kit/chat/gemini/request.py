@@ -72,6 +72,7 @@ _OF_OTHERS = frozenset(
         "enable_thinking",
         "thinking_budget",
         "extra_query",
+        "parallel_tool_calls",
     }
 )
 """
@@ -216,27 +217,37 @@ def _plain(value: Any) -> Any:
 
 def _place(request: Request, generation: dict[str, Any], name: str, value: Any) -> None:
     """Put an option of the vendor's where the API reads it."""
-    if name in _SAID_ANYWAY:
+    if _asks_for_nothing(name, value):
         return
     if name in _OF_OTHERS:
         request.warn(name, "Gemini has nothing like it; it was left out")
     elif name == "service_tier":
         _service_tier(request, value)
-    elif name == "parallel_tool_calls":
-        if value is False:
-            request.warn(name, "Gemini has nothing like it; it was left out")
-    elif name in ("presence_penalty", "frequency_penalty") and not value:
-        return
-    elif name == "logprobs" and isinstance(value, bool):
-        generation["responseLogprobs"] = value
-    elif name == "top_logprobs":
-        generation["logprobs"] = value
-    elif name == "modalities" and isinstance(value, list):
-        generation["responseModalities"] = [str(item).upper() for item in value]
     elif name in _TOP_LEVEL:
         request.body[camel(name)] = value
     else:
-        generation[camel(name)] = value
+        own, sent = _generation_field(name, value)
+        generation[own] = sent
+
+
+def _asks_for_nothing(name: str, value: Any) -> bool:
+    """Whether the option asks for what happens anyway."""
+    if name == "parallel_tool_calls":
+        return value is not False
+    if name in ("presence_penalty", "frequency_penalty"):
+        return not value
+    return name in _SAID_ANYWAY
+
+
+def _generation_field(name: str, value: Any) -> tuple[str, Any]:
+    """The field of ``generationConfig`` for an option, OpenAI's names included, and its value."""
+    if name == "logprobs" and isinstance(value, bool):
+        return "responseLogprobs", value
+    if name == "top_logprobs":
+        return "logprobs", value
+    if name == "modalities" and isinstance(value, list):
+        return "responseModalities", [str(item).upper() for item in value]
+    return camel(name), value
 
 
 def _instruction_texts(value: Any) -> list[str]:
@@ -362,43 +373,76 @@ def to_contents(
     when Gemini issued them.
     """
     request.vendor_ids = _vendor_ids(request, turns)
-    if request.fits(models.GEMINI_BUDGET):  # no images inside of function responses
-        turns, moved = hoisted(turns, from_tools=True, from_assistant=False)
-        if moved:
-            request.warn(
-                "images",
-                f"{moved} images or files of tool results were sent in the user turn behind them",
-            )
+    turns = _without_images_in_results(request, turns)
     system: list[str] = []
-    contents: list[dict[str, Any]] = []
-    calls: list[Mapping[str, Any]] = []
-    results: dict[str, Any] = {}
-    for turn in [*turns, None]:
-        if results and (turn is None or turn["role"] != "tool"):
-            answered = [call for call in calls if call["id"] in results]
-            contents.append(
-                {
-                    "role": "user",
-                    "parts": [_to_response(request, call, results) for call in answered],
-                }
-            )
-            results = {}
-        if turn is None:
-            break
+    history = _History(request)
+    for turn in turns:
         if turn["role"] in ("system", "developer"):
-            text = text_of(turn["content"])
-            if text.strip():
-                system.append(text)
-        elif turn["role"] == "tool":
-            results[turn["tool_call_id"]] = turn["content"]
-        elif turn["role"] == "assistant":
-            calls = turn.get("tool_calls") or []
-            parts = _model_parts(request, turn)
-            if parts:
-                contents.append({"role": "model", "parts": parts})
+            history.end_results()
+            system += _said(turn["content"])
         else:
-            _add_user_parts(contents, _parts(request, turn["content"]))
-    return _finished(request, system, contents)
+            history.add(turn)
+    history.end_results()
+    return _finished(request, system, history.contents)
+
+
+def _without_images_in_results(
+    request: Request, turns: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Older models take no images inside of function responses; a user turn behind has them."""
+    if not request.fits(models.GEMINI_BUDGET):
+        return turns
+    turns, moved = hoisted(turns, from_tools=True, from_assistant=False)
+    if moved:
+        request.warn(
+            "images",
+            f"{moved} images or files of tool results were sent in the user turn behind them",
+        )
+    return turns
+
+
+def _said(content: Any) -> list[str]:
+    """The text of a system turn, unless it is blank."""
+    text = text_of(content)
+    return [text] if text.strip() else []
+
+
+@dataclass
+class _History:
+    """
+    The contents, turn by turn.
+
+    ``calls``: of the last assistant turn.
+    ``results``: call id -> content, gathered until the next turn that is not a result.
+    """
+
+    request: Request
+    contents: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    calls: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    results: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def add(self, turn: dict[str, Any]) -> None:
+        """A turn of the user, the assistant or a tool."""
+        if turn["role"] == "tool":
+            self.results[turn["tool_call_id"]] = turn["content"]
+            return
+        self.end_results()
+        if turn["role"] != "assistant":
+            _add_user_parts(self.contents, _parts(self.request, turn["content"]))
+            return
+        self.calls = turn.get("tool_calls") or []
+        parts = _model_parts(self.request, turn)
+        if parts:
+            self.contents.append({"role": "model", "parts": parts})
+
+    def end_results(self) -> None:
+        """The gathered results as one turn, in the order of the calls."""
+        if not self.results:
+            return
+        answered = [call for call in self.calls if call["id"] in self.results]
+        parts = [_to_response(self.request, call, self.results) for call in answered]
+        self.contents.append({"role": "user", "parts": parts})
+        self.results = {}
 
 
 def _add_user_parts(contents: list[dict[str, Any]], parts: list[dict[str, Any]]) -> None:
@@ -477,11 +521,7 @@ def _inline(media: Any) -> dict[str, Any]:
 
 def _linked(request: Request, part: Mapping[str, Any], kind: str) -> dict[str, Any]:
     holder = part[kind]
-    url = (
-        image_url(part)
-        if kind == "image_url"
-        else str(holder.get("url") if isinstance(holder, Mapping) else holder)
-    )
+    url = image_url(part) if kind == "image_url" else _video_url(holder)
     if url.startswith("gs://"):
         return _file_data(request, url, holder if isinstance(holder, Mapping) else {})
     if kind == "image_url":
@@ -490,6 +530,12 @@ def _linked(request: Request, part: Mapping[str, Any], kind: str) -> dict[str, A
         head, _, data = url.partition(",")
         return {"inlineData": {"mimeType": head[5:].partition(";")[0], "data": data}}
     return {"fileData": {"fileUri": url, "mimeType": _type_of_uri(url, {})}}
+
+
+def _video_url(holder: Any) -> str:
+    if isinstance(holder, Mapping):
+        return str(holder.get("url"))
+    return str(holder)
 
 
 def _file_data(request: Request, uri: str, holder: Mapping[str, Any]) -> dict[str, Any]:
@@ -543,7 +589,7 @@ def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]
         text = text_of(turn.get("content"))
         if text.strip():
             parts.append(_signed({"text": text}, kept.get("thought_signature")))
-        parts += _pictured(request, turn)
+        parts += _images_of(request, turn)
     for call in turn.get("tool_calls") or ():
         own = _own(call, request)
         function: dict[str, Any] = {
@@ -556,7 +602,7 @@ def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]
     return parts
 
 
-def _pictured(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _images_of(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The images of an assistant's turn, in its content or under ``images``."""
     content = turn.get("content")
     listed = [*content] if isinstance(content, (list, tuple)) else []

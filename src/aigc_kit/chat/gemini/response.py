@@ -178,8 +178,9 @@ class ResponseReader:
 
     def _refuse(self, what: str, reason: str, message: Any) -> None:
         usage = self._assembler.usage
+        explained = f" ({message})" if message else ""
         raise ContentFilterError(
-            f"gemini {what}{f' ({message})' if message else ''}",
+            f"gemini {what}{explained}",
             reason=reason,
             code=reason,
             provider="gemini",
@@ -287,13 +288,13 @@ class ResponseReader:
                 own |= {"id": mark, "backend": self._backend}
             index = len(self._assembler.calls)
             whole = not (call.get("willContinue") or "partialArgs" in call)
-            args = call.get("args")
+            google = {"google": own} if own else None
             delta = self._assembler.fragment(
                 index=index,
                 id=mark or self._assembler.minted(index),
                 name=call["name"],
-                arguments=(args if isinstance(args, dict) else {}) if whole else None,
-                extra={"google": own} if own else None,
+                arguments=_arguments(call) if whole else None,
+                extra=google,
                 whole=whole,
             )
             if delta is not None:
@@ -420,3 +421,8 @@ def usage_of(value: Any, before: Usage | None) -> Usage | None:
     answer = count(value, "candidatesTokenCount", old.completion_tokens - old.reasoning_tokens)
     cached = count(value, "cachedContentTokenCount", old.cached_tokens)
     return Usage(prompt, answer + thoughts, prompt + answer + thoughts, cached, thoughts)
+
+
+def _arguments(call: dict[str, Any]) -> dict[str, Any]:
+    args = call.get("args")
+    return args if isinstance(args, dict) else {}

@@ -380,23 +380,26 @@ class CompletionReader:
         )
         if not listed and isinstance(legacy, dict):
             listed = [{"index": 0, "function": legacy}]
-        deltas = []
-        for number, call in enumerate(listed):
-            function = call.get("function")
-            function = function if isinstance(function, dict) else {}
-            extra = call.get("extra_content")
-            index = call.get("index")
-            deltas.append(
-                assembler.fragment(
-                    index=number if whole and index is None else index,
-                    id=call.get("id"),
-                    name=function.get("name"),
-                    arguments=function.get("arguments"),
-                    extra=extra if isinstance(extra, dict) else None,
-                    whole=whole,
-                )
-            )
+        deltas = [self._fragment(number, call, whole=whole) for number, call in enumerate(listed)]
         return [delta for delta in deltas if delta is not None]
+
+    def _fragment(self, number: int, call: dict[str, Any], *, whole: bool) -> ToolCallDelta | None:
+        """One call or a piece of it; ``number`` is the index of a whole call that has none."""
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        extra = call.get("extra_content")
+        extra = extra if isinstance(extra, dict) else None
+        index = call.get("index")
+        if whole and index is None:
+            index = number
+        return self._assembler.fragment(
+            index=index,
+            id=call.get("id"),
+            name=function.get("name"),
+            arguments=function.get("arguments"),
+            extra=extra,
+            whole=whole,
+        )
 
     def _snapshot(
         self, message: dict[str, Any], chunk: ChatChunk | None, event: Mapping[str, Any]
