@@ -14,7 +14,7 @@ def main() -> None:
         ImageClient("volcengine", **sandbox.image_options("volcengine")) as client,
     ):
         group = client.text_to_images(
-            "One lighthouse in four seasons [blocked picture 2]", n=4, size="2K"
+            "One lighthouse in four seasons [blocked image 2]", n=4, size="2K"
         )
         for image in group.images:
             print(

@@ -191,7 +191,9 @@ class ChatProvider(ABC):
 
 def count(holder: Any, name: str, default: int = 0) -> int:
     """A number of tokens in a vendor's JSON: ``default`` where there is none that makes sense."""
-    value = holder.get(name) if isinstance(holder, Mapping) else None
+    value = holder.get(name) if isinstance(holder, dict) else None
+    if type(value) is int and 0 <= value < 10**15:
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e15:
         return default
     return int(value)

@@ -1,6 +1,6 @@
 """
 Streams of JSON from bytes that are cut anywhere: server-sent events, and the JSON that back ends
-    send in their place.
+send in their place.
 
 Source: https://html.spec.whatwg.org/#event-stream-interpretation
 """
@@ -23,15 +23,27 @@ def events(chunks: Iterable[bytes]) -> Iterator[bytes]:
     The data of each event, and every JSON value that stands on lines of its own.
 
     Reads what vendors really send: any line ending, comments, a byte order mark, no space after the
-        colon, no blank
-    line after the last event. An event without data is not one. The data of an event that is named
+    colon, no blank line after the last event. An event without data is not one. The data of an event that is named
     ``error`` is put into ``{"error": ...}``. Lines that are not fields (an error that Google sends
     as bare JSON, NDJSON, a whole response or a web page in place of a stream) are gathered until
     they are JSON; what never becomes JSON comes last.
     """
     gathered = _Gathered()
+    data = b""  # of an event that has one line until now, as nearly all have
     for line in lines(chunks):
+        if data:
+            if not line:
+                yield data
+                data = b""
+                continue
+            gathered.data.append(data)
+            data = b""
+        elif line.startswith(b"data: ") and gathered.is_empty():
+            data = line[6:]
+            continue
         yield from gathered.add(line)
+    if data:
+        gathered.data.append(data)
     yield from gathered.event()
     rest = b"\n".join(gathered.bare).strip()
     if rest:
@@ -50,6 +62,9 @@ class _Gathered:
     data: list[bytes] = field(default_factory=list[bytes])
     bare: list[bytes] = field(default_factory=list[bytes])
     failed: bool = False
+
+    def is_empty(self) -> bool:
+        return not (self.data or self.bare or self.failed)
 
     def add(self, line: bytes) -> list[bytes]:
         """What this line completes."""

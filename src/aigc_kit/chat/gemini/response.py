@@ -77,7 +77,7 @@ class ResponseReader:
             ProviderError: it is the vendor's error.
         """
         assembler = self._assembler
-        if is_error(event):
+        if (event.get("error") or not event.get("candidates")) and is_error(event):
             raise vendor_error(self._context, event, {})
         if not assembler.id and isinstance(event.get("responseId"), str):
             assembler.id = event["responseId"]

@@ -446,15 +446,12 @@ class CompletionReader:
             for name, value in body.items():
                 self._body_extra[name] = _latest(self._body_extra.get(name), value)
             found |= body
-        for name, value in choice.items():
-            if (
-                name not in ("index", "delta", "message", "finish_reason", "usage", "logprobs")
-                and value is not None
-            ):
-                self._choice_extra[name] = value
-                found[name] = value
-            elif name == "logprobs" and value:
-                self._choice_extra[name] = _joined(self._choice_extra.get(name), value)
+        for name in choice.keys() - _CHOICE:
+            if choice[name] is not None:
+                self._choice_extra[name] = found[name] = choice[name]
+        if choice.get("logprobs"):
+            joined = _joined(self._choice_extra.get("logprobs"), choice["logprobs"])
+            self._choice_extra["logprobs"] = joined
         delta = choice.get("delta")
         if isinstance(delta, dict) and delta.keys() - _READ:
             found |= {
@@ -495,6 +492,10 @@ class _ChoiceFollower:
         self._counted = False
 
     def of(self, choices: Any) -> Mapping[str, Any]:
+        if type(choices) is list and len(choices) == 1:
+            choice = choices[0]
+            if type(choice) is dict and self.is_followed(choice.get("index")):
+                return self._followed(choice)
         listed = (
             [choice for choice in choices if isinstance(choice, dict)]
             if isinstance(choices, list)
