@@ -20,7 +20,7 @@ class Row:
 
     ``target`` is for ours divided by the raw SDK's, or with ``absolute`` for ours divided by
     ``unit``. ``peer``: for ours divided by the best peer's; None: not compared. ``at_least``: more
-        is better.
+    is better.
     """
 
     work: str
@@ -49,7 +49,7 @@ WHY = {
 class Case:
     """
     ``kind``: ``import`` and ``cold`` take a fresh process each time, ``steady`` sends ``command``
-        to kept ones,
+    to kept ones,
     ``connections`` does so once and asks the upstream what it saw. ``world``: fields of ``World``.
     ``statement``: what ours imports, if not the package alone.
     """
@@ -199,7 +199,7 @@ def _picture(
 ) -> Case:
     """
     ``cpu``, ``memory``: the targets against the raw SDK (memory: against the picture's size) and
-        the best peer.
+    the best peer.
     """
     rows = (
         Row(work, "cpu", *cpu),

@@ -26,7 +26,7 @@ print(json.dumps({name: metadata.version(name) for name in sys.argv[1:]}))
 class Subject:
     """
     ``requirements``: none means the project's own environment. ``statement`` imports what a user
-        imports.
+    imports.
     """
 
     name: str

@@ -6,7 +6,7 @@ are counted from the syntax tree; the modules that a call passes are traced whil
 the sandbox.
 
 Complexity: 1, and 1 more for each branch, loop, handler, comprehension, conditional expression and
-    ``and``/``or`` operand.
+``and``/``or`` operand.
 """
 
 from __future__ import annotations

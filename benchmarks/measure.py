@@ -74,7 +74,7 @@ class Upstream:
     def environment(self) -> dict[str, str]:
         """
         The same for every client: nothing of the machine's settings, and the upstream's
-            certificate.
+        certificate.
         """
         return {
             "PATH": os.environ["PATH"],

@@ -1,6 +1,6 @@
 """
 ``python plots.py RESULTS.JSON FOLDER``: the pictures of the last run. Runs in the harness's
-    environment.
+environment.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Check the model of ``docs/scale.md`` at small scale: ``uv run benchmarks/scale.p
 Pictures of 0.8 MB from a vendor that takes a second, through to S3 over TLS, from one and two
 processes. The model knows what
 one thread costs, and foretells the rest: ``threads / (T + w)`` pictures a second until the cores
-    are spent, at the same CPU for
+are spent, at the same CPU for
 each, a connection to the vendor for each, and the same memory for each thread.
 """
 

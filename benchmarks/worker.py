@@ -7,7 +7,7 @@ takes commands, one JSON object a line, ``{"do": NAME, ...}``, and answers each 
 figures, or ``{"error": ...}``.
 
 Figures: ``cpu`` and ``wall`` in seconds (CPU: user and system, all threads), ``size`` of what the
-    operation gave, ``growth``
+operation gave, ``growth``
 in bytes.
 """
 
@@ -120,7 +120,7 @@ def _threads(operation: Operation, count: int, seconds: float, latency: float) -
 def load(operation: Operation, *, count: int, seconds: float) -> Figures:
     """
     ``count`` threads, each with one call after the other: calls a second, CPU of one, growth of the
-        memory at its highest.
+    memory at its highest.
     """
     before = _memory("VmRSS")
     found = _threads(operation, count, seconds, 1.0)

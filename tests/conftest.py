@@ -1,6 +1,6 @@
 """
 Fixtures: a clean environment, the sandbox, a real S3 server, and a server that misbehaves byte by
-    byte.
+byte.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Target:
     One operation of one provider.
 
     ``open``: (URL, timeout, retries) -> a client. ``call``: makes the call. ``path``: of the
-        request that a fault spoils.
+    request that a fault spoils.
     ``paid``: whether it may be sent once only.
     """
 
@@ -114,7 +114,7 @@ class Cell:
     What came of it.
 
     ``outcome``: ``"ok"`` or the error's name. ``sent``: how often the request reached the server.
-        ``beyond``: seconds
+    ``beyond``: seconds
     between the deadline and the latest end of a wait.
     """
 

@@ -1,6 +1,6 @@
 """
 Values that no caller means, and the rule for every call: errors of the library, and nothing sent
-    for a bad input.
+for a bad input.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def serve() -> None:
 def held() -> dict[str, int]:
     """
     What this process holds: file descriptors, threads, resident memory in KiB; 0 where the system
-        does not say.
+    does not say.
     """
     status, fds = Path("/proc/self/status"), Path("/dev/fd")
     rss = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None

@@ -1,6 +1,6 @@
 """
 Dependencies: what the package imports is what pyproject.toml declares, and the gate installs it by
-    hash.
+hash.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 The documents: their code runs as written, both languages show the same code, examples and docs are
-    true.
+true.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 Hostile input: whatever an application passes, only errors of the library come out, and a bad input
-    sends nothing.
+sends nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 Hostile bytes, URLs, paths and storage keys: only errors of the library, nothing paid, nothing
-    reached, no hang.
+reached, no hang.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 Hostile responses: whatever a server sends, only errors of the library are raised, and half a stream
-    never looks complete.
+never looks complete.
 """
 
 from __future__ import annotations
@@ -809,7 +809,7 @@ def test_mutated_json_of_responses(
 ) -> None:
     """
     Every member replaced by what JSON can and cannot say: infinities, huge numbers, depths, half
-        characters.
+    characters.
     """
     base = "openai" if kind in COMPAT else kind
     text = mutated(WHOLE[base], mutations)

@@ -1,6 +1,6 @@
 """
 Import contracts: each rule of ``[tool.importlinter]`` is broken in a copy of the package, and the
-    linter sees it.
+linter sees it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 True responses, mutated at random: every vendor and operation gives a result or one of the library's
-    errors.
+errors.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ dialects.
 A test writes down what the vendor sends, makes a client of it, and looks at what the client sent::
 
     with Vendor(completion("hello")) as vendor:
-        result = vendor.client("deepseek").chat(ASK)
+    result = vendor.client("deepseek").chat(ASK)
     assert vendor.bodies[0]["messages"] == ASK
 """
 
@@ -42,7 +42,7 @@ class Response:
     What the vendor sends.
 
     ``pieces``: the chunks of a chunked body; a float is a pause in seconds, ``wire.Reset`` a reset.
-        ``cut``: the connection
+    ``cut``: the connection
     closes after the last piece, without the end of the body.
     """
 
@@ -448,7 +448,7 @@ def converse_stream(
 ) -> Response:
     """
     A ConverseStream response: these frames between ``messageStart`` and ``messageStop`` with its
-        metadata.
+    metadata.
     """
     usage = {"usage": CONVERSE_USAGE, "metrics": {"latencyMs": 7}}
     end = [frame("messageStop", {"stopReason": stop}), frame("metadata", {**usage, **metadata})]

@@ -219,7 +219,7 @@ def ark_picture_kept(world: World) -> Callable[[], bytes]:
 def _renditions(data: bytes) -> Callable[[], str]:
     """
     Pillow as its tutorial shows it: open, ``thumbnail`` (which has a ``reducing_gap`` of its own),
-        save.
+    save.
     """
     import io
 

@@ -1,6 +1,6 @@
 """
 What both clients and their providers share: closing, pickling, hidden credentials, and errors that
-    name the vendor.
+name the vendor.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _failure(error: Exception, *, sent: bool) -> AIGCError:
 def published(group: str) -> dict[str, str]:
     """
     What installed packages offer under this entry point: name in lower case ->
-        ``module:attribute``. Loads none of them.
+    ``module:attribute``. Loads none of them.
     """
     from importlib.metadata import entry_points
 

@@ -50,9 +50,8 @@ class AIGCError(Exception):
     ``""`` when unknown. ``result`` is what had already been paid for when the error struck, else
     None. ``index`` is the place in a group.
     ``tries``: how often the request was tried, 0 when nothing was sent. ``attempts``: what became
-        of each vendor when several
-    were asked, as in a result's ``metadata["attempts"]``. ``messages``: the history of a tool loop
-    that it broke.
+    of each vendor when several were asked, as in a result's ``metadata["attempts"]``. ``messages``:
+    the history of a tool loop that it broke.
     """
 
     def __init__(
@@ -126,11 +125,10 @@ class ProviderError(AIGCError):
     The vendor, or the way to it, failed.
 
     ``status_code`` is the HTTP status (None without a response), ``code`` the vendor's own word,
-    ``body`` the decoded
-    error body. ``retryable``: the same request may succeed later. ``retry_after``: seconds the
-        vendor asked to wait.
+    ``body`` the decoded error body. ``retryable``: the same request may succeed later.
+    ``retry_after``: seconds the vendor asked to wait.
     ``billed``: whether the failed request costs money; when it is not passed, what the class by
-        itself proves.
+    itself proves.
     """
 
     _billed_by_default: ClassVar[Billed] = "unknown"
@@ -242,7 +240,7 @@ class ContentFilterError(ProviderError):
 class NoImageError(ProviderError):
     """
     The model answered without an image. ``text``: what it said instead; ``reason``: the vendor's
-        word.
+    word.
     """
 
     def __init__(self, message: str, *, reason: str = "", text: str = "", **details: Any) -> None:
@@ -258,7 +256,7 @@ class InvalidReplyError(ProviderError):
 class StreamInterruptedError(ProviderError):
     """
     A stream ended before its finish reason. ``partial``: a ``ChatResult`` with everything that had
-        come.
+    come.
     """
 
     def __init__(self, message: str, *, partial: Any = None, **details: Any) -> None:
@@ -269,7 +267,7 @@ class StreamInterruptedError(ProviderError):
 class StructuredOutputError(AIGCError):
     """
     The answer does not satisfy the schema. ``content``: the text; ``violations``: one line for each
-        breach.
+    breach.
     """
 
     def __init__(
@@ -311,9 +309,9 @@ class StorageError(AIGCError, OSError):
     A store failed, or refused.
 
     ``key``: the object's key. ``result``: the paid ``ImageResult`` when there is one;
-        ``client.store(error.result)``
+    ``client.store(error.result)``
     finishes it without paying again. ``retryable``: the same call may succeed later.
-        ``retry_after``: seconds the store asked
+    ``retry_after``: seconds the store asked
     to wait.
     """
 

@@ -371,7 +371,7 @@ def whole_number(value: Any, *, name: str, minimum: int = 0) -> int:
 def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     """
     The address of an API without a trailing slash: as given, else from a variable, else
-        ``default``.
+    ``default``.
 
     Raises:
         ConfigurationError: not an http(s) address.

@@ -1,6 +1,6 @@
 """
 The assembler: tool calls in every shape that vendors stream them, and any splitting of any call
-    list.
+list.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 Bedrock as users met it: parameters, families, sign-in, caching, and what its grammar cannot
-    express.
+express.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def test_a_tool_is_not_forced_while_claude_thinks_with_a_budget(model: str, choi
     One of the two is left out with a warning, or the call is refused.
 
     Source: https://github.com/vercel/ai/pull/17729,
-        https://github.com/pydantic/pydantic-ai/issues/3092 and
+    https://github.com/pydantic/pydantic-ai/issues/3092 and
     https://github.com/langchain-ai/langchain-aws/issues/926
     """
     thinking = {"type": "enabled", "budget_tokens": 2000}
@@ -148,7 +148,7 @@ def test_thinking_without_a_limit_leaves_room_for_the_answer(model: str) -> None
     Bedrock's own limit of 4096 tokens includes the thinking and cuts answers that are paid for.
 
     Source: https://github.com/danny-avila/LibreChat/pull/14058 and
-        https://github.com/openclaw/openclaw/issues/97176
+    https://github.com/openclaw/openclaw/issues/97176
     """
     with Vendor(OK) as vendor:
         bedrock(vendor, model).chat(ASK, thinking={"type": "enabled", "budget_tokens": 20000})
@@ -199,7 +199,7 @@ def test_novas_top_k_stands_where_nova_reads_it() -> None:
 def test_a_history_that_ends_with_the_assistant_is_refused_or_closed() -> None:
     """
     Claude 4.6 and later refuse a prefilled answer. Source:
-        https://github.com/crewAIInc/crewAI/pull/6973
+    https://github.com/crewAIInc/crewAI/pull/6973
     """
     with Vendor(OK) as vendor:
         result = unless_refused(
@@ -226,7 +226,7 @@ def test_a_model_without_a_system_text_gets_it_before_the_first_user_turn_or_is_
 ) -> None:
     """
     Source: https://github.com/danny-avila/LibreChat/issues/6456 and
-        https://github.com/567-labs/instructor/issues/1753
+    https://github.com/567-labs/instructor/issues/1753
     """
     with Vendor(OK) as vendor:
         result = unless_refused(
@@ -268,7 +268,7 @@ def test_marked_blocks_get_a_cache_point_or_a_warning() -> None:
     Ignored in silence, every turn is paid in full.
 
     Source: https://github.com/cline/cline/pull/12928,
-        https://github.com/UKGovernmentBEIS/inspect_ai/pull/5131 and
+    https://github.com/UKGovernmentBEIS/inspect_ai/pull/5131 and
     https://github.com/TanStack/ai/pull/1306
     """
     mark = {"cache_control": {"type": "ephemeral"}}
@@ -344,7 +344,7 @@ def test_signed_thinking_goes_back_to_an_opaque_profile() -> None:
 def test_an_option_names_the_family_behind_an_opaque_profile() -> None:
     """
     Claude 4.5 takes temperature or top_p. Source:
-        https://github.com/The-PR-Agent/pr-agent/issues/3216
+    https://github.com/The-PR-Agent/pr-agent/issues/3216
     """
     with Vendor(OK) as vendor:
         chat = bedrock(vendor, PROFILE, family="anthropic.claude-sonnet-4-5")
@@ -372,7 +372,7 @@ def test_a_map_field_is_never_closed(kind: type[BaseModel], field: str) -> None:
     the prompt, or the call is refused.
 
     Source: https://github.com/stdapi-ai/stdapi.ai/issues/96,
-        https://github.com/als-apg/osprey/issues/204 and
+    https://github.com/als-apg/osprey/issues/204 and
     https://github.com/googleapis/python-genai/issues/2889
     """
     with Vendor(converse_response(json.dumps({"city": "a", field: {}}))) as vendor:
@@ -481,7 +481,7 @@ def test_a_sign_in_that_fails_on_this_machine_is_not_a_failed_connection(
     In a fresh interpreter: botocore reads the home directory once, when it is imported.
 
     Source: https://github.com/RooCodeInc/Roo-Code/issues/9106,
-        https://github.com/anthropics/claude-code/issues/28032 and
+    https://github.com/anthropics/claude-code/issues/28032 and
     https://github.com/anomalyco/opencode/issues/29106
     """
     (home / "config").write_text(PROFILES)

@@ -196,7 +196,7 @@ def test_sampling_is_left_out_or_refused_while_claude_thinks(
 ) -> None:
     """
     With a budget and with adaptive thinking. Source: docs.aws.amazon.com,
-        claude-messages-adaptive-thinking
+    claude-messages-adaptive-thinking
     """
     with Vendor(OK) as vendor:
         result = unless_refused(

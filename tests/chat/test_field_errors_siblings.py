@@ -1,6 +1,6 @@
 """
 Siblings of the errors that users reported: other vendors' words, shapes and statuses, in streams
-    and in other dialects.
+and in other dialects.
 """
 
 from __future__ import annotations

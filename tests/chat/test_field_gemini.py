@@ -1,6 +1,6 @@
 """
 Gemini as users met it: options outside of generationConfig, images, signatures, answers that were
-    broken off.
+broken off.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def test_an_option_that_is_not_a_generation_field_is_not_sent_as_one(
 ) -> None:
     """
     At its own place, left out with a warning, or refused: inside of generationConfig the API
-        answers 400 "Unknown name".
+    answers 400 "Unknown name".
 
     Source: https://ai.google.dev/api/generate-content
     """
@@ -157,7 +157,7 @@ def test_documents_and_audio_are_sent_as_inline_data(
 ) -> None:
     """
     Source: https://github.com/run-llama/llama_index/issues/18789 and
-        https://github.com/pydantic/pydantic-ai/issues/3621
+    https://github.com/pydantic/pydantic-ai/issues/3621
     """
     with Vendor(OK) as vendor:
         vendor.client("gemini").chat(
@@ -212,7 +212,7 @@ def test_a_history_that_ends_with_the_assistant_is_refused_or_closed() -> None:
 def test_a_system_text_for_gemma_stands_before_the_first_user_turn_or_is_refused() -> None:
     """
     Source: https://github.com/567-labs/instructor/issues/1753 and
-        https://github.com/CherryHQ/cherry-studio/issues/3242
+    https://github.com/CherryHQ/cherry-studio/issues/3242
     """
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini", model="gemma-3-27b-it", **KEY)
@@ -229,7 +229,7 @@ def test_a_system_text_for_gemma_stands_before_the_first_user_turn_or_is_refused
 def test_results_of_two_calls_with_one_id_stay_under_their_own_calls() -> None:
     """
     Source: https://github.com/double16/Cyber-AutoAgent-ng/issues/27,
-        https://github.com/strands-agents/harness-sdk/issues/1201
+    https://github.com/strands-agents/harness-sdk/issues/1201
     and https://github.com/TanStack/ai/pull/199
     """
     calls = [
@@ -263,7 +263,7 @@ def test_a_signature_returns_only_to_the_back_end_that_made_it(
     Elsewhere the signature that skips the check is sent, as for a foreign turn.
 
     Source: https://github.com/BerriAI/litellm/issues/32140 and
-        https://github.com/google-gemini/gemini-cli/issues/13467
+    https://github.com/google-gemini/gemini-cli/issues/13467
     """
     with Vendor(gemini_response(function_call({"city": "a"}, signature="SIGNED"))) as vendor:
         answer = vendor.client("gemini", **first).chat(ASK, tools=TOOLS)
@@ -282,7 +282,7 @@ IMAGE = {"inlineData": {"mimeType": "image/png", "data": PNG_BASE64}}
 def test_a_streamed_image_is_kept() -> None:
     """
     Source: https://github.com/maximhq/bifrost/pull/7032,
-        https://github.com/mozilla-ai/any-llm/pull/1333 and
+    https://github.com/mozilla-ai/any-llm/pull/1333 and
     https://github.com/langchain4j/langchain4j/issues/3635
     """
     usage = {"promptTokenCount": 4, "candidatesTokenCount": 1290}
@@ -321,7 +321,7 @@ def test_the_grounding_of_a_stream_is_kept() -> None:
 def test_code_that_gemini_ran_in_a_stream_is_kept_with_its_output() -> None:
     """
     Source: https://github.com/langchain4j/langchain4j/issues/6231 and
-        https://github.com/BerriAI/litellm/pull/34802
+    https://github.com/BerriAI/litellm/pull/34802
     """
     code = {"executableCode": {"language": "PYTHON", "code": "print(2+2)"}}
     output = {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "4\n"}}
@@ -345,7 +345,7 @@ def test_an_answer_that_gemini_broke_off_is_not_a_final_empty_answer(reason: str
     An error or a warning, with the vendor's message.
 
     Source: https://github.com/agentjido/req_llm/issues/944 and
-        https://github.com/mozilla-ai/any-llm/pull/1202
+    https://github.com/mozilla-ai/any-llm/pull/1202
     """
     candidate = {"finishReason": reason, "finishMessage": "why it stopped"}
     with Vendor(

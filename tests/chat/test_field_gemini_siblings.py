@@ -1,6 +1,6 @@
 """
 Siblings of what users met on Gemini: other spellings, other model names, streams, and the image
-    client.
+client.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def test_a_budget_of_zero_is_never_more_than_the_least_where_thinking_cannot_sto
 ) -> None:
     """
     Refused, or the least with a warning. Source: ai.google.dev, thinking: "Budget 0 is invalid" on
-        2.5 Pro.
+    2.5 Pro.
     """
     with Vendor(OK) as vendor:
         chat = vendor.client("gemini", model=model)
@@ -215,7 +215,7 @@ def test_openais_logprobs_are_geminis() -> None:
 def test_the_priority_of_a_request_is_what_each_api_reads() -> None:
     """
     A field on the Developer API, headers on Vertex. Source: https://ai.google.dev/gemini-api/docs
-        and docs.cloud.google.com
+    and docs.cloud.google.com
     """
     with Vendor(OK) as vendor:
         vendor.client("gemini", **KEY).chat(ASK, service_tier="flex")
@@ -419,7 +419,7 @@ def test_a_file_in_cloud_storage_without_a_type_is_refused_or_given_one() -> Non
 def test_an_old_model_gets_the_image_of_a_result_in_a_content_of_its_own() -> None:
     """
     ``functionResponse.parts`` exists from Gemini 3 on. Source:
-        https://ai.google.dev/gemini-api/docs/function-calling
+    https://ai.google.dev/gemini-api/docs/function-calling
     """
     history = [*ASK, assistant_call(), tool_result(content=[IMAGE_PART])]
     with Vendor(OK) as vendor:

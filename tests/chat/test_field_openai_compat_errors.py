@@ -57,7 +57,7 @@ def test_an_error_event_says_whether_to_retry_and_keeps_its_code(
 ) -> None:
     """
     Source: https://github.com/UKGovernmentBEIS/inspect_ai/issues/5110 and
-        https://github.com/666ghj/BettaFish/issues/108
+    https://github.com/666ghj/BettaFish/issues/108
     """
     with Vendor(events(*before, {"error": event}, done=False)) as vendor:
         result = outcome(lambda: read(vendor.client(provider).chat_stream(ASK)))
@@ -252,7 +252,7 @@ def test_length_quota_and_moderation_have_their_own_class_under_a_plain_status(
 ) -> None:
     """
     Source: https://github.com/MoonshotAI/kimi-cli/issues/2011,
-        https://github.com/QwenLM/Qwen-Agent/issues/615 and
+    https://github.com/QwenLM/Qwen-Agent/issues/615 and
     https://github.com/langgenius/dify/issues/2406
     """
     with (

@@ -55,7 +55,7 @@ def test_a_deepseek_model_gets_its_reasoning_back_wherever_it_is_served(
 ) -> None:
     """
     Source: https://github.com/danny-avila/LibreChat/issues/13366,
-        https://github.com/earendil-works/pi/issues/4047 and
+    https://github.com/earendil-works/pi/issues/4047 and
     https://github.com/bytedance/deer-flow/issues/3050
     """
     with Vendor(_demands_reasoning) as vendor:
@@ -83,7 +83,7 @@ def test_a_turn_cut_while_it_was_thinking_can_be_appended() -> None:
     The empty turn is left out or padded.
 
     Source: https://github.com/AstrBotDevs/AstrBot/issues/7200,
-        https://github.com/lobehub/lobehub/pull/8419 and
+    https://github.com/lobehub/lobehub/pull/8419 and
     https://github.com/labring/FastGPT/issues/3575
     """
     with Vendor(_refuses_empty_turns) as vendor:
@@ -119,7 +119,7 @@ def _takes_only_texts(body: Any, number: int) -> Response:
 def test_text_parts_are_joined_for_deepseek(messages: list[Any]) -> None:
     """
     Source: https://github.com/BerriAI/litellm/issues/6642,
-        https://github.com/cline/cline/issues/230 and
+    https://github.com/cline/cline/issues/230 and
     https://github.com/CherryHQ/cherry-studio/issues/3474
     """
     with Vendor(_takes_only_texts) as vendor:
@@ -137,7 +137,7 @@ def test_the_beginning_of_an_answer_is_marked_as_each_vendor_wants_it(
 ) -> None:
     """
     Source: https://github.com/vercel/ai/issues/19383,
-        https://github.com/SillyTavern/SillyTavern/issues/3233 and
+    https://github.com/SillyTavern/SillyTavern/issues/3233 and
     https://github.com/northes/go-moonshot/issues/14
     """
     turn = {"role": "assistant", "content": "```python\n", field: True}
@@ -198,7 +198,7 @@ def test_qwen_is_not_asked_for_what_it_refuses_while_it_thinks(
     One of the two is left out with a warning, or the call is refused before sending.
 
     Source: https://github.com/cloudwego/eino/issues/994,
-        https://github.com/agentscope-ai/agentscope/issues/1608 and
+    https://github.com/agentscope-ai/agentscope/issues/1608 and
     https://github.com/presenton/presenton/issues/184
     """
     with Vendor(script) as vendor:
@@ -241,7 +241,7 @@ def test_thinking_off_is_an_effort_that_the_model_has(model: str) -> None:
     sending.
 
     Source: https://github.com/openai/openai-dotnet/issues/877 and
-        https://github.com/anomalyco/opencode/issues/4451
+    https://github.com/anomalyco/opencode/issues/4451
     """
     with Vendor(_knows_its_efforts) as vendor:
         result = unless_refused(
@@ -303,7 +303,7 @@ def test_a_socks_variable_beside_http_proxies_works_or_is_named(
     As Clash and GNOME set it.
 
     Source: https://github.com/QuantaAlpha/RepoMaster/issues/13 and
-        https://github.com/openai/openai-python/issues/1054
+    https://github.com/openai/openai-python/issues/1054
     """
     with Vendor(completion("direct")) as vendor, Vendor(completion("proxy")) as proxy:
         monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7891/")

@@ -44,7 +44,7 @@ PAUSE = 0.2
 def test_a_reason_and_usage_on_every_chunk_do_not_end_the_stream() -> None:
     """
     Source: https://github.com/BerriAI/litellm/issues/2195 and
-        https://github.com/songquanpeng/one-api/issues/1477
+    https://github.com/songquanpeng/one-api/issues/1477
     """
     words = ["one ", "two ", "three ", "four"]
     items = [item for word in words for item in (delta("stop", content=word, usage=USAGE), PAUSE)]
@@ -56,7 +56,7 @@ def test_a_reason_and_usage_on_every_chunk_do_not_end_the_stream() -> None:
 def test_an_end_mark_without_a_finish_reason_is_complete_and_unknown() -> None:
     """
     Source: https://github.com/databricks/unity-gateway/issues/215 and
-        https://github.com/sgl-project/sglang/issues/4550
+    https://github.com/sgl-project/sglang/issues/4550
     """
     with Vendor(events(delta(content="hello"), delta(content=" world"), USAGE_CHUNK)) as vendor:
         result = read(vendor.client().chat_stream(ASK))
@@ -128,7 +128,7 @@ def test_a_finished_call_streamed_once_more_is_one_call(index: int) -> None:
     A tool with an effect must not run twice.
 
     Source: https://github.com/QuantumNous/new-api/issues/6278,
-        https://github.com/agno-agi/agno/issues/2336 and
+    https://github.com/agno-agi/agno/issues/2336 and
     https://github.com/vercel/ai/issues/3953
     """
     again = call_delta('{"yuan": 100}', index=index, id="X", name="pay")
@@ -160,7 +160,7 @@ def test_an_empty_object_before_the_arguments_is_no_part_of_them(
 ) -> None:
     """
     Source: https://github.com/BerriAI/litellm/issues/4537 and
-        https://github.com/envoyproxy/ai-gateway/issues/1465
+    https://github.com/envoyproxy/ai-gateway/issues/1465
     """
     chunks = [call_delta("{}", id="a", name="get_weather"), *map(call_delta, pieces)]
     with Vendor(events(*chunks, delta("tool_calls"), USAGE_CHUNK)) as vendor:
@@ -192,7 +192,7 @@ WHOLE = completion("hello").body
 def test_the_body_decides_whether_it_is_events_or_json(response: Response, stream: bool) -> None:
     """
     Source: https://github.com/openclaw/openclaw/issues/97454,
-        https://github.com/unslothai/unsloth/issues/6570 and
+    https://github.com/unslothai/unsloth/issues/6570 and
     https://github.com/decolua/9router/issues/3492
     """
     with Vendor(response) as vendor:
@@ -233,7 +233,7 @@ def test_stream_options_can_be_left_out() -> None:
     By ``None``, by ``extra_body`` or by itself: at least one way works.
 
     Source: https://github.com/gpustack/gpustack/issues/429 and
-        https://github.com/microsoft/semantic-kernel/issues/10510
+    https://github.com/microsoft/semantic-kernel/issues/10510
     """
     ways: list[dict[str, Any]] = [
         {"stream_options": None},

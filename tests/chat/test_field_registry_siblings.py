@@ -1,6 +1,6 @@
 """
 Siblings of a back end that is registered by its name alone: when, how it is spelled, and where its
-    name shows.
+name shows.
 """
 
 from __future__ import annotations

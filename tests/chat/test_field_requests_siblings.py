@@ -1,6 +1,6 @@
 """
 Siblings of the requests that back ends refused: other vendors, spellings and places of the same
-    roots.
+roots.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def test_a_model_that_demands_its_reasoning_gets_it_under_any_name(
 ) -> None:
     """
     DeepSeek and Kimi refuse a tool turn without it. Source: pydantic-ai and litellm, read
-        2026-11-22.
+    2026-11-22.
     """
     first = calling(content="", reasoning_content="think")
     with Vendor(demanding(first)) as vendor:
@@ -329,7 +329,7 @@ def test_text_beside_an_image_is_not_joined_away() -> None:
 def test_a_mark_on_a_text_part_is_not_joined_away_at_a_relay() -> None:
     """
     ``cache_control`` for Claude behind OpenRouter. Source:
-        https://openrouter.ai/docs/features/prompt-caching
+    https://openrouter.ai/docs/features/prompt-caching
     """
     marked = {"type": "text", "text": "a long prefix", "cache_control": {"type": "ephemeral"}}
     with Vendor(completion("ok")) as vendor:
@@ -371,7 +371,7 @@ def test_another_vendors_mark_is_mapped_warned_of_or_refused(provider: str, give
 def test_the_name_beside_kimis_partial_is_sent() -> None:
     """
     It begins the answer in the voice of a character. Source:
-        https://github.com/northes/go-moonshot/issues/14
+    https://github.com/northes/go-moonshot/issues/14
     """
     turn = {"role": "assistant", "content": "", "name": "Kelsier", "partial": True}
     with Vendor(completion("ok")) as vendor:
@@ -455,7 +455,7 @@ def test_a_plain_call_of_qwens_open_weights_does_not_think_or_is_refused(
 ) -> None:
     """
     Source: https://github.com/coze-dev/coze-studio/issues/324 and
-        https://github.com/langchain4j/langchain4j/issues/3974
+    https://github.com/langchain4j/langchain4j/issues/3974
     """
     with Vendor(streaming_only_while_it_thinks) as vendor:
         chat = vendor.client("qwen", model="qwen3-32b")

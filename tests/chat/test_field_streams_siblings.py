@@ -331,7 +331,7 @@ def test_a_choice_without_an_index_belongs_to_the_answer(indexes: tuple[Any, Any
 def test_two_candidates_of_gemini_are_never_mixed(option: str, stream: bool) -> None:
     """
     From Gemini 3 on more than one is refused by the API. Source:
-        https://ai.google.dev/api/generate-content
+    https://ai.google.dev/api/generate-content
     """
     both = [
         gemini_chunk("Paris", reason="STOP", index=0),

@@ -1,6 +1,6 @@
 """
 Structured output as users met it: what models write around the JSON, and schemas that vendors do
-    not take.
+not take.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def split_events(text: str, at: int) -> Response:
 def test_json_behind_a_think_tag_is_parsed_in_one_request() -> None:
     """
     Source: https://github.com/mem0ai/mem0/pull/3626 and
-        https://github.com/langchain-ai/langchain/pull/35530
+    https://github.com/langchain-ai/langchain/pull/35530
     """
     with Vendor(completion("<think>\nhm {x}\n</think>\n\n" + ADA)) as vendor:
         result = vendor.client().chat(ASK, response_format=Person)
@@ -146,7 +146,7 @@ def _takes_only_objects(body: Any, number: int) -> Response:
 def test_a_list_is_wrapped_and_unwrapped_or_refused(kind: Any, expected: Any) -> None:
     """
     Source: https://github.com/langgenius/dify/issues/19102,
-        https://github.com/ollama/ollama/issues/8000 and
+    https://github.com/ollama/ollama/issues/8000 and
     https://github.com/Gitlawb/openclaude/issues/1256
     """
     with Vendor(_takes_only_objects) as vendor:
@@ -183,7 +183,7 @@ def renamed(name: str) -> type[Someone]:
 def test_any_class_name_becomes_a_legal_schema_name(kind: Any) -> None:
     """
     Source: https://github.com/microsoft/semantic-kernel/issues/9416 and
-        https://github.com/pydantic/pydantic-ai/issues/2271
+    https://github.com/pydantic/pydantic-ai/issues/2271
     """
     with Vendor(_takes_legal_names) as vendor:
         result = vendor.client("openai").chat(ASK, response_format=kind)

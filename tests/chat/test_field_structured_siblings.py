@@ -1,6 +1,6 @@
 """
 Siblings of the structured output that users reported: other wrappings, other classes, other
-    dialects.
+dialects.
 """
 
 from __future__ import annotations
@@ -326,7 +326,7 @@ def schema_of(body: dict[str, Any]) -> dict[str, Any]:
 def answering(value: Any) -> Any:
     """
     A vendor of JSON objects: it wraps the value as the schema asks, and refuses a root that is not
-        an object.
+    an object.
     """
 
     def script(body: Any, number: int) -> Response:

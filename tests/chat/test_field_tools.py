@@ -49,7 +49,7 @@ def _refuses_repeated_ids(body: Any, number: int) -> Response:
 def test_two_calls_with_one_id_both_run_and_keep_their_own_results() -> None:
     """
     Source: https://github.com/xorbitsai/inference/issues/4237,
-        https://github.com/HKUDS/nanobot/issues/3943 and
+    https://github.com/HKUDS/nanobot/issues/3943 and
     https://github.com/openclaw/openclaw/issues/40897
     """
     with Vendor(_refuses_repeated_ids) as vendor:
@@ -115,7 +115,7 @@ def _takes_plain_names(body: Any, number: int) -> Response:
 def test_dots_in_a_tools_name_are_mapped_there_and_back_or_refused(names: list[str]) -> None:
     """
     Source: https://github.com/langgenius/dify/issues/22867,
-        https://github.com/CherryHQ/cherry-studio/issues/2895 and
+    https://github.com/CherryHQ/cherry-studio/issues/2895 and
     https://github.com/openai/codex/issues/8174
     """
     ran: list[str] = []
@@ -232,7 +232,7 @@ def test_an_async_executor_is_awaited_or_refused_before_sending() -> None:
 def test_objects_inside_a_result_go_out_as_their_json() -> None:
     """
     Source: https://github.com/ag2ai/ag2/issues/2219 and
-        https://github.com/strands-agents/harness-sdk/issues/4410
+    https://github.com/strands-agents/harness-sdk/issues/4410
     """
     value = {"weather": Weather(3), "places": [Place(name="x")], "ratio": float("nan")}
     with Vendor(calling(), completion("done")) as vendor:

@@ -1,6 +1,6 @@
 """
 Siblings of the tools that users reported: ids over several turns, broken calls, names and results
-    in every dialect.
+in every dialect.
 """
 
 from __future__ import annotations
@@ -785,7 +785,7 @@ async def _weather(place: str, name: str, text: str) -> str:
 def test_every_kind_of_async_executor_is_awaited_or_refused(executor: Any) -> None:
     """
     A lambda shows its coroutine only when it is called: the model then gets an error, or what it
-        returned.
+    returned.
     """
     with Vendor(calling(), completion("done")) as vendor:
         result = outcome(

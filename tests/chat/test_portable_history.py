@@ -1,6 +1,6 @@
 """
 A conversation that any vendor can continue: own state exactly, foreign state translated, and no
-    text is lost.
+text is lost.
 """
 
 from __future__ import annotations

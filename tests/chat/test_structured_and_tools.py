@@ -1,6 +1,6 @@
 """
 Structured output and the tool loop: repairs, fences, limits, tools that misbehave, providers of
-    applications.
+applications.
 """
 
 from __future__ import annotations

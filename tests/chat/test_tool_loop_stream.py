@@ -1,6 +1,6 @@
 """
 ``chat_with_tools_stream``: the chunks of all turns, the events of its tools, and the same rules as
-    the plain loop's.
+the plain loop's.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ Raise an exception at every line that the library runs after a paid request has 
 
 What a worker's time limit does, raised from a signal handler; Ctrl-C; an allocation that fails.
 Sources: https://docs.celeryq.dev/en/stable/userguide/workers.html#time-limits,
-    https://github.com/rq/rq/blob/master/rq/timeouts.py
+https://github.com/rq/rq/blob/master/rq/timeouts.py
 """
 
 from __future__ import annotations

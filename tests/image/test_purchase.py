@@ -1,6 +1,6 @@
 """
 One purchase: whatever strikes between asking and paying, nothing is paid for twice and nothing is
-    lost.
+lost.
 """
 
 from __future__ import annotations
@@ -319,7 +319,7 @@ def test_an_applications_subclass_of_a_vendor_is_asked_in_its_own_way(
 def test_the_journal_names_who_was_asked_last(tmp_path: Path) -> None:
     """
     The first refuses, the second may have been paid: whoever looks at the first one's console pays
-        twice.
+    twice.
 
     https://github.com/Comfy-Org/comfy-python-sdk/pull/79
     """

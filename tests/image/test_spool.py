@@ -291,7 +291,7 @@ def test_the_same_key_is_paid_for_once(
 ) -> None:
     """
     Again, from another client, and from sixteen threads at once: the stored picture, without a
-        request.
+    request.
     """
     options: dict[str, Any] = {"storage": store, **sandbox.image_options(vendor)}
     if spooled:

@@ -136,7 +136,7 @@ def test_groups_and_references_share_fifteen(sandbox: Sandbox) -> None:
 def test_several_pictures_for_a_call_for_one_are_not_lost(sandbox: Sandbox) -> None:
     """
     Group fields passed through ``text_to_image``: the first is the result, the rest is told and
-        kept.
+    kept.
     """
     with client(sandbox) as images:
         result = images.text_to_image(
@@ -377,7 +377,7 @@ def test_a_paid_request_without_an_answer_is_never_sent_again(
 ) -> None:
     """
     It may have run: one POST, ``OutcomeUnknownError``, and the deadline holds however slowly bytes
-        drip.
+    drip.
     """
     wire.script(http(200, OK))
     wire.script(*steps)
@@ -578,7 +578,7 @@ def test_the_body_is_compact_utf8(wire: Wire) -> None:
 def test_a_whole_answer_counts_though_the_connection_was_cut(wire: Wire) -> None:
     """
     The JSON is complete, and the picture paid: the framing's promise of more is not worth losing
-        it.
+    it.
     """
     wire.script(http(200, OK, length=5000), Reset)
     with ImageClient("volcengine", api_key="k", base_url=wire.url, timeout=AMPLE) as client:

@@ -1,6 +1,6 @@
 """
 One conversion for references and renditions: upright, 8 bits, with transparency, and without labels
-    that do not fit.
+that do not fit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
 Endpoints as people write them: corrected, or refused when the store is made; and URLs that a
-    browser can open.
+browser can open.
 """
 
 from __future__ import annotations

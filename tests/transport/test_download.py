@@ -202,7 +202,7 @@ def test_one_bad_answer_spoils_the_name(wire: Wire) -> None:
 def test_rebinding_changes_nothing(wire: Wire) -> None:
     """
     The address that was checked is the one that is connected to: the name is resolved once a
-        connection.
+    connection.
     """
     asked: list[str] = []
 

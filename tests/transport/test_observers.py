@@ -1,6 +1,6 @@
 """
 What watches the HTTP libraries sees what the vendor sent: the status, the headers, the body of an
-    error.
+error.
 """
 
 from __future__ import annotations

@@ -297,7 +297,7 @@ def test_blobs_that_are_none() -> None:
 def test_room_is_made_for_what_has_come(traced: Peak) -> None:
     """
     Not for all that is announced: of many small pictures each would pay for all, and a lie would
-        cost its length.
+    cost its length.
     """
     body = transport_http.Gathered()
     body.add(b"x" * 3300, 50_000_000)

@@ -2,10 +2,9 @@
 Pieces -> a whole answer: one assembler for all dialects, plain and streamed.
 
 Vendors number, name and cut tool calls in many ways: indexes that are missing, constant or collide,
-    ids that come late,
-again or never, two fragments in one chunk, whole calls, arguments as objects. A fragment is routed
-by its id first, then by its index, then to the call before it. A call that comes a second time is
-dropped, wherever it comes from.
+ids that come late, again or never, two fragments in one chunk, whole calls, arguments as objects. A
+fragment is routed by its id first, then by its index, then to the call before it. A call that comes
+a second time is dropped, wherever it comes from.
 """
 
 from __future__ import annotations
@@ -369,7 +368,7 @@ class Assembler:
     def expect(self, value: Any, kinds: type | tuple[type, ...], what: str) -> None:
         """
         Note what is there and of the wrong type: an answer that is empty for that reason is not a
-            success.
+        success.
         """
         if value is not None and not isinstance(value, kinds):
             self.oddities.append(f"{what} of type {type(value).__name__}")
@@ -538,7 +537,7 @@ def _image_part(image: ImageResult) -> dict[str, Any]:
 def valid(text: str) -> str:
     """
     The text as Unicode: halves of a character that came in two pieces are one again, what has no
-        other half is replaced.
+    other half is replaced.
     """
     return (
         text

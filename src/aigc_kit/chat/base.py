@@ -83,7 +83,7 @@ class ToolEvent:
     A tool that ``chat_with_tools_stream`` runs.
 
     ``kind``: ``"start"`` before the tool runs, ``"result"`` after it. ``output``: the text that the
-        model is given.
+    model is given.
     ``error``: what went wrong, ``""`` when nothing did.
     """
 
@@ -99,8 +99,8 @@ class ChatChunk:
     A piece of an answer as it comes.
 
     ``images``: whole images, each once. ``extra``: fields of this piece that have no name here
-        (audio, citations,
-    annotations), under the vendor's own names. ``tool``: set only by ``chat_with_tools_stream``.
+    (audio, citations, annotations), under the vendor's own names. ``tool``: set only by
+    ``chat_with_tools_stream``.
     """
 
     delta_content: str = ""
@@ -119,13 +119,10 @@ class ChatResult:
     An answer.
 
     ``message``: append it to the messages; plain JSON with everything the vendor needs back.
-        ``finish_reason``:
-    ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own word in lower
-    case. ``parsed``: what
-    ``response_format`` asked for. ``messages``: the whole history (``chat_with_tools``). ``raw``:
-        the vendor's
-    response; for a stream, its pieces put together in the shape of a plain response. ``images``:
-    images in the answer.
+    ``finish_reason``: ``stop``, ``length``, ``tool_calls``, ``content_filter``, or the vendor's own
+    word in lower case. ``parsed``: what ``response_format`` asked for. ``messages``: the whole
+    history (``chat_with_tools``). ``raw``: the vendor's response; for a stream, its pieces put
+    together in the shape of a plain response. ``images``: images in the answer.
     ``headers``: of the response, lower-case names.
     """
 
@@ -158,8 +155,7 @@ class ChatResult:
         ``{"remaining_requests": 59, "reset_requests": 1.5}``.
 
         Names: ``limit``, ``remaining`` or ``reset``, and the header's own unit (``requests``,
-            ``tokens``). Resets are
-        seconds. Empty when the vendor sends none.
+        ``tokens``). Resets are seconds. Empty when the vendor sends none.
         """
         return rate_limits(self.headers)
 

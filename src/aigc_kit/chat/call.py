@@ -1,6 +1,6 @@
 """
 One call as every dialect sees it: checked input, options, and the steps around the wire that are
-    the same for all.
+the same for all.
 """
 
 from __future__ import annotations
@@ -46,9 +46,8 @@ class CallOptions:
     How long, how often, and how structured answers are got.
 
     ``headers``: sent with every request. ``family``: the model's name for the rules that go by it,
-        where the real name
-    does not tell (a deployment, an ARN). ``split_think_tags``: ``<think>`` at the head of the
-    content is reasoning.
+    where the real name does not tell (a deployment, an ARN). ``split_think_tags``: ``<think>`` at
+    the head of the content is reasoning.
     """
 
     policy: Policy
@@ -160,8 +159,7 @@ class Call:
     A checked call.
 
     ``parameters``: those with a name of their own; ``extra``: the vendor's; ``extra_body`` goes
-        last. ``rules``: the
-    model's name for the rules that go by it.
+    last. ``rules``: the model's name for the rules that go by it.
     """
 
     messages: list[dict[str, Any]]

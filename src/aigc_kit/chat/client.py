@@ -352,7 +352,7 @@ class ChatClient(Client):
     ) -> loop.ToolLoopStream:
         """
         ``chat_with_tools`` in pieces: the chunks of all turns; ``chunk.tool`` tells when a tool
-            starts and what it returned.
+        starts and what it returned.
 
         Nothing is sent before the first piece is asked for. ``.result`` is the final answer, after
         the last piece.

@@ -33,7 +33,7 @@ class FunctionTool:
 class ArgumentsError(ValueError):
     """
     The model gave arguments that the function does not take: news for the model, not a fault of the
-        tool.
+    tool.
     """
 
 

@@ -116,7 +116,7 @@ def canonical(value: Any) -> str:
 def one_object(text: str) -> str:
     """
     Arguments of a call without what was written twice: ``{"a":1}{"a":1}`` and ``{}{"a":1}`` are
-        ``{"a":1}``.
+    ``{"a":1}``.
 
     Text that is anything else stays as it is, to the letter.
     """

@@ -36,7 +36,7 @@ Tools only through the Responses API. Source: OpenAI's "Using GPT-6.2" guide, qu
 OPENAI_TOOLS_WITHOUT_EFFORT = r"gpt-(5\.[67]|6-|6\.1-terra).*"
 """
 Tools on chat completions only with ``reasoning_effort: "none"``. Source: BerriAI/litellm#34569 and
-    others.
+others.
 """
 OPENAI_EFFORTS = (
     (OPENAI_NO_TOOLS, ("low", "medium", "high")),
@@ -66,7 +66,7 @@ MISTRAL = r".*(mistral|ministral|magistral|codestral|devstral|pixtral|voxtral).*
 def bare(model: str) -> str:
     """
     The name without what relays and clouds put around it: ``models/``, ``google/``,
-        ``Pro/deepseek-ai/``,
+    ``Pro/deepseek-ai/``,
     ``publishers/google/models/``, ``:free``.
     """
     name = model.strip().rpartition("/")[2] if "arn:" not in model else model

@@ -1,6 +1,6 @@
 """
 JSON schemas: which draft judges them, what of them can be checked here, and what a vendor's grammar
-    can say. Pure.
+can say. Pure.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def walk(schema: Any) -> Iterator[dict[str, Any]]:
 def reachable(schema: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """
     The schema and every schema that a value can meet: definitions only where a ``$ref`` leads to
-        them.
+    them.
     """
     pending: list[Any] = [schema]
     seen: set[str] = set()
@@ -317,7 +317,7 @@ def mfjs(schema: Mapping[str, Any]) -> dict[str, Any]:
     members, tuples as ``prefixItems``, no ``$schema``.
 
     Source: MoonshotAI/walle docs/mfjs-spec.md, vercel/ai#18921, lidge-jun/opencodex#2673, read
-        2026-11-26.
+    2026-11-26.
     """
     made = copy.deepcopy({name: value for name, value in schema.items() if name != "$schema"})
     recursive = is_recursive(made)

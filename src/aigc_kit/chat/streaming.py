@@ -1,6 +1,6 @@
 """
 Streams: opening one with retries, reading it to its true end, and the iterator that applications
-    hold.
+hold.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def _events_in(raw: bytes) -> list[dict[str, Any]]:
 class ChatStream(Iterator[ChatChunk]):
     """
     An answer as it comes: iterate it, then read ``result``. Close it, or use it as a context
-        manager, to leave early.
+    manager, to leave early.
 
     Raises, while iterating:
         StreamInterruptedError: it ended before its end; ``partial`` is what came.

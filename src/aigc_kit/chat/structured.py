@@ -1,6 +1,6 @@
 """
 ``response_format``: native where the model has it, else the schema in the system prompt; always
-    validated here.
+validated here.
 
 The word "JSON" is in the prompt because OpenAI, DeepSeek and Qwen refuse ``json_object`` without
 it.
@@ -50,8 +50,7 @@ class Format:
     What the answer must be.
 
     ``plain``: the schema as the caller means it, None for any JSON object. ``schema``: the same
-        with an object at the
-    root. ``build``: (JSON text, decoded value) -> ``parsed``.
+    with an object at the root. ``build``: (JSON text, decoded value) -> ``parsed``.
     """
 
     name: str

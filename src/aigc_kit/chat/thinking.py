@@ -22,7 +22,7 @@ class Thinking:
     What the caller wants.
 
     ``off``: disabled, or a budget of 0. ``budget``: tokens, -1 for the model's own choice, None
-        when not given.
+    when not given.
     ``kind``: the wish's ``type`` as given.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 ANY_VENDOR = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """
 OpenAI, DeepSeek, Claude, Bedrock. Source:
-    https://platform.openai.com/docs/api-reference/chat/create, read 2026-11-22.
+https://platform.openai.com/docs/api-reference/chat/create, read 2026-11-22.
 """
 
 _LONGEST = 64

@@ -1,6 +1,6 @@
 """
 The tool loop: ask, run what the model calls, tell it, ask again. Plain and streamed by the same
-    sequence.
+sequence.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Loop:
     What a loop is run with, checked.
 
     ``tools``: in OpenAI's shape. ``runners``: what runs those that are Python functions;
-        ``executor`` runs the others.
+    ``executor`` runs the others.
     """
 
     tools: list[dict[str, Any]]
@@ -274,8 +274,7 @@ def _error(text: str) -> str:
 def as_content(value: Any) -> str | list[dict[str, Any]]:
     """
     What a tool returned, as it goes back: text as it is, anything else as JSON; images (PIL,
-        ``ImageResult``, bytes of an
-    image), alone or inside, as parts.
+    ``ImageResult``, bytes of an image), alone or inside, as parts.
     """
     if isinstance(value, str):
         return valid(value)
@@ -311,7 +310,7 @@ def _jsonable(value: Any, images: list[dict[str, Any]]) -> Any:
 def _described(value: Any) -> Any:
     """
     An object that pydantic does not know: its public attributes, or its own text; never its memory
-        address.
+    address.
     """
     attributes = {
         name: inner

@@ -20,7 +20,7 @@ SHARED = frozenset({"timeout", "max_retries", "size_policy", "retry_ambiguous"})
 class Link:
     """
     One provider. ``names``: under which a call's options may address it. ``owned``: whether the
-        client closes it.
+    client closes it.
     """
 
     provider: ImageProvider

@@ -1,6 +1,6 @@
 """
 A claim in the store: two machines without a common journal do not buy with one idempotency key at
-    the same time.
+the same time.
 
 It is an object that is put only where none is (``If-None-Match: *``), for stores that can do that.
 """
@@ -31,7 +31,7 @@ _AT = "aigc-at"
 class Claim:
     """
     ``waited``: whether someone else held it before. ``free``: whether it may go when the purchase
-        ends.
+    ends.
     """
 
     waited: bool = False

@@ -375,7 +375,7 @@ class ImageClient(Client):
         What came is in ``images``, what failed in ``errors``, each with its ``index``; an image
         whose upload failed is in the ``result`` of its ``StorageError``. More may come than were
         asked for: all are in ``images``. ``timeout`` is for all of them together; without it each
-            request has the client's.
+        request has the client's.
 
         Raises:
             AIGCError: see ``text_to_image``; a ``ProviderError`` only when not a single image came.
@@ -402,7 +402,7 @@ class ImageClient(Client):
     def store(self, result: ImageResult) -> ImageResult:
         """
         Finish what a failed upload left: give a paid image its address. Never asks the vendor for
-            another one.
+        another one.
 
         A result that already lies in the store comes back as it is, with the renditions that it
         lacked where its bytes are here (``result.download()`` brings them).
@@ -432,13 +432,13 @@ class ImageClient(Client):
     def resume_spool(self, *, forget: bool = False) -> ImageGroup:
         """
         Finish what a crash left in ``spool_dir``: images that were paid for and have no address
-            yet. Never pays.
+        yet. Never pays.
 
         Orders that another thread or process works on are left to it. ``images``: those that have
         their address now;
         ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError``
-            for each payment whose outcome
-        nobody knows, because a process died or no answer came: it may have been billed.
+        for each payment whose outcome nobody knows, because a process died or no answer came: it
+        may have been billed.
 
         Args:
             forget: such payments are told once by themselves, but those with an ``idempotency_key``

@@ -1,6 +1,6 @@
 """
 What follows the payment: fetch links that die, verify, upload, make renditions. What fails stays in
-    the journal.
+the journal.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 Gemini's image models, on Vertex AI or the Developer API, through google-genai.
 
 Source: https://ai.google.dev/gemini-api/docs/image-generation and the model cards of Vertex AI,
-    read 2026-11-22.
+read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ REFERENCE_BYTES = 7_000_000
 VERTEX_BYTES, DEVELOPER_BYTES = 500_000_000 * 3 // 4, 100_000_000 * 3 // 4
 """
 Of all inlined images of one request, before base64. Source: the Vertex AI model cards; for the
-    Developer API
+Developer API
 https://blog.google/innovation-and-ai/technology/developers-tools/gemini-api-new-file-limits/, since
 January 2026.
 """
@@ -308,7 +308,7 @@ def _answer(
 ) -> dict[str, Any]:
     """
     The response as one object, whatever a relay has made of it: a list, events of a stream,
-        OpenAI's shape.
+    OpenAI's shape.
 
     Raises:
         ProviderError: an error in a 200, or nothing that can be read; ``result`` has what was found
@@ -368,8 +368,7 @@ def to_body(
     The REST body of ``generateContent``.
 
     ``options``: fields of ``GenerateContentConfig`` or of its ``image_config``, in snake_case; they
-        win.
-    ``extra_body`` in them is merged in last.
+    win. ``extra_body`` in them is merged in last.
     """
     fields = _Fields(_canvas(ratio, tier))
     for name, value in options.items():
@@ -563,7 +562,7 @@ def _without_image(
 class _Came:
     """
     What is in all candidates. ``explained``: the finish message; ``broken``: images that cannot be
-        read.
+    read.
     """
 
     text: str = ""

@@ -2,10 +2,9 @@
 What a purchase leaves behind until its images have their URL, and the locks around it.
 
 On disk an entry is one file: a line of JSON, then the bytes it describes. It is replaced in one
-    step, so after a crash it is
-the old one or the new one, never half of either. Whoever works on an entry holds its lock file,
-which the operating system takes back when the process dies. Without a directory one client
-remembers the purchases that have an idempotency key.
+step, so after a crash it is the old one or the new one, never half of either. Whoever works on an
+entry holds its lock file, which the operating system takes back when the process dies. Without a
+directory one client remembers the purchases that have an idempotency key.
 
 An entry is ``asked`` (somebody was asked and nothing is known), ``paid`` (these images wait to be
 stored) or ``done`` (a small mark that stays for a while, for a store that does not show yet what
@@ -75,7 +74,7 @@ _KNOWN = (
 class Item:
     """
     One image of a purchase. ``name``: its storage key without the type, "" where the key is its
-        content's digest.
+    content's digest.
     """
 
     place: int
@@ -466,7 +465,7 @@ class _FileEntry(Entry):
     def _made(self) -> int:
         """
         The file to write into, new: one that was left by a crash or put there by somebody goes
-            first.
+        first.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE
         try:
@@ -504,7 +503,7 @@ class _FileEntry(Entry):
 class Memory:
     """
     What one client remembers without a directory: purchases with an idempotency key, until they are
-        stored.
+    stored.
     """
 
     def __init__(self) -> None:

@@ -105,7 +105,7 @@ class Purchases:
     def buy_group(self, request: ImageRequest) -> ImageGroup:
         """
         ``request.n`` images: in one request where the first provider makes groups, else one request
-            each.
+        each.
 
         Raises:
             AIGCError: see ``buy``; a ``ProviderError`` only when not a single image came.
@@ -245,7 +245,7 @@ class Purchases:
     ) -> dict[int, ImageResult]:
         """
         The images of this key by their place: just delivered, in the store, or in the mark of an
-            earlier purchase.
+        earlier purchase.
         """
         missing = {error.index for error in kept.errors}
         there = dict(zip(places_of(kept), kept.images, strict=True))

@@ -48,9 +48,8 @@ class Limits:
     What a vendor takes as references.
 
     ``count``: images at most. ``types``: mime types it reads. ``bytes``: of one image. ``total``:
-        bytes of all of them
-    together. ``public_addresses``: it fetches public https URLs by itself. ``shrink``: make what is
-        too large smaller.
+    bytes of all of them together. ``public_addresses``: it fetches public https URLs by itself.
+    ``shrink``: make what is too large smaller.
     """
 
     count: int
@@ -69,7 +68,7 @@ class Limits:
 class Reference:
     """
     A reference as it will be sent: an ``address`` the vendor fetches, or ``data`` of type
-        ``mime_type``.
+    ``mime_type``.
 
     ``notes``: what was changed, beyond a type that the vendor cannot read.
     """
@@ -234,7 +233,7 @@ def _of_pil(image: Any, limits: Limits) -> Reference:
 def checked(data: bytes, limits: Limits, what: str) -> Reference:
     """
     The bytes as a reference that the vendor can read: as they are where it can, else converted or
-        made smaller.
+    made smaller.
 
     Raises:
         ImageFault: not an image, broken, or beyond the limits.
@@ -290,7 +289,7 @@ def _fitted(
 ) -> Reference:
     """
     Encoded within the limits: without loss where that is small enough, then as JPEG or WebP, then
-        with fewer pixels.
+    with fewer pixels.
 
     Args:
         size: bytes of the file that it was read from.

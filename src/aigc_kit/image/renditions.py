@@ -48,12 +48,11 @@ class Rendition:
     A copy to make of each image.
 
     ``name``: 1 to 40 letters, digits, ``-`` and ``_``; its place in keys and in
-        ``metadata["renditions"]``. ``side``: pixels
-    of the longer side at most; None keeps the size. ``mime_type``: WebP, JPEG or PNG. ``quality``:
-    1 to 100, not for PNG.
+    ``metadata["renditions"]``. ``side``: pixels of the longer side at most; None keeps the size.
+    ``mime_type``: WebP, JPEG or PNG. ``quality``: 1 to 100, not for PNG.
     ``method``: WebP's effort, 0 (fast) to 6 (small); 1 costs a quarter to a half of Pillow's own 4,
-        for a smooth image's file
-    about a seventh larger and a grainy one's no larger (2 is neither: it makes grain much larger).
+    for a smooth image's file about a seventh larger and a grainy one's no larger (2 is neither: it
+    makes grain much larger).
 
     Raises:
         ConfigurationError: one of them makes no sense.

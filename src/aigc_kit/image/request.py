@@ -25,9 +25,8 @@ class CallOptions(TypedDict, total=False):
     ``extra_body``.
 
     ``idempotency_key``: the same key gives the stored image again instead of a second payment.
-        ``timeout``: seconds,
-    retries and waits included. ``max_retries``: how often a request that certainly did not run is
-        sent again.
+    ``timeout``: seconds, retries and waits included. ``max_retries``: how often a request that
+    certainly did not run is sent again.
     ``retry_ambiguous``: send again what may have been paid for.
     """
 
@@ -182,8 +181,7 @@ class Fields:
     What the providers of a client take beside our own options.
 
     ``names``: of their fields. ``vendors``: names under which the options of one of them are
-        addressed. ``open``: whether one
-    of them is an application's, whose options nobody here knows.
+    addressed. ``open``: whether one of them is an application's, whose options nobody here knows.
     """
 
     names: frozenset[str] = frozenset()
@@ -197,10 +195,9 @@ class ImageRequest:
     One request for ``n`` images.
 
     ``reference_images``: as the application gave them, None for an image from text alone.
-        ``options``: fields of the
-    vendor and per-call options that a dialect reads. ``timeout``, ``max_retries`` and ``model`` are
-    None where the provider's own hold. ``place``: of its first image among those that were asked
-    for.
+    ``options``: fields of the vendor and per-call options that a dialect reads. ``timeout``,
+    ``max_retries`` and ``model`` are None where the provider's own hold. ``place``: of its first
+    image among those that were asked for.
     """
 
     prompt: str
@@ -478,7 +475,7 @@ def _digest(value: Any) -> str:
 def _stable(value: Any) -> Any:
     """
     What JSON does not know, the same in every process: no ``repr``, which has addresses of the
-        memory.
+    memory.
     """
     if hasattr(value, "model_dump") and not isinstance(value, type):
         return value.model_dump(mode="json", exclude_none=True)

@@ -2,11 +2,9 @@
 Sizes: what an application asks for, and what each model family accepts. Pure.
 
 Ark answers an illegal size with 400 and never enlarges by itself, so the legal size is worked out
-here.
-Source: https://docs.byteplus.com/en/docs/ModelArk/1541523 and probes published by third parties,
-    read 2026-11-22;
-Gemini: https://ai.google.dev/gemini-api/docs/image-generation, live values where they differ, read
-    2026-11-22.
+here. Source: https://docs.byteplus.com/en/docs/ModelArk/1541523 and probes published by third
+parties, read 2026-11-22; Gemini: https://ai.google.dev/gemini-api/docs/image-generation, live
+values where they differ, read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ MAX_SIDE = 100_000
 class Size:
     """
     A parsed size: pixels (``width`` and ``height``), a ratio, or a tier such as ``"2K"``. ``text``
-        is as asked.
+    is as asked.
     """
 
     text: str
@@ -99,9 +97,9 @@ class Family:
     What one Seedream family accepts.
 
     ``min_pixels .. max_pixels``: the product of the sides. ``max_ratio``: the longer side over the
-        shorter.
+    shorter.
     ``side_floor``: the shorter side that a "WIDTHxHEIGHT" is enlarged to. ``references``: images at
-        most.
+    most.
     ``reference_bytes``: of one image. ``group``: whether one request can make several images.
     """
 
@@ -240,7 +238,7 @@ def is_legal(width: int, height: int, family: Family) -> bool:
 def nearest_legal(width: int, height: int, family: Family) -> tuple[int, int]:
     """
     The legal size nearest to this one: untouched when legal, else the nearest ratio, then the
-        nearest area.
+    nearest area.
 
     Rounding the scaled sides would miss: it falls a row below the minimum or above the maximum.
     """

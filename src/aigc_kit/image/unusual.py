@@ -3,7 +3,7 @@ Images in responses of an unusual shape.
 
 Services that speak a vendor's API answer with shapes of their own, and the image in them was paid
 for: data URIs, other names of the list, OpenAI's and chat's shapes, markdown. Sources:
-    https://github.com/CookSleep/gpt_image_playground/issues/133,
+https://github.com/CookSleep/gpt_image_playground/issues/133,
 https://github.com/awsl-project/maxx/issues/821, https://github.com/MODSetter/SurfSense/issues/1496,
 https://openrouter.ai/docs/features/multimodal/image-generation, read 2026-11-25.
 """
@@ -83,9 +83,8 @@ _MOST = 64
 class Found:
     """
     ``images``: what certainly is one, by its bytes or because a member for it holds its URL.
-        ``mentioned``: links in running
-    text, which a model may have made up. ``unread``: texts where an image should be, and that
-        cannot be read.
+    ``mentioned``: links in running text, which a model may have made up. ``unread``: texts where an
+    image should be, and that cannot be read.
     """
 
     images: list[ImageResult] = field(default_factory=list[ImageResult])

@@ -2,7 +2,7 @@
 Volcengine Seedream: one POST to ``{base}/images/generations``, for text and for references alike.
 
 Source: https://www.volcengine.com/docs/82379/1541523 (China),
-    https://docs.byteplus.com/en/docs/ModelArk/1541523.
+https://docs.byteplus.com/en/docs/ModelArk/1541523.
 """
 
 from __future__ import annotations
@@ -281,7 +281,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
     ) -> list[references.Reference] | None:
         """
         The references as bytes, after Ark could not fetch them: a refusal costs nothing, so it is
-            sent once more.
+        sent once more.
         """
         try:
             return self._references(request, call, inline=True)
@@ -394,8 +394,7 @@ def to_body(
     The JSON that Ark takes.
 
     ``images``: addresses or ``data:`` URIs; one goes as a bare string. ``options`` win over
-        everything but these.
-    ``extra_body`` in them is merged in last.
+    everything but these. ``extra_body`` in them is merged in last.
     """
     fields = {
         name: value for name, value in options.items() if name != "extra_body" and value is not None

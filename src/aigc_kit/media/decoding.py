@@ -120,7 +120,7 @@ def first_jpeg(data: bytes) -> bytes:
     The first of several JPEGs in one file (MPO, Ultra HDR's gain map behind it), as it is.
 
     Source: ITU T.81, B.1.1: segments tell their length, a scan ends with the next marker that is
-        not RST or a stuffed byte.
+    not RST or a stuffed byte.
     """
     at = 2
     while at + 4 <= len(data):

@@ -1,6 +1,6 @@
 """
 A decoded image as everybody here works on it: upright, 8 bits, RGB, RGBA or L. One conversion for
-    references and renditions.
+references and renditions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ORIENTATION = 0x0112
 _LARGEST_PROFILE = 1_000_000
 """
 Bytes of a colour profile: Pillow opens no PNG with one above ``PngImagePlugin.MAX_TEXT_CHUNK``, a
-    mebibyte.
+mebibyte.
 """
 
 

@@ -25,7 +25,7 @@ class Access:
     What ``ImageResult.download`` may reach beside the public internet.
 
     ``trusted``: origins, (host, port), that need no check. ``roots``: directories whose ``file://``
-        URLs may be read.
+    URLs may be read.
     ``proxy``: what downloads go through.
     """
 
@@ -47,7 +47,7 @@ class _Held:
 class _Base64:
     """
     The field ``base64``: text when somebody set text, otherwise encoded from the bytes when it is
-        read.
+    read.
     """
 
     def __get__(self, result: ImageResult | None, owner: type[ImageResult]) -> str:
@@ -68,12 +68,12 @@ class ImageResult(_Held):
     One image.
 
     ``url``: its URL, ``""`` when it has none yet. ``base64``: its bytes as standard base64, encoded
-        when read;
-    ``""`` when only a URL is there. ``mime_type``: detected from the bytes where they are there.
-    ``provider``: the registry's name. ``metadata``: JSON;
-        ``model, requested_size, sent_size, width, height, request_id, usage,
-    warnings, attempts`` and, where they apply, ``text, source_url, expires_at, storage_key,
-    renditions, revised_prompt``; ``pending`` while a paid image waits to be stored.
+    when read; ``""`` when only a URL is there. ``mime_type``: detected from the bytes where they
+    are there.
+    ``provider``: the registry's name. ``metadata``: JSON; ``model, requested_size, sent_size,
+    width, height, request_id, usage, warnings, attempts`` and, where they apply, ``text,
+    source_url, expires_at, storage_key, renditions, revised_prompt``; ``pending`` while a paid
+    image waits to be stored.
     """
 
     url: str = ""
@@ -156,8 +156,7 @@ class ImageResult(_Held):
         The image's bytes; fetched from ``url`` when they are not here, and kept.
 
         The address is guarded like any other: private hosts are refused unless the client that made
-            this result
-        allows them.
+        this result allows them.
 
         Raises:
             NoImageError: there is neither an address nor bytes, or the address does not give an

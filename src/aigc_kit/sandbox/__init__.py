@@ -1,6 +1,6 @@
 """
 Loopback vendors: they speak each wire protocol and keep each vendor's rules, so that everything
-    runs without keys.
+runs without keys.
 """
 
 from aigc_kit.sandbox.server import Answer, Recorded, Sandbox

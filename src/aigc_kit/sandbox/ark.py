@@ -2,7 +2,7 @@
 Volcengine Ark's image endpoint: its paths, size rules, limits, error bodies and links that die.
 
 Source: https://www.volcengine.com/docs/82379/1541523 and .../1299023, probes by third parties, read
-    2026-11-22.
+2026-11-22.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST = 15  # images of one request, references included
 class _Model(NamedTuple):
     """
     ``presets``: size names with the pixels they give. ``references``: how many at most. ``groups``:
-        several images.
+    several images.
     """
 
     name: str

@@ -2,7 +2,7 @@
 Amazon Bedrock's Converse and ConverseStream, with the binary event stream and its checksums.
 
 Source: botocore's model of the service and https://docs.aws.amazon.com/bedrock/latest/userguide/,
-    read 2026-11-22.
+read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -301,7 +301,7 @@ def _events(body: dict[str, Any], completion: model.Completion) -> Iterator[byte
 def frame(event: str, payload: dict[str, Any] | bytes, *, kind: str = "event") -> bytes:
     """
     One message of ``vnd.amazon.eventstream``: lengths, headers, payload, and a CRC-32 after each
-        half.
+    half.
     """
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     names = {f":{kind}-type": event, ":content-type": "application/json", ":message-type": kind}

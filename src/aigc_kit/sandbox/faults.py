@@ -40,7 +40,7 @@ class Fault:
     One fault.
 
     ``kind``: a key of ``KINDS``. ``at``: bytes, negative counts from the end. ``seconds``: between
-        two bytes that drip.
+    two bytes that drip.
     """
 
     kind: str

@@ -2,7 +2,7 @@
 Gemini's ``generateContent`` for image models, on Vertex AI's and the Developer API's paths.
 
 Source: https://ai.google.dev/gemini-api/docs/image-generation and Vertex AI's discovery document,
-    read 2026-11-22.
+read 2026-11-22.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ Gemini's chat on ``generateContent`` and ``streamGenerateContent``: roles, calls
 signatures.
 
 Source: https://ai.google.dev/gemini-api/docs/thought-signatures and .../function-calling, read
-    2026-11-22.
+2026-11-22.
 """
 
 from __future__ import annotations

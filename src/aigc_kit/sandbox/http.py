@@ -35,7 +35,7 @@ class Answer:
     A response.
 
     ``body``: bytes, text, JSON, or an iterable of bytes for a chunked response. ``delay``: seconds
-        before the head.
+    before the head.
     """
 
     status: int = 200

@@ -19,9 +19,9 @@ class Prompt:
     A conversation in no vendor's format.
 
     ``text``: the last user text. ``results``: texts of tool results, where they come last.
-        ``tools``: (name, schema).
+    ``tools``: (name, schema).
     ``choice``: ``""``, ``"none"``, ``"any"`` or a name. ``schema``: of structured output, where the
-        vendor has it natively. ``system``: all system text.
+    vendor has it natively. ``system``: all system text.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Prompt:
 class Completion:
     """
     ``reason``: ``stop``, ``length``, ``tool_calls`` or ``content_filter``. ``calls``: (id, name,
-        arguments).
+    arguments).
     """
 
     content: str = ""

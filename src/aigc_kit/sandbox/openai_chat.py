@@ -22,9 +22,8 @@ from aigc_kit.sandbox.state import State
 class _Vendor:
     """
     ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back
-        on ``"every"`` assistant
-    turn of a conversation with tools, or on its ``"calls"``. ``pieces``: how calls are cut when
-    streamed.
+    on ``"every"`` assistant turn of a conversation with tools, or on its ``"calls"``. ``pieces``:
+    how calls are cut when streamed.
     """
 
     prefix: str

@@ -175,7 +175,7 @@ class Sandbox(State):
     def handle(self, request: Request) -> Answer:
         """
         The answer to a request: scripted, or by the rules of the vendor whose path it has; with its
-            fault.
+        fault.
         """
         with self._lock:
             self.requests.append(request.recorded())

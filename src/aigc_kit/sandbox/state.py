@@ -11,7 +11,7 @@ class State:
     The sandbox without its server.
 
     ``url`` is the root of every link. ``files``: name -> bytes, content type, and the monotonic
-        time at which the link dies.
+    time at which the link dies.
     ``described``: name -> the ``x-amz-meta-*`` headers of an object.
     """
 

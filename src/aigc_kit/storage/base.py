@@ -122,7 +122,7 @@ class Storage(ABC):
     def upload_base64(self, data: str, key: str, *, content_type: str) -> StoredObject:
         """
         Like ``upload_bytes``, from base64: standard or URL-safe, padded or not, or a whole
-            ``data:`` URI.
+        ``data:`` URI.
 
         Raises:
             InvalidInputError: ``data`` is not base64, or the key breaks the rules.
@@ -148,7 +148,7 @@ class Storage(ABC):
     def public_bases(self) -> tuple[str, ...]:
         """
         URLs below which the public reads its objects: an end user's reference may come from there
-            without a guard.
+        without a guard.
         """
         return ()
 

@@ -19,9 +19,9 @@ STYLES = ("auto", "path", "virtual")
 class Service:
     """
     One service. ``host``: its endpoints, with the region in the group ``region``. ``virtual``: the
-        bucket goes into the host.
+    bucket goes into the host.
     ``checksum``: whether it takes ``x-amz-checksum-sha256``. ``public``: whether the public can
-        read on the endpoint.
+    read on the endpoint.
     """
 
     name: str
@@ -90,7 +90,7 @@ _CONSOLES = re.compile(
 class Place:
     """
     Where a bucket is. ``url``: the endpoint without the bucket, "" for AWS. ``virtual``: the bucket
-        goes into the host.
+    goes into the host.
     """
 
     bucket: str

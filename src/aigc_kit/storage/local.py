@@ -42,10 +42,10 @@ _KNOWN = {
 class LocalStorage(Storage):
     """
     Files below ``root``, written atomically: a reader sees the old object or the new one, never
-        half of one.
+    half of one.
 
     ``base_url``: the public address that a web server gives ``root``; None makes ``file://``
-        addresses.
+    addresses.
     """
 
     def __init__(self, root: str | os.PathLike[str], *, base_url: str | None = None) -> None:

@@ -26,7 +26,7 @@ from aigc_kit.transport.http import MAX_ERROR_BYTES, Response
 class Answer:
     """
     A finished response. ``json``: what ``read`` made of its body; ``headers`` have lower-case
-        names.
+    names.
     """
 
     status: int

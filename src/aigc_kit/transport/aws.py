@@ -166,9 +166,9 @@ def s3_client(settings: AwsSettings) -> AwsClient:
     Checksum trailers are off (R2 answers them with ``Unauthorized``), signatures are v4 (R2 refuses
     the older one), the wait for a 100 that Cloudflare never sends is off, and botocore's own
     retries are off. Over TLS the payload's digest travels as a signed ``x-amz-checksum-sha256``, so
-    the payload itself is not signed too.
-    Source: https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page,
-        read 2026-11-22.
+    the payload itself is not signed too. Source:
+    https://developers.cloudflare.com/r2/examples/aws/boto3/ and the S3 compatibility page, read
+    2026-11-22.
     """
     ready()
     from botocore.handlers import add_expect_header
@@ -356,7 +356,7 @@ def advice_for(code: str) -> str:
 class AwsClient:
     """
     A boto3 client, called within a deadline. ``credentials``: of the machine's chain, None for
-        explicit keys.
+    explicit keys.
     """
 
     client: Any

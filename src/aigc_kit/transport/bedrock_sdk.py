@@ -92,7 +92,7 @@ the application.
 class BedrockTransport:
     """
     Converse and ConverseStream: one boto3 client for each read timeout, made at the first call;
-        shared by threads.
+    shared by threads.
     """
 
     def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:

@@ -1,6 +1,6 @@
 """
 JSON with images in it, read in one pass: the long base64 of a ``"data"`` member is decoded while it
-    arrives.
+arrives.
 
 An 8 MB image is 11 MB of base64; parsing that as JSON text and decoding it afterwards holds it six
 times.
@@ -95,8 +95,7 @@ def read(chunks: Iterable[bytes], *, length: int = 0) -> tuple[bytes, list[bytes
 def documents(raw: bytes) -> list[Any] | None:
     """
     The JSON values of a body, whatever frame they came in: one, the items of a list, the events of
-        a stream, or one in each
-    line. None when it is not JSON.
+    a stream, or one in each line. None when it is not JSON.
     """
     text = raw.lstrip(b"\xef\xbb\xbf \t\r\n")
     value = loaded(text)

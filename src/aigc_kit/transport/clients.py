@@ -41,7 +41,7 @@ _lock = threading.Lock()
 def _forget_parent() -> None:
     """
     In a forked child: the parent's connections are not its own, and its lock may be held by a
-        thread that is gone.
+    thread that is gone.
     """
     global _lock
     _lock = threading.Lock()
@@ -122,7 +122,7 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
 class _Routes:
     """
     Connections: directly, or over the proxy that the machine's settings name. Each pool is made at
-        first use.
+    first use.
     """
 
     def __init__(self, httpx: Any, core: Any, limits: dict[str, Any]) -> None:

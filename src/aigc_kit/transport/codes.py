@@ -207,7 +207,7 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
     OpenAI and those who kept its codes: DeepSeek, Kimi, Qwen, gateways and most local servers.
 
     Source: https://platform.openai.com/docs/guides/error-codes,
-        https://api-docs.deepseek.com/quick_start/error_codes and
+    https://api-docs.deepseek.com/quick_start/error_codes and
     https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-22.
     """
     word = code.lower()

@@ -1,6 +1,6 @@
 """
 The deadline of a call: kept at the socket, for every read, write and handshake of the thread that
-    makes it.
+makes it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class WireError(Exception):
     The exchange failed below HTTP.
 
     ``sent``: whether the vendor may have received the request. ``timed_out``: whether the deadline
-        was the cause.
+    was the cause.
     ``came``: the bytes of the body that had come.
     """
 
@@ -88,10 +88,10 @@ _thread = _Thread()
 class Exchange:
     """
     One request of this thread, below an SDK: deadline and credentials go down to the socket, what
-        happened comes back.
+    happened comes back.
 
     ``secrets``: headers that no SDK sees, set when the request leaves. ``sent``: whether a request
-        began to leave. ``response``: the open response to it; the SDK may see its head alone.
+    began to leave. ``response``: the open response to it; the SDK may see its head alone.
     """
 
     __slots__ = ("_at", "_before", "_outer", "response", "secrets", "sent")

@@ -2,9 +2,8 @@
 Fetching an address that an untrusted source gave.
 
 The guard stands where the connection is made: the name is resolved once, every answer is checked,
-    and the socket
-goes to a checked answer. A redirect, a second look-up (rebinding) or a literal in any spelling
-passes the same gate.
+and the socket goes to a checked answer. A redirect, a second look-up (rebinding) or a literal in
+any spelling passes the same gate.
 """
 
 from __future__ import annotations
@@ -250,9 +249,8 @@ class Downloader:
     Fetches images by URL: http(s) only, no credentials, capped and timed.
 
     ``trusted``: (host, port) pairs that the user named (an API) and that need no check. ``bases``:
-        URLs below which nothing
-    is checked (a store's public base). ``proxy``: what requests go through; the machine's own
-    proxies are not used. Shared by threads; ``close`` it.
+    URLs below which nothing is checked (a store's public base). ``proxy``: what requests go
+    through; the machine's own proxies are not used. Shared by threads; ``close`` it.
     """
 
     def __init__(
@@ -512,7 +510,7 @@ def origin(url: str) -> tuple[str, int] | None:
 def shown(url: str) -> str:
     """
     The address as a message may show it: no query (signatures live there), no credentials, not too
-        long.
+    long.
     """
     head = url.split("?")[0].split("#")[0]
     scheme, sep, rest = head.partition("://")

@@ -1,6 +1,6 @@
 """
 One typed error for every way in which a request can fail: by status, code and message, or below
-    HTTP.
+HTTP.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class RequestContext:
     def clean(self, value: Any, depth: int = 0) -> Any:
         """
         A decoded JSON value without secrets in its texts and names: what was escaped is not any
-            more.
+        more.
         """
         if isinstance(value, str):
             return self.redact(value)

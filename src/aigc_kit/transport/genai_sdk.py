@@ -284,14 +284,14 @@ def _sign_in_failure(
 _PLACEHOLDER = "see-the-exchange"
 """
 What the SDK gets for a key: the credential is set when the request leaves, and stands in no frame
-    of the SDK.
+of the SDK.
 """
 
 
 def _bare(held: Any) -> Any:
     """
     Credentials that never refresh themselves: the SDK would, without our deadline, for a token that
-        lives shortly.
+    lives shortly.
     """
     from google.auth.credentials import Credentials
 

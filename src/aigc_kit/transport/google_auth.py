@@ -31,7 +31,7 @@ class GenaiSettings:
     How to reach Gemini: on Vertex AI by project and credentials, or on the Developer API by key.
 
     ``credentials``: a google.auth object, or the path of a service account file; None is the
-        machine's own.
+    machine's own.
     """
 
     vertexai: bool

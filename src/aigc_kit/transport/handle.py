@@ -26,7 +26,7 @@ class Handle(Generic[T]):
     One open thing.
 
     After a fork the child opens its own: sockets must not be shared, and the parent's lock may be
-        held for ever.
+    held for ever.
     """
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], None]) -> None:

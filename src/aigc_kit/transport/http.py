@@ -2,9 +2,9 @@
 One HTTP exchange under an SDK, for httpx and for httpx2 (the SDKs of 2026 use the second).
 
 What both generations lack is added at the socket: one deadline for a whole call, however slowly
-    bytes drip. The SDK and
-whatever observes it see the true status line and headers. The body of a success is taken over
-before the SDK decodes it; that of an error is read here, within its bound, and shown to both.
+bytes drip. The SDK and whatever observes it see the true status line and headers. The body of a
+success is taken over before the SDK decodes it; that of an error is read here, within its bound,
+and shown to both.
 """
 
 from __future__ import annotations
@@ -234,13 +234,11 @@ class Gathered:
     A body, or an image in one, as it comes; in memory once.
 
     Memory that grows while it is filled would be there twice whenever it has to move. So room for
-    all of it is made as soon
-    as a sixteenth is there: an announced length alone is not a reason to believe it. A little more
-        than needed is asked for,
-    and given back at the end: glibc takes a block from the heap when one of its size was freed
-        before, where whatever small
-    thing comes to lie behind it keeps the hole from fitting the next image, and a busy process grew
-    to five times its images. A block larger than any that was freed is mapped, and goes back whole.
+    all of it is made as soon as a sixteenth is there: an announced length alone is not a reason to
+    believe it. A little more than needed is asked for, and given back at the end: glibc takes a
+    block from the heap when one of its size was freed before, where whatever small thing comes to
+    lie behind it keeps the hole from fitting the next image, and a busy process grew to five times
+    its images. A block larger than any that was freed is mapped, and goes back whole.
     """
 
     __slots__ = ("_out", "_pieces", "_size")

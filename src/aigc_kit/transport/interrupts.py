@@ -1,6 +1,6 @@
 """
 Whose exception is it: the library's own failure, or one that the application let strike in the
-    middle of a call.
+middle of a call.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def without_frames(error: BaseException) -> BaseException:
     The error and what caused it, without the frames of the libraries that raised them.
 
     Below the SDKs headers are plain bytes: httpcore, h11 and botocore show keys, tokens and
-        signatures in their locals.
+    signatures in their locals.
     """
     link: BaseException | None = error
     seen: set[int] = set()

@@ -1,6 +1,6 @@
 """
 The openai SDK: it authenticates, builds the URL and headers, and sends; the body is ours, and so is
-    reading the response.
+reading the response.
 
 ``client.post(path, content=..., cast_to=<its response class>)`` is its documented way to
 undocumented endpoints. Its retries are off, and nothing that ``OPENAI_*`` variables add leaves for
@@ -143,8 +143,7 @@ class _Open:
     The SDK's client, and the classes of the HTTP library under it.
 
     ``fixed``: headers of every request, with the SDK's ``Omit`` for those that must not leave.
-        ``spellings``: the SDK's
-    headers by their names in lower case.
+    ``spellings``: the SDK's headers by their names in lower case.
     """
 
     client: Any

@@ -2,7 +2,7 @@
 The machine's proxy settings, for every client of this library.
 
 Source: ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` in either case, or the
-    system's own settings.
+system's own settings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Proxies:
     Which proxy a request takes.
 
     ``by_scheme``: ``http``, ``https`` or ``all`` -> the proxy's URL. ``excepted``: the entries of
-        ``NO_PROXY``.
+    ``NO_PROXY``.
     """
 
     by_scheme: tuple[tuple[str, str], ...] = ()
@@ -68,7 +68,7 @@ def _complete(proxy: str) -> str:
 def _covers(entry: str, host: str, port: int | None) -> bool:
     """
     Whether an entry of ``NO_PROXY`` means this host: a name and what is under it, an address, or a
-        network.
+    network.
     """
     if entry == "*":
         return True

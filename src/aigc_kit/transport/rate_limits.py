@@ -25,7 +25,7 @@ def seconds_in(text: str) -> float | None:
     seconds.
 
     Source: https://platform.openai.com/docs/guides/rate-limits (``x-ratelimit-reset-*``), read
-        2026-11-22.
+    2026-11-22.
     """
     try:
         number = float(text)

@@ -36,9 +36,8 @@ class Policy:
     How long, how often, and what may be repeated.
 
     ``timeout``: seconds for all attempts and waits together. ``paid``: repeat only what the vendor
-        certainly did not run
-    (never connected, or 429). ``retry_ambiguous``: the user's wish to repeat a paid request whose
-    outcome is unknown.
+    certainly did not run (never connected, or 429). ``retry_ambiguous``: the user's wish to repeat
+    a paid request whose outcome is unknown.
     """
 
     timeout: float

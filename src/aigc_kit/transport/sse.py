@@ -130,7 +130,7 @@ def _whole_json(bare: list[bytes], line: bytes) -> bytes:
     The gathered lines when they are a JSON value, else nothing.
 
     Looked at only where one can end: at a line that is a whole value itself, or at an unindented
-        bracket.
+    bracket.
     """
     if line[-1:] not in (b"}", b"]"):
         return b""

@@ -2,8 +2,7 @@
 A chat call as Bedrock's Converse takes it. Pure, but for fetching images.
 
 Source: botocore's own model of the service, https://docs.aws.amazon.com/bedrock/latest/userguide/
-    (conversation inference,
-structured output, prompt caching), read 2026-11-22.
+(conversation inference, structured output, prompt caching), read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ _NATIVE = (
 )
 """
 Models with ``outputConfig.textFormat``. Source: AWS's structured output page and live notes,
-    2026-11-22.
+2026-11-22.
 """
 _EFFORT_FIELD = r".*(gpt-oss|deepseek|glm).*"
 """Models that read OpenAI's ``reasoning_effort`` itself."""
@@ -155,8 +154,7 @@ class Request:
     A request in the making.
 
     ``body``: keyword arguments of ``converse``. ``fields``: additionalModelRequestFields.
-        ``names``: tool names as Bedrock
-    takes them.
+    ``names``: tool names as Bedrock takes them.
     """
 
     call: Call
@@ -284,7 +282,7 @@ def _place(request: Request, name: str, value: Any) -> None:
 def _place_as_is(request: Request, name: str, value: Any) -> None:
     """
     ``extra_body``: members of Converse at the top, everything else in additionalModelRequestFields;
-        None takes away.
+    None takes away.
     """
     own = name if name in _TOP_LEVEL else camel(name)
     target, key = (request.body, own) if own in _TOP_LEVEL else (request.fields, name)
@@ -537,8 +535,7 @@ def _thoughts(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]
     Claude's reasoning, unchanged.
 
     Only Claude signs its blocks: a signed one goes back to a model whose name tells nothing (an
-        application inference
-    profile) too. Source: anthropics/claude-code#51711.
+    application inference profile) too. Source: anthropics/claude-code#51711.
     """
     thoughts = turn.get("thinking_blocks")
     if not isinstance(thoughts, list) or not (request.fits(models.CLAUDE) or request.fits(_OPAQUE)):

@@ -2,8 +2,7 @@
 A schema as Bedrock's grammar takes it, or the reason why the grammar cannot say it.
 
 Source: docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html and notes of live calls
-    in pydantic-ai and
-strands-agents, read 2026-11-22.
+in pydantic-ai and strands-agents, read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _LEFT_OUT = frozenset(
 )
 """
 Bounds and notes: the answer is validated against the whole schema here, so nothing is lost without
-    them.
+them.
 """
 
 _NOT_SAID = frozenset(
@@ -80,8 +79,7 @@ def unsayable(schema: Mapping[str, Any]) -> str:
     Why the grammar cannot say the schema, ``""`` when it can.
 
     Every object must be closed: an object with free keys could only be written as ``{}``, which is
-        valid and wrong.
-    Source: stdapi-ai/stdapi.ai#96, als-apg/osprey#204.
+    valid and wrong. Source: stdapi-ai/stdapi.ai#96, als-apg/osprey#204.
     """
     if schemas.is_recursive(schema):
         return "it refers to itself"

@@ -2,7 +2,7 @@
 A chat call as Gemini's ``generateContent`` takes it. Pure, but for fetching images.
 
 Source: https://ai.google.dev/api/generate-content, .../thought-signatures, .../function-calling,
-    read 2026-11-22.
+read 2026-11-22.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from aigc_kit.transport.encoding import camel, merged, snake
 SKIP_SIGNATURE = "skip_thought_signature_validator"
 """
 For calls that another vendor made. Source: the thought-signatures page, section on foreign
-    histories.
+histories.
 """
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
@@ -147,7 +147,7 @@ class Request:
     A request in the making.
 
     ``backend``: ``VERTEX`` or ``DEVELOPER``. ``names``: tool names as Gemini takes them.
-        ``headers``: sent beside the body.
+    ``headers``: sent beside the body.
     ``vendor_ids``: call id -> the id that Gemini gave it.
     """
 
@@ -288,7 +288,7 @@ def _service_tier(request: Request, value: Any) -> None:
 def _cached_content_alone(request: Request) -> None:
     """
     What belongs into the cache is refused beside it. Source: 567-labs/instructor#2580,
-        langchain-google#978.
+    langchain-google#978.
     """
     if not request.body.get("cachedContent"):
         return

@@ -363,7 +363,7 @@ def _either(holder: dict[str, Any], one: str, other: str) -> Any:
 class _PartialCall:
     """
     Arguments that come member by member:
-        ``{"jsonPath": "$.a.b[0]", "stringValue": "...", "willContinue": true}``.
+    ``{"jsonPath": "$.a.b[0]", "stringValue": "...", "willContinue": true}``.
     """
 
     _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]{1,4})\]|\['((?:[^'\\]|\\.)*)'\]")

@@ -1,6 +1,6 @@
 """
 What a back end gives out to have it back: fields of an assistant's turn that go to their owner and
-    to no one else.
+to no one else.
 
 A turn that has such fields is marked with its origin,
 ``message["extra_content"]["aigc_kit"]["origin"]``: the host and the row that made it. Fields that

@@ -188,7 +188,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         Send once; a field that is sent by default and refused by name is left out from then on.
 
         A 400 costs nothing, so it is sent again at once. Source: gpustack/gpustack#429,
-            microsoft/semantic-kernel#10510.
+        microsoft/semantic-kernel#10510.
         """
         body = {
             name: value

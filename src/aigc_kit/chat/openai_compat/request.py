@@ -39,7 +39,7 @@ class Request:
     A body in the making.
 
     ``given``: parameters with a name of their own that are still to be placed; ``extra``: the
-        caller's other fields.
+    caller's other fields.
     ``names``: tool names as this vendor takes them.
     """
 
@@ -290,7 +290,7 @@ def _to_call(request: Request, call: Mapping[str, Any]) -> dict[str, Any]:
 def _arguments(value: Any) -> str:
     """
     Arguments as JSON of an object, whatever a model wrote: vLLM, Mistral and others refuse a
-        history with less.
+    history with less.
     """
     if isinstance(value, str) and isinstance(plain_json(value), dict):
         return value

@@ -315,7 +315,7 @@ class CompletionReader:
     def _is_summary(self, text: str) -> bool:
         """
         Whether the last piece is all the text once more. Source: agno-agi/agno#2336,
-            vercel/ai#3953.
+        vercel/ai#3953.
         """
         return len(text) >= _SHORTEST_SUMMARY and text == "".join(self._texts)
 
@@ -406,7 +406,7 @@ class CompletionReader:
     ) -> ChatChunk | None:
         """
         A ``message`` inside of a stream: all of the answer (so far), of which only what is new is
-            taken.
+        taken.
 
         Some back ends stream with ``message`` in place of ``delta``, whole or piece by piece.
         """
@@ -610,7 +610,7 @@ _LABELS = frozenset(
 def _joined(before: Any, value: Any) -> Any:
     """
     Pieces of an unknown field put together: text and lists grow, objects are merged, anything else
-        is the last.
+    is the last.
     """
     if isinstance(before, str) and isinstance(value, str):
         return before + value
