@@ -29,6 +29,7 @@ from google.oauth2.credentials import Credentials
 
 import aigc_kit
 from aigc_kit import ChatClient, ImageClient, ImageProvider, errors
+from aigc_kit.registry import Registry
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage
 from tests.images import make
@@ -459,7 +460,9 @@ def test_a_provider_of_another_package(
     acme = types.ModuleType("acme_images")
     exec(first, acme.__dict__)
     monkeypatch.setitem(sys.modules, "acme_images", acme)
-    monkeypatch.setattr("aigc_kit.image.client._registry", {})
+    monkeypatch.setattr(
+        "aigc_kit.image.client._registry", Registry("image provider", "aigc_kit.image_providers")
+    )
     (group, points), *_ = tomllib.loads(blocks("docs/providers.md", "toml")[0])["project"][
         "entry-points"
     ].items()

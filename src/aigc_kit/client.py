@@ -155,16 +155,6 @@ def _failure(error: Exception, *, sent: bool) -> AIGCError:
     return InvalidInputError(f"the call cannot be made of this: {_said(error)}")
 
 
-def published(group: str) -> dict[str, str]:
-    """
-    What installed packages offer under this entry point: name in lower case ->
-    ``module:attribute``. Loads none of them.
-    """
-    from importlib.metadata import entry_points
-
-    return {point.name.lower(): point.value for point in entry_points(group=group)}
-
-
 class Client(Rebuilt):
     """Closing, pickling and naming, the same for images and chat."""
 

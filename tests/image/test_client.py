@@ -18,6 +18,7 @@ import pytest
 
 from aigc_kit import ImageClient, ImageProvider, ImageResult, errors
 from aigc_kit.image import ImageGroup, client, register_provider
+from aigc_kit.registry import Registry
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, Storage, StoredObject
 from tests.images import make
@@ -202,12 +203,12 @@ def test_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
         "importlib.metadata.entry_points",
         lambda group: [point, lost] if group == client.ENTRY_POINTS else [],
     )
-    monkeypatch.setattr(client, "_registry", {})
+    monkeypatch.setattr(client, "_registry", Registry("image provider", client.ENTRY_POINTS))
     with ImageClient("published") as images:
         assert images.provider.name == "painter"
     with pytest.raises(errors.ConfigurationError, match="cannot be loaded"):
         ImageClient("lost")
-    assert "volcengine" in client._registry
+    assert "volcengine" in client._registry.names()
 
 
 def test_unknown_providers() -> None:

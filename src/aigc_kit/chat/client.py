@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Iterable, Sequence
-from importlib import import_module
 from typing import Any
 
 from aigc_kit import settings
@@ -14,13 +12,13 @@ from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.streaming import ChatStream
 from aigc_kit.chat.vendors import ALIASES, VENDORS
-from aigc_kit.client import Client, constructor, public, published
+from aigc_kit.client import Client, constructor, public
 from aigc_kit.errors import (
     ConfigurationError,
     InvalidReplyError,
     ProviderTimeoutError,
-    UnknownProviderError,
 )
+from aigc_kit.registry import Registry
 from aigc_kit.transport.deadline import Deadline
 
 ENTRY_POINTS = "aigc_kit.chat_providers"
@@ -35,8 +33,7 @@ _COMPAT = "aigc_kit.chat.openai_compat:OpenAICompatProvider"
 
 ProviderFactory = Callable[..., ChatProvider]
 
-_registry: dict[str, ProviderFactory | str] = {}
-_registry_lock = threading.Lock()
+_registry = Registry("chat provider", ENTRY_POINTS)
 
 
 def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
@@ -48,31 +45,18 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
             options.
     """
     _ensure_registered()
-    with _registry_lock:
-        for each in (name, *aliases):
-            _registry[each.lower()] = provider
+    _registry.add((name, *aliases), provider)
 
 
 def _ensure_registered() -> None:
     """Fill the registry with the dialects of this package. Loads none of them."""
-    with _registry_lock:
-        if _registry:
-            return
-        _registry.update(dict.fromkeys(_compat_names(), _COMPAT))
-        _registry.update(dict.fromkeys(("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"))
-        _registry["bedrock"] = "aigc_kit.chat.bedrock:BedrockProvider"
-
-
-def _known(name: str) -> ProviderFactory | str | None:
-    """What the name stands for; installed packages are searched for names that nobody here has."""
-    _ensure_registered()
-    if name in _registry:
-        return _registry[name]
-    if name in _compat_names():
-        return _COMPAT
-    with _registry_lock:
-        _registry.update({**published(ENTRY_POINTS), **_registry})
-    return _registry.get(name)
+    _registry.fill(
+        [
+            (_compat_names(), _COMPAT),
+            (("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"),
+            (("bedrock",), "aigc_kit.chat.bedrock:BedrockProvider"),
+        ]
+    )
 
 
 def _compat_names() -> set[str]:
@@ -80,24 +64,12 @@ def _compat_names() -> set[str]:
 
 
 def _made(name: str, options: dict[str, Any]) -> ChatProvider:
-    key = name.strip().lower()
-    found = _known(key)
-    if found is None:
-        known = sorted({*_registry, *_compat_names()})
-        raise UnknownProviderError(
-            f"no chat provider {name!r}; there are: {', '.join(known)}{settings.suggestion(key, known)}"
-        )
+    _ensure_registered()
+    key, added = name.strip().lower(), _compat_names()
+    found = _COMPAT if key in added and key not in _registry.names() else _registry.get(key)
     if found == _COMPAT:
         options = {"vendor": key, **options}
-    if isinstance(found, str):
-        module, _, attribute = found.partition(":")
-        try:
-            found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ConfigurationError(
-                f"chat provider {name!r} cannot be loaded from {found!r}: {error}"
-            ) from error
-    provider: ChatProvider = found(**options)
+    provider: ChatProvider = _registry.load(name, more=added, found=found)(**options)
     return provider
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-from aigc_kit.client import Client, constructor, public, published
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, UnknownProviderError
+from aigc_kit.client import Client, constructor, public
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError
 from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, first_of
 from aigc_kit.image.chain import Chain, Link, shared_out
 from aigc_kit.image.delivery import Delivery
@@ -19,6 +17,7 @@ from aigc_kit.image.renditions import Rendition
 from aigc_kit.image.renditions import checked as checked_renditions
 from aigc_kit.image.request import CallOptions, ImageRequest, check_prompt, given_references
 from aigc_kit.media.result import Access
+from aigc_kit.registry import Registry
 from aigc_kit.settings import Secret
 from aigc_kit.storage.base import Storage, check_key
 from aigc_kit.transport.download import Downloader, origin
@@ -27,8 +26,7 @@ ENTRY_POINTS = "aigc_kit.image_providers"
 
 ProviderFactory = Callable[..., ImageProvider]
 
-_registry: dict[str, ProviderFactory | str] = {}
-_registry_lock = threading.Lock()
+_registry = Registry("image provider", ENTRY_POINTS)
 
 
 def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
@@ -40,50 +38,25 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
             provider options.
     """
     _ensure_registered()
-    with _registry_lock:
-        for each in (name, *aliases):
-            _registry[each.lower()] = provider
+    _registry.add((name, *aliases), provider)
 
 
 def _ensure_registered() -> None:
     """Fill the registry with the vendors of this package. Loads none of them."""
-    with _registry_lock:
-        if _registry:
-            return
-        for names, home in (
+    _registry.fill(
+        [
             (
                 ("volcengine", "doubao", "seedream", "ark"),
                 "aigc_kit.image.volcengine:VolcengineProvider",
             ),
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
-        ):
-            _registry.update(dict.fromkeys(names, home))
-
-
-def _known(name: str) -> ProviderFactory | str | None:
-    """What the name stands for; installed packages are searched for names that nobody here has."""
-    _ensure_registered()
-    if name not in _registry:
-        with _registry_lock:
-            _registry.update({**published(ENTRY_POINTS), **_registry})
-    return _registry.get(name)
+        ]
+    )
 
 
 def _factory(name: str) -> ProviderFactory:
-    found = _known(name.strip().lower())
-    if found is None:
-        raise UnknownProviderError(
-            f"no image provider {name!r}; there are: {', '.join(sorted(_registry))}"
-        )
-    if not isinstance(found, str):
-        return found
-    module, _, attribute = found.partition(":")
-    try:
-        factory: ProviderFactory = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(
-            f"image provider {name!r} cannot be loaded from {found!r}: {error}"
-        ) from error
+    _ensure_registered()
+    factory: ProviderFactory = _registry.load(name)
     return factory
 
 
@@ -121,8 +94,7 @@ def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> Chain:
 
 def _names_of(name: str) -> set[str]:
     """The name and its aliases."""
-    home = _registry[name.strip().lower()]
-    return {other for other, found in _registry.items() if found == home}
+    return _registry.same_as(name.strip().lower())
 
 
 class SeedreamOptions(TypedDict, total=False):

@@ -1,0 +1,98 @@
+"""One registry of providers by name, used by both wings: this package's own, registered ones, installed ones."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import Any
+
+from aigc_kit.errors import ConfigurationError, UnknownProviderError
+from aigc_kit.settings import suggestion
+
+Factory = Callable[..., Any]
+
+
+class Registry:
+    """
+    Names in lower case, each a factory or where one is: ``module:attribute``, imported at first use.
+
+    A name that nobody here has is looked for in the installed packages.
+    """
+
+    def __init__(self, kind: str, entry_point_group: str) -> None:
+        """
+        Args:
+            kind: what is registered, for messages: ``"image provider"``.
+        """
+        self.kind = kind
+        self.group = entry_point_group
+        self._lock = threading.Lock()
+        self._entries: dict[str, Factory | str] = {}
+
+    def fill(self, entries: Iterable[tuple[Iterable[str], Factory | str]]) -> None:
+        """Add this package's own providers, once."""
+        with self._lock:
+            if not self._entries:
+                for names, factory in entries:
+                    self._entries.update(dict.fromkeys(names, factory))
+
+    def add(self, names: Iterable[str], factory: Factory | str) -> None:
+        """Register a provider under each of these names; a name that exists is replaced."""
+        with self._lock:
+            self._entries.update((name.lower(), factory) for name in names)
+
+    def get(self, name: str) -> Factory | str | None:
+        """What is registered or installed under the name."""
+        if name not in self._entries:
+            with self._lock:
+                self._entries = {**_installed(self.group), **self._entries}
+        return self._entries.get(name)
+
+    def items(self) -> list[tuple[str, Factory | str]]:
+        return sorted(self._entries.items(), key=lambda entry: entry[0])
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.items()]
+
+    def same_as(self, name: str) -> set[str]:
+        """The name and its aliases."""
+        return {other for other, found in self._entries.items() if found == self._entries[name]}
+
+    def load(
+        self, name: str, *, more: Iterable[str] = (), found: Factory | str | None = None
+    ) -> Any:
+        """
+        The factory of a name.
+
+        Args:
+            more: names that exist beside the registered ones.
+            found: what the caller has found under it already.
+
+        Raises:
+            UnknownProviderError: nobody has the name.
+            ConfigurationError: its module cannot be imported.
+        """
+        key = name.strip().lower()
+        found = found or self.get(key)
+        if found is None:
+            known = sorted({*self._entries, *more})
+            raise UnknownProviderError(
+                f"no {self.kind} {name!r}; there are: {', '.join(known)}{suggestion(key, known)}"
+            )
+        if not isinstance(found, str):
+            return found
+        module, _, attribute = found.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigurationError(
+                f"{self.kind} {name!r} cannot be loaded from {found!r}: {error}"
+            ) from error
+
+
+def _installed(group: str) -> dict[str, str]:
+    """What installed packages offer: name in lower case -> ``module:attribute``. Loads none of them."""
+    from importlib.metadata import entry_points
+
+    return {point.name.lower(): point.value for point in entry_points(group=group)}
