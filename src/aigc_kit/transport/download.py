@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -424,6 +423,7 @@ class Downloader:
         with importing():
             import httpcore
             import httpx
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
 
         context = ssl_context("httpx")
         options: dict[str, Any] = {
