@@ -110,7 +110,7 @@ def test_parameters_of_rest_docstrings_are_described() -> None:
         Look.
 
         :param city: where to
-        look
+            look
         :param int days: how far
         :returns: words
         """
