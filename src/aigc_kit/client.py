@@ -126,7 +126,7 @@ def public(method: F) -> F:
     @functools.wraps(method)
     def called(self: Client, /, *args: Any, **kwargs: Any) -> Any:
         self._check_open()
-        if "extra_headers" in kwargs:
+        if "extra_headers" in kwargs and type(self.provider).__module__.startswith("aigc_kit."):
             kwargs["extra_headers"] = hidden(kwargs["extra_headers"])
         exchange = Exchange()
         try:

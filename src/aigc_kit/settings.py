@@ -128,6 +128,32 @@ _KEY_OPTIONS = (
 )
 
 
+class _Hidden(Secret):
+    """A text of the application, for as long as it is in the hands of this library."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        return _Hidden, (self._value,)
+
+
+def revealed(value: Any) -> Any:
+    """What ``hidden`` was given: an application's own provider gets its options as they were."""
+    if isinstance(value, _Hidden):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {name: revealed(inner) for name, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(revealed, value))
+    return value
+
+
+def for_factory(factory: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options as a provider of this package, or of an application, takes them."""
+    is_ours = str(getattr(factory, "__module__", "")).partition(".")[0] == "aigc_kit"
+    return options if is_ours else {name: revealed(value) for name, value in options.items()}
+
+
 def hidden(value: Any, name: str = "", within: str = "") -> Any:
     """
     The value with the credentials in it as ``Secret``, detected from their names.
@@ -138,11 +164,10 @@ def hidden(value: Any, name: str = "", within: str = "") -> Any:
             of several are looked at, for a vendor's own fields may have any name.
     """
     if name == "credentials" and isinstance(value, dict):
-        return Secret(cast(str, value))
-    if isinstance(
-        value, (str, bytes, bytearray)
-    ):  # a key of a wrong type is hidden too, until it is refused
-        return Secret(cast(str, value)) if _is_secret(name, value, within) else value
+        return _Hidden(cast(str, value))
+    # A key of a wrong type is hidden too, until it is refused.
+    if isinstance(value, (str, bytes, bytearray)):
+        return _Hidden(cast(str, value)) if _is_secret(name, value, within) else value
     if within.count(".") > 3:  # options are not that deep; what is, may be a circle
         return value
     inside = f"{within}.{name}" if within or name else ""

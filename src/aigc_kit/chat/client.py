@@ -69,7 +69,8 @@ def _made(name: str, options: dict[str, Any]) -> ChatProvider:
     found = _COMPAT if key in added and key not in _registry.names() else _registry.get(key)
     if found == _COMPAT:
         options = {"vendor": key, **options}
-    provider: ChatProvider = _registry.load(name, more=added, found=found)(**options)
+    factory = _registry.load(name, more=added, found=found)
+    provider: ChatProvider = factory(**settings.for_factory(factory, options))
     return provider
 
 

@@ -11,6 +11,7 @@ from aigc_kit import errors
 from aigc_kit.errors import AIGCError, UnsupportedFeatureError
 from aigc_kit.image.request import DEFAULT_SIZE, Fields, ImageRequest, addressed
 from aigc_kit.media.result import ImageResult as ImageResult
+from aigc_kit.settings import revealed
 
 if TYPE_CHECKING:
     from aigc_kit.transport.download import Downloader
@@ -148,6 +149,7 @@ def generated(provider: ImageProvider, request: ImageRequest) -> ImageGroup:
         raise NoGroupError(f"{provider.name} makes one image per request")
     if isinstance(provider, VendorProvider) and not _is_overridden(provider):
         return provider.generate(request)
+    options = revealed(options)
     if request.n > 1:
         return provider.image_group(
             request.prompt,

@@ -18,7 +18,7 @@ from aigc_kit.image.renditions import checked as checked_renditions
 from aigc_kit.image.request import CallOptions, ImageRequest, check_prompt, given_references
 from aigc_kit.media.result import Access
 from aigc_kit.registry import Registry
-from aigc_kit.settings import Secret
+from aigc_kit.settings import Secret, for_factory
 from aigc_kit.storage.base import Storage, check_key
 from aigc_kit.transport.download import Downloader, origin
 
@@ -60,6 +60,11 @@ def _factory(name: str) -> ProviderFactory:
     return factory
 
 
+def _made_by_name(name: str, options: dict[str, Any]) -> Any:
+    factory = _factory(name)
+    return factory(**for_factory(factory, options))
+
+
 def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> Chain:
     """The chain of these names, (name, options) pairs and instances."""
     if not items:
@@ -77,7 +82,7 @@ def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> Chain:
     links: list[Link] = []
     for place, (item, own) in enumerate(entries):
         made = (
-            _factory(item)(**{**shared[named.index(place)], **own})
+            _made_by_name(item, {**shared[named.index(place)], **own})
             if isinstance(item, str)
             else item
         )
@@ -276,7 +281,7 @@ class ImageClient(Client):
             chain = _in_a_row(provider, options)
             return chain, chain
         if isinstance(provider, str):
-            made: Any = _factory(provider)(**options)
+            made: Any = _made_by_name(provider, options)
         elif options:
             raise ConfigurationError(
                 f"a provider instance has its options already: {', '.join(map(repr, options))} are for a name"
