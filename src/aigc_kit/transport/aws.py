@@ -18,7 +18,7 @@ from aigc_kit.transport.deadline import (
     WireError,
     deadline_of,
 )
-from aigc_kit.transport.interrupts import without_frames
+from aigc_kit.transport.interrupts import let_out, without_frames
 from aigc_kit.transport.sdks import importing
 
 INVALID_REPLY = "InvalidReply"
@@ -444,6 +444,7 @@ def _unreadable() -> tuple[type[Exception], ...]:
 
 def aws_error(error: Exception) -> AwsError:
     """One shape for whatever ``failures`` names."""
+    let_out(error)
     from botocore import exceptions
 
     if isinstance(error, WireError):

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from aigc_kit.transport.deadline import Exchange
-from aigc_kit.transport.interrupts import callers_own
+from aigc_kit.transport.interrupts import callers_own, let_out
 
 _imports = threading.RLock()
 
@@ -48,6 +48,7 @@ def exchanged(send: Callable[[], object], exchange: Exchange) -> Any:
         try:
             _through_imports(send, exchange)
         except Exception as error:
+            let_out(error)  # a worker's time limit that the SDK has wrapped
             if exchange.response is None or callers_own(error):
                 raise
         if exchange.response is None:
