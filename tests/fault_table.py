@@ -281,7 +281,7 @@ def run(target: Target, client: Any, limit: float) -> Cell:
         ):
             cell.kept = "the beginning kept"
         if getattr(error, "result", None) is not None:
-            cell.kept = "picture kept"
+            cell.kept = "image saved"
     except Overdue as error:
         cell = Cell(type(error).__name__, 0, odd=str(error))
     except Exception as error:  # the rule that is measured here
@@ -371,7 +371,7 @@ FAULTS: dict[str, tuple[Arrange, bool]] = {
     "content-length too large": (wire("too long"), False),
     "content-length too small": (wire("too short"), False),
     "neither length nor chunks": (wire("no length"), False),
-    "gzip that nobody asked for": (wire("gzip"), False),
+    "unrequested gzip": (wire("gzip"), False),
     "body without an end": (wire("endless"), False),
     "one wrong bit": (wire("bad checksum"), False),
     "200 with HTML": (scripted(200, HTML, content_type="text/html"), False),

@@ -17,7 +17,7 @@ class Registry:
     """
     Names in lower case, each a factory or where one is: ``module:attribute``, imported at first use.
 
-    A name that nobody here has is looked for in the installed packages.
+    A name that is not registered is looked for in the installed packages.
     """
 
     def __init__(self, kind: str, entry_point_group: str) -> None:
@@ -70,7 +70,7 @@ class Registry:
             found: what the caller has found under it already.
 
         Raises:
-            UnknownProviderError: nobody has the name.
+            UnknownProviderError: the name is not known.
             ConfigurationError: its module cannot be imported.
         """
         key = name.strip().lower()

@@ -461,7 +461,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def reject_unknown(options: Mapping[str, Any], *, known: list[str], what: str) -> None:
     """
-    Refuse options that nobody would read.
+    Refuse unknown options.
 
     Raises:
         ConfigurationError: names the unknown ones and those that exist.

@@ -144,7 +144,7 @@ class Assembler:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what came: the request is sent again."""
+        """Discard what arrived: the request is sent again."""
         self.content: list[str] = []
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
@@ -227,7 +227,7 @@ class Assembler:
         return made
 
     def _unreadable_image(self, url: str) -> ImageResult:
-        """Whatever stands in a ``data:`` URI was paid for: it is kept as it came."""
+        """Everything in a ``data:`` URI was paid for, so it is saved unchanged."""
         head, _, text = url.partition(",")
         made = ImageResult(
             base64=text, mime_type=head[5:].partition(";")[0], provider=self.provider

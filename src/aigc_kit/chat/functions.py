@@ -98,7 +98,7 @@ def _function_tool(function: Callable[..., Any]) -> FunctionTool:
 def refuse_async(function: Any, what: str) -> None:
     """
     Raises:
-        InvalidInputError: calling it would give a coroutine, which nobody here awaits.
+        InvalidInputError: calling it would give a coroutine, which this library does not await.
     """
     inner = inspect.unwrap(function)
     inner = getattr(inner, "func", inner)  # functools.partial

@@ -127,7 +127,7 @@ def shared_out(
     knows it, or to all that know it when it means the same for every vendor.
 
     Raises:
-        ConfigurationError: an option that nobody knows, or that more than one would understand
+        ConfigurationError: an unknown option, or one that several providers would accept
             differently.
     """
     options: list[dict[str, Any]] = [{} for _ in factories]

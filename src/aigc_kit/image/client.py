@@ -414,7 +414,7 @@ class ImageClient(Client):
         Orders that another thread or process works on are left to it. ``images``: those that have
         their address now;
         ``errors``: a ``StorageError`` for each that failed again, and an ``OutcomeUnknownError``
-        for each payment whose outcome nobody knows, because a process died or no answer came: it
+        for each payment whose outcome is unknown, because a process died or no answer came: it
         may have been billed.
 
         Args:

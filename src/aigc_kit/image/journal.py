@@ -6,7 +6,7 @@ step, so after a crash it is the old one or the new one, never half of either. W
 entry holds its lock file, which the operating system takes back when the process dies. Without a
 directory one client remembers the purchases that have an idempotency key.
 
-An entry is ``asked`` (somebody was asked and nothing is known), ``paid`` (these images wait to be
+An entry is ``asked`` (a request may have been sent; the outcome is unknown), ``paid`` (these images wait to be
 stored) or ``done`` (a small mark that stays for a while, for a store that does not show yet what
 was put there).
 """
@@ -53,7 +53,7 @@ _SWEEP = 3600.0
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _SAFE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-"""A link that somebody put there is not followed."""
+"""A symbolic link is not followed."""
 
 _KNOWN = (
     "model",
@@ -304,7 +304,7 @@ class Journal:
         """
         if not name:
             entry = self.take(secrets.token_hex(16), new=True)
-            if entry is None:  # pragma: no cover - 128 random bits are nobody else's
+            if entry is None:  # pragma: no cover - 128 random bits do not collide
                 raise busy(0.0)
             with entry:
                 yield entry
@@ -464,7 +464,7 @@ class _FileEntry(Entry):
 
     def _made(self) -> int:
         """
-        The file to write into, new: one that was left by a crash or put there by somebody goes
+        The file to write into, new: one that was left by a crash or by another program goes
         first.
         """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _SAFE

@@ -117,7 +117,7 @@ class Purchases:
 
     def resume(self, *, forget: bool) -> ImageGroup:
         """
-        Finish every entry on the disk that nobody works on. Never pays.
+        Finish every entry on the disk that is not in use. Never pays.
 
         Args:
             forget: drop what can never be finished: payments of which nothing is known, dead links,

@@ -181,7 +181,7 @@ class Fields:
     What the providers of a client take beside our own options.
 
     ``names``: of their fields. ``vendors``: names under which the options of one of them are
-    addressed. ``open``: whether one of them is an application's, whose options nobody here knows.
+    addressed. ``open``: whether one of them is an application's, whose options are not known here.
     """
 
     names: frozenset[str] = frozenset()

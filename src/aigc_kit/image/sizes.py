@@ -294,7 +294,7 @@ def fit_seedream(
     What to send as Ark's ``size``, and warnings. Without a family the size is sent as it was asked.
 
     Args:
-        own_endpoint: an ``ep-...`` whose model nobody can know, and nobody needs to be told so.
+        own_endpoint: an ``ep-...`` whose model cannot be known; no warning is needed.
 
     Raises:
         InvalidInputError: ``policy`` is ``"exact"`` and the family does not take the size; names
@@ -394,7 +394,7 @@ CANVASES = {  # the most telling name first
     "gemini-nano-banana-2.1": Canvas(_FOURTEEN, ("1K", "2K", "4K"), 14, _ALL_TYPES),
 }
 COMMON_CANVAS = Canvas(_TEN, ("1K", "2K", "4K"), 14, _ALL_TYPES)
-"""For models that nobody here knows yet."""
+"""For models without a row of their own."""
 
 _PIXELS_25 = dict(
     zip(

@@ -170,7 +170,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         return (self.base_url,)
 
     def makes_groups(self, **kwargs: Any) -> bool:
-        """4.0, 4.5, 5.0-lite, and models that nobody knows."""
+        """4.0, 4.5, 5.0-lite, and unknown models."""
         family = sizes.family_of(
             str(kwargs.get("model") or self.model), kwargs.get("family", self.family)
         )

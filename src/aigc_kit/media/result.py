@@ -39,14 +39,14 @@ class _Held:
     """What an ``ImageResult`` holds beside its fields."""
 
     _text: str = ""
-    """base64 that somebody set."""
+    """base64 that was set explicitly."""
     _bytes: bytes | None = None
     _access: Access = Access()
 
 
 class _Base64:
     """
-    The field ``base64``: text when somebody set text, otherwise encoded from the bytes when it is
+    The field ``base64``: text when it was set as text, otherwise encoded from the bytes when it is
     read.
     """
 
@@ -91,7 +91,7 @@ class ImageResult(_Held):
         provider: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> ImageResult:
-        """A result that holds ``data`` itself; no base64 is made until somebody reads it."""
+        """A result that holds ``data`` itself; no base64 is made until it is read."""
         result = cls(
             mime_type=mime_type or sniff.mime_type(data), provider=provider, metadata=metadata or {}
         )

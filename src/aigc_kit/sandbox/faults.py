@@ -25,7 +25,7 @@ KINDS = {
     "too long": "content-length names more bytes than come",
     "too short": "content-length names fewer bytes than come",
     "no length": "neither content-length nor chunks; the body ends where the connection does",
-    "gzip": "the body is compressed though nobody asked",
+    "gzip": "the body is compressed without being asked for",
     "endless": "the body never ends",
     "bad checksum": "one bit of the body is another one",
 }

@@ -151,7 +151,7 @@ def service_of(host: str) -> Service:
 
 def check_public(base: str, place: Place, name: str) -> None:
     """
-    Refuse a public URL on which nobody can read the objects.
+    Refuse a public URL that cannot serve the objects.
 
     Raises:
         ConfigurationError: it is a dashboard, an endpoint that the public cannot read, or one

@@ -196,7 +196,7 @@ class S3Storage(Rebuilt, Storage):
     ) -> StoredObject:
         if (
             getattr(self.upload_bytes, "__func__", None) is not _UPLOAD_BYTES
-        ):  # somebody does something of their own there
+        ):  # a subclass that does its own work
             return self.upload_bytes(data, key, content_type=content_type)
         return self._put(data, check_key(key), check_content_type(content_type), sha256)
 
@@ -314,7 +314,7 @@ class S3Storage(Rebuilt, Storage):
         )
 
     def url_of(self, key: str) -> str:
-        """The public URL of a key; asks nobody whether it exists."""
+        """The public URL of a key; sends no request."""
         return address_of(self._public or self._own_address(), check_key(key))
 
     def presigned_url(self, key: str, *, expires: int = 3600) -> str:

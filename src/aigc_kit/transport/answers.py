@@ -64,7 +64,7 @@ def whole_json(raw: bytes) -> bool:
 _CHAT: dict[str, int] = {"limit": 16 * 1024 * 1024, "inflated": 4 * 1024 * 1024}
 """
 Bytes of a response that holds no image. A parsed value takes many times its text, and 38 KB of a
-compression that nobody asked for hold 40 MB.
+unrequested compression hold 40 MB.
 https://cheatsheetseries.owasp.org/cheatsheets/Denial_of_Service_Cheat_Sheet.html
 """
 

@@ -404,7 +404,7 @@ class AwsClient:
             raise sign_in_error(error) from without_frames(error)
 
     def presigned(self, bucket: str, key: str, expires: int) -> Any:
-        """A signed GET; asks nobody."""
+        """A signed GET URL; sends no request."""
         with quiet():
             return self.client.generate_presigned_url(
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires

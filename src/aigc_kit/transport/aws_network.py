@@ -308,7 +308,7 @@ class Sender:
 
 _LARGEST = 16 * 1024 * 1024
 _INFLATED = 4 * 1024 * 1024
-"""Bytes of a chat's response, and of one that came compressed though nobody asked for that."""
+"""Bytes of a chat's response, and of one that came compressed without being asked for."""
 
 
 def _at_hand(body: Any) -> Any:

@@ -132,7 +132,7 @@ class _Blob:
     def feed(self, text: bytes, left: int) -> None:
         """
         Args:
-            left: characters that may follow; below 0: nobody knows.
+            left: characters that may follow; below 0: unknown.
         """
         self._raw += text
         if self._decode is None:

@@ -60,7 +60,7 @@ class Lease:
         Args:
             flavor: ``"httpx"`` or ``"httpx2"``.
             reuse: keep idle connections. Off for paid requests: over a connection that the server
-                closes in the same moment nobody can tell whether the request arrived.
+                closes in the same moment it is unknown whether the request arrived.
         """
         self._key = (os.getpid(), flavor, reuse)
         with _lock:

@@ -302,7 +302,7 @@ class Downloader:
             timeout: seconds, tries and waits included.
             retries: how often it is tried again after a failure that may pass.
             problem: what is wrong with the bytes, as the end of a sentence; ``""`` when nothing is.
-            inflate: undo a compression that nobody asked for: what is behind the URL was paid for.
+            inflate: undo unrequested compression: what is behind the URL was paid for.
 
         Raises:
             DownloadError: not http(s), refused by the guard, unreachable, not a 200, too long or

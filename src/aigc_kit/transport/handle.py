@@ -35,7 +35,7 @@ class Handle(Generic[T]):
         self._slot: _Slot[T] = _Slot()
 
     def get(self) -> T:
-        """The thing, opened when nobody did before."""
+        """The thing, opened at the first call."""
         slot = self._mine()
         value = slot.value
         if value is None:

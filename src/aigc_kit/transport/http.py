@@ -110,7 +110,7 @@ class Response:
 
         Raises:
             WireError: cut, reset, too slow, longer than ``limit`` bytes (``inflated`` where it came
-                compressed, which nobody asked for), or in a coding that is not known.
+                compressed without a request for it), or in a coding that is not known.
         """
         limit = MAX_RESPONSE_BYTES if limit is None else min(limit, MAX_RESPONSE_BYTES)
         if self.held is not None:
@@ -219,7 +219,7 @@ def _has_more(stream: Any) -> bool:
     """
     Whether bytes were read that do not belong to this response.
 
-    h11 holds them and would take them for the next one; httpcore shows it to nobody, so this goes
+    h11 holds them and would take them for the next one; httpcore does not expose it, so this goes
     through private attributes. Where they are not there, it looks at nothing, as httpcore itself
     does.
     """
@@ -251,7 +251,7 @@ class Gathered:
     def add(self, piece: bytes, left: int) -> None:
         """
         Args:
-            left: bytes that are announced to follow; below 0: nobody knows.
+            left: bytes that are announced to follow; below 0: unknown.
         """
         if self._out is None:
             self._pieces.append(piece)
