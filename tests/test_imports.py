@@ -42,6 +42,9 @@ BREAKS = [
         "sandbox.new -> aigc_kit.transport.sse",
     ),
     ("house", "sandbox/new.py", "import aigc_kit.settings", "sandbox.new -> aigc_kit.settings"),
+    ("house", "hints/row.py", "import aigc_kit.errors", "hints.row -> aigc_kit.errors"),
+    ("hints", "hints/ark.py", "import aigc_kit.hints.aws", "hints.ark -> aigc_kit.hints.aws"),
+    ("hints", "hints/new_vendor.py", "", "- aigc_kit.hints.new_vendor\n"),
     ("house", "new.py", "", "not listed as layers:\n\n- aigc_kit.new\n"),
     (
         "image",
@@ -161,9 +164,10 @@ def test_every_contract_is_broken_by_a_test() -> None:
 
 def test_the_environment_is_read_in_few_places() -> None:
     """
-    Settings reads variables for options; transport reads those that name proxies and certificates.
+    Settings reads variables for options; transport reads those that name proxies and certificates;
+    hints, which stand below settings, read the language.
     """
-    readers = {"settings.py", "transport/clients.py", "transport/proxies.py"}
+    readers = {"hints/language.py", "settings.py", "transport/clients.py", "transport/proxies.py"}
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")

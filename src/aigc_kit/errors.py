@@ -71,6 +71,21 @@ class AIGCError(Exception):
     def message(self) -> str:
         return str(self)
 
+    @property
+    def hint(self) -> str:
+        """
+        What the failure means and what to do about it, ``""`` where nothing is known; in English,
+        or in Chinese where ``AIGC_KIT_LANG`` or the locale says so.
+        """
+        return self.hint_in(None)
+
+    def hint_in(self, language: str | None) -> str:
+        """``hint`` in ``"en"`` or ``"zh"``."""
+        from aigc_kit.hints import hint_for  # a table of texts that few programs read
+
+        found = hint_for(self, language)
+        return "" if found is None else str(found)
+
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), str(self), self.__dict__)
 
@@ -308,11 +323,10 @@ class StorageError(AIGCError, OSError):
     """
     A store failed, or refused.
 
-    ``key``: the object's key. ``result``: the paid ``ImageResult`` when there is one;
-    ``client.store(error.result)``
-    finishes it without paying again. ``retryable``: the same call may succeed later.
-    ``retry_after``: seconds the store asked
-    to wait.
+    ``key``: the object's key. ``code``: the store's own word. ``result``: the paid ``ImageResult``
+    when there is one; ``client.store(error.result)`` finishes it without paying again.
+    ``retryable``: the same call may succeed later. ``retry_after``: seconds the store asked to
+    wait.
     """
 
     def __init__(
@@ -320,11 +334,13 @@ class StorageError(AIGCError, OSError):
         message: str,
         *,
         key: str = "",
+        code: str = "",
         retryable: bool = False,
         retry_after: float | None = None,
         **context: Any,
     ) -> None:
         super().__init__(message, **context)
         self.key = key
+        self.code = code
         self.retryable = retryable
         self.retry_after = retry_after

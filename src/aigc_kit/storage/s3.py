@@ -39,25 +39,6 @@ from aigc_kit.transport.retry import Policy
 _RETRYABLE_CODES = frozenset(
     {"IncompleteBody", "ClientDisconnect", "BadDigest", "RequestTimeout", "SlowDown"}
 )
-_HINTS = {
-    "NoSuchBucket": "the bucket does not exist",
-    "InvalidAccessKeyId": "the access key id is not known there",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key id",
-    "Unauthorized": "the server takes neither the keys nor the signature; R2 says so of checksum trailers too",
-    "AccessDenied": "the keys may not do this in this bucket",
-    "SecondLevelDomainForbidden": "the bucket goes into the host there: pass addressing_style='virtual'",
-    "PathStyleDomainForbidden": "the bucket goes into the host there: pass addressing_style='virtual'",
-    "InvalidPathAccess": "the bucket goes into the host there: pass addressing_style='virtual'",
-    "PermanentRedirect": "the bucket is in another region: pass its endpoint and region",
-    "AuthorizationHeaderMalformed": "the region is not the bucket's: pass region=",
-    "AccessControlListNotSupported": "the bucket has no ACLs: leave acl out and make it public by its policy",
-    "RequestTimeTooSkewed": "this machine's clock is more than 15 minutes off",
-    "403": "the keys are wrong, or may not read this bucket",
-    "NoCredentialsError": "no AWS credentials were found: pass access_key_id and secret_access_key, or set "
-    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-    "NoRegionError": "no region: pass region= or set AWS_REGION",
-}
-
 
 _NO_CONDITIONS = frozenset(
     {"NotImplemented", "UnsupportedOperation", "InvalidArgument", "InvalidRequest"}
@@ -398,11 +379,14 @@ class S3Storage(Rebuilt, Storage):
         said = " ".join(
             dict.fromkeys(str(part) for part in (error.status or "", error.code) if part)
         )
-        hint = _HINTS.get(error.code, "")
+        from aigc_kit.hints import explained  # texts that only a failure needs
+
+        hint = explained("s3", error.code) if error.code else ""
         return StorageError(
             f"{operation} of {key!r} to bucket {self.bucket!r} at {self._where()} failed: {said or 'no answer'} ({redact(str(error))})"
-            + (f"; {hint}" if hint else ""),
+            + (f". {hint}" if hint else ""),
             key=key,
+            code=redact(error.code),
             retryable=retryable,
             retry_after=retry_after_of(error.headers),
             request_id=redact(error.request_id),
