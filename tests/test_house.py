@@ -120,6 +120,49 @@ def test_credentials_come_from_the_first_variable(monkeypatch: pytest.MonkeyPatc
     assert settings.credential("mine", "FIRST_KEY", what="the key").reveal() == "mine"
 
 
+def test_a_placeholder_of_env_example_is_not_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next variable is used; without one the message says what was left as it was."""
+    monkeypatch.setenv("FIRST_KEY", "your-api-key")
+    with pytest.raises(
+        MissingCredentialError, match="FIRST_KEY still has the placeholder 'your-api-key'"
+    ):
+        settings.credential(None, "FIRST_KEY", "SECOND_KEY", what="the key")
+    monkeypatch.setenv("SECOND_KEY", "two")
+    assert settings.credential(None, "FIRST_KEY", "SECOND_KEY", what="the key").reveal() == "two"
+    monkeypatch.delenv("SECOND_KEY")
+    assert settings.optional_credential(None, "FIRST_KEY", what="the key") is None
+
+
+def test_every_key_of_env_example_is_a_placeholder() -> None:
+    """A copy that was not filled in must not reach a vendor."""
+    text = (Path(__file__).parents[1] / ".env.example").read_text("utf-8")
+    keys = {
+        name: value
+        for name, _, value in (line.lstrip("# ").partition("=") for line in text.splitlines())
+        if name.endswith(("_KEY", "_KEY_ID", "_SECRET", "_BEDROCK", "_CREDENTIALS", "_PROJECT"))
+    }
+    assert len(keys) > 10
+    assert {name: value for name, value in keys.items() if not settings.is_placeholder(value)} == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "sk-proj-1234567890abcdef",
+        "AKIAIOSFODNN7EXAMPLE",
+        "key-1",
+        "id.secret",
+        "sandbox-key",
+        "EMPTY",
+        "ollama",
+        "your-api-key-of-the-relay-8f2c",
+        "https://assets.shop.example.cn",
+    ],
+)
+def test_what_somebody_chose_is_not_a_placeholder(value: str) -> None:
+    assert not settings.is_placeholder(value)
+
+
 @pytest.mark.parametrize("bad", ["", "  ", 5, "k\ney", "ключ"])
 def test_unusable_credentials_are_refused_without_showing_them(bad: object) -> None:
     """Blank, of the wrong type, or not fit for a header."""

@@ -225,6 +225,37 @@ def variable(*names: str) -> str:
     return ""
 
 
+_PLACEHOLDER = re.compile(
+    r"""your[-_ ]?((api|access|secret)[-_ ]?)*(key|token|secret)([-_ ]?(id|here))?"""
+    r"""|your[-_ ]?(project|bucket|account|region|profile)([-_ ]?(id|name|here))?"""
+    r"""|(sk|key)-(x{3,}|\.{3,}|your.*)|x{3,}|\*{3,}|\.{3,}|change[-_ ]?me|todo|replace[-_ ]?me|<[^<>]*>|\$?\{[^{}]*\}"""
+    r"""|/?path/to/.*|https?://(x{3,}|<[^<>]*>|your-?account(-?id)?)\..*|https?://([a-z]+\.)?example\.(com|org|net)/?"""
+    r"""|你的.*|填写.*|请.*""",
+    re.IGNORECASE,
+)
+"""What ``.env.example`` and vendors' pages have where a value of one's own goes."""
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether this is a value that was never filled in, as in a copy of ``.env.example``."""
+    return _PLACEHOLDER.fullmatch(_bare_key(value)) is not None
+
+
+def _unfilled(names: Iterable[str]) -> str:
+    """``"; X_KEY still has the placeholder 'your-key'"`` where one of the variables has one, else ``""``."""
+    found = [
+        f"{name} still has the placeholder {variable(name)!r}"
+        for name in names
+        if is_placeholder(variable(name))
+    ]
+    return f"; {', '.join(found)}, which is not a key" if found else ""
+
+
+def missing_credential(message: str, *names: str) -> MissingCredentialError:
+    """The error, with the variables among ``names`` that have a placeholder instead of a key."""
+    return MissingCredentialError(message + _unfilled(names))
+
+
 def option(explicit: str | None, *names: str, default: str = "") -> str:
     """An option as given, else from the first variable that is set, else ``default``."""
     return text(explicit, "an option") if explicit is not None else variable(*names) or default
@@ -305,8 +336,8 @@ def credential(explicit: Any, *names: str, what: str, rotating: bool = False) ->
     """
     found = optional_credential(explicit, *names, what=what, rotating=rotating)
     if found is None:
-        raise MissingCredentialError(
-            f"{what} is missing: pass it explicitly or set {' or '.join(names)}"
+        raise missing_credential(
+            f"{what} is missing: pass it explicitly or set {' or '.join(names)}", *names
         )
     return found
 
@@ -315,7 +346,7 @@ def optional_credential(
     explicit: Any, *names: str, what: str, rotating: bool = False
 ) -> Secret | None:
     """
-    Like ``credential``, with None where there is none.
+    Like ``credential``, with None where there is none. A variable with a placeholder has none.
 
     Args:
         rotating: whether it may be a function, asked again for each request.
@@ -323,7 +354,7 @@ def optional_credential(
     if explicit is not None:
         return _explicit(explicit, names, what, rotating=rotating)
     for name in names:
-        if variable(name):
+        if variable(name) and not is_placeholder(variable(name)):
             return _header_safe(Secret(_bare_key(variable(name)), name), f"{what} from {name}")
     return None
 

@@ -85,8 +85,10 @@ class GenaiSettings:
                 None, "GOOGLE_API_KEY", "GEMINI_API_KEY", what="Gemini's api_key"
             )
             if key is None:
-                raise MissingCredentialError(
-                    f"Gemini's api_key is missing: pass it or set {VARIABLES}"
+                raise settings.missing_credential(
+                    f"Gemini's api_key is missing: pass it or set {VARIABLES}",
+                    "GOOGLE_API_KEY",
+                    "GEMINI_API_KEY",
                 )
             return cls(False, api_key=key, base_url=address, api_version=version)
         if key is not None:
