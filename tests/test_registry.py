@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aigc_kit import errors
+from aigc_kit import ChatClient, ImageClient, errors
+from aigc_kit.chat.client import provider_names as chat_names
+from aigc_kit.chat.vendors import VENDORS
+from aigc_kit.image.client import provider_names as image_names
 from aigc_kit.registry import Registry
 
 
@@ -42,3 +45,35 @@ def test_a_provider_that_cannot_be_imported_is_named() -> None:
         errors.ConfigurationError, match=r"thing 'lost' cannot be loaded from 'no.such.module:X'"
     ):
         make().load("lost")
+
+
+def test_each_provider_is_listed_once_with_its_aliases() -> None:
+    assert make().families() == {"fraction": ["ratio"], "lost": []}
+
+
+@pytest.mark.parametrize("name", ["deepseek", "kimi", "bedrock"])
+def test_a_vendor_that_chats_but_does_not_draw_is_told_so(name: str) -> None:
+    said = (
+        rf"no image provider '{name}'.*'{name}' chats but does not draw: use ChatClient\('{name}'\)"
+    )
+    with pytest.raises(errors.UnknownProviderError, match=said):
+        ImageClient(name)
+
+
+def test_a_vendor_that_draws_but_does_not_chat_is_told_so() -> None:
+    with pytest.raises(errors.UnknownProviderError, match="'seedream' draws but does not chat"):
+        ChatClient("seedream")
+
+
+def test_a_misspelt_vendor_is_suggested() -> None:
+    with pytest.raises(errors.UnknownProviderError, match="did you mean 'deepseek'"):
+        ChatClient("deepseeek")
+
+
+def test_the_names_of_both_wings_are_the_registered_ones() -> None:
+    assert {
+        "volcengine": ["doubao", "seedream", "ark"],
+        "gemini": ["google"],
+    }.items() <= image_names().items()
+    assert chat_names()["glm"] == ["zai", "zhipu"]
+    assert {*VENDORS, "gemini", "bedrock"} <= set(chat_names())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -20,13 +20,19 @@ class Registry:
     A name that is not registered is looked for in the installed packages.
     """
 
-    def __init__(self, kind: str, entry_point_group: str) -> None:
+    def __init__(
+        self, kind: str, entry_point_group: str, elsewhere: Mapping[str, str] | None = None
+    ) -> None:
         """
         Args:
             kind: what is registered, for messages: ``"image provider"``.
+            elsewhere: what a name may be instead, as the end of a sentence with ``{name}`` ->
+                ``module:function`` that lists such names. It is called only to explain an unknown
+                name: the wings do not import each other.
         """
         self.kind = kind
         self.group = entry_point_group
+        self._elsewhere = dict(elsewhere or {})
         self._lock = threading.Lock()
         self._entries: dict[str, Factory | str] = {}
 
@@ -55,6 +61,22 @@ class Registry:
     def names(self) -> list[str]:
         return [name for name, _ in self.items()]
 
+    def families(self) -> dict[str, list[str]]:
+        """
+        Each provider once, under the name that it was given first -> its aliases; installed ones
+        too.
+        """
+        with self._lock:
+            self._entries = {**self._entries, **{**_installed(self.group), **self._entries}}
+        found: dict[str, list[str]] = {}
+        for name, factory in self._entries.items():
+            home = next((first for first in found if self._entries[first] == factory), None)
+            if home is None:
+                found[name] = []
+            else:
+                found[home].append(name)
+        return found
+
     def same_as(self, name: str) -> set[str]:
         """The name and its aliases."""
         return {other for other, found in self._entries.items() if found == self._entries[name]}
@@ -77,8 +99,9 @@ class Registry:
         found = found or self.get(key)
         if found is None:
             known = sorted({*self._entries, *more})
+            advice = self._advice(key) or suggestion(key, known)
             raise UnknownProviderError(
-                f"no {self.kind} {name!r}; there are: {', '.join(known)}{suggestion(key, known)}"
+                f"no {self.kind} {name!r}; there are: {', '.join(known)}{advice}"
             )
         if not isinstance(found, str):
             return found
@@ -89,6 +112,15 @@ class Registry:
             raise ConfigurationError(
                 f"{self.kind} {name!r} cannot be loaded from {found!r}: {error}"
             ) from error
+
+    def _advice(self, name: str) -> str:
+        """Where this name does exist, ``""`` where it does not."""
+        for sentence, place in self._elsewhere.items():
+            module, _, attribute = place.partition(":")
+            names: dict[str, list[str]] = getattr(import_module(module), attribute)()
+            if name in names or any(name in aliases for aliases in names.values()):
+                return "; " + sentence.format(name=name)
+        return ""
 
 
 def _installed(group: str) -> dict[str, str]:

@@ -33,7 +33,15 @@ _COMPAT = "aigc_kit.chat.openai_compat:OpenAICompatProvider"
 
 ProviderFactory = Callable[..., ChatProvider]
 
-_registry = Registry("chat provider", ENTRY_POINTS)
+_registry = Registry(
+    "chat provider",
+    ENTRY_POINTS,
+    {
+        "{name!r} draws but does not chat: use ImageClient({name!r})": (
+            "aigc_kit.image.client:provider_names"
+        )
+    },
+)
 
 
 def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
@@ -57,6 +65,20 @@ def _ensure_registered() -> None:
             (("bedrock",), "aigc_kit.chat.bedrock:BedrockProvider"),
         ]
     )
+
+
+def provider_names() -> dict[str, list[str]]:
+    """Every provider that chats, installed ones too: name -> aliases. Loads none of them."""
+    _ensure_registered()
+    added = _compat_names()
+    found = {
+        name: sorted(alias for alias, meant in ALIASES.items() if meant == name)
+        for name in sorted(added - set(ALIASES))
+    }
+    for name, aliases in _registry.families().items():
+        if name not in added:
+            found[name] = aliases
+    return found
 
 
 def _compat_names() -> set[str]:

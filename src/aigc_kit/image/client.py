@@ -26,7 +26,15 @@ ENTRY_POINTS = "aigc_kit.image_providers"
 
 ProviderFactory = Callable[..., ImageProvider]
 
-_registry = Registry("image provider", ENTRY_POINTS)
+_registry = Registry(
+    "image provider",
+    ENTRY_POINTS,
+    {
+        "{name!r} chats but does not draw: use ChatClient({name!r})": (
+            "aigc_kit.chat.client:provider_names"
+        )
+    },
+)
 
 
 def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
@@ -52,6 +60,12 @@ def _ensure_registered() -> None:
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
         ]
     )
+
+
+def provider_names() -> dict[str, list[str]]:
+    """Every provider that draws, installed ones too: name -> aliases. Loads none of them."""
+    _ensure_registered()
+    return _registry.families()
 
 
 def _factory(name: str) -> ProviderFactory:
