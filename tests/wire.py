@@ -175,7 +175,8 @@ def _is_whole(reply: bytes) -> bool:
     for line in head.split(b"\r\n"):
         if line.lower().startswith(b"content-length:"):
             return len(body) >= int(line.split(b":")[1])
-    return body.endswith(b"0\r\n\r\n")
+    # What a script sends behind the last chunk does not end the connection.
+    return b"\r\n0\r\n\r\n" in body or body == b"0\r\n\r\n"
 
 
 def _read(connection: socket.socket) -> bytes:
