@@ -8,9 +8,10 @@ Source: https://html.spec.whatwg.org/#event-stream-interpretation
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+_DATA = b"data: "
 _NOT_FIELDS = (b"error", b"message", b"detail", b"http", b"https")
 """
 What a line of words may begin with; every other word with a colon behind it is a field, known or
@@ -28,26 +29,39 @@ def events(chunks: Iterable[bytes]) -> Iterator[bytes]:
     as bare JSON, NDJSON, a whole response or a web page in place of a stream) are gathered until
     they are JSON; what never becomes JSON comes last.
     """
-    gathered = _Gathered()
-    data = b""  # of an event that has one line until now, as nearly all have
-    for line in lines(chunks):
-        if data:
-            if not line:
-                yield data
-                data = b""
+    gathered, lines = _Gathered(), Lines()
+    for chunk in _without_mark(chunks):
+        if lines.is_empty() and gathered.is_empty():
+            whole = _whole_events(chunk)
+            if whole:
+                yield from whole
                 continue
-            gathered.data.append(data)
-            data = b""
-        elif line.startswith(b"data: ") and gathered.is_empty():
-            data = line[6:]
-            continue
+        for line in lines.feed(chunk):
+            yield from gathered.add(line)
+    for line in lines.rest():
         yield from gathered.add(line)
-    if data:
-        gathered.data.append(data)
     yield from gathered.event()
     rest = b"\n".join(gathered.bare).strip()
     if rest:
         yield rest
+
+
+def _whole_events(chunk: bytes) -> Sequence[bytes]:
+    """
+    The data of a chunk that is events of one line each and nothing else, as nearly all are; else
+    nothing.
+    """
+    if not chunk.startswith(_DATA):
+        return ()
+    end = b"\n\n" if chunk.endswith(b"\n\n") else b"\r\n\r\n"
+    if not chunk.endswith(end):
+        return ()
+    body = chunk[len(_DATA) : -len(end)]
+    if b"\n" not in body and b"\r" not in body:
+        return (body,) if body else ()
+    found = body.split(end + _DATA)
+    rest = b"".join(found)
+    return () if b"\n" in rest or b"\r" in rest or not all(found) else found
 
 
 @dataclass
@@ -144,30 +158,40 @@ def _whole_json(bare: list[bytes], line: bytes) -> bytes:
     return text
 
 
-def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines without their ending (LF, CRLF or CR), however the bytes are cut."""
-    pending: list[bytes] = []  # the beginning of a line whose end has not come
-    after_cr = False
-    for chunk in _without_mark(chunks):
-        if after_cr and chunk.startswith(b"\n"):
+class Lines:
+    """Lines without their ending (LF, CRLF or CR), of bytes that are cut anywhere."""
+
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []  # the beginning of a line whose end has not come
+        self._after_cr = False
+
+    def is_empty(self) -> bool:
+        """Whether the next byte begins a line."""
+        return not (self._pending or self._after_cr)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that end in these bytes."""
+        if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
-            after_cr = False
+            self._after_cr = False
         if not chunk:
-            continue
-        after_cr = chunk.endswith(b"\r")
+            return []
+        self._after_cr = chunk.endswith(b"\r")
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\n" not in chunk:
-            pending.append(chunk)
-            continue
+            self._pending.append(chunk)
+            return []
         whole = chunk.split(b"\n")
-        if pending:
-            whole[0] = b"".join([*pending, whole[0]])
+        if self._pending:
+            whole[0] = b"".join([*self._pending, whole[0]])
         rest = whole.pop()
-        yield from whole
-        pending = [rest] if rest else []
-    if pending:
-        yield b"".join(pending)
+        self._pending = [rest] if rest else []
+        return whole
+
+    def rest(self) -> list[bytes]:
+        """A last line without an ending, if there is one."""
+        return [b"".join(self._pending)] if self._pending else []
 
 
 def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
