@@ -253,6 +253,8 @@ class Sender:
         """
         self._options: dict[str, Any] = {"maxsize": pool_size, "ca_certs": ca_file}
         self._proxies = proxies
+        # Read once, as httpx does: going through all the variables costs a tenth of a call.
+        self._of_machine = Proxies.read() if proxies is None else Proxies()
         self._managers: dict[str, Any] = {"": manager(**self._options)}
         self._pools: dict[tuple[str, str], Any] = {}
 
@@ -301,7 +303,7 @@ class Sender:
 
     def _proxy_for(self, url: str) -> str:
         if self._proxies is None:
-            return Proxies.read().proxy_for_url(url)
+            return self._of_machine.proxy_for_url(url)
         found = self._proxies.get(urlsplit(url).scheme) or self._proxies.get("all") or ""
         return found if not found or "://" in found else f"http://{found}"
 
