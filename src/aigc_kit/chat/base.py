@@ -105,11 +105,11 @@ class ChatChunk:
 
     delta_content: str = ""
     delta_reasoning: str = ""
-    tool_calls: list[ToolCallDelta] = field(default_factory=list[ToolCallDelta])
+    tool_calls: list[ToolCallDelta] = field(default_factory=list)
     finish_reason: str | None = None
     usage: Usage | None = None
-    images: list[ImageResult] = field(default_factory=list[ImageResult])
-    extra: dict[str, Any] = field(default_factory=dict[str, Any])
+    images: list[ImageResult] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
     tool: ToolEvent | None = None
 
 
@@ -188,6 +188,8 @@ class ChatProvider(ABC):
 def count(holder: Any, name: str, default: int = 0) -> int:
     """A number of tokens in a vendor's JSON: ``default`` where there is none that makes sense."""
     value = holder.get(name) if isinstance(holder, dict) else None
+    if value is None:
+        return default
     if type(value) is int and 0 <= value < 10**15:
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e15:

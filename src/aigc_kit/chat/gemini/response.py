@@ -35,6 +35,13 @@ _REASONS = {"STOP": "stop", "MAX_TOKENS": "length", "CONTINUATION": "length"}
 _READ = frozenset(
     {"text", "thought", "thoughtSignature", "thought_signature", "functionCall", "function_call"}
 )
+_FRAME = frozenset(
+    {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "trafficType"}
+)
+"""Fields of a response that say nothing of the answer."""
+
+_BARE = frozenset({"content", "index"})
+
 _NOTES = frozenset(
     {"content", "finishReason", "finishMessage", "index", "tokenCount", "avgLogprobs"}
 )
@@ -76,6 +83,9 @@ class ResponseReader:
         Raises:
             ProviderError: it is the vendor's error.
         """
+        text = self._only_text(event)
+        if text:
+            return self._text_chunk(event, text)
         assembler = self._assembler
         if (event.get("error") or not event.get("candidates")) and is_error(event):
             raise vendor_error(self._context, event, {})
@@ -97,6 +107,50 @@ class ResponseReader:
             assembler.usage = chunk.usage = usage
         self._note(event, candidate, chunk)
         return chunk if _says_something(chunk) else None
+
+    def _only_text(self, event: dict[str, Any]) -> str:
+        """
+        The text of a response that has nothing but text in it and goes on with the text before it,
+        else ``""``.
+
+        Nearly every response of a stream is such a one, and reading it as if it could be any other
+        costs twice.
+        """
+        candidates = event.get("candidates")
+        if type(candidates) is not list or len(candidates) != 1 or not event.keys() <= _FRAME:
+            return ""
+        candidate = candidates[0]
+        if type(candidate) is not dict or not candidate.keys() <= _BARE or not self._goes_on:
+            return ""
+        content = candidate.get("content")
+        if type(content) is not dict or candidate.get("index", 0) != self._index:
+            return ""
+        parts = content.get("parts")
+        if type(parts) is not list or len(parts) != 1 or type(parts[0]) is not dict:
+            return ""
+        text = parts[0].get("text")
+        return text if type(text) is str and len(parts[0]) == 1 else ""
+
+    def _text_chunk(self, event: dict[str, Any], text: str) -> ChatChunk:
+        assembler = self._assembler
+        assembler.content.append(text)
+        self._segments[-1]["text"].append(text)
+        self._raw_parts[-1]["text"].append(text)
+        self._raw.update(event)
+        usage = usage_of(event.get("usageMetadata"), assembler.usage)
+        if usage:
+            assembler.usage = usage
+        return ChatChunk(text, usage=usage)
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the last part was text without a signature, so that more text belongs to it."""
+        if not (self._segments and self._raw_parts) or self._partial is not None:
+            return False
+        last, raw = self._segments[-1], self._raw_parts[-1]
+        return (
+            len(last) == 1 and "text" in last and len(raw) == 1 and type(raw.get("text")) is _Text
+        )
 
     def end(self) -> None:
         """
@@ -136,7 +190,7 @@ class ResponseReader:
             for part in self._raw_parts
         ]
         candidate = {"content": {"role": "model", "parts": parts}, **self._raw_candidate}
-        return {"candidates": [candidate], **self._raw}
+        return {**self._raw, "candidates": [candidate]}
 
     def _candidate(self, candidates: Any) -> dict[str, Any]:
         """The candidate that is the answer: the one whose index came first."""
@@ -414,9 +468,9 @@ def usage_of(value: Any, before: Usage | None) -> Usage | None:
     if not isinstance(value, dict):
         return None
     old = before or Usage()
-    prompt = count(value, "promptTokenCount", old.prompt_tokens) + count(
-        value, "toolUsePromptTokenCount"
-    )
+    prompt = count(value, "promptTokenCount", old.prompt_tokens)
+    if "toolUsePromptTokenCount" in value:
+        prompt += count(value, "toolUsePromptTokenCount")
     thoughts = count(value, "thoughtsTokenCount", old.reasoning_tokens)
     answer = count(value, "candidatesTokenCount", old.completion_tokens - old.reasoning_tokens)
     cached = count(value, "cachedContentTokenCount", old.cached_tokens)
