@@ -275,6 +275,21 @@ class Assembler:
         call.name = call.name or word
         return self._added(call, text, mark, named, whole=whole)
 
+    def more_arguments(self, index: int, piece: str) -> ToolCallDelta | None:
+        """
+        ``fragment`` for a piece that goes on with the arguments of a call; None when it may be
+        anything else.
+        """
+        at = self._by_index.get(index)
+        if at is None or not piece:
+            return None
+        call = self.calls[at]
+        if not call.arguments or call.index < 0 or call.repeats or _may_repeat(call, piece):
+            return None
+        call.arguments.append(piece)
+        call.size += len(piece)
+        return ToolCallDelta(call.index, "", "", piece)
+
     def _added(
         self, call: _Call, text: str, mark: str, named: str, *, whole: bool
     ) -> ToolCallDelta | None:

@@ -31,6 +31,10 @@ _READ = frozenset(
 _CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs", "usage", "message"})
 """Fields of a choice that have a place of their own."""
 
+_NOTHING: dict[str, Any] = {}
+_CONTENT = ["content"]
+_CALLS = ["tool_calls"]
+
 _FRAME = frozenset(
     {
         "id",
@@ -129,8 +133,8 @@ class CompletionReader:
                 }
             )
         self._tail(body, choice)
-        self.end()
         assembler.raw = dict(body)
+        self.end()
 
     def salvaged(self, body: Mapping[str, Any]) -> ChatResult | None:
         """What of an answer stands beside the vendor's error; it was paid for."""
@@ -146,9 +150,15 @@ class CompletionReader:
         Raises:
             ProviderError: it is the vendor's error.
         """
-        text = self._only_text(event)
-        if text:
-            return self._text_chunk(text)
+        chunk: ChatChunk | None = None
+        plain = self._plain_delta(event)
+        filled = [name for name, value in plain.items() if value and name != "role"]
+        if filled == _CONTENT and type(plain["content"]) is str:
+            return self._text_chunk(plain["content"])
+        if filled == _CALLS:
+            chunk = self._arguments_chunk(plain["tool_calls"])
+        if chunk is not None:
+            return chunk
         assembler = self._assembler
         choices = event.get("choices")
         if not choices and is_error(event):
@@ -159,7 +169,6 @@ class CompletionReader:
         if choice.get("error") or event.get("error"):
             raise vendor_error(self._context, event, {})
         delta = choice.get("delta")
-        chunk = None
         if delta and isinstance(delta, dict):
             self._has_deltas = True
             chunk = self._take(delta, reason=choice.get("finish_reason"))
@@ -175,37 +184,37 @@ class CompletionReader:
             chunk.finish_reason = reason_of(reason) if reason else None
         return chunk
 
-    def _only_text(self, event: dict[str, Any]) -> str:
+    def _plain_delta(self, event: dict[str, Any]) -> dict[str, Any]:
         """
-        The text of a chunk that has nothing but text in it, of the choice that is followed, else
-        ``""``.
+        The delta of a chunk with nothing beside it, of the choice that is followed, else nothing.
 
         Nearly every chunk is such a one, and reading it as if it could be any other costs twice.
         """
         choices = event.get("choices")
         if type(choices) is not list or len(choices) != 1 or not event.keys() <= _FRAME:
-            return ""
+            return _NOTHING
         choice = choices[0]
         if type(choice) is not dict or event.get("usage") or not choice.keys() <= _CHOICE:
-            return ""
-        if not self._choice.is_followed(choice.get("index")):
-            return ""
-        if choice.get("finish_reason") or choice.get("logprobs") or choice.get("usage"):
-            return ""
-        delta = choice.get("delta")
-        if type(delta) is not dict or choice.get("message"):
-            return ""
-        for name, value in delta.items():
-            if value and name not in ("content", "role"):
-                return ""
-        text = delta.get("content")
-        return text if type(text) is str else ""
+            return _NOTHING
+        get = choice.get
+        if get("finish_reason") or get("logprobs") or get("usage") or get("message"):
+            return _NOTHING
+        delta = get("delta")
+        if type(delta) is not dict or not self._choice.is_followed(get("index")):
+            return _NOTHING
+        return delta
 
     def _text_chunk(self, text: str) -> ChatChunk | None:
         self._has_deltas = True
         self._texts.append(text)
         answer, reasoning = self._assembler.text(text)
         return ChatChunk(answer, reasoning) if answer or reasoning else None
+
+    def _arguments_chunk(self, calls: Any) -> ChatChunk | None:
+        """The chunk of a piece that goes on with the arguments of one call, else None."""
+        piece = _only_arguments(calls)
+        more = self._assembler.more_arguments(*piece) if piece else None
+        return ChatChunk(tool_calls=[more]) if more is not None else None
 
     def end(self) -> None:
         """
@@ -475,6 +484,20 @@ class CompletionReader:
             self._usage = raw
             self._assembler.usage = usage
         return reason, usage
+
+
+def _only_arguments(calls: Any) -> tuple[int, str] | None:
+    """(index, piece) of a list with a piece of one call's arguments and nothing else."""
+    if type(calls) is not list or len(calls) != 1:
+        return None
+    call = calls[0]
+    if type(call) is not dict or call.get("id"):
+        return None
+    function, index = call.get("function"), call.get("index")
+    if type(function) is not dict or type(index) is not int or "extra_content" in call:
+        return None
+    piece = function.get("arguments")
+    return None if type(piece) is not str or function.get("name") else (index, piece)
 
 
 class _ChoiceFollower:
