@@ -17,11 +17,10 @@ from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, Stream
 from aigc_kit.transport import sse
 from aigc_kit.transport.answers import body_of, checked_object, decoded, not_json, vendor_error
 from aigc_kit.transport.deadline import Deadline, WireError, next_chunk
+from aigc_kit.transport.encoding import BROKEN, loaded, quick_decoder
 from aigc_kit.transport.error_bodies import is_error
 from aigc_kit.transport.failures import RequestContext, failure_of, request_id_of
 from aigc_kit.transport.http import Response
-
-_decode = json.JSONDecoder().decode
 
 _END = b"[DONE]"
 _LONGEST_END = 32
@@ -130,13 +129,14 @@ def _chunks(
     assembler.request_id = request_id_of(response.headers)
     assembler.headers = response.headers
     ended = False
+    decode, timed = quick_decoder(), call.options.is_timed
     try:
         pieces = _bytes(response, deadline, call, context, assembler)
         for raw in context.all_masked(sse.events(pieces)):
             if len(raw) < _LONGEST_END and raw.strip() == _END:
                 ended = True
                 break
-            event = _event(raw, context, assembler)
+            event = _event(raw, decode, context, assembler)
             if type(event) is dict:
                 chunk = reader.event(event)
                 if chunk is not None:
@@ -145,7 +145,8 @@ def _chunks(
                 yield from _of_list(event, reader, assembler)
             else:
                 continue
-            call.options.heard()
+            if timed:
+                call.options.heard()
     finally:
         if ended:
             response.drain()
@@ -194,14 +195,16 @@ def _bytes(
         raise cut_off(assembler, context.redact(str(error)), cause) from cause
 
 
-def _event(raw: bytes, context: RequestContext, assembler: Assembler) -> Any:
+def _event(
+    raw: bytes, decode: Callable[[bytes], Any], context: RequestContext, assembler: Assembler
+) -> Any:
     """The decoded event; None for one that says nothing."""
     try:
-        return _decode(
-            raw.decode("utf-8", "surrogatepass")
-        )  # what ``json.loads`` does after guessing
-    except (ValueError, RecursionError):
-        pass
+        return decode(raw)
+    except ValueError:
+        event = loaded(raw)
+    if event is not BROKEN:
+        return event
     text = raw.strip()
     if text.decode("utf-8", "replace").lower().strip(": ") in _KEEP_ALIVE:
         return None
@@ -235,6 +238,8 @@ def read_body(
         error = vendor_error(context, body, headers)
         error.result = reader.salvaged(body)
         raise error
+    if isinstance(body, dict):
+        return body
     if body is not None:
         return checked_object(context, body, headers)
     found = _events_in(raw)

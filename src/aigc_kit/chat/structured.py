@@ -8,7 +8,6 @@ it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import typing
@@ -21,6 +20,7 @@ from aigc_kit.chat.base import ChatResult
 from aigc_kit.chat.parts import text_of
 from aigc_kit.errors import InvalidInputError, OutputTruncatedError, StructuredOutputError
 from aigc_kit.settings import spelled
+from aigc_kit.transport.encoding import sha256_of
 
 MODES = ("json_schema", "json_object", "prompt")
 """Native schema; native JSON with the schema in the system prompt; the system prompt alone."""
@@ -200,7 +200,7 @@ def legal_name(name: str) -> str:
     if _NAME.fullmatch(name):
         return name
     plain = re.sub(r"[^a-zA-Z0-9_-]+", "_", name).strip("_")
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    mark = sha256_of(name.encode()).hexdigest()[:8]
     if not plain:
         return f"answer_{mark}"
     return plain if len(plain) <= 64 else f"{plain[:55]}_{mark}"

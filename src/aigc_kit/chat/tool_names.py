@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from aigc_kit.transport.encoding import sha256_of
 
 ANY_VENDOR = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """
@@ -66,5 +67,5 @@ def _legal_name(name: str, taken: set[str], legal: re.Pattern[str]) -> str:
         plain = f"f_{plain}"
     if len(plain) <= _LONGEST and plain not in taken and legal.fullmatch(plain):
         return plain
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    mark = sha256_of(name.encode()).hexdigest()[:8]
     return f"{plain[: _LONGEST - 9]}_{mark}"

@@ -6,7 +6,6 @@ the journal.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -21,6 +20,7 @@ from aigc_kit.media.result import Access
 from aigc_kit.storage.base import Storage, StoredObject
 from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError
+from aigc_kit.transport.encoding import sha256_of
 from aigc_kit.transport.interrupts import callers_own
 
 FETCH_SECONDS = 120.0
@@ -270,7 +270,7 @@ class Delivery:
         known = item.result.metadata.get("storage_key")
         if item.name:
             return known or f"{item.name}{kind if kind in KEYED_TYPES else ''}", None
-        sha256 = hashlib.sha256(data).digest()
+        sha256 = sha256_of(data).digest()
         return known or f"{self.prefix}/{sha256.hex()}{kind}".lstrip("/"), sha256
 
     def _put(

@@ -14,7 +14,6 @@ was put there).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -34,6 +33,7 @@ from typing import Any
 
 from aigc_kit.errors import ConfigurationError, InvalidReplyError, StorageError
 from aigc_kit.media.result import ImageResult
+from aigc_kit.transport.encoding import sha256_of
 
 ENTRY = ".order"
 """How entries are named since the first release: a directory of entries outlives an upgrade."""
@@ -309,7 +309,7 @@ class Journal:
             with entry:
                 yield entry
             return
-        file_name = "key-" + hashlib.sha256(name.encode()).hexdigest()[:32]
+        file_name = "key-" + sha256_of(name.encode()).hexdigest()[:32]
         with alone(name, wait), self._required(file_name, wait, wait, key=name) as entry:
             yield entry
 
@@ -345,7 +345,7 @@ class Journal:
                 digests = [found[1] for found in json.loads(file.readline()).get("blobs", ())]
                 if not digests:
                     continue
-                digest = digest or hashlib.sha256(result.data).hexdigest()
+                digest = digest or sha256_of(result.data).hexdigest()
                 if digest in digests:
                     return path.stem
         return ""
@@ -449,7 +449,7 @@ class _FileEntry(Entry):
             self._path.unlink(missing_ok=True)
 
     def _write(self, path: Path, facts: dict[str, Any], blobs: list[bytes], *, last: bool) -> None:
-        digests = [(len(blob), hashlib.sha256(blob).hexdigest()) for blob in blobs]
+        digests = [(len(blob), sha256_of(blob).hexdigest()) for blob in blobs]
         head = json.dumps({**facts, "blobs": digests}, default=str, skipkeys=True).encode() + b"\n"
         with open(self._made(), "wb") as file:
             file.write(head)
@@ -654,7 +654,7 @@ def _parsed(raw: bytes) -> Raw:
         for size, digest in facts.pop("blobs"):
             blobs.append(rest[at : at + size])
             at += size
-            if hashlib.sha256(blobs[-1]).hexdigest() != digest:
+            if sha256_of(blobs[-1]).hexdigest() != digest:
                 raise ValueError("an image's bytes are not those that were written")
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"its first line is not what was written: {error}") from None

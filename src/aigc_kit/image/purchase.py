@@ -8,7 +8,6 @@ error that proves that nothing was charged removes it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import time
 from collections.abc import Iterator
@@ -41,6 +40,7 @@ from aigc_kit.image.claims import Claim, Claims
 from aigc_kit.image.delivery import Delivery, carry, is_lost
 from aigc_kit.image.journal import Entry, Item, Journal, Memory, Record
 from aigc_kit.image.request import ImageRequest
+from aigc_kit.transport.encoding import sha256_of
 from aigc_kit.transport.interrupts import callers_own
 from aigc_kit.transport.retry import certainly_unbilled
 
@@ -198,7 +198,7 @@ class Purchases:
             extra: an image that came beside the one that was asked for at this place.
         """
         where = f"{place}.{extra}" if extra else str(place)
-        digest = hashlib.sha256(f"{where}:{key}".encode()).hexdigest()
+        digest = sha256_of(f"{where}:{key}".encode()).hexdigest()
         return f"{self.delivery.prefix}/{digest}".lstrip("/")
 
     def _names(self, request: ImageRequest) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from aigc_kit import settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, ReferenceImageError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.settings import spelled
+from aigc_kit.transport.encoding import sha256_of
 
 DEFAULT_SIZE = "1024x1024"
 
@@ -469,7 +469,7 @@ def _digest(value: Any) -> str:
         if isinstance(value, str)
         else json.dumps(value, sort_keys=True, default=_stable, skipkeys=True)
     )
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sha256_of(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _stable(value: Any) -> Any:
@@ -484,7 +484,7 @@ def _stable(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted(map(str, value))
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return hashlib.sha256(value).hexdigest()
+        return sha256_of(value).hexdigest()
     return type(value).__name__
 
 
@@ -501,17 +501,17 @@ def _identity_of(item: Any) -> str:
     if isinstance(item, ImageResult):
         item = item.data if item.has_base64 else item.url
     if isinstance(item, (bytes, bytearray, memoryview)):
-        return hashlib.sha256(item).hexdigest()
+        return sha256_of(item).hexdigest()
     if isinstance(item, os.PathLike):
         return _identity_of_file(Path(item))
     if isinstance(item, str):
         return item
     pixels = getattr(item, "tobytes", None)
-    return hashlib.sha256(pixels()).hexdigest() if callable(pixels) else type(item).__name__
+    return sha256_of(pixels()).hexdigest() if callable(pixels) else type(item).__name__
 
 
 def _identity_of_file(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path)
+        return sha256_of(path.read_bytes()).hexdigest() if path.is_file() else str(path)
     except (OSError, ValueError):  # told when it is read to be sent
         return str(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -29,6 +28,7 @@ from aigc_kit.storage.base import (
 from aigc_kit.storage.endpoints import check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
+from aigc_kit.transport.encoding import sha256_of
 from aigc_kit.transport.failures import RequestContext, retry_after_of
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.interrupts import without_frames
@@ -170,7 +170,7 @@ class S3Storage(Rebuilt, Storage):
             raise InvalidInputError(f"data must be bytes, got {type(data).__name__}")
         check_content_type(content_type)
         data = bytes(data) if isinstance(data, memoryview) else data
-        return self._put(data, key, content_type, hashlib.sha256(data).digest())
+        return self._put(data, key, content_type, sha256_of(data).digest())
 
     def upload_hashed(
         self, data: bytes, key: str, *, content_type: str, sha256: bytes
@@ -186,7 +186,7 @@ class S3Storage(Rebuilt, Storage):
     ) -> StoredObject:
         if getattr(self.upload_bytes, "__func__", None) is not _UPLOAD_BYTES:
             return self.upload_bytes(data, key, content_type=content_type)
-        sha256 = hashlib.sha256(data).digest()
+        sha256 = sha256_of(data).digest()
         return self._put(
             data,
             check_key(key),
@@ -211,7 +211,7 @@ class S3Storage(Rebuilt, Storage):
         """
         more = {"Metadata": dict(metadata), "IfNoneMatch": "*", "CacheControl": "no-store"}
         try:
-            self._put(data, check_key(key), content_type, hashlib.sha256(data).digest(), more)
+            self._put(data, check_key(key), content_type, sha256_of(data).digest(), more)
         except StorageError as error:
             cause = error.__cause__
             status, code = getattr(cause, "status", 0), getattr(cause, "code", "")

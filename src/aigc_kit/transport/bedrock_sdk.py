@@ -21,6 +21,7 @@ from aigc_kit.transport.deadline import (
     current_exchange,
     parted,
 )
+from aigc_kit.transport.encoding import quick_decoder
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.interrupts import without_frames
 
@@ -40,7 +41,9 @@ The members of ``ConverseStreamOutput`` that are not errors. Source: botocore's 
 """
 
 
-def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator[dict[str, Any]]:
+def events_of(
+    source: Any, masked: Callable[[Iterator[bytes]], Iterator[bytes]] = iter
+) -> Iterator[dict[str, Any]]:
     """
     The events of a ConverseStream response, each ``{name: value}``; blobs are base64 text.
 
@@ -54,8 +57,8 @@ def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator
         return
     from botocore.eventstream import EventStreamBuffer
 
-    buffer = EventStreamBuffer()
-    for piece in map(masked, raw.stream()):
+    buffer, decode = EventStreamBuffer(), quick_decoder()
+    for piece in masked(raw.stream()):
         buffer.add_data(piece)
         for message in buffer:
             headers = message.headers
@@ -63,7 +66,14 @@ def events_of(source: Any, masked: Callable[[bytes], bytes] = bytes) -> Iterator
                 raise _event_error(headers, message.payload)
             name = headers.get(":event-type")
             if name in _EVENTS:  # botocore passes over the others too, whatever is in them
-                yield {name: json.loads(message.payload) if message.payload else {}}
+                yield {name: _value(message.payload, decode) if message.payload else {}}
+
+
+def _value(payload: bytes, decode: Callable[[bytes], Any]) -> Any:
+    try:
+        return decode(payload)
+    except ValueError:
+        return json.loads(payload)
 
 
 def _event_error(headers: Mapping[str, Any], payload: bytes) -> Exception:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from aigc_kit.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    import hashlib
 
 
 def decode_base64(text: str) -> bytes:
@@ -28,6 +31,13 @@ def decode_base64(text: str) -> bytes:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"{len(text)} characters are no base64: {error}") from None
+
+
+def sha256_of(data: bytes | bytearray | memoryview) -> hashlib._Hash:
+    """The hash object; ``hashlib`` loads OpenSSL, so it is imported when first needed."""
+    import hashlib
+
+    return hashlib.sha256(data)
 
 
 def camel(name: str) -> str:
@@ -79,6 +89,18 @@ def to_json(body: dict[str, Any]) -> bytes:
 
 
 BROKEN = object()
+
+
+def quick_decoder() -> Callable[[bytes], Any]:
+    """
+    A decoder of JSON for many small values, twice as fast as ``json``; imported when first needed.
+
+    It refuses some texts that ``json`` takes (half a character): after its ``ValueError`` ask
+    ``loaded``.
+    """
+    from pydantic_core import from_json
+
+    return cast(Callable[[bytes], Any], from_json)
 
 
 def loaded(raw: bytes) -> Any:

@@ -276,7 +276,7 @@ def _read(
         StreamInterruptedError: cut, reset or silent, whatever came before.
     """
     reader = ConverseReader(assembler, context)
-    events = bedrock_sdk.events_of(source, context.masked)
+    events = bedrock_sdk.events_of(source, context.all_masked)
     options = call.options
     until = min(deadline.at, options.limit)
     heard = False

@@ -7,7 +7,6 @@ Source: botocore's own model of the service, https://docs.aws.amazon.com/bedrock
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -26,7 +25,7 @@ from aigc_kit.chat.tool_names import ToolNames
 from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 from aigc_kit.transport.download import Downloader
-from aigc_kit.transport.encoding import camel, decode_base64, merged, to_json
+from aigc_kit.transport.encoding import camel, decode_base64, merged, sha256_of, to_json
 
 MAX_IMAGE_BYTES = 3_932_160
 """3.75 MB of one image. Source: the Message type of the service model."""
@@ -454,13 +453,9 @@ def tool_id(mark: str, model: str) -> str:
         return (
             mark
             if re.fullmatch(r"[a-zA-Z0-9]{9}", mark)
-            else hashlib.sha256(mark.encode()).hexdigest()[:9]
+            else sha256_of(mark.encode()).hexdigest()[:9]
         )
-    return (
-        mark
-        if _TOOL_ID.fullmatch(mark)
-        else "call_" + hashlib.sha256(mark.encode()).hexdigest()[:40]
-    )
+    return mark if _TOOL_ID.fullmatch(mark) else "call_" + sha256_of(mark.encode()).hexdigest()[:40]
 
 
 def _system_blocks(request: Request, content: Any) -> list[dict[str, Any]]:
@@ -481,7 +476,7 @@ def _cache_point(request: Request, holder: Mapping[str, Any]) -> list[dict[str, 
     What stands behind a block that is marked with ``cache_control``. Source: cline/cline#12928.
     """
     mark = holder.get("cache_control")
-    if not isinstance(mark, Mapping):
+    if mark is None or not isinstance(mark, Mapping):
         return []
     if not request.fits(_CACHES) and "arn:" not in request.call.rules:
         request.warn(
