@@ -219,7 +219,8 @@ class Call:
                 call.parameters[parameter] = _number(parameter, value)
         call.deadline = Deadline.after(own.policy.timeout)
         call.extra = {field: value for field, value in given.items() if value is not None}
-        refuse_several_answers(call.extra, call.extra_body)
+        if call.extra or call.extra_body:
+            refuse_several_answers(call.extra, call.extra_body)
         return call
 
     @property

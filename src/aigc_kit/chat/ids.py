@@ -20,7 +20,12 @@ def fresh(wanted: str, taken: Collection[str]) -> str:
 
 def ids_of(messages: Iterable[Mapping[str, Any]]) -> set[str]:
     """The ids of every call in a history."""
-    return {call["id"] for message in messages for call in message.get("tool_calls") or ()}
+    return {
+        call["id"]
+        for message in messages
+        if message.get("tool_calls")
+        for call in message["tool_calls"]
+    }
 
 
 @dataclass
@@ -50,7 +55,7 @@ def paired(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         if message["role"] == "tool":
             found.append(_answered(message, place, open_calls))
             continue
-        missing = _missing(open_calls)
+        missing = _missing(open_calls) if open_calls else ""
         if missing:
             raise InvalidInputError(
                 f"message {place} ({message['role']}) comes before the results of {missing}: each tool call needs a"

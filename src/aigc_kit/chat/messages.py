@@ -20,6 +20,8 @@ Python's own limit would be another in each version, and the request around them
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
+_TEXT_ALONE = frozenset({"role", "content"})
+
 
 def checked(messages: Any) -> list[dict[str, Any]]:
     """
@@ -36,7 +38,10 @@ def checked(messages: Any) -> list[dict[str, Any]]:
             "messages must be a list like [{'role': 'user', 'content': 'hello'}], got "
             + type(messages).__name__
         )
-    found = [_checked(message, place) for place, message in enumerate(messages)]
+    found = [
+        dict(message) if _is_text_alone(message) else _checked(message, place)
+        for place, message in enumerate(messages)
+    ]
     if not found:
         raise InvalidInputError("messages is empty: there must be at least one")
     return paired(found)
@@ -72,8 +77,18 @@ def _checked(message: Any, place: int) -> dict[str, Any]:
     return made
 
 
+def _is_text_alone(message: Any) -> bool:
+    """Whether nothing in it needs a check: nearly every message, and there may be thousands."""
+    if type(message) is not dict or not message.keys() <= _TEXT_ALONE:
+        return False
+    content, role = message.get("content"), message.get("role")
+    return type(content) is str and type(role) is str and role in ROLES and content.isascii()
+
+
 def _plain(message: Any) -> Any:
     """A message object of an SDK, or a result, as a dict."""
+    if type(message) is dict:
+        return message
     own = getattr(message, "message", None)
     if isinstance(own, dict) and "role" in own and not isinstance(message, Mapping):
         return own

@@ -410,7 +410,8 @@ def hoisted(
                 made.append({"role": "user", "content": waiting})
             waiting = []
         movable = (role == "tool" and from_tools) or (role == "assistant" and from_assistant)
-        found = parts_to_move(turn) if movable else []
+        has_parts = "images" in turn or not isinstance(turn.get("content"), str)
+        found = parts_to_move(turn) if movable and has_parts else []
         if found:
             moved += len(found)
             told = (

@@ -146,6 +146,9 @@ def _raw_of(error: dict[str, Any]) -> Any:
     return raw
 
 
+_RESULTS = ("candidates", "output", "data", "images")
+
+
 def is_error(body: Any) -> bool:
     """
     Whether a body that came with a 200 says that the request failed, in any vendor's shape.
@@ -158,9 +161,10 @@ def is_error(body: Any) -> bool:
         return False
     if body.get("error") or body.get("error_code") or body.get("error_msg"):
         return True
-    if any(choice.get("error") for choice in dicts(body.get("choices"))):
-        return True
-    if any(body.get(name) for name in ("choices", "candidates", "output", "data", "images")):
+    choices = body.get("choices")
+    if choices:
+        return any(choice.get("error") for choice in dicts(choices))
+    if any(body.get(name) for name in _RESULTS):
         return False
     inner = body.get("base_resp")
     if isinstance(inner, dict) and inner.get("status_code"):

@@ -561,7 +561,7 @@ def _type_of_uri(uri: str, holder: Mapping[str, Any]) -> str:
 def _own(holder: Mapping[str, Any], request: Request) -> Mapping[str, Any]:
     """What this back end left on a turn or a call; nothing of the other one's."""
     extra = holder.get("extra_content")
-    if not isinstance(extra, Mapping):
+    if extra is None or not isinstance(extra, Mapping):
         return {}
     for name, backend in (("google", ""), ("vertex", VERTEX)):
         own = extra.get(name)
@@ -604,9 +604,10 @@ def _model_parts(request: Request, turn: dict[str, Any]) -> list[dict[str, Any]]
 
 def _images_of(request: Request, turn: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The images of an assistant's turn, in its content or under ``images``."""
-    content = turn.get("content")
+    content, own = turn.get("content"), turn.get("images")
+    if own is None and isinstance(content, str):
+        return []
     listed = [*content] if isinstance(content, (list, tuple)) else []
-    own = turn.get("images")
     listed += own if isinstance(own, list) else []
     found = [
         part
@@ -678,7 +679,9 @@ def _vendor_ids(request: Request, turns: list[dict[str, Any]]) -> dict[str, str]
     found: dict[str, str] = {}
     seen: set[str] = set()
     for turn in turns:
-        calls = turn.get("tool_calls") or ()
+        calls = turn.get("tool_calls")
+        if not calls:
+            continue
         own = [_own(call, request).get("id") for call in calls]
         for call, mark in zip(calls, own, strict=True):
             if isinstance(mark, str) and mark and mark not in seen and own.count(mark) == 1:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aigc_kit.chat.vendors import Vendor
 
-_PLAIN = frozenset({"role", "content", "name", "tool_call_id", "refusal", "tool_calls"})
+PLACED = frozenset({"role", "content", "name", "tool_call_id", "refusal", "tool_calls"})
 """Placed by the request itself."""
 
 _HANDLED = frozenset(
@@ -48,6 +48,8 @@ def of(base_url: str, vendor: Vendor) -> str:
 def mark_of(turn: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a turn says of its origin; empty when it says nothing."""
     extra = turn.get("extra_content")
+    if extra is None:
+        return {}
     mark = extra.get("aigc_kit") if isinstance(extra, Mapping) else None
     return mark if isinstance(mark, Mapping) else {}
 
@@ -60,7 +62,7 @@ def own_fields(
     is_own = bool(mark) and mark.get("origin") == origin
     kept: dict[str, Any] = {}
     for name, value in turn.items():
-        if name in _PLAIN or name in _HANDLED or value is None:
+        if name in PLACED or name in _HANDLED or value is None:
             continue
         state = name in mark.get("fields", ()) or name in _STATE
         if state:

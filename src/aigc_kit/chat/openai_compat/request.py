@@ -21,7 +21,7 @@ from aigc_kit.chat.messages import (
     has_tool_turns,
     plain_json,
 )
-from aigc_kit.chat.openai_compat.origin import own_fields, own_reasoning
+from aigc_kit.chat.openai_compat.origin import PLACED, own_fields, own_reasoning
 from aigc_kit.chat.parts import hoisted, image_url, text_of
 from aigc_kit.chat.structured import Format, with_instruction
 from aigc_kit.chat.thinking import Thinking
@@ -29,6 +29,7 @@ from aigc_kit.chat.tool_names import ToolNames
 from aigc_kit.chat.vendors import Vendor
 from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
+from aigc_kit.transport.encoding import sha256_of
 
 _CONTINUE = "(continue)"
 
@@ -210,13 +211,17 @@ def _says_nothing(message: Mapping[str, Any]) -> bool:
     An assistant's turn that was cut while it thought: Kimi, Claude and others refuse it.
     AstrBotDevs/AstrBot#7200.
     """
+    if message["role"] != "assistant":
+        return False
+    content = message.get("content")
+    if isinstance(content, str) and content.strip():
+        return False
     filled = {
         name
         for name, value in message.items()
         if (value.strip() if isinstance(value, str) else value)
     }
-    own = filled - {"role", "reasoning_content", "name"}
-    return message["role"] == "assistant" and not own
+    return not filled - {"role", "reasoning_content", "name"}
 
 
 def _to_message(
@@ -229,11 +234,12 @@ def _to_message(
     if turn.get("content") is not None:
         message["content"] = _content(request, turn["content"], fetch)
     for name in ("name", "tool_call_id", "refusal"):
-        if turn.get(name) is not None:
+        if name in turn and turn[name] is not None:
             message[name] = turn[name]
     if role == "tool":
         message["content"] = message.get("content") or vendor.empty_tool_result
-    message |= own_fields(turn, request.origin, vendor, request.warn)
+    if not turn.keys() <= PLACED:
+        message |= own_fields(turn, request.origin, vendor, request.warn)
     if role == "assistant":
         _assistant(request, turn, message, with_tools=with_tools)
     return message
@@ -266,8 +272,10 @@ def _transcript(turn: Mapping[str, Any]) -> str:
 
 def _is_foreign(turn: Mapping[str, Any]) -> bool:
     """Whether Bedrock or Gemini made the turn: their reasoning means nothing to this vendor."""
+    if "thinking_blocks" in turn:
+        return True
     extra = turn.get("extra_content")
-    return "thinking_blocks" in turn or (isinstance(extra, Mapping) and "google" in extra)
+    return extra is not None and isinstance(extra, Mapping) and "google" in extra
 
 
 def _to_call(request: Request, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -299,15 +307,13 @@ def _arguments(value: Any) -> str:
 
 def _with_short_ids(messages: list[dict[str, Any]], legal: re.Pattern[str]) -> list[dict[str, Any]]:
     """The history with ids that this model takes, the same on calls and results."""
-    import hashlib
-
     taken: set[str] = set()
     short: dict[str, str] = {}
     for message in messages:
         for call in message.get("tool_calls") or ():
             mark = call["id"]
             if not legal.fullmatch(mark):
-                mark = hashlib.sha256(mark.encode()).hexdigest()[:9]
+                mark = sha256_of(mark.encode()).hexdigest()[:9]
             short[call["id"]] = mark if mark not in taken else fresh(mark, taken)[-9:]
             taken.add(short[call["id"]])
     made = []
