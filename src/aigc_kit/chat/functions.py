@@ -14,12 +14,10 @@ from typing import Any
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.settings import spelled
 
-_GOOGLE_ARGS = re.compile(r"^\s*(?:Args|Arguments|Parameters):\s*$", re.IGNORECASE)
-_GOOGLE_ARG = re.compile(r"^\s+(\w+)(?:\s*\([^)]*\))?:\s*(.+)$")
-_REST_ARG = re.compile(r"^\s*:param(?:\s+[^:]+?)?\s+(\w+):\s*(.+)$")
-_SECTION = re.compile(
-    r"^\s*(?:Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?):\s*$", re.IGNORECASE
-)
+_GOOGLE_ARGS = r"^\s*(?:Args|Arguments|Parameters):\s*$"
+_GOOGLE_ARG = r"^\s+(\w+)(?:\s*\([^)]*\))?:\s*(.+)$"
+_REST_ARG = r"^\s*:param(?:\s+[^:]+?)?\s+(\w+):\s*(.+)$"
+_SECTION = r"^\s*(?:Args|Arguments|Parameters|Returns?|Raises|Yields|Examples?|Notes?):\s*$"
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,11 @@ def _summary(text: str) -> str:
     """The docstring up to its first section."""
     kept = []
     for line in text.splitlines():
-        if _SECTION.match(line) or _REST_ARG.match(line) or line.strip().startswith(":return"):
+        if (
+            re.match(_SECTION, line, re.IGNORECASE)
+            or re.match(_REST_ARG, line)
+            or line.strip().startswith(":return")
+        ):
             break
         kept.append(line)
     return "\n".join(kept).strip()
@@ -187,15 +189,15 @@ def _described(text: str) -> dict[str, str]:
     inside, name, depth = False, "", 0
     for line in text.splitlines():
         indent = len(line) - len(line.lstrip())
-        entry = _REST_ARG.match(line)
-        if entry is None and _SECTION.match(line):
-            inside, name = bool(_GOOGLE_ARGS.match(line)), ""
+        entry = re.match(_REST_ARG, line)
+        if entry is None and re.match(_SECTION, line, re.IGNORECASE):
+            inside, name = bool(re.match(_GOOGLE_ARGS, line, re.IGNORECASE)), ""
             continue
         if name and line.strip() and indent > depth and entry is None:  # the entry goes on
             found[name] += f" {line.strip()}"
             continue
         if entry is None and inside:
-            entry = _GOOGLE_ARG.match(line)
+            entry = re.match(_GOOGLE_ARG, line)
         name, depth = (entry.group(1), indent) if entry else ("", 0)
         if entry:
             found[name] = entry.group(2).strip()

@@ -195,14 +195,14 @@ def _check_resource(resource: Any, resolver: Any) -> None:
         _check_resource(inner, resolver.in_subresource(inner))
 
 
-_NAMED_GROUP = re.compile(r"\(\?<(?=[A-Za-z_])")
+_NAMED_GROUP = r"\(\?<(?=[A-Za-z_])"
 _ECMA_ONLY = (
-    (re.compile(r"\\[pP]\{[^}]*\}"), r"\\w"),  # a Unicode property
-    (re.compile(r"\\u\{[0-9a-fA-F]+\}"), "x"),
-    (re.compile(r"\\k<(\w+)>"), r"(?P=\1)"),
-    (re.compile(r"\(\?<[=!]"), "(?:"),  # a look-behind of any width
-    (re.compile(r"\[\^\]"), "."),
-    (re.compile(r"\\c[A-Za-z]"), "x"),
+    (r"\\[pP]\{[^}]*\}", r"\\w"),  # a Unicode property
+    (r"\\u\{[0-9a-fA-F]+\}", "x"),
+    (r"\\k<(\w+)>", r"(?P=\1)"),
+    (r"\(\?<[=!]", "(?:"),  # a look-behind of any width
+    (r"\[\^\]", "."),
+    (r"\\c[A-Za-z]", "x"),
 )
 """
 Constructs of ECMA-262 that Python's re lacks, and what stands for them when a pattern is only
@@ -237,12 +237,12 @@ def _python_pattern(pattern: str) -> str | None:
     Raises:
         ValueError: it is not a pattern in either dialect.
     """
-    named = _NAMED_GROUP.sub("(?P<", pattern)
+    named = re.sub(_NAMED_GROUP, "(?P<", pattern)
     for candidate in (pattern, named):
         if _compiles(candidate):
             return candidate
     for construct, stand_in in _ECMA_ONLY:
-        named = construct.sub(stand_in, named)
+        named = re.sub(construct, stand_in, named)
     if not _compiles(named):
         raise ValueError(f"the pattern {pattern[:80]!r} is not a regular expression")
     return None

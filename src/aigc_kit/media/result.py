@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64 as b64
 import os
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from aigc_kit.errors import InvalidReplyError, NoImageError
 from aigc_kit.transport import sniff
@@ -200,6 +198,8 @@ class ImageResult(_Held):
 
     def _read(self) -> bytes:
         """The file behind a ``file://`` URL of the client's own ``LocalStorage``."""
+        from urllib.request import url2pathname
+
         path = Path(url2pathname(urlsplit(self.url).path)).resolve()
         if not any(path.is_relative_to(root) for root in self._access.roots):
             raise NoImageError(
@@ -251,6 +251,8 @@ class ImageResult(_Held):
         source = self.url if self.url.startswith(("http://", "https://")) else ""
         if not source and self.has_base64:
             source = f"data:{self.mime_type or 'image/png'};base64,{self.base64}"
+        from html import escape
+
         size = f"{self.width}x{self.height}" if self.width else ""
         return f'<img src="{escape(source, quote=True)}" alt="{escape(self.provider)}" title="{size}" width="320"/>'
 

@@ -112,27 +112,24 @@ def glm(status: int, code: str, message: str) -> Verdict | None:
 # Words of back ends in use, hosted, relayed or on one's own machine, where neither status nor code
 # tells. Sources: the vendors' error pages as below, llama.cpp, SGLang, vLLM, LM Studio and new-api;
 # MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615, langgenius/dify#2406, read 2026-11-26.
-_TOO_LONG = re.compile(
+_TOO_LONG = (
     r"maximum context length|context_length|context length|context window|context size|(prompt|input|message)s? (is|are) too"
     r" long|exceeds? the (model's )?max|exceed(s|ed)? (the )?(model )?(token|context|input length) limit|model token limit"
     r"|range of input length|input length .{0,60}exceed|exceed.{0,40}(context|max_model_len|n_ctx|prompt length)"
     r"|n_ctx|max_seq_len|maximum prompt length|longer than the (model's )?context|too many (input )?tokens|max length of current question|token count .{0,40}exceeds"
-    r"|上下文(长度|窗口)|(输入|提示).{0,10}(过长|超长|超过)|超出.{0,12}(长度|上下文|token)",
-    re.IGNORECASE,
+    r"|上下文(长度|窗口)|(输入|提示).{0,10}(过长|超长|超过)|超出.{0,12}(长度|上下文|token)"
 )
-_NO_MONEY = re.compile(
+_NO_MONEY = (
     r"insufficient (account )?(balance|quota|credit|funds)|exceeded your current quota|(free (tier|quota|trial)|quota|credit"
     r"|balance).{0,40}(exhausted|used up|depleted|run out)|account (is )?(in arrears|overdue|suspended)|account has been"
     r" suspended|out of credits|not enough (balance|credit)|payment required|billing (hard )?limit|overdue balance|recharge"
-    r"|余额不足|欠费|额度(已|不足|用尽|已用完)|配额(不足|已用)|账户.{0,6}(欠费|余额)|资源包",
-    re.IGNORECASE,
+    r"|余额不足|欠费|额度(已|不足|用尽|已用完)|配额(不足|已用)|账户.{0,6}(欠费|余额)|资源包"
 )
-_MODERATED = re.compile(
+_MODERATED = (
     r"content exists risk|(inappropriate|sensitive|unsafe|prohibited|high[- ]risk) content|considered high risk|content"
     r" (management )?policy|content[ _]filter|content moderation|moderation (failed|blocked|rejected)|risk control|was flagged|flagged (by|for)"
     r"|violat\w+ .{0,40}(usage|content) polic|data_?inspection|safety (system|policy|filter)|censor"
-    r"|敏感(内容|信息|词)|内容(安全|违规|审核)|违规内容|不安全|风控",
-    re.IGNORECASE,
+    r"|敏感(内容|信息|词)|内容(安全|违规|审核)|违规内容|不安全|风控"
 )
 _QUOTA_CODES = frozenset(
     {
@@ -230,6 +227,11 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
     return _by_words(status, message) or _NUMBERS.get(word) or _ark_code(code)
 
 
+def _says(pattern: str, message: str) -> bool:
+    """Compiled when a request first fails: it takes as long as importing a module."""
+    return re.search(pattern, message, re.IGNORECASE) is not None
+
+
 def _by_words(status: int, message: str) -> Verdict | None:
     """
     What the vendor's words say where its code does not. A 429 or a 5xx is what it is, but for
@@ -238,12 +240,12 @@ def _by_words(status: int, message: str) -> Verdict | None:
     Gemini says "exceeded your current quota" of a minute's limit too, and when to retry.
     """
     refused = status in (200, 400, 403, 413, 422)
-    if (refused or status == 500) and _TOO_LONG.search(message):
+    if (refused or status == 500) and _says(_TOO_LONG, message):
         return Verdict(errors.ContextLengthExceededError)
     soon = status == 429 and wait_in(message) is not None and not _GOOGLE_DAILY.search(message)
-    if (refused or status == 429) and not soon and _NO_MONEY.search(message):
+    if (refused or status == 429) and not soon and _says(_NO_MONEY, message):
         return Verdict(errors.QuotaExceededError)
-    if (refused or status == 451) and _MODERATED.search(message):
+    if (refused or status == 451) and _says(_MODERATED, message):
         return Verdict(errors.ContentFilterError)
     if status == 200 and re.search(
         r"overload|try again later|too busy|繁忙|稍后", message, re.IGNORECASE

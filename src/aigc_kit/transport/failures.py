@@ -5,12 +5,10 @@ HTTP.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from operator import methodcaller
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -149,6 +147,8 @@ def _spellings(secret: str) -> set[str]:
     A secret as a vendor's text may repeat it: as it is, in JSON with escaped slashes (PHP), in a
     URL, in HTML.
     """
+    from html import escape
+
     escaped = json.dumps(secret)[1:-1]
     return {
         secret,
@@ -156,7 +156,7 @@ def _spellings(secret: str) -> set[str]:
         escaped.replace("/", "\\/"),
         quote(secret, safe=""),
         quote(secret),
-        html.escape(secret),
+        escape(secret),
     }
 
 
@@ -288,10 +288,11 @@ def retry_after_of(headers: Mapping[str, str], body: Any = None, message: str = 
         seconds = _number(value)
         if seconds is not None:
             return seconds
+        from datetime import UTC, datetime
+        from email.utils import parsedate_to_datetime
+
         try:
             then = parsedate_to_datetime(value)
-            from datetime import UTC, datetime
-
             return max(
                 0.0,
                 (

@@ -7,9 +7,7 @@ system's own settings.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -29,7 +27,9 @@ class Proxies:
     @classmethod
     def read(cls) -> Proxies:
         """The settings of this moment."""
-        found = urllib.request.getproxies()
+        from urllib.request import getproxies
+
+        found = getproxies()
         schemes = {
             name: _complete(found[name]) for name in ("http", "https", "all") if found.get(name)
         }
@@ -75,6 +75,8 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
     name, own_port = _parted(entry)
     if own_port is not None and own_port != port:
         return False
+    import ipaddress
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
