@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.chat import client as registry
-from aigc_kit.chat.vendors import ALIASES
 from aigc_kit.sandbox import Sandbox
+from aigc_kit.vendors import ALIASES
 from tests.wire import AMPLE
 
 # provider -> options beside those that the sandbox gives

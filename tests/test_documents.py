@@ -403,7 +403,7 @@ def provider_rows() -> list[str]:
 
 def aliases_of(client: str) -> dict[str, list[str]]:
     """Every registered name of this package with its aliases."""
-    from aigc_kit.chat.vendors import ALIASES
+    from aigc_kit.vendors import ALIASES
 
     code = (
         f"import json, {client} as client\nclient._ensure_registered()\n"

@@ -67,7 +67,7 @@ class Registry:
         too.
         """
         with self._lock:
-            self._entries = {**self._entries, **{**_installed(self.group), **self._entries}}
+            self._entries = {**self._entries, **_installed(self.group), **self._entries}
         found: dict[str, list[str]] = {}
         for name, factory in self._entries.items():
             home = next((first for first in found if self._entries[first] == factory), None)

@@ -11,7 +11,7 @@ from aigc_kit.chat import tools as loop
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.streaming import ChatStream
-from aigc_kit.chat.vendors import ALIASES, VENDORS
+from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.client import Client, constructor, public
 from aigc_kit.errors import (
     ConfigurationError,
@@ -20,6 +20,7 @@ from aigc_kit.errors import (
 )
 from aigc_kit.registry import Registry
 from aigc_kit.transport.deadline import Deadline
+from aigc_kit.vendors import ALIASES
 
 ENTRY_POINTS = "aigc_kit.chat_providers"
 

@@ -19,16 +19,15 @@ from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import spelled, suggestion
 from aigc_kit.transport import codes
 from aigc_kit.transport.failures import Judge
+from aigc_kit.vendors import ACCOUNTS, ALIASES, Account, relay_of
 
 
 @dataclass(frozen=True, eq=False)
-class Vendor:
+class Vendor(Account):
     """
-    One back end. Members that name models are patterns.
+    One back end: an account of ``aigc_kit.vendors``, and how it chats. Members that name models are
+    patterns.
 
-    - ``variables``: of the key, in order.
-    - ``prefixes``: of the other variables (``<PREFIX>_MODEL``, ``<PREFIX>_TIMEOUT_SECS``).
-    - ``international``: the same API outside of China (``region="intl"``).
     - ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
       in the system prompt.
     - ``json_while_thinking``: whether either may go with thinking.
@@ -53,13 +52,7 @@ class Vendor:
     - ``stream_usage``: whether ``stream_options`` are sent.
     """
 
-    name: str
-    base_url: str
-    variables: tuple[str, ...]
-    model: str
-    base_url_variables: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    international: str = ""
+    model: str = ""
     max_tokens: str = "max_tokens"
     both_max_tokens: bool = False
     json_schema: str = ".*"
@@ -117,29 +110,30 @@ _OPENAI_MODEL: dict[str, Any] = {
     "keeps_developer": True,
 }
 
+
+def _row(name: str, model: str, **facts: Any) -> Vendor:
+    """A vendor's row: where it is, and what is true of its chat."""
+    account = {each.name: getattr(ACCOUNTS[name], each.name) for each in fields(Account)}
+    return Vendor(model=model, **account, **facts)
+
+
 VENDORS = {
     vendor.name: vendor
     for vendor in (
         # https://platform.openai.com/docs/api-reference/chat and the deprecations page, read
         # 2026-11-22.
-        Vendor(
+        _row(
             "openai",
-            "https://api.openai.com/v1",
-            ("OPENAI_API_KEY",),
             "gpt-6-luna",
-            base_url_variables=("OPENAI_BASE_URL",),
             message_fields=("audio",),
             **_OPENAI_MODEL,
         ),
         # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22.
         # json_schema answers 400, max_completion_tokens is ignored, reasoning_content is demanded
         # back in every conversation with tools.
-        Vendor(
+        _row(
             "deepseek",
-            "https://api.deepseek.com",
-            ("DEEPSEEK_API_KEY",),
             "deepseek-flash",
-            base_url_variables=("DEEPSEEK_BASE_URL",),
             json_schema="",
             echo_reasoning=".*",
             empty_tool_result="(empty)",
@@ -150,13 +144,9 @@ VENDORS = {
         ),
         # https://docs.bigmodel.cn and https://docs.z.ai, read 2026-11-22. Documents of json_schema
         # contradict each other.
-        Vendor(
+        _row(
             "glm",
-            "https://open.bigmodel.cn/api/paas/v4",
-            ("ZAI_API_KEY", "ZHIPUAI_API_KEY", "ZHIPU_API_KEY", "BIGMODEL_API_KEY"),
             "glm-5.3-flash",
-            base_url_variables=("ZAI_BASE_URL", "ZHIPUAI_BASE_URL"),
-            international="https://api.z.ai/api/paas/v4",
             json_schema="",
             echo_reasoning=".*",
             always_thinks=r"glm-5\.3.*",
@@ -164,30 +154,20 @@ VENDORS = {
             ranges={"temperature": (0.01, 0.99), "top_p": (0.01, 0.99)},
             bare_base64=True,
             judge=codes.glm,
-            prefixes=("ZAI", "ZHIPUAI", "ZHIPU", "BIGMODEL"),
         ),
         # https://www.volcengine.com/docs/82379/1494384, read 2026-11-22.
-        Vendor(
+        _row(
             "volcengine",
-            "https://ark.cn-beijing.volces.com/api/v3",
-            ("VOLCENGINE_API_KEY", "ARK_API_KEY"),
             "doubao-seed-2-1-lite-260915",
-            base_url_variables=("VOLCENGINE_BASE_URL", "ARK_BASE_URL"),
-            international="https://ark.ap-southeast.bytepluses.com/api/v3",
             both_max_tokens=True,
             json_schema=r"(?!doubao-seed-1-6-lite-251015$).*",
             thinking="type",
             judge=codes.ark,
-            prefixes=("ARK",),
         ),
         # https://platform.moonshot.cn/docs, read 2026-11-22. Sampling parameters are fixed.
-        Vendor(
+        _row(
             "moonshot",
-            "https://api.moonshot.cn/v1",
-            ("MOONSHOT_API_KEY", "KIMI_API_KEY"),
             "kimi-k3",
-            base_url_variables=("MOONSHOT_BASE_URL",),
-            international="https://api.moonshot.ai/v1",
             max_tokens="max_completion_tokens",
             echo_reasoning=".*",
             reasoning_pad=" ",
@@ -202,13 +182,9 @@ VENDORS = {
         # https://help.aliyun.com/zh/model-studio, cloudwego/eino#994,
         # agentscope-ai/agentscope#1608, read 2026-11-22. While a model thinks, JSON output and a
         # forced tool_choice are refused; open-source Qwen3 thinks in streams only.
-        Vendor(
+        _row(
             "dashscope",
-            "https://dashscope.aliyuncs.com/compatible-mode/v1",
-            ("DASHSCOPE_API_KEY",),
             "qwen3.8-flash",
-            base_url_variables=("DASHSCOPE_BASE_URL",),
-            international="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
             json_schema=r"qwen3\.(7-(plus|flash|max)|8-(max|flash)).*",
             thinking="enable_thinking",
             json_while_thinking=False,
@@ -221,26 +197,14 @@ VENDORS = {
             ranges={"temperature": (0.0, 1.99)},
             message_fields=("partial",),
         ),
-        Vendor(
+        _row(
             "openai_compat",
             "",
-            ("OPENAI_COMPAT_API_KEY",),
-            "",
-            base_url_variables=("OPENAI_COMPAT_BASE_URL",),
             both_max_tokens=True,
             passes_fields=True,
             cache_control=True,
         ),
     )
-}
-
-ALIASES = {
-    "zhipu": "glm",
-    "zai": "glm",
-    "doubao": "volcengine",
-    "ark": "volcengine",
-    "kimi": "moonshot",
-    "qwen": "dashscope",
 }
 
 _DEEPSEEK = {"echo_reasoning": ".*", "empty_tool_result": "(empty)", "keeps_developer": False}
@@ -307,12 +271,12 @@ def row_of(name: str) -> Vendor:
     found = VENDORS.get(ALIASES.get(name, name))
     if found is not None:
         return found
-    stem = re.sub(r"[^A-Z0-9]+", "_", name.upper())
+    relay = relay_of(name)
     return replace(
         VENDORS["openai_compat"],
         name=name,
-        variables=(f"{stem}_API_KEY",),
-        base_url_variables=(f"{stem}_BASE_URL",),
+        variables=relay.variables,
+        base_url_variables=relay.base_url_variables,
     )
 
 
@@ -349,9 +313,7 @@ def facts(
 _ANY_MODEL = frozenset({"volcengine", "dashscope"})
 """Vendors that serve other vendors' models too."""
 
-_IDENTITY = frozenset(
-    {"name", "base_url", "variables", "model", "base_url_variables", "prefixes", "international"}
-)
+_IDENTITY = frozenset({"model", *(each.name for each in fields(Account))})
 
 
 def checked_profile(profile: Mapping[str, Any] | str | None) -> dict[str, Any]:

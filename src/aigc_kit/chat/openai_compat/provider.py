@@ -29,6 +29,7 @@ from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.failures import RequestContext, request_id_of
 from aigc_kit.transport.http import Response
 from aigc_kit.transport.openai_sdk import OpenAITransport
+from aigc_kit.vendors import prefixes_of
 
 _ENDPOINT = "/chat/completions"
 
@@ -89,7 +90,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             unknown, known=[*CallOptions.NAMES, "profile", "region"], what=vendor
         )
         row = self.vendor = vendors.row_of(vendor)
-        prefixes = _prefixes(row)
+        prefixes = prefixes_of(row)
         self._options = CallOptions.read(
             timeout=timeout,
             max_retries=max_retries,
@@ -259,12 +260,3 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
     def _image(self, url: str, deadline: Deadline) -> str:
         image = image_of(url, self._downloader, deadline)
         return data_uri(image.data, image.mime_type)
-
-
-def _prefixes(row: Vendor) -> list[str]:
-    """
-    What the row's variables begin with: its name, its aliases and its other names, in capitals.
-    """
-    aliases = [alias for alias, name in vendors.ALIASES.items() if name == row.name]
-    names = [row.name, *row.prefixes, *aliases]
-    return list(dict.fromkeys(name.upper().replace("-", "_").replace(".", "_") for name in names))
