@@ -155,6 +155,25 @@ def _count(
     return Row(work, figure, target, peer, absolute=True, at_least=at_least, unit=1, unit_name="")
 
 
+def _observed(vendor: str) -> Case:
+    """A 429, seen from outside; 1 where it is seen as what it is."""
+    what = f"a 429 as it is: {VENDORS[vendor]}"
+    rows = (
+        _count(f"httpx's log shows {what}", "logged", 1, at_least=True),
+        _count(f"OpenTelemetry's instrumentation of httpx sees {what}", "traced", 1, at_least=True),
+    )
+    command = {"do": "observe"}
+    return Case(
+        f"observed-{vendor}",
+        "steady",
+        rows,
+        f"{vendor}_call",
+        "limited",
+        command,
+        {"warm": 0},
+    )
+
+
 def _threads(vendor: str, share: float, cpu: float) -> Case:
     what = "64 threads, 200 ms upstream"
     rows = (
@@ -286,6 +305,8 @@ CASES: tuple[Case, ...] = (
         "endless-20",
         {"do": "run", "n": 5},
     ),
+    _observed("openai"),
+    _observed("gemini"),
     _threads("openai", 0.90, 1.0),
     _threads("gemini", 0.85, 1.0),
     _threads("bedrock", 0.90, 1.1),

@@ -8,6 +8,7 @@ first segment of a path is a scenario, ``[wait<milliseconds>.]<shape>[-<number>]
 - ``plain``: a small text; streamed, five chunks.
 - ``text-1000``, ``tools-1000``: a text or one tool call, streamed in so many chunks, all in one
     write.
+- ``limited``: a 429 for each request.
 - ``paced-100``: a text of so many chunks, one write every two milliseconds.
 - ``endless-20``: like ``text-20``, but the body is never ended. ``stall-5``: five chunks, then
     silence.
@@ -148,6 +149,12 @@ def chunked(events: list[bytes], kind: str, scenario: Scenario) -> Answer:
 
 def plain(body: dict[str, Any], scenario: Scenario) -> Answer:
     return Answer([whole(json.dumps(body).encode())], scenario.wait)
+
+
+def limited() -> Answer:
+    error = {"code": "rate_limit_exceeded", "message": "slow down", "status": "RESOURCE_EXHAUSTED"}
+    made = whole(json.dumps({"error": error}).encode(), extra="retry-after-ms: 1\r\n")
+    return Answer([made.replace(b"200 OK", b"429 Too Many Requests", 1)])
 
 
 def sse(events: list[dict[str, Any]], ending: bytes = b"\n\n") -> list[bytes]:
@@ -304,6 +311,8 @@ def answer_of(path: str, streamed: bool, host: str) -> Answer:
     """The answer to a path without its query."""
     _, first, rest = path.split("/", 2)
     scenario = Scenario.read(first)
+    if scenario.shape == "limited":
+        return limited()
     if rest.endswith("chat/completions"):
         return openai_stream(scenario) if streamed else openai(scenario)
     if rest.endswith("images/generations"):

@@ -13,7 +13,9 @@ in bytes.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -161,6 +163,51 @@ def leave(operation: Operation, *, stats: str) -> Figures:
     raise TimeoutError("the server still served the stream two seconds later")
 
 
+def observe(operation: Operation) -> Figures:
+    """
+    Whether what watches httpx learns of a 429: its log, and the place in which OpenTelemetry's
+    instrumentation stands, around ``HTTPTransport.handle_request``. 1 when every status was true.
+    """
+    logged: list[str] = []
+    traced: list[int] = []
+    for flavor in ("httpx", "httpx2"):
+        with contextlib.suppress(ImportError):
+            _watch(import_module(flavor), logging.getLogger(flavor), logged, traced)
+    with contextlib.suppress(Exception):
+        consumed(operation())
+    return {
+        "logged": int(bool(logged) and all(" 429 " in line for line in logged)),
+        "traced": int(bool(traced) and all(status == 429 for status in traced)),
+    }
+
+
+def _watch(httpx: Any, logger: logging.Logger, logged: list[str], traced: list[int]) -> None:
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logged.append(record.getMessage())
+
+    logger.addHandler(Lines())
+    logger.setLevel(logging.INFO)
+
+    def around(kind: Any, name: str) -> None:
+        plain = getattr(kind, name)
+
+        def seen(self: Any, request: Any) -> Any:
+            response = plain(self, request)
+            traced.append(response.status_code)
+            return response
+
+        async def seen_later(self: Any, request: Any) -> Any:
+            response = await plain(self, request)
+            traced.append(response.status_code)
+            return response
+
+        setattr(kind, name, seen_later if "async" in name else seen)
+
+    around(httpx.HTTPTransport, "handle_request")
+    around(httpx.AsyncHTTPTransport, "handle_async_request")
+
+
 def profile(operation: Operation, *, n: int) -> Figures:
     """Where the time of ``n`` runs goes."""
     import cProfile
@@ -183,6 +230,7 @@ COMMANDS: dict[str, Callable[..., Figures]] = {
     "load": load,
     "bursts": bursts,
     "leave": leave,
+    "observe": observe,
     "profile": profile,
 }
 
