@@ -183,13 +183,16 @@ def _bytes(
     Raises:
         StreamInterruptedError: cut, reset or silent, whatever came before.
     """
-    source = response.chunks()
+    source, options = response.chunks(), call.options
+    at = min(deadline.at, options.limit)
     try:
         while True:
-            chunk = next_chunk(source, min(deadline.at, call.options.limit))
+            chunk = next_chunk(source, at)
             if chunk is None:
                 return
             yield chunk
+            if options.is_timed:
+                at = min(deadline.at, options.limit)
     except WireError as error:
         cause = failure_of(context, error, deadline, response.headers)
         raise cut_off(assembler, context.redact(str(error)), cause) from cause

@@ -204,15 +204,10 @@ class Response:
         return self._source
 
     def _read(self) -> Iterator[bytes]:
-        stream = iter(self._stream)
-        while True:
-            try:
-                chunk = next(stream)
-            except StopIteration:
-                return
-            except failures_of(self._core) as error:
-                raise wire_error_of(self._core, error, sent=True) from without_frames(error)
-            yield chunk
+        try:
+            yield from self._stream
+        except failures_of(self._core) as error:
+            raise wire_error_of(self._core, error, sent=True) from without_frames(error)
 
 
 def _has_more(stream: Any) -> bool:
