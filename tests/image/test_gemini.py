@@ -12,9 +12,9 @@ from google.oauth2.credentials import Credentials
 
 from aigc_kit import ImageClient, errors
 from aigc_kit.image.gemini import to_body
+from aigc_kit.media import sniff
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
-from aigc_kit.transport import sniff
 from tests.images import animated, make
 from tests.waits import within
 from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for

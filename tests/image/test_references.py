@@ -16,10 +16,9 @@ from PIL import Image, ImageChops
 
 from aigc_kit import ImageClient, ImageResult, errors
 from aigc_kit.image.references import Limits, resolve
-from aigc_kit.media import decoding
+from aigc_kit.media import decoding, sniff
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
-from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Fetched
 from tests.images import animated, make
 from tests.wire import Wire, http

@@ -11,9 +11,9 @@ import pytest
 import respx
 
 from aigc_kit import ImageClient, ImageResult, errors
+from aigc_kit.media import sniff
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
-from aigc_kit.transport import sniff
 from tests.images import make
 from tests.waits import within
 from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for

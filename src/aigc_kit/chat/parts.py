@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from aigc_kit.errors import InvalidInputError
-from aigc_kit.media import pixels
+from aigc_kit.media import pixels, sniff
 from aigc_kit.media.decoding import ImageFault
 from aigc_kit.media.result import ImageResult
 from aigc_kit.settings import spelled
-from aigc_kit.transport import sniff
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader, DownloadError
 from aigc_kit.transport.encoding import decode_base64

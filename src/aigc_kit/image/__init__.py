@@ -8,7 +8,7 @@ from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult
 
 if TYPE_CHECKING:
     from aigc_kit.image.client import ImageClient, register_provider
-    from aigc_kit.image.renditions import Rendered, Rendition, render
+    from aigc_kit.media.renditions import Rendered, Rendition, render
 
 __all__ = [
     "ImageClient",
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> object:
 
         return getattr(client, name)
     if name in ("Rendered", "Rendition", "render"):
-        from aigc_kit.image import renditions
+        from aigc_kit.media import renditions
 
         return getattr(renditions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,9 +13,9 @@ from aigc_kit.image.chain import Chain, Link, shared_out
 from aigc_kit.image.delivery import Delivery
 from aigc_kit.image.journal import Journal
 from aigc_kit.image.purchase import Purchases
-from aigc_kit.image.renditions import Rendition
-from aigc_kit.image.renditions import checked as checked_renditions
 from aigc_kit.image.request import CallOptions, ImageRequest, check_prompt, given_references
+from aigc_kit.media.renditions import Rendition
+from aigc_kit.media.renditions import checked as checked_renditions
 from aigc_kit.media.result import Access
 from aigc_kit.registry import Registry
 from aigc_kit.settings import Secret, for_factory

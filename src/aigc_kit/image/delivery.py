@@ -14,11 +14,11 @@ from urllib.parse import quote, unquote
 from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, StorageError
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
 from aigc_kit.image.journal import Entry, Item
-from aigc_kit.image.renditions import Rendered, Rendition, attempted
 from aigc_kit.image.sizes import pixels_of
+from aigc_kit.media import sniff
+from aigc_kit.media.renditions import Rendered, Rendition, attempted
 from aigc_kit.media.result import Access
 from aigc_kit.storage.base import Storage, StoredObject
-from aigc_kit.transport import sniff
 from aigc_kit.transport.download import Downloader, DownloadError
 from aigc_kit.transport.encoding import sha256_of
 from aigc_kit.transport.interrupts import callers_own

@@ -26,8 +26,9 @@ from aigc_kit.errors import (
 from aigc_kit.image import references, sizes, unusual
 from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
+from aigc_kit.media import sniff
 from aigc_kit.settings import Secret
-from aigc_kit.transport import blobs, codes, sniff
+from aigc_kit.transport import codes, json_images
 from aigc_kit.transport.answers import answer_of, checked_object, json_of
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
 from aigc_kit.transport.download import Downloader
@@ -38,7 +39,7 @@ from aigc_kit.transport.google_auth import GenaiSettings
 from aigc_kit.transport.http import Response
 from aigc_kit.transport.retry import Policy
 
-Blob = bytes | blobs.Unread
+Blob = bytes | json_images.Unread
 
 MODEL = "gemini-3-pro-image"
 CURRENT_MODELS = (
@@ -287,11 +288,11 @@ def _read(
 
     try:
         with deadline_of(deadline):
-            raw, found = blobs.read(chunks(), length=response.length)
+            raw, found = json_images.read(chunks(), length=response.length)
             raw = context.masked(raw)
     finally:
         response.close()
-    documents = blobs.documents(raw)
+    documents = json_images.documents(raw)
     if cut and (documents is None or not unusual.look(documents, found).images):
         failure = failure_of(context, cut[0], deadline, response.headers)
         failure.result = unusual.salvaged(raw, found)
@@ -622,13 +623,13 @@ def _image(part: dict[str, Any], found: Sequence[Blob]) -> ImageResult | None:
 
 
 def _inline(value: str, mime: str, found: Sequence[Blob]) -> ImageResult | None:
-    blob: Blob | None = blobs.blob_of(value, found)
+    blob: Blob | None = json_images.blob_of(value, found)
     if blob is None:
         try:
             blob = decode_base64(value)
         except ValueError:
-            blob = blobs.Unread(value)
-    data = b"" if isinstance(blob, blobs.Unread) else blob
+            blob = json_images.Unread(value)
+    data = b"" if isinstance(blob, json_images.Unread) else blob
     if sniff.mime_type(data):
         return ImageResult.from_bytes(data)
     if mime and not mime.startswith("image/"):
@@ -641,7 +642,7 @@ def _inline(value: str, mime: str, found: Sequence[Blob]) -> ImageResult | None:
     )
     unread.result = (
         ImageResult(base64=blob.text, mime_type=mime, provider="gemini")
-        if isinstance(blob, blobs.Unread)
+        if isinstance(blob, json_images.Unread)
         else ImageResult.from_bytes(data, mime_type=mime, provider="gemini")
     )
     raise unread

@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, ReferenceImageError
 from aigc_kit.image.base import ImageResult
-from aigc_kit.media import pixels
+from aigc_kit.media import pixels, sniff
 from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, can_decode, decode, first_jpeg
-from aigc_kit.transport import sniff
 from aigc_kit.transport.encoding import decode_base64
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
+from aigc_kit.media import sniff
 from aigc_kit.media.result import ImageResult
-from aigc_kit.transport import blobs, sniff
+from aigc_kit.transport import json_images
 from aigc_kit.transport.encoding import decode_base64
 
 _LINKS = frozenset(
@@ -96,12 +97,14 @@ class Found:
         return next(iter([*self.images, *self.mentioned, *self.unread]), None)
 
 
-def look(value: Any, decoded: Sequence[bytes | blobs.Unread] = (), *, base: str = "") -> Found:
+def look(
+    value: Any, decoded: Sequence[bytes | json_images.Unread] = (), *, base: str = ""
+) -> Found:
     """
     Every image in a JSON value, in order, each once.
 
     Args:
-        decoded: what the placeholders of ``blobs.read`` stand for.
+        decoded: what the placeholders of ``json_images.read`` stand for.
         base: of the API; relative URLs begin there.
     """
     found = Found()
@@ -132,11 +135,11 @@ def _add(
     seen: set[Any],
     name: str,
     text: str,
-    decoded: Sequence[bytes | blobs.Unread],
+    decoded: Sequence[bytes | json_images.Unread],
     base: str,
 ) -> None:
-    blob = blobs.blob_of(text, decoded)
-    if isinstance(blob, blobs.Unread):
+    blob = json_images.blob_of(text, decoded)
+    if isinstance(blob, json_images.Unread):
         found.unread.append(ImageResult(base64=blob.text))
         return
     data = blob if blob is not None else _bytes_of(name, text)
@@ -209,7 +212,7 @@ def _decoded(text: str) -> bytes | None:
         return None
 
 
-def salvaged(raw: bytes, decoded: Sequence[bytes | blobs.Unread] = ()) -> ImageResult | None:
+def salvaged(raw: bytes, decoded: Sequence[bytes | json_images.Unread] = ()) -> ImageResult | None:
     """A whole image in a body that cannot be read: cut, or not JSON."""
     for blob in decoded:
         if isinstance(blob, bytes) and sniff.mime_type(blob) and sniff.is_whole(blob):

@@ -29,8 +29,9 @@ from aigc_kit.errors import (
 from aigc_kit.image import references, sizes, unusual
 from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
+from aigc_kit.media import sniff
 from aigc_kit.settings import Secret
-from aigc_kit.transport import blobs, codes, sniff, sse
+from aigc_kit.transport import codes, json_images, sse
 from aigc_kit.transport.answers import body_of, checked_object, json_of
 from aigc_kit.transport.clients import HttpTransport
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
@@ -448,7 +449,7 @@ def _answer(raw: bytes, context: RequestContext, headers: Mapping[str, str]) -> 
     """
     if sniff.mime_type(raw):  # the image itself
         return {"data": [{"b64_json": base64.b64encode(raw).decode("ascii")}]}
-    documents = blobs.documents(raw)
+    documents = json_images.documents(raw)
     try:
         if documents is None:
             return json_of(context, raw, headers)

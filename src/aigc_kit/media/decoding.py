@@ -7,7 +7,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from aigc_kit.transport import sniff
+from aigc_kit.media import sniff
 
 if TYPE_CHECKING:
     import PIL.Image

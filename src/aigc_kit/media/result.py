@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from aigc_kit.errors import InvalidReplyError, NoImageError
-from aigc_kit.transport import sniff
+from aigc_kit.media import sniff
 from aigc_kit.transport.encoding import decode_base64
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.settings import Secret
-from aigc_kit.transport import answers, blobs, codes, failures, sse
+from aigc_kit.transport import answers, codes, failures, json_images, sse
 from aigc_kit.transport import http as transport_http
 from aigc_kit.transport.clients import HttpTransport, Lease
 from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, Exchange, WireError
@@ -260,12 +260,12 @@ def test_blobs_however_they_are_cut(size: int, step: int, length: int | str) -> 
         {"a": [{"data": base64.b64encode(data).decode()}, {"data": "short"}], "datas": "x"}
     ).encode()
     said = len(raw) if isinstance(length, str) else length
-    skeleton, found = blobs.read(
+    skeleton, found = json_images.read(
         (raw[at : at + step] for at in range(0, len(raw), step)), length=said
     )
     body = json.loads(skeleton)
     value = body["a"][0]["data"]
-    assert (blobs.blob_of(value, found) or base64.b64decode(value)) == data
+    assert (json_images.blob_of(value, found) or base64.b64decode(value)) == data
     assert body["a"][1] == {"data": "short"}
     assert len(skeleton) < 5700
 
@@ -273,7 +273,7 @@ def test_blobs_however_they_are_cut(size: int, step: int, length: int | str) -> 
 def test_two_blobs_share_the_announced_length() -> None:
     """Each has its own bytes and no others."""
     raw = b'[{"data": "' + b"QUJD" * 3000 + b'"}, {"data": "' + b"REVG" * 2500 + b'"}]'
-    assert blobs.read([raw], length=len(raw))[1] == [b"ABC" * 3000, b"DEF" * 2500]
+    assert json_images.read([raw], length=len(raw))[1] == [b"ABC" * 3000, b"DEF" * 2500]
 
 
 def test_blobs_that_are_none() -> None:
@@ -282,16 +282,16 @@ def test_blobs_that_are_none() -> None:
     broken JSON.
     """
     for text in (b"!" * 5000, b"A" * 4097, b"QUJD" * 2000 + b"!" * 10):
-        skeleton, found = blobs.read(
+        skeleton, found = json_images.read(
             [b'{"data": "' + text + b'", "b": {"data": "' + b"QUJD" * 2000 + b'"}}']
         )
-        assert found == [blobs.Unread(text.decode()), b"ABC" * 2000]
+        assert found == [json_images.Unread(text.decode()), b"ABC" * 2000]
         assert skeleton.endswith(b"}}")
-    assert blobs.blob_of(blobs.PREFIX + "0", []) is None
-    assert blobs.blob_of(blobs.PREFIX + "x", [b""]) is None
-    skeleton, _ = blobs.read([b'{"data": "' + b"A" * 5000])
+    assert json_images.blob_of(json_images.PREFIX + "0", []) is None
+    assert json_images.blob_of(json_images.PREFIX + "x", [b""]) is None
+    skeleton, _ = json_images.read([b'{"data": "' + b"A" * 5000])
     assert skeleton == b'{"data": "'
-    assert blobs._standard(b"-_-_") == b"\xfb\xff\xbf"
+    assert json_images._standard(b"-_-_") == b"\xfb\xff\xbf"
 
 
 def test_room_is_made_for_what_has_come(traced: Peak) -> None:
@@ -312,7 +312,7 @@ def test_many_blobs() -> None:
     """Each is whole, and so is the JSON around them."""
     part = b'{"data": "' + b"QUJD" * 1100 + b'"},'
     raw = b"[" + part * 400 + b"{}]"
-    skeleton, found = blobs.read(
+    skeleton, found = json_images.read(
         (raw[at : at + 65536] for at in range(0, len(raw), 65536)), length=len(raw)
     )
     assert found == [b"ABC" * 1100] * 400

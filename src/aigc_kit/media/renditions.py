@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
-from aigc_kit.media import pixels
+from aigc_kit.media import pixels, sniff
 from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, decode
 from aigc_kit.settings import spelled
-from aigc_kit.transport import sniff
 
 if TYPE_CHECKING:
     import PIL.Image

@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from aigc_kit import ImageClient, errors
 from aigc_kit.image import ImageGroup, ImageProvider, ImageResult, Rendition, render
-from aigc_kit.image.renditions import attempted
+from aigc_kit.media.renditions import attempted
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
 from tests.images import animated, make
