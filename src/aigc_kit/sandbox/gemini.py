@@ -80,17 +80,22 @@ def handle(request: Request, state: State) -> Answer | None:
     except (ValueError, RecursionError):
         return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
     if "image" not in model and "banana" not in model:
-        if method not in ("generateContent", "streamGenerateContent"):
-            return _error(404, "NOT_FOUND", f"method {method} is not found")
-        problem = gemini_chat.problem_of(body, model)
-        return (
-            _invalid(problem)
-            if problem
-            else gemini_chat.respond(body, model, stream=method.startswith("stream"))
-        )
+        return _chat(body, model, method)
     if method != "generateContent":
         return _error(404, "NOT_FOUND", f"method {method} is not found")
     return _image(body, model)
+
+
+def _chat(body: dict[str, Any], model: str, method: str) -> Answer:
+    """A text model, or its count of tokens. Source: https://ai.google.dev/api/tokens, read 2026-11-26."""
+    if method == "countTokens":
+        return Answer(200, {"totalTokens": 1})
+    if method not in ("generateContent", "streamGenerateContent"):
+        return _error(404, "NOT_FOUND", f"method {method} is not found")
+    problem = gemini_chat.problem_of(body, model)
+    if problem:
+        return _invalid(problem)
+    return gemini_chat.respond(body, model, stream=method.startswith("stream"))
 
 
 _FREE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema"})

@@ -23,7 +23,7 @@ class _Vendor:
     """
     ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back
     on ``"every"`` assistant turn of a conversation with tools, or on its ``"calls"``. ``pieces``:
-    how calls are cut when streamed.
+    how calls are cut when streamed. ``models``: what its list has; none: it has no list.
     """
 
     prefix: str
@@ -33,16 +33,28 @@ class _Vendor:
     has_schema: bool = True
     pieces: str = "split"
     comment: bool = False
+    models: tuple[str, ...] = ()
 
 
 _VENDORS = {
-    "openai": _Vendor("/openai/v1", wants_word=True),
-    "deepseek": _Vendor("/deepseek", True, "every", True, False, "split", comment=True),
+    "openai": _Vendor("/openai/v1", wants_word=True, models=("gpt-6-luna", "gpt-6-sol")),
+    "deepseek": _Vendor(
+        "/deepseek",
+        True,
+        "every",
+        True,
+        False,
+        "split",
+        comment=True,
+        models=("deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"),
+    ),
     "glm": _Vendor("/api/paas/v4", True, has_schema=False, pieces="whole"),
     "volcengine": _Vendor("/api/v3", True),
-    "moonshot": _Vendor("/moonshot/v1", True, "calls", pieces="no index"),
+    "moonshot": _Vendor(
+        "/moonshot/v1", True, "calls", pieces="no index", models=("kimi-k3", "kimi-k2.6")
+    ),
     "dashscope": _Vendor("/compatible-mode/v1", wants_word=True, pieces="late id"),
-    "openai_compat": _Vendor("/local/v1", pieces="repeated id"),
+    "openai_compat": _Vendor("/local/v1", pieces="repeated id", models=("local-model",)),
 }
 
 
@@ -52,6 +64,9 @@ def base_url(vendor: str, root: str) -> str:
 
 def handle(request: Request, state: State) -> Answer | None:
     """The response of the vendor whose path it is, or None."""
+    listed = _list(request, state)
+    if listed is not None:
+        return listed
     name = next(
         (n for n, v in _VENDORS.items() if request.path == f"{v.prefix}/chat/completions"), None
     )
@@ -90,6 +105,24 @@ def handle(request: Request, state: State) -> Answer | None:
         _events(body, completion, vendor),
         {"content-type": "text/event-stream", "x-request-id": "req-1"},
     )
+
+
+def _list(request: Request, state: State) -> Answer | None:
+    """
+    ``GET /models``. Source: https://platform.openai.com/docs/api-reference/models/list, read
+    2026-11-26.
+    """
+    found = [
+        (n, v) for n, v in _VENDORS.items() if v.models and request.path == f"{v.prefix}/models"
+    ]
+    if not found or request.method != "GET":
+        return None
+    name, vendor = found[0]
+    key = request.headers.get("authorization")
+    if name != "openai_compat" and state.api_key and key != f"Bearer {state.api_key}":
+        return _refused(name, 401, "Incorrect API key provided.", "invalid_api_key", glm="1001")
+    entries = [{"id": model, "object": "model", "owned_by": name} for model in vendor.models]
+    return Answer(200, {"object": "list", "data": entries})
 
 
 def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> Answer:
