@@ -11,9 +11,8 @@ from aigc_kit import settings
 from aigc_kit.chat import thoughts
 from aigc_kit.chat.assembler import Assembler, cut_off, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
-from aigc_kit.chat.bedrock.draft import Draft
 from aigc_kit.chat.bedrock.failures import judge, translated
-from aigc_kit.chat.bedrock.request import to_request
+from aigc_kit.chat.bedrock.request import Request, to_request
 from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.streaming import ChatStream, after_content, until_content
@@ -144,15 +143,39 @@ class BedrockProvider(Rebuilt, ChatProvider):
             self._chunks(call, request, assembler), assembler, finish=call.checked_once
         )
 
+    def probe(self, deadline: Deadline) -> None:
+        """
+        Send a conversation without messages. Nobody pays for it: AWS refuses it, after it has
+        checked the signature, the rights and the model.
+
+        Raises:
+            BadRequestError: the request itself was refused: everything else is right.
+            AIGCError: the key, the rights or the model are not.
+        """
+        context = RequestContext(
+            "bedrock", self.model, judge=judge, secrets=self._transport.secrets
+        )
+        try:
+            self._transport.converse(
+                {"modelId": self.model, "messages": []},
+                deadline=deadline,
+                stream=False,
+                headers=None,
+            )
+            return
+        except AwsError as error:
+            failure, cause = translated(error, context, deadline), context.without_secrets(error)
+        raise failure from cause
+
     def close(self) -> None:
         self._transport.close()
         self._downloader.close()
 
-    def _request(self, call: Call, turns: list[dict[str, Any]]) -> Draft:
+    def _request(self, call: Call, turns: list[dict[str, Any]]) -> Request:
         native = bool(call.format) and self._transport.supports("outputConfig")
         return to_request(call, turns, self._downloader, native=native)
 
-    def _assembler(self, call: Call, request: Draft) -> Assembler:
+    def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(
             provider="bedrock",
             model=call.model,
@@ -186,7 +209,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
     def _send(
         self,
         call: Call,
-        request: Draft,
+        request: Request,
         context: RequestContext,
         deadline: Deadline,
         *,
@@ -203,7 +226,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
         # the context.
         raise failure from cause
 
-    def _chunks(self, call: Call, request: Draft, assembler: Assembler) -> Iterator[ChatChunk]:
+    def _chunks(self, call: Call, request: Request, assembler: Assembler) -> Iterator[ChatChunk]:
         context = self._context(call)
         attempt = partial(self._opened, call, request, assembler, context)
         (chunks, head), _ = call.options.policy.run(attempt)
@@ -213,7 +236,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
     def _opened(
         self,
         call: Call,
-        request: Draft,
+        request: Request,
         assembler: Assembler,
         context: RequestContext,
         deadline: Deadline,
