@@ -323,9 +323,7 @@ def secrets_in(headers: Headers | None) -> tuple[Secret, ...]:
     """
     What of these headers must be masked in errors: credentials, with and without their scheme.
     """
-    if not headers:
-        return ()
-    found = [value.reveal() for value in headers.values() if isinstance(value, Secret)]
+    found = [value.reveal() for value in (headers or {}).values() if isinstance(value, Secret)]
     return tuple(Secret(part) for value in found for part in (value, value.rpartition(" ")[2]))
 
 

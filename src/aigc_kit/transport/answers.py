@@ -22,7 +22,7 @@ from aigc_kit.transport.failures import (
 from aigc_kit.transport.http import MAX_ERROR_BYTES, Response
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """
     A finished response. ``json``: what ``read`` made of its body; ``headers`` have lower-case

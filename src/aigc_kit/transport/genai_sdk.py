@@ -166,7 +166,6 @@ class GenaiTransport:
             lease,
             types,
             types.Content(role="user", parts=[]),
-            continues="automatic_continuation" in types.GenerateContentConfig.model_fields,
         )
 
     def _made(self, genai: Any, types: Any, lease: Lease, flavor: str) -> Any:
@@ -230,14 +229,13 @@ def _flavor_of(types: Any) -> str:
 class _Open:
     """
     The SDK's client and what belongs to it; ``nothing`` are contents, which ``extra_body``
-    replaces; ``continues``: the SDK asks again by itself where it is not told otherwise (3.x).
+    replaces.
     """
 
     client: Any
     lease: Lease
     types: Any
     nothing: Any
-    continues: bool
     signing_in: threading.Lock = field(default_factory=threading.Lock)
 
     def config(
@@ -254,7 +252,9 @@ class _Open:
             ),
             "automatic_function_calling": self.types.AutomaticFunctionCallingConfig(disable=True),
         }
-        if self.continues:
+        if (
+            "automatic_continuation" in self.types.GenerateContentConfig.model_fields
+        ):  # google-genai 3.x
             options["automatic_continuation"] = False
         if not stream:
             options["should_return_http_response"] = True  # spares the SDK the decoding

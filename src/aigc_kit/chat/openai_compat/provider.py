@@ -15,8 +15,7 @@ from aigc_kit.chat.assembler import Assembler, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.openai_compat import origin
-from aigc_kit.chat.openai_compat.draft import Draft
-from aigc_kit.chat.openai_compat.request import to_body
+from aigc_kit.chat.openai_compat.request import Request, to_body
 from aigc_kit.chat.openai_compat.response import CompletionReader
 from aigc_kit.chat.parts import data_uri, image_of
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
@@ -158,7 +157,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         self._downloader.close()
 
     def _streamed(
-        self, call: Call, request: Draft, assembler: Assembler, context: RequestContext
+        self, call: Call, request: Request, assembler: Assembler, context: RequestContext
     ) -> Iterator[ChatChunk]:
         reader = partial(self._reader, request, assembler, context)
         yield from open_stream(
@@ -184,7 +183,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return call.options.policy.run(attempt, call.deadline)[0]
 
     def _send(
-        self, request: Draft, call: Call, context: RequestContext, deadline: Deadline
+        self, request: Request, call: Call, context: RequestContext, deadline: Deadline
     ) -> Response:
         """
         Send once; a field that is sent by default and refused by name is left out from then on.
@@ -233,7 +232,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             secrets=(*self._transport.secrets, *call.secrets),
         )
 
-    def _assembler(self, call: Call, request: Draft) -> Assembler:
+    def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(
             provider=self.name,
             model=call.model,
@@ -246,12 +245,12 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return assembler
 
     def _reader(
-        self, request: Draft, assembler: Assembler, context: RequestContext
+        self, request: Request, assembler: Assembler, context: RequestContext
     ) -> CompletionReader:
         echoes = request.fits(request.vendor.echo_reasoning)
         return CompletionReader(assembler, context, self._origin(), marks_reasoning=not echoes)
 
-    def _request(self, call: Call, turns: list[dict[str, Any]], *, stream: bool) -> Draft:
+    def _request(self, call: Call, turns: list[dict[str, Any]], *, stream: bool) -> Request:
         if not call.model:
             raise ConfigurationError(f"model is missing: {self.name} has no default, pass model=")
         facts = self._facts(call)
