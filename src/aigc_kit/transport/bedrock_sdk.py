@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from aigc_kit import settings
+from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.aws import (
     AwsClient,
@@ -15,6 +17,7 @@ from aigc_kit.transport.aws import (
     aws_error,
     failures,
     make_client,
+    region_of,
 )
 from aigc_kit.transport.deadline import (
     Deadline,
@@ -105,8 +108,8 @@ class BedrockTransport:
     shared by threads.
     """
 
-    def __init__(self, settings: AwsSettings, bearer: Secret | None) -> None:
-        self._settings = settings
+    def __init__(self, found: AwsSettings, bearer: Secret | None) -> None:
+        self._settings = found
         self._bearer = bearer
         self._open = Handle(self._opened, AwsClient.close)
 
@@ -192,3 +195,56 @@ class BedrockTransport:
 
         made.client.meta.events.register_first("before-send.bedrock-runtime.*", add)
         return made
+
+
+def opened_with(
+    *,
+    api_key: Any,
+    base_url: str | None,
+    region: str | None,
+    profile: str | None,
+    aws_access_key_id: Any,
+    aws_secret_access_key: Any,
+    aws_session_token: Any,
+) -> BedrockTransport:
+    """
+    A transport with a provider's options, completed from the environment.
+
+    Raises:
+        ConfigurationError: options that contradict each other, or no region.
+    """
+    if (aws_access_key_id is None) != (aws_secret_access_key is None):
+        raise ConfigurationError(
+            "aws_access_key_id and aws_secret_access_key belong together: pass both or neither"
+        )
+    if api_key is not None and aws_access_key_id is not None:
+        raise ConfigurationError(
+            "api_key and aws_access_key_id exclude each other: pass one of them"
+        )
+    bearer = None
+    if aws_access_key_id is None:
+        bearer = settings.optional_credential(
+            api_key, "AWS_BEARER_TOKEN_BEDROCK", what="Bedrock's api_key", rotating=True
+        )
+    found = AwsSettings(
+        region=_region(region, profile),
+        endpoint_url=settings.base_url(base_url) if base_url is not None else None,
+        access_key_id=settings.optional_credential(aws_access_key_id, what="aws_access_key_id"),
+        secret_access_key=settings.optional_credential(
+            aws_secret_access_key, what="aws_secret_access_key"
+        ),
+        session_token=settings.optional_credential(aws_session_token, what="aws_session_token"),
+        profile=settings.text(profile, "profile"),
+    )
+    return BedrockTransport(found, bearer)
+
+
+def _region(region: str | None, profile: str | None) -> str:
+    found = settings.option(
+        region, "BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"
+    ) or region_of(profile)
+    if not found:
+        raise ConfigurationError(
+            "bedrock needs region: pass it, e.g. region='us-east-1', set AWS_REGION, or add it to the profile"
+        )
+    return found

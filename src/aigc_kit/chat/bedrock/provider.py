@@ -11,22 +11,23 @@ from aigc_kit import settings
 from aigc_kit.chat import thoughts
 from aigc_kit.chat.assembler import Assembler, cut_off, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
-from aigc_kit.chat.bedrock.failures import judge, translated
 from aigc_kit.chat.bedrock.request import Request, to_request
 from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.streaming import ChatStream, after_content, until_content
 from aigc_kit.client import Rebuilt, constructor
-from aigc_kit.errors import ConfigurationError, InvalidReplyError
+from aigc_kit.errors import InvalidReplyError
 from aigc_kit.settings import Secret
 from aigc_kit.transport import aws, bedrock_sdk
-from aigc_kit.transport.aws import AwsError, AwsSettings
-from aigc_kit.transport.bedrock_sdk import BedrockTransport
+from aigc_kit.transport.aws import AwsError
+from aigc_kit.transport.bedrock_failures import judge, translated
+from aigc_kit.transport.bedrock_sdk import opened_with
 from aigc_kit.transport.deadline import DRAIN_SECONDS, Deadline, next_chunk
 from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.failures import RequestContext
 
 MODEL = "global.anthropic.claude-sonnet-4-6"
+CURRENT_MODELS = "global.anthropic.claude-sonnet-4-6, global.anthropic.claude-haiku-4-5-20251001-v1:0, amazon.nova-2-lite-v1:0"
 
 
 class BedrockProvider(Rebuilt, ChatProvider):
@@ -81,14 +82,6 @@ class BedrockProvider(Rebuilt, ChatProvider):
             "aws_session_token",
         ]
         settings.reject_unknown(unknown, known=[*CallOptions.NAMES, *own], what="bedrock")
-        if (aws_access_key_id is None) != (aws_secret_access_key is None):
-            raise ConfigurationError(
-                "aws_access_key_id and aws_secret_access_key belong together: pass both or neither"
-            )
-        if api_key is not None and aws_access_key_id is not None:
-            raise ConfigurationError(
-                "api_key and aws_access_key_id exclude each other: pass one of them"
-            )
         self._options = CallOptions.read(
             timeout=timeout,
             max_retries=max_retries,
@@ -101,29 +94,15 @@ class BedrockProvider(Rebuilt, ChatProvider):
             split_think_tags=split_think_tags,
             variables=["BEDROCK_TIMEOUT_SECS"],
         )
-        bearer = None
-        if aws_access_key_id is None:
-            bearer = settings.optional_credential(
-                api_key, "AWS_BEARER_TOKEN_BEDROCK", what="Bedrock's api_key", rotating=True
-            )
-        url = base_url if base_url is not None else endpoint_url
         self.model = settings.option(model, "BEDROCK_MODEL", default=MODEL)
-        self._transport = BedrockTransport(
-            AwsSettings(
-                region=_region(region, profile),
-                endpoint_url=settings.base_url(url) if url is not None else None,
-                access_key_id=settings.optional_credential(
-                    aws_access_key_id, what="aws_access_key_id"
-                ),
-                secret_access_key=settings.optional_credential(
-                    aws_secret_access_key, what="aws_secret_access_key"
-                ),
-                session_token=settings.optional_credential(
-                    aws_session_token, what="aws_session_token"
-                ),
-                profile=settings.text(profile, "profile"),
-            ),
-            bearer,
+        self._transport = opened_with(
+            api_key=api_key,
+            base_url=base_url if base_url is not None else endpoint_url,
+            region=region,
+            profile=profile,
+            aws_access_key_id=aws_access_key_id,
+            aws_secret_access_key=aws_secret_access_key,
+            aws_session_token=aws_session_token,
         )
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
 
@@ -164,7 +143,10 @@ class BedrockProvider(Rebuilt, ChatProvider):
             )
             return
         except AwsError as error:
-            failure, cause = translated(error, context, deadline), context.without_secrets(error)
+            failure, cause = (
+                translated(error, context, deadline, current_models=CURRENT_MODELS),
+                context.without_secrets(error),
+            )
         raise failure from cause
 
     def close(self) -> None:
@@ -221,7 +203,10 @@ class BedrockProvider(Rebuilt, ChatProvider):
                 request.body, deadline=until, stream=stream, headers=call.headers
             )
         except AwsError as error:
-            failure, cause = translated(error, context, deadline), context.without_secrets(error)
+            failure, cause = (
+                translated(error, context, deadline, current_models=CURRENT_MODELS),
+                context.without_secrets(error),
+            )
         # Outside of the handler: a cause that repeats a key is left out, and must not come back as
         # the context.
         raise failure from cause
@@ -256,17 +241,6 @@ class BedrockProvider(Rebuilt, ChatProvider):
             )
         chunks = _read(source, deadline, call, context, assembler)
         return chunks, until_content(chunks)
-
-
-def _region(region: str | None, profile: str | None) -> str:
-    found = settings.option(
-        region, "BEDROCK_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"
-    ) or aws.region_of(profile)
-    if not found:
-        raise ConfigurationError(
-            "bedrock needs region: pass it, e.g. region='us-east-1', set AWS_REGION, or add it to the profile"
-        )
-    return found
 
 
 def _head(response: Mapping[str, Any], assembler: Assembler) -> None:
@@ -348,7 +322,7 @@ def _raise_failure(
         heard: an event came before.
     """
     failed = aws.aws_error(error)
-    cause = translated(failed, context, deadline)
+    cause = translated(failed, context, deadline, current_models=CURRENT_MODELS)
     if failed.is_frame:  # the vendor's own error
         raise cause from context.without_secrets(error)
     if not heard and aws.is_no_event_stream(error):

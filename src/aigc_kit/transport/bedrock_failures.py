@@ -18,8 +18,6 @@ from aigc_kit.transport.aws import AwsError
 from aigc_kit.transport.deadline import Deadline, WireError
 from aigc_kit.transport.failures import RequestContext, Verdict, error_from_body, failure_of
 
-CURRENT_MODELS = "global.anthropic.claude-sonnet-4-6, global.anthropic.claude-haiku-4-5-20251001-v1:0, amazon.nova-2-lite-v1:0"
-
 _GONE = re.compile(
     r"end of (its )?life|marked by provider as legacy|no longer (available|supported)|deprecated",
     re.IGNORECASE,
@@ -76,9 +74,14 @@ _WAYS_TO_SIGN_IN = (
 
 
 def translated(
-    error: AwsError, context: RequestContext, deadline: Deadline
+    error: AwsError, context: RequestContext, deadline: Deadline, *, current_models: str
 ) -> ProviderError | ConfigurationError | InvalidInputError:
-    """The typed error for what boto3 raised."""
+    """
+    The typed error for what boto3 raised.
+
+    Args:
+        current_models: what to say where a model is gone or unknown.
+    """
     if error.usage and error.code == "ParamValidationError":
         said = context.redact(" ".join(str(error).split()))[:500]
         return InvalidInputError(
@@ -116,7 +119,7 @@ def translated(
     if "on-demand throughput" in message.lower():
         message += "; put a geography in front, e.g. 'us.', 'eu.', 'apac.' or 'global.'"
     elif _GONE.search(message) or "model identifier is invalid" in message.lower():
-        message += f"; current models: {CURRENT_MODELS}"
+        message += f"; current models: {current_models}"
     body = {"error": {"code": error.code, "message": message}}
     headers = {
         **error.headers,
@@ -128,5 +131,5 @@ def translated(
         and "current models" not in message
         and "geography" not in message
     ):
-        found.args = (f"{found}; current models: {CURRENT_MODELS}",)
+        found.args = (f"{found}; current models: {current_models}",)
     return found
