@@ -32,6 +32,7 @@ _PREFIXES = (
     "GEMINI_",
     "R2_",
     "AWS_",
+    "SILICONFLOW_",
     "OPENAI_",
     "DEEPSEEK_",
     "ZAI_",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +76,14 @@ ACCOUNTS = {
             ("DASHSCOPE_BASE_URL",),
             international="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         ),
+        # https://docs.siliconflow.cn, read 2026-11-25.
+        Account(
+            "siliconflow",
+            "https://api.siliconflow.cn/v1",
+            ("SILICONFLOW_API_KEY",),
+            ("SILICONFLOW_BASE_URL",),
+            international="https://api.siliconflow.com/v1",
+        ),
         Account(
             "openai_compat",
             "",
@@ -113,3 +122,9 @@ def prefixes_of(account: Account) -> list[str]:
     aliases = [alias for alias, name in ALIASES.items() if name == account.name]
     names = [account.name, *account.prefixes, *aliases]
     return list(dict.fromkeys(name.upper().replace("-", "_").replace(".", "_") for name in names))
+
+
+def is_openai_host(base_url: str) -> bool:
+    """Whether the URL is OpenAI's own: the only host that may see an organisation or a project."""
+    host = urlsplit(base_url).hostname or ""
+    return bool(re.fullmatch(r"(.+\.)?openai\.com", host, re.IGNORECASE))

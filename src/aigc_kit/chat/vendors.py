@@ -260,12 +260,6 @@ _OPENAI_HOST = re.compile(
 )
 
 
-def is_openai_host(base_url: str) -> bool:
-    """Whether the URL is OpenAI's own: the only host that may see an organisation or a project."""
-    host = urlsplit(base_url).hostname or ""
-    return bool(re.fullmatch(r"(.+\.)?openai\.com", host, re.IGNORECASE))
-
-
 def row_of(name: str) -> Vendor:
     """The row of a vendor's name or alias; a name without a row is a relay of that name."""
     found = VENDORS.get(ALIASES.get(name, name))

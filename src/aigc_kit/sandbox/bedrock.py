@@ -1,5 +1,5 @@
 """
-Amazon Bedrock's Converse and ConverseStream, with the binary event stream and its checksums.
+Amazon Bedrock's Converse, ConverseStream and InvokeModel, with the binary event stream and its checksums.
 
 Source: botocore's model of the service and https://docs.aws.amazon.com/bedrock/latest/userguide/,
 read 2026-11-22.
@@ -14,11 +14,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from aigc_kit.sandbox import model
+from aigc_kit.sandbox import bedrock_invoke, model
 from aigc_kit.sandbox.http import Answer, Request
 from aigc_kit.sandbox.state import State
 
-_PATH = re.compile(r"/model/(.+)/(converse|converse-stream)")
+_PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke)")
 SIGNATURE = "c2FuZGJveA=="
 """The signature of every thought that this model has; it takes no other."""
 _GONE = ("anthropic.claude-sonnet-4-20250514-v1:0",)
@@ -56,6 +56,8 @@ def handle(request: Request, state: State) -> Answer | None:
         body = request.json()
     except ValueError:
         body = {}
+    if operation == "invoke":
+        return _invoked(body, name)
     problem = _problem(body, name)
     if problem:
         return _error(400, "ValidationException", problem)
@@ -68,6 +70,15 @@ def handle(request: Request, state: State) -> Answer | None:
         _events(body, completion),
         {**headers, "content-type": "application/vnd.amazon.eventstream"},
     )
+
+
+def _invoked(body: dict[str, Any], name: str) -> Answer:
+    found = bedrock_invoke.respond(body, name)
+    if isinstance(found, str):
+        return _error(400, "ValidationException", found)
+    made, spent = found
+    counted = {"x-amzn-bedrock-input-token-count": str(spent), "x-amzn-requestid": "req-1"}
+    return Answer(200, made, counted)
 
 
 def _problem(body: dict[str, Any], name: str) -> str:

@@ -12,7 +12,7 @@ import hashlib
 import re
 from typing import Any
 
-from aigc_kit.sandbox import gemini_chat
+from aigc_kit.sandbox import gemini_chat, gemini_embeddings
 from aigc_kit.sandbox.drawing import draw
 from aigc_kit.sandbox.http import Answer, Request
 from aigc_kit.sandbox.state import State
@@ -69,12 +69,18 @@ def handle(request: Request, state: State) -> Answer | None:
         where = f"models/{model}"
     else:
         return None
+    if method in gemini_embeddings.METHODS:
+        return _embedded(request, model, method, on_vertex=on_vertex is not None)
     if model in _RETIRED or not model.startswith("gemini-"):
         return _error(
             404,
             "NOT_FOUND",
             f"Publisher Model `{where}` was not found or your project does not have access to it.",
         )
+    return _generated(request, model, method)
+
+
+def _generated(request: Request, model: str, method: str) -> Answer:
     try:
         body = normal(request.json())
     except (ValueError, RecursionError):
@@ -96,6 +102,14 @@ def _chat(body: dict[str, Any], model: str, method: str) -> Answer:
     if problem:
         return _invalid(problem)
     return gemini_chat.respond(body, model, stream=method.startswith("stream"))
+
+
+def _embedded(request: Request, model: str, method: str, *, on_vertex: bool) -> Answer:
+    try:
+        body = normal(request.json())
+    except (ValueError, RecursionError):
+        return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
+    return gemini_embeddings.respond(body, model, method, on_vertex=on_vertex)
 
 
 _FREE = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema"})

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from aigc_kit.sandbox import ark, bedrock, gemini, openai_chat, s3
+from aigc_kit.sandbox import ark, bedrock, embeddings, gemini, openai_chat, s3
 from aigc_kit.sandbox.faults import Fault
 from aigc_kit.sandbox.http import Answer, Recorded, Request
 from aigc_kit.sandbox.listener import Listener
@@ -22,7 +22,14 @@ __all__ = ["Answer", "Recorded", "Request", "Sandbox"]
 T = TypeVar("T")
 
 _CLOSE_SECONDS = 5.0
-_RULES = (ark.handle, openai_chat.handle, gemini.handle, bedrock.handle, s3.handle)
+_RULES = (
+    embeddings.handle,
+    ark.handle,
+    openai_chat.handle,
+    gemini.handle,
+    bedrock.handle,
+    s3.handle,
+)
 
 
 class Sandbox(State):
@@ -99,6 +106,12 @@ class Sandbox(State):
             keys = {"aws_access_key_id": self.api_key, "aws_secret_access_key": "secret"}
             return {"region": "us-east-1", "base_url": self.url, **keys}
         return {"api_key": self.api_key, "base_url": openai_chat.base_url(provider, self.url)}
+
+    def embedding_options(self, provider: str) -> dict[str, Any]:
+        """Provider options that point ``EmbeddingClient(provider, ...)`` here."""
+        if provider in ("gemini", "google", "bedrock"):
+            return self.chat_options(provider)
+        return {"api_key": self.api_key, "base_url": embeddings.base_url(provider, self.url)}
 
     def answer(
         self,

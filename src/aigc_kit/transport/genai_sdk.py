@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -98,6 +98,48 @@ class GenaiTransport:
                 else partial(models.generate_content, **request)
             )
             response: Response = exchanged(send, Exchange(deadline, secrets))
+        except WireError as error:
+            raise failure_of(context, error, deadline) from error
+        return response
+
+    def embed(
+        self,
+        model: str,
+        texts: Sequence[str],
+        fields: Mapping[str, Any],
+        *,
+        context: RequestContext,
+        deadline: Deadline,
+        headers: Mapping[str, str | Secret] | None = None,
+    ) -> Response:
+        """
+        Send texts to be embedded once; the body of the response is still on the wire.
+
+        The SDK builds the body: which method a model has, and its form, depend on the SDK's release.
+        Each text is a ``Content`` of its own, because the SDK joins a list of texts to one.
+        Source: googleapis/python-genai#2523, read 2026-11-25.
+
+        Args:
+            fields: of ``EmbedContentConfig``.
+
+        Raises:
+            InvalidInputError: the model's name or a text cannot be sent.
+            ProviderError: no response came, or signing in failed.
+        """
+        to_json({"texts": list(texts)})
+        name = self.checked_model(model)
+        opened = self._open.get()
+        try:
+            self._sign_in(opened, deadline, context)
+            plain, secrets = parted({**self._credential(), **(headers or {})})
+            send = partial(
+                opened.client.models.embed_content,
+                model=name,
+                contents=opened.contents(texts),
+                config=opened.embedding(fields, plain, deadline),
+            )
+            exchange = Exchange(deadline, secrets)
+            response: Response = exchanged(send, exchange)
         except WireError as error:
             raise failure_of(context, error, deadline) from error
         return response
@@ -259,6 +301,18 @@ class _Open:
         if not stream:
             options["should_return_http_response"] = True  # spares the SDK the decoding
         return self.types.GenerateContentConfig(**options)
+
+    def contents(self, texts: Sequence[str]) -> list[Any]:
+        types = self.types
+        return [types.Content(role="user", parts=[types.Part(text=text)]) for text in texts]
+
+    def embedding(
+        self, fields: Mapping[str, Any], headers: Mapping[str, str], deadline: Deadline
+    ) -> Any:
+        """One request's ``EmbedContentConfig``: its fields, headers and timeout."""
+        seconds = max(deadline.left(), 0.001)
+        options = self.types.HttpOptions(timeout=math.ceil(seconds * 1000), headers=dict(headers))
+        return self.types.EmbedContentConfig(http_options=options, **fields)
 
     def close(self) -> None:
         self.client.close()

@@ -29,7 +29,7 @@ from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.failures import RequestContext, request_id_of
 from aigc_kit.transport.http import Response
 from aigc_kit.transport.openai_sdk import OpenAITransport
-from aigc_kit.vendors import prefixes_of
+from aigc_kit.vendors import is_openai_host, prefixes_of
 
 _ENDPOINT = "/chat/completions"
 
@@ -130,7 +130,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         self._transport = OpenAITransport(
             self.base_url,
             key,
-            is_openai=row.name == "openai" and vendors.is_openai_host(self.base_url),
+            is_openai=row.name == "openai" and is_openai_host(self.base_url),
         )
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
         self._refused: frozenset[tuple[str, str]] = frozenset()
