@@ -79,6 +79,19 @@ BREAKS = [
     ),
     ("chat", "chat/new_dialect.py", "", "- aigc_kit.chat.new_dialect\n"),
     (
+        "house",
+        "embedding/client.py",
+        "import aigc_kit.chat.base",
+        "embedding.client -> aigc_kit.chat.base",
+    ),
+    (
+        "embedding",
+        "embedding/gemini.py",
+        "import aigc_kit.embedding.bedrock",
+        "embedding.gemini -> aigc_kit.embedding.bedrock",
+    ),
+    ("embedding", "embedding/new_vendor.py", "", "- aigc_kit.embedding.new_vendor\n"),
+    (
         "circles",
         "sandbox/new.py",
         "import aigc_kit.sandbox.newer",

@@ -1,5 +1,5 @@
 """
-One small interface to image generation, chat and storage across vendors.
+One small interface to image generation, chat, embeddings and storage across vendors.
 
 Names are loaded when they are first used: ``import aigc_kit`` loads no vendor's SDK.
 """
@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aigc_kit import chat, errors, image, sandbox, storage
+    from aigc_kit import chat, embedding, errors, image, sandbox, storage
     from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, ToolCall, Usage
     from aigc_kit.chat.client import ChatClient
     from aigc_kit.chat.streaming import ChatStream
+    from aigc_kit.embedding.base import EmbeddingProvider, EmbeddingResult, RerankResult
+    from aigc_kit.embedding.client import EmbeddingClient
     from aigc_kit.errors import AIGCError
     from aigc_kit.image.base import ImageGroup, ImageProvider
     from aigc_kit.image.client import ImageClient
@@ -28,14 +30,18 @@ _HOMES = {
     "ChatProvider": "chat.base",
     "ChatResult": "chat.base",
     "ChatStream": "chat.streaming",
+    "EmbeddingClient": "embedding.client",
+    "EmbeddingProvider": "embedding.base",
+    "EmbeddingResult": "embedding.base",
     "ImageClient": "image.client",
     "ImageGroup": "image.base",
     "ImageProvider": "image.base",
     "ImageResult": "media.result",
+    "RerankResult": "embedding.base",
     "ToolCall": "chat.base",
     "Usage": "chat.base",
 }
-_ROOMS = ("chat", "errors", "image", "sandbox", "storage")
+_ROOMS = ("chat", "embedding", "errors", "image", "sandbox", "storage")
 
 __all__ = [
     "AIGCError",
@@ -44,13 +50,18 @@ __all__ = [
     "ChatProvider",
     "ChatResult",
     "ChatStream",
+    "EmbeddingClient",
+    "EmbeddingProvider",
+    "EmbeddingResult",
     "ImageClient",
     "ImageGroup",
     "ImageProvider",
     "ImageResult",
+    "RerankResult",
     "ToolCall",
     "Usage",
     "chat",
+    "embedding",
     "errors",
     "image",
     "sandbox",
