@@ -51,7 +51,8 @@ class Case:
     ``kind``: ``import`` and ``cold`` take a fresh process each time, ``steady`` sends ``command``
     to kept ones,
     ``connections`` does so once and asks the upstream what it saw. ``world``: fields of ``World``.
-    ``statement``: what ours imports, if not the package alone.
+    ``statement``: what ours imports, if not the package alone. ``statements``: by the client's name,
+    what those run that take part; the others do not.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Case:
     world: dict[str, int] = field(default_factory=dict[str, int])
     with_peers: bool = True
     statement: str = ""
+    statements: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def _cold(vendor: str, target: float) -> Case:
@@ -250,6 +252,18 @@ CASES: tuple[Case, ...] = (
             ),
             _count("import aigc_kit: SDKs, HTTP clients and the like that it loads", "foreign", 0),
         ),
+    ),
+    Case(
+        "help",
+        "import",
+        (
+            Row("aigc-kit --help / litellm --help", "cpu", 250, 0.3, absolute=True),
+            _count("aigc-kit --help: SDKs, HTTP clients and the like that it loads", "foreign", 0),
+        ),
+        statements={
+            "aigc-kit": "from aigc_kit.cli.main import run; run(['--help'])",
+            "LiteLLM": "from litellm import run_server; run_server(['--help'], standalone_mode=False)",
+        },
     ),
     Case(
         "import-clients",

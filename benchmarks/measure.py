@@ -236,6 +236,7 @@ def _sampler(
     if case.kind == "import":
         python = subject.python()
         statement = case.statement if case.statement and subject is OURS else subject.statement
+        statement = case.statements.get(subject.name, statement)
         _imported(python, statement, there)  # compiles what is not yet
         return lambda: _imported(python, statement, there), 0
     if case.kind == "cold":

@@ -109,6 +109,7 @@ def _versions(subjects: Sequence[Subject]) -> tuple[dict[str, dict[str, str]], d
 
 def _measured(case: Case, subjects: Sequence[Subject], there: Upstream, *, quick: bool) -> Outcome:
     able = [subject for subject in subjects if case.with_peers or not subject.is_peer]
+    able = [s for s in able if not case.statements or s.name in case.statements]
     able = [subject for subject in able if not case.operation or _offers(subject, case.operation)]
     rounds, peer_rounds = (QUICK_ROUNDS if quick else ROUNDS)[case.kind]
     if case.command["do"] in LONG and case.kind == "steady":
