@@ -98,6 +98,15 @@ def test_a_file_gets_the_name_that_was_asked_for_and_the_type_that_came(shell: S
     assert forced.stdout == "cat.jpg\n"
 
 
+def test_the_same_key_is_paid_once(shell: Shell) -> None:
+    """Under whatever name the image is asked for."""
+    for name in ("one.jpg", "two.jpg"):
+        done = shell.run("image", "a cat", "--key", "order-7", "--out", name, "--size", "2K")
+        assert (done.returncode, done.stdout) == (0, f"{name}\n"), done.stderr
+    assert (shell.folder / "one.jpg").read_bytes() == (shell.folder / "two.jpg").read_bytes()
+    assert len([r for r in shell.box.requests if r.path.endswith("/generations")]) == 1
+
+
 def test_a_file_that_was_not_named_is_never_replaced(shell: Shell) -> None:
     """The type that comes may lead to a name that nobody checked."""
     (shell.folder / "cat.jpg").write_text("mine")

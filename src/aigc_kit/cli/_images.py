@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -86,8 +87,12 @@ class Target:
     a file's name, and of several images ``name-1.png``, ``name-2.png``.
     """
 
-    def __init__(self, out: str, n: int, *, force: bool) -> None:
+    def __init__(self, out: str, n: int, *, force: bool, keep: bool = False) -> None:
         """
+        Args:
+            keep: leave the image under the store's own name too, where a later call with the same
+                idempotency key looks for it.
+
         Raises:
             click.UsageError: a file is there already, or the directory cannot be made. Nothing was
                 paid for.
@@ -96,6 +101,7 @@ class Target:
         is_folder = given.is_dir() or out.endswith(("/", os.sep)) or not given.suffix
         self.folder = given if is_folder else given.parent
         self._force = force
+        self._keep = keep
         self.names = [] if is_folder else self._names(given, n)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +135,10 @@ class Target:
         if not _same_type(wanted.suffix, path.suffix):
             wanted = self._free(wanted.with_suffix(path.suffix))
             note = f"the image is {result.mime_type}: saved as {_terminal.plain_text(wanted.name)}"
-        os.replace(path, wanted)
+        if self._keep:
+            shutil.copyfile(path, wanted)
+        else:
+            os.replace(path, wanted)
         result.url = wanted.absolute().as_uri()
         return note
 

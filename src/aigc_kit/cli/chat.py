@@ -157,6 +157,7 @@ class _Conversation:
         self._as_json = as_json
         self._streams = streams and not as_json and not given["schema"]
         self._messages: list[Any] = []
+        self._in_line = False  # whether a piece of an answer was printed without its end
         if given["system"]:
             self._messages.append(
                 {"role": "system", "content": _terminal.plain_text(given["system"])}
@@ -176,11 +177,12 @@ class _Conversation:
         if self._images:
             content = [{"type": "text", "text": text}, *self._images]
         messages = [*self._messages, {"role": "user", "content": content}]
+        self._in_line = False
         try:
             result = self._streamed(messages) if self._streams else self._whole(messages)
         except AIGCError as error:
-            if self._streams and sys.stdout.isatty():
-                sys.stdout.write("\n")
+            if self._in_line:
+                _terminal.answer("")
             raise _failures.failed(error, self._session, in_json=self._as_json) from None
         self._images = []
         self._messages = result.messages or [*messages, result.message]
@@ -205,9 +207,11 @@ class _Conversation:
                 if chunk.tool is not None and chunk.tool.kind == "start":
                     _terminal.note(f"[{chunk.tool.call.name} {chunk.tool.call.arguments}]")
                 if chunk.delta_content:
+                    self._in_line = True
                     _terminal.answer(chunk.delta_content, end="")
                 chunk = next(chunks, None)
         _terminal.answer("")
+        self._in_line = False
         return stream.result
 
     def _finished(self, result: Any) -> int:

@@ -88,7 +88,9 @@ def command(session: _terminal.Session, /, prompt: str, as_json: bool, **given: 
     from aigc_kit.errors import AIGCError
 
     text = sys.stdin.read() if prompt == "-" else _terminal.plain_text(prompt)
-    target = _images.Target(given["out"], given["n"], force=given["force"])
+    target = _images.Target(
+        given["out"], given["n"], force=given["force"], keep=bool(given["idempotency_key"])
+    )
     spool = given["spool"] or _stores.journal_dir()
     before = _waiting_in(spool)
     try:
