@@ -128,6 +128,6 @@ _PROOFS = frozenset({"key", "reached", "public", "uploaded", "r2"})
 """What one wants to see confirmed."""
 
 _WORDS = {
-    "en": "{ok} in order, {warning} warnings, {error} errors",
-    "zh": "{ok} 项正常，{warning} 项警告，{error} 项错误",
+    "en": "in order: {ok}, warnings: {warning}, errors: {error}",
+    "zh": "正常 {ok} 项，警告 {warning} 项，错误 {error} 项",
 }
