@@ -30,7 +30,7 @@ Names that ``OpenAICompatProvider`` serves. Add a name, and ``ChatClient(name, b
 relay of that name.
 """
 
-_COMPAT = "aigc_kit.chat.openai_compat:OpenAICompatProvider"
+_COMPAT = "aigc_kit.chat.endpoints:OpenAIProvider"
 
 ProviderFactory = Callable[..., ChatProvider]
 
@@ -136,8 +136,9 @@ class ChatClient(Client):
                 where its real name does not tell: a deployment, an ARN). OpenAI-compatible back
                     ends know ``profile``
                 (a dict of the facts in ``aigc_kit.chat.vendors.Vendor``, or the name of another
-                row) and ``split_think_tags=True`` (``<think>`` at the head of the content becomes
-                ``reasoning_content``).
+                row), ``split_think_tags=True`` (``<think>`` at the head of the content becomes
+                ``reasoning_content``) and ``api`` (``"chat"`` or ``"responses"``, also of a call;
+                unset: what the model needs).
 
         Raises:
             ConfigurationError: an unknown provider, a missing credential or an option that makes no

@@ -38,6 +38,18 @@ OPENAI_TOOLS_WITHOUT_EFFORT = r"gpt-(5\.[67]|6-|6\.1-terra).*"
 Tools on chat completions only with ``reasoning_effort: "none"``. Source: BerriAI/litellm#34569 and
 others.
 """
+OPENAI_RESPONSES_ONLY = r".*-pro(-\d{4}.*)?|.*codex.*|.*deep-research.*|computer-use.*"
+"""
+Not served by chat completions. Source: ``types/shared/responses_model.py`` of openai 3.54, read
+2026-11-25.
+"""
+OPENAI_RESPONSES_WITH_TOOLS = rf"{OPENAI_NO_TOOLS}|gpt-(5\.[5-9]|6).*"
+"""
+Reason unless told not to, and refuse tools on chat completions while they do. Source:
+pydantic-ai-slim 2.68 ``profiles/openai.py``, read 2026-11-25.
+"""
+OPENAI_RESPONSES_WITH_EFFORT = r"gpt-5\.4.*"
+"""Refuse tools on chat completions when an effort is asked for. Same source."""
 OPENAI_EFFORTS = (
     (OPENAI_NO_TOOLS, ("low", "medium", "high")),
     (r"gpt-5-pro.*", ("high",)),

@@ -31,6 +31,7 @@ OURS = (
     "thinking",
     "family",
     "split_think_tags",
+    "api",
 )
 OF_THE_LOOP = ("tool_executor", "max_iterations", "on_tool_error")
 

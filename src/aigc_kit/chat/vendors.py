@@ -49,6 +49,11 @@ class Vendor(Account):
     - ``cache_control``: whether marks on text parts are understood.
     - ``tool_name``, ``call_id``: what is accepted.
     - ``no_prefill``: models that refuse a history that ends with the assistant.
+    - ``responses_only``, ``responses_with_tools``, ``responses_with_effort``: models that chat
+      completions refuse, refuse tools for unless the effort is none, or refuse tools for when an
+      effort is asked for; they go to ``/responses``.
+    - ``encrypted_reasoning``: whether ``/responses`` gives reasoning to send back;
+      ``reasoning_ids``: whether with its id.
     - ``stream_usage``: whether ``stream_options`` are sent.
     """
 
@@ -85,6 +90,11 @@ class Vendor(Account):
     call_id: str = ""
     no_prefill: str = ""
     stream_usage: bool = True
+    responses_only: str = ""
+    responses_with_tools: str = ""
+    responses_with_effort: str = ""
+    encrypted_reasoning: bool = True
+    reasoning_ids: bool = True
     judge: Judge = codes.openai
 
     def matches(self, pattern: str, model: str) -> bool:
@@ -126,6 +136,9 @@ VENDORS = {
             "openai",
             "gpt-6-luna",
             message_fields=("audio",),
+            responses_only=models.OPENAI_RESPONSES_ONLY,
+            responses_with_tools=models.OPENAI_RESPONSES_WITH_TOOLS,
+            responses_with_effort=models.OPENAI_RESPONSES_WITH_EFFORT,
             **_OPENAI_MODEL,
         ),
         # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22.
@@ -162,6 +175,9 @@ VENDORS = {
             both_max_tokens=True,
             json_schema=r"(?!doubao-seed-1-6-lite-251015$).*",
             thinking="type",
+            # volcengine-ark-runtime 5.0.54: create() has no include, its reasoning items no
+            # encrypted_content. Read 2026-11-25.
+            encrypted_reasoning=False,
             judge=codes.ark,
         ),
         # https://platform.moonshot.cn/docs, read 2026-11-22. Sampling parameters are fixed.
@@ -241,7 +257,11 @@ _MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
 _HOSTS: tuple[tuple[str, dict[str, Any]], ...] = (
     # OpenRouter reads max_tokens alone, whatever the model. Source: pydantic-ai openrouter.py, read
     # 2026-11-25.
-    (r"openrouter\.ai", {"max_tokens": "max_tokens", "both_max_tokens": False}),
+    # Ids of reasoning are refused: langchain-ai/langchain#37777.
+    (
+        r"openrouter\.ai",
+        {"max_tokens": "max_tokens", "both_max_tokens": False, "reasoning_ids": False},
+    ),
     # Unknown fields are 422, and usage comes unasked. Source: litellm's mistral transformation,
     # read 2026-11-25.
     (

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from aigc_kit.sandbox import ark, bedrock, embeddings, gemini, openai_chat, s3
+from aigc_kit.sandbox import ark, bedrock, embeddings, gemini, openai_chat, openai_responses, s3
 from aigc_kit.sandbox.faults import Fault
 from aigc_kit.sandbox.http import Answer, Recorded, Request
 from aigc_kit.sandbox.listener import Listener
@@ -26,6 +26,7 @@ _RULES = (
     embeddings.handle,
     ark.handle,
     openai_chat.handle,
+    openai_responses.handle,
     gemini.handle,
     bedrock.handle,
     s3.handle,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from aigc_kit import settings
 from aigc_kit.chat import thoughts, vendors
@@ -20,6 +20,8 @@ from aigc_kit.chat.openai_compat.response import CompletionReader
 from aigc_kit.chat.parts import data_uri, image_of
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
 from aigc_kit.chat.vendors import Vendor
+from aigc_kit.chat.wire import BodyReader, Wire, api_of
+from aigc_kit.chat.wire import Request as WireRequest
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import BadRequestError, ConfigurationError
 from aigc_kit.settings import Secret
@@ -34,11 +36,22 @@ from aigc_kit.vendors import is_openai_host, prefixes_of
 _ENDPOINT = "/chat/completions"
 
 
+def _completion_reader(
+    request: Request, assembler: Assembler, context: RequestContext, mark: str
+) -> CompletionReader:
+    echoes = request.fits(request.vendor.echo_reasoning)
+    return CompletionReader(assembler, context, mark, marks_reasoning=not echoes)
+
+
 class OpenAICompatProvider(Rebuilt, ChatProvider):
     """
     Every back end that speaks OpenAI's ``chat/completions``: a row of ``aigc_kit.chat.vendors``, or
     any ``base_url``.
+
+    ``wires``: its endpoints by name.
     """
+
+    wires: ClassVar[dict[str, Wire]] = {"chat": Wire(_ENDPOINT, to_body, _completion_reader)}
 
     @constructor
     def __init__(
@@ -60,6 +73,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         profile: Mapping[str, Any] | str | None = None,
         family: str | None = None,
         split_think_tags: bool = True,
+        api: str | None = None,
         **unknown: Any,
     ) -> None:
         """
@@ -82,12 +96,14 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
                 deployment.
             split_think_tags: ``<think>...</think>`` at the head of the content becomes
                 ``reasoning_content``.
+            api: ``"chat"`` (``/chat/completions``) or ``"responses"`` (``/responses``); unset: what
+                the model needs. A call's ``api`` wins over it.
 
         Raises:
             ConfigurationError: an option is missing, unknown or makes no sense.
         """
         settings.reject_unknown(
-            unknown, known=[*CallOptions.NAMES, "profile", "region"], what=vendor
+            unknown, known=[*CallOptions.NAMES, "api", "profile", "region"], what=vendor
         )
         row = self.vendor = vendors.row_of(vendor)
         prefixes = prefixes_of(row)
@@ -104,6 +120,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             variables=[f"{prefix}_TIMEOUT_SECS" for prefix in prefixes],
         )
         vendors.checked_profile(profile)
+        self._api = self._checked_api(api)
         self._profile = profile
         self._known: dict[str, Vendor] = {}
         """Model -> its facts: they are the same for every call."""
@@ -126,7 +143,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         home = settings.in_region(region, row.base_url, row.international, what=row.name)
         variables = () if region else row.base_url_variables
         url = settings.base_url(base_url, *variables, default=home)
-        self.base_url = url.removesuffix(_ENDPOINT)
+        self.base_url = url.removesuffix(_ENDPOINT).removesuffix("/responses")
         self._transport = OpenAITransport(
             self.base_url,
             key,
@@ -141,39 +158,60 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return self.vendor.name
 
     def chat(self, messages: Sequence[Message], **kwargs: Any) -> ChatResult:
-        call = Call.read(messages, kwargs, self._options, self.model, self.name)
-        return call.repaired(lambda turns: self._plain(call, turns))
+        call, wire = self._read(messages, kwargs)
+        return call.repaired(lambda turns: self._plain(call, wire, turns))
 
     def chat_stream(self, messages: Sequence[Message], **kwargs: Any) -> ChatStream:
-        call = Call.read(messages, kwargs, self._options, self.model, self.name)
-        request = self._request(call, call.messages, stream=True)
+        call, wire = self._read(messages, kwargs)
+        request = self._request(call, wire, call.messages, stream=True)
         context = self._context(call)
         assembler = self._assembler(call, request)
-        chunks = self._streamed(call, request, assembler, context)
+        chunks = self._streamed(call, wire, request, assembler, context)
         return ChatStream(chunks, assembler, finish=call.checked_once)
 
     def close(self) -> None:
         self._transport.close()
         self._downloader.close()
 
+    def _read(self, messages: Sequence[Message], given: dict[str, Any]) -> tuple[Call, Wire]:
+        """The checked call, and the endpoint that serves it."""
+        chosen = self._checked_api(given.pop("api", None)) or self._api
+        call = Call.read(messages, given, self._options, self.model, self.name)
+        facts = self._facts(call)
+        named = api_of(call, facts, chosen)
+        if named not in self.wires:
+            named = "chat"
+        return call, self.wires[named]
+
+    def _checked_api(self, api: Any) -> str | None:
+        if api is None or (isinstance(api, str) and api in self.wires):
+            return api
+        known = " or ".join(map(repr, self.wires))
+        raise ConfigurationError(f"api must be {known}, got {settings.spelled(api)}")
+
     def _streamed(
-        self, call: Call, request: Request, assembler: Assembler, context: RequestContext
+        self,
+        call: Call,
+        wire: Wire,
+        request: WireRequest,
+        assembler: Assembler,
+        context: RequestContext,
     ) -> Iterator[ChatChunk]:
-        reader = partial(self._reader, request, assembler, context)
+        reader = partial(self._reader, wire, request, assembler, context)
         yield from open_stream(
-            call, context, assembler, partial(self._send, request, call, context), reader
+            call, context, assembler, partial(self._send, request, wire, context), reader
         )
 
-    def _plain(self, call: Call, turns: list[dict[str, Any]]) -> ChatResult:
-        request = self._request(call, turns, stream=False)
+    def _plain(self, call: Call, wire: Wire, turns: list[dict[str, Any]]) -> ChatResult:
+        request = self._request(call, wire, turns, stream=False)
         context = self._context(call)
 
         def attempt(deadline: Deadline) -> ChatResult:
-            response = self._send(request, call, context, deadline)
+            response = self._send(request, wire, context, deadline)
             assembler = self._assembler(call, request)
             assembler.headers = response.headers
             assembler.request_id = request_id_of(response.headers)
-            reader = self._reader(request, assembler, context)
+            reader = self._reader(wire, request, assembler, context)
             answer = answer_of(context, response, deadline, partial(read_body, reader=reader))
             if answer.json is not None:
                 assembler.request_id = answer.request_id
@@ -183,7 +221,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return call.options.policy.run(attempt, call.deadline)[0]
 
     def _send(
-        self, request: Request, call: Call, context: RequestContext, deadline: Deadline
+        self, request: WireRequest, wire: Wire, context: RequestContext, deadline: Deadline
     ) -> Response:
         """
         Send once; a field that is sent by default and refused by name is left out from then on.
@@ -191,13 +229,14 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         A 400 costs nothing, so it is sent again at once. Source: gpustack/gpustack#429,
         microsoft/semantic-kernel#10510.
         """
+        call = request.call
         body = {
             name: value
             for name, value in request.body.items()
             if (call.model, name) not in self._refused
         }
         response = self._transport.post(
-            _ENDPOINT, body, context=context, deadline=deadline, headers=call.headers
+            wire.path, body, context=context, deadline=deadline, headers=call.headers
         )
         ours = "stream_options" in body and "stream_options" not in {*call.extra, *call.extra_body}
         if response.status not in (400, 422) or not ours:
@@ -210,7 +249,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         self._refused |= {(call.model, "stream_options")}
         del body["stream_options"]
         return self._transport.post(
-            _ENDPOINT, body, context=context, deadline=deadline, headers=call.headers
+            wire.path, body, context=context, deadline=deadline, headers=call.headers
         )
 
     def _facts(self, call: Call) -> Vendor:
@@ -221,8 +260,8 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             )
         return found
 
-    def _origin(self) -> str:
-        return origin.of(self.base_url, self.vendor)
+    def _origin(self, wire: Wire) -> str:
+        return wire.origin + origin.of(self.base_url, self.vendor)
 
     def _context(self, call: Call) -> RequestContext:
         return RequestContext(
@@ -232,7 +271,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             secrets=(*self._transport.secrets, *call.secrets),
         )
 
-    def _assembler(self, call: Call, request: Request) -> Assembler:
+    def _assembler(self, call: Call, request: WireRequest) -> Assembler:
         assembler = Assembler(
             provider=self.name,
             model=call.model,
@@ -245,17 +284,21 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return assembler
 
     def _reader(
-        self, request: Request, assembler: Assembler, context: RequestContext
-    ) -> CompletionReader:
-        echoes = request.fits(request.vendor.echo_reasoning)
-        return CompletionReader(assembler, context, self._origin(), marks_reasoning=not echoes)
+        self, wire: Wire, request: WireRequest, assembler: Assembler, context: RequestContext
+    ) -> BodyReader:
+        return wire.reader(request, assembler, context, self._origin(wire))
 
-    def _request(self, call: Call, turns: list[dict[str, Any]], *, stream: bool) -> Request:
+    def _request(
+        self, call: Call, wire: Wire, turns: list[dict[str, Any]], *, stream: bool
+    ) -> WireRequest:
         if not call.model:
             raise ConfigurationError(f"model is missing: {self.name} has no default, pass model=")
         facts = self._facts(call)
         fetch = partial(self._image, deadline=call.deadline)
-        return to_body(call, turns, facts, stream=stream, fetch=fetch, origin=self._origin())
+        made: WireRequest = wire.request(
+            call, turns, facts, stream=stream, fetch=fetch, origin=self._origin(wire)
+        )
+        return made
 
     def _image(self, url: str, deadline: Deadline) -> str:
         image = image_of(url, self._downloader, deadline)

@@ -1,0 +1,1 @@
+"""OpenAI's Responses API, as a second wire of the OpenAI-compatible provider."""
