@@ -299,3 +299,42 @@ def test_one_client_in_several_threads(client: EmbeddingClient) -> None:
         thread.join()
     whole = client.embed(TEXTS[:8]).vectors
     assert all(found[number] == whole[number : number + 3] for number in range(6))
+
+
+def test_a_vendor_without_embeddings_is_told_from_a_slip() -> None:
+    """One that chats, and a name that nothing has."""
+    with pytest.raises(errors.UnknownProviderError, match="chats but has no embeddings"):
+        EmbeddingClient("deepseek")
+    with pytest.raises(errors.UnknownProviderError, match="did you mean 'openai'"):
+        EmbeddingClient("opnai")
+    names = registry.provider_names()
+    assert names["dashscope"] == ["qwen"]
+    assert names["gemini"] == ["google"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"dimensions": 0},
+        {"dimensions": True},
+        {"dimensions": "256"},
+        {"batch_size": 0},
+        {"concurrency": 0},
+        {"concurrency": 1000},
+        {"encoding_format": "int8"},
+        {"input_type": "question"},
+        {"timeout": -1},
+        {"dimension": 256},
+        {"normalise": True},
+        {"api_key": "k"},
+        {"extra_body": 5},
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    sandbox: Sandbox, options: dict[str, Any]
+) -> None:
+    """Before anything is sent, with the option's name."""
+    name = next(iter(options))
+    with made("openai", sandbox) as client, pytest.raises(ValueError, match=name):
+        client.embed(["a"], **options)
+    assert sandbox.requests == []

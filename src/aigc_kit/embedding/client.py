@@ -20,7 +20,15 @@ _COMPATIBLE = ("openai", "dashscope", "volcengine", "glm", "siliconflow", "opena
 
 ProviderFactory = Callable[..., EmbeddingProvider]
 
-_registry = Registry("embedding provider", ENTRY_POINTS)
+_registry = Registry(
+    "embedding provider",
+    ENTRY_POINTS,
+    {
+        "{name!r} chats but has no embeddings: use ChatClient({name!r})": (
+            "aigc_kit.chat.client:provider_names"
+        )
+    },
+)
 
 
 def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
@@ -45,6 +53,18 @@ def _ensure_registered() -> None:
             (("bedrock",), "aigc_kit.embedding.bedrock:BedrockProvider"),
         ]
     )
+
+
+def provider_names() -> dict[str, list[str]]:
+    """Every provider of embeddings, installed ones too: name -> aliases. Loads none of them."""
+    _ensure_registered()
+    found = {
+        name: sorted(alias for alias, meant in ALIASES.items() if meant == name)
+        for name in sorted(_COMPATIBLE)
+    }
+    taken = {*found, *ALIASES}
+    families = _registry.families().items()
+    return found | {name: aliases for name, aliases in families if name not in taken}
 
 
 def _made(name: str, options: dict[str, Any]) -> EmbeddingProvider:
