@@ -260,12 +260,22 @@ def test_the_blocks_about_images_run(world: Sandbox, tmp_path: Path) -> None:
         names["client"].close()
 
 
-def test_the_blocks_about_chat_run(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    """A relay, a function as a tool, and the streamed tool loop."""
-    relay, tools, streamed = blocks("docs/chat.md", "python")
+def test_the_blocks_about_chat_run(
+    sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay, a fallback, a function as a tool, and the streamed tool loop."""
+    relay, fallback, tools, streamed = blocks("docs/chat.md", "python")
     names: dict[str, Any] = {"ChatClient": ChatClient}
     exec(relay, names)
     names["relay"].close()
+    for vendor in ("deepseek", "dashscope"):
+        options = sandbox.chat_options(vendor)
+        monkeypatch.setenv(f"{vendor.upper()}_BASE_URL", options["base_url"])
+        monkeypatch.setenv(f"{vendor.upper()}_API_KEY", options["api_key"])
+    names["messages"] = [{"role": "user", "content": "hello"}]
+    exec(fallback, names)  # the key of the page is wrong here, so the second vendor answers
+    names["chat"].close()
+    assert names["result"].provider == "dashscope"
     with ChatClient("deepseek", **sandbox.chat_options("deepseek")) as names["client"]:
         exec(tools, names)
         assert names["result"].content

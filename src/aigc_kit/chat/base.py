@@ -123,7 +123,8 @@ class ChatResult:
     word in lower case. ``parsed``: what ``response_format`` asked for. ``messages``: the whole
     history (``chat_with_tools``). ``raw``: the vendor's response; for a stream, its pieces put
     together in the shape of a plain response. ``images``: images in the answer.
-    ``headers``: of the response, lower-case names.
+    ``headers``: of the response, lower-case names. ``attempts``: the vendors of a fallback that were
+    asked before this one, and what came of it.
     """
 
     content: str = ""
@@ -143,6 +144,7 @@ class ChatResult:
     raw: dict[str, Any] = field(default_factory=dict[str, Any], repr=False)
     images: list[ImageResult] = field(default_factory=list[ImageResult])
     headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    attempts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def has_tool_calls(self) -> bool:

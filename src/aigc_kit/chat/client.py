@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 from aigc_kit import settings
+from aigc_kit.chat import chain
 from aigc_kit.chat import options as names
 from aigc_kit.chat import tools as loop
 from aigc_kit.chat.assembler import Assembler
@@ -86,6 +87,51 @@ def _compat_names() -> set[str]:
     return {name.lower() for name in compat_providers}
 
 
+_OF_ONE = ("api_key", "base_url", "model", "profile", "family", "region")
+"""Options that mean another thing for each vendor."""
+
+
+def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> ChatProvider:
+    """The chain of these names, (name, options) pairs and instances."""
+    if not items:
+        raise ConfigurationError("provider is an empty list: name at least one")
+    entries: list[tuple[Any, dict[str, Any], frozenset[str]]] = []
+    for item in items:
+        pair = isinstance(item, (list, tuple)) and len(item) == 2 and isinstance(item[1], dict)
+        entry, own = (item[0], dict(item[1])) if pair else (item, {})
+        if isinstance(entry, str):
+            entry, colon, named = entry.partition(":")
+            own |= {"model": named} if colon else {}
+        entries.append((entry, own, _names_of(entry)))
+    everyone = frozenset[str]().union(*(known for _, _, known in entries))
+    common = {name: value for name, value in options.items() if name not in everyone}
+    for name in _OF_ONE:
+        if name in common and len(entries) > 1:
+            example = min(entries[0][2])
+            raise ConfigurationError(
+                f"option {name!r} would mean another thing for each provider: say whose it is, e.g. {example}={{{name!r}: ...}}"
+            )
+    links: list[chain.Link] = []
+    for entry, own, known in entries:
+        for name in sorted(known & options.keys()):
+            own = {**chain.options_under(name, options[name]), **own}
+        made = _made(entry, {**common, **own}) if isinstance(entry, str) else entry
+        if not isinstance(made, ChatProvider):
+            raise ConfigurationError(
+                f"provider must be a name or a ChatProvider, got {type(made).__name__}"
+            )
+        links.append(chain.Link(made, known, owned=isinstance(entry, str)))
+    return chain.Chain(links, options.get("timeout"))
+
+
+def _names_of(entry: Any) -> frozenset[str]:
+    """The name of a provider and its aliases."""
+    name = entry.strip().lower() if isinstance(entry, str) else str(getattr(entry, "name", ""))
+    meant = ALIASES.get(name, name)
+    aliases = [alias for alias, other in ALIASES.items() if other == meant]
+    return frozenset({name, meant, *aliases})
+
+
 def _made(name: str, options: dict[str, Any]) -> ChatProvider:
     _ensure_registered()
     key, added = name.strip().lower(), _compat_names()
@@ -109,7 +155,7 @@ class ChatClient(Client):
     @constructor
     def __init__(
         self,
-        provider: str | ChatProvider,
+        provider: str | ChatProvider | Sequence[Any],
         *,
         api_key: Any = None,
         model: str | None = None,
@@ -120,7 +166,9 @@ class ChatClient(Client):
     ) -> None:
         """
         Args:
-            provider: a name, ``"name:model"``, or an instance.
+            provider: a name, ``"name:model"``, or an instance; a list of them, or of (name,
+                options), asks the next when one fails (``aigc_kit.chat.chain.NEXT_AFTER``).
+                Options of one of them stand under its name: ``deepseek={"api_key": ...}``.
             api_key: text, pydantic's ``SecretStr``, or a function that returns the key of the
                 moment (called for each request); unset: the vendor's variables.
             base_url: where the vendor's API is; unset: the vendor's variable, then its own URL.
@@ -144,7 +192,7 @@ class ChatClient(Client):
             ConfigurationError: an unknown provider, a missing credential or an option that makes no
                 sense.
         """
-        self._own_provider = isinstance(provider, str)
+        self._own_provider = isinstance(provider, (str, list, tuple))
         given = {"api_key": api_key, "base_url": base_url, "timeout": timeout}
         options = {
             **{name: value for name, value in given.items() if value is not None},
@@ -162,12 +210,16 @@ class ChatClient(Client):
             if model is not None:
                 options["model"] = model
             self.provider = _made(name, options)
+        elif isinstance(provider, (list, tuple)):
+            if model is not None:
+                options["model"] = model
+            self.provider = _in_a_row(provider, options)
         else:
             if options or model is not None:
                 raise ConfigurationError(
                     f"a provider instance has its options already: {', '.join([*options, 'model'][:5])}"
                 )
-            self.provider = provider
+            self.provider = provider  # type: ignore[assignment]
         if not isinstance(self.provider, ChatProvider):
             raise ConfigurationError(
                 f"provider must be a name or a ChatProvider, got {type(self.provider).__name__}"

@@ -247,7 +247,9 @@ def _events(response: dict[str, Any]) -> Iterator[bytes]:
     yield event("response.created", response=begun)
     yield event("response.in_progress", response=begun)
     for at, item in enumerate(response["output"]):
-        empty: dict[str, Any] = {"arguments": ""} if item["type"] == "function_call" else {"content": []}
+        empty: dict[str, Any] = (
+            {"arguments": ""} if item["type"] == "function_call" else {"content": []}
+        )
         yield event("response.output_item.added", output_index=at, item={**item, **empty})
         for kind, more, delta in _deltas(item):
             yield event(kind, item_id=item["id"], output_index=at, delta=delta, **more)
