@@ -95,3 +95,5 @@ def test_an_option_is_json_where_it_is() -> None:
     assert found == {"a": 1, "b": True, "c": "text", "d": {"e": 2}, "f": "", "g": "a=b"}
     with pytest.raises(click.UsageError):
         _terminal.pairs(["a"])
+    with pytest.raises(click.UsageError, match="use --size"):
+        _terminal.pairs(["size=2K"])

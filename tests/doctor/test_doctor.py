@@ -533,3 +533,30 @@ def test_a_probe_returns_what_is_not_json_as_none(sandbox: Sandbox) -> None:
     sandbox.answer(200, b"<html>", path="/page")
     answered = ask("GET", f"{sandbox.url}/page")
     assert (answered.status, answered.body, answered.size) == (200, None, 6)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"HTTPS_PROXY": "http://["},
+        {"HTTPS_PROXY": "http://h:port"},
+        {"SSL_CERT_FILE": "a" * 5000},
+        {"HOME": "~nobody-here", "AWS_PROFILE": "x", "GOOGLE_CLOUD_PROJECT": "shop"},
+        {"GOOGLE_APPLICATION_CREDENTIALS": "/", "AWS_CONFIG_FILE": "/dev/null", "AWS_PROFILE": "x"},
+        {"DEEPSEEK_API_KEY": "\udce6{0}%s", "DEEPSEEK_BASE_URL": "http://[::1"},
+        {
+            "R2_ENDPOINT": "http://[",
+            "R2_ACCESS_KEY_ID": "k",
+            "R2_ACCESS_KEY_SECRET": "s",
+            "R2_BUCKET_NAME": "b",
+        },
+    ],
+)
+def test_no_setup_is_too_broken(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """Every check ends, and every text can be made."""
+    set_all(monkeypatch, variables)
+    for journal in ("~nobody-here/x", "a" * 5000, "\udcff"):
+        for finding in diagnose(journal=journal):
+            assert finding.code != "check_failed", finding
+            assert finding.text("en")
+            assert finding.text("zh")

@@ -54,7 +54,7 @@ def place_of(result: Any) -> str:
 
 def _near(path: Path) -> str:
     """Relative to here where it is below here, as a person would write it."""
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OSError):  # the working directory may be gone
         path = path.relative_to(Path.cwd())
     return _terminal.plain_text(str(path))
 

@@ -178,6 +178,19 @@ def styled(text: str, **style: Any) -> str:
     return click.style(text, **style) if wanted else text
 
 
+_OWN = {
+    "size": "use --size",
+    "n": "use --n",
+    "prompt": "it is the argument",
+    "messages": "the prompt is the argument",
+    "reference_images": "use --ref",
+    "tools": "use --tool",
+    "response_format": "use --schema",
+    "idempotency_key": "use --key",
+}
+"""What the commands themselves pass."""
+
+
 def pairs(values: Sequence[str]) -> Mapping[str, Any]:
     """
     ``key=value`` options: the value is JSON where it is, else text.
@@ -190,6 +203,10 @@ def pairs(values: Sequence[str]) -> Mapping[str, Any]:
         name, equals, text = value.partition("=")
         if not equals or not name:
             raise click.UsageError(f"--option must be key=value, got {value!r}")
+        if name in _OWN:
+            raise click.UsageError(
+                f"--option {name}=... is not an option of the call: {_OWN[name]}"
+            )
         try:
             found[name] = json.loads(text)
         except ValueError:

@@ -6,9 +6,8 @@ import configparser
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
-from aigc_kit.doctor.findings import Context, Finding, offline
+from aigc_kit.doctor.findings import Context, Finding, offline, path_at
 from aigc_kit.doctor.vendors import facts_of
 from aigc_kit.settings import variable
 
@@ -56,7 +55,8 @@ def _profile() -> Iterator[Finding]:
 def _sso(profile: str, start: str) -> Iterator[Finding]:
     """Source: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sso.html."""
     newest: datetime | None = None
-    for path in (Path.home() / ".aws" / "sso" / "cache").glob("*.json"):
+    folder = path_at("~/.aws/sso/cache")
+    for path in folder.glob("*.json") if folder is not None else ():
         try:
             token = json.loads(path.read_text(encoding="utf-8"))
             if token.get("startUrl") != start:
@@ -99,14 +99,13 @@ def _region() -> Iterator[Finding]:
 def _config() -> configparser.ConfigParser:
     """Both files of AWS; one that cannot be read is empty, as it is for boto3."""
     config = configparser.ConfigParser(interpolation=None, strict=False)
-    folder = Path.home() / ".aws"
     files = (
-        variable("AWS_CONFIG_FILE") or folder / "config",
-        variable("AWS_SHARED_CREDENTIALS_FILE") or folder / "credentials",
+        variable("AWS_CONFIG_FILE") or "~/.aws/config",
+        variable("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
     )
     for file in files:
         try:
-            config.read(Path(file).expanduser(), encoding="utf-8")
+            config.read(path_at(file) or (), encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError):
             continue
     return config

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aigc_kit.doctor import amazon, google, journal, keys, models, network, online, stores, vendors
-from aigc_kit.doctor.findings import LEVELS, OFFLINE, ONLINE, Context, Finding, Level
+from aigc_kit.doctor.findings import LEVELS, OFFLINE, ONLINE, Check, Context, Finding, Level
 from aigc_kit.errors import UnknownProviderError
 from aigc_kit.settings import suggestion
 
@@ -56,7 +56,16 @@ def diagnose(
     places = [module.__name__ for module in _CHECKS]
     offline = sorted(OFFLINE.values(), key=lambda check: places.index(check.__module__))
     for check in [*offline, *(ONLINE.values() if is_online else ())]:
+        yield from _guarded(check, context)
+
+
+def _guarded(check: Check, context: Context) -> Iterator[Finding]:
+    """What it finds; its own failure is a finding too: a doctor that dies helps nobody."""
+    try:
         yield from check(context)
+    except Exception as error:  # noqa: BLE001 - setups are broken in ways that nobody has listed
+        values = {"check": check.__name__, "problem": type(error).__name__}
+        yield Finding("error", "check_failed", check.__name__, values)
 
 
 def worst(findings: Iterable[Finding]) -> Level:

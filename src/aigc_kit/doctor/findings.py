@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal
 
 Level = Literal["ok", "info", "warning", "error"]
@@ -72,6 +73,16 @@ def offline(name: str) -> Callable[[Check], Check]:
 def online(name: str) -> Callable[[Check], Check]:
     """Register a check that sends requests that cost nothing."""
     return lambda function: ONLINE.setdefault(name, function)
+
+
+def path_at(text: str) -> Path | None:
+    """The path that a variable names, None where no path can be like that."""
+    try:
+        found = Path(text).expanduser()
+        found.exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a home that nobody has
+        return None
+    return found
 
 
 def masked(value: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from aigc_kit.doctor.findings import Context, Finding, offline
+from aigc_kit.doctor.findings import Context, Finding, offline, path_at
 from aigc_kit.doctor.vendors import facts_of
 from aigc_kit.settings import is_placeholder, variable
 
@@ -49,7 +49,7 @@ def _file(file: str) -> Iterator[Finding]:
         yield Finding("error", "google_file_placeholder", "gemini", values)
         return
     try:
-        info = json.loads(Path(file).expanduser().read_text(encoding="utf-8"))
+        info = json.loads((path_at(file) or Path(file)).read_text(encoding="utf-8"))
     except OSError as error:
         yield Finding(
             "error",
@@ -58,7 +58,7 @@ def _file(file: str) -> Iterator[Finding]:
             {**values, "problem": error.strerror or type(error).__name__},
         )
         return
-    except ValueError:
+    except (ValueError, RecursionError):
         yield Finding("error", "google_file_broken", "gemini", values)
         return
     kind = info.get("type") if isinstance(info, dict) else None
@@ -71,7 +71,8 @@ def _file(file: str) -> Iterator[Finding]:
 def _default() -> Iterator[Finding]:
     """gcloud's own file, or a machine of Google's."""
     path = _gcloud() / "application_default_credentials.json"
-    if path.is_file():
+    there = path_at(str(path))
+    if there is not None and there.is_file():
         yield Finding("ok", "google_file", "gemini", {"path": str(path), "kind": "gcloud"})
     else:
         yield Finding("warning", "google_no_credentials", "gemini", {"path": str(path)})
@@ -83,13 +84,14 @@ def _gcloud() -> Path:
     if own:
         return Path(own)
     windows = variable("APPDATA")
-    return Path(windows) / "gcloud" if windows else Path.home() / ".config" / "gcloud"
+    return Path(windows) / "gcloud" if windows else Path("~/.config/gcloud")
 
 
 def _project_in(file: str) -> str:
     try:
-        info = json.loads(Path(file).expanduser().read_text(encoding="utf-8")) if file else {}
-    except (OSError, ValueError):
+        path = path_at(file) if file else None
+        info = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError, RecursionError):
         return ""
     return (
         str(info.get("project_id") or info.get("quota_project_id") or "")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from aigc_kit.doctor.findings import Context, Finding, offline
+from aigc_kit.doctor.findings import Context, Finding, offline, path_at
 from aigc_kit.errors import AIGCError
 
 ROOM_BYTES = 200 * 1024 * 1024
@@ -20,8 +20,11 @@ def journal(context: Context) -> Iterator[Finding]:
         return
     from aigc_kit.image.journal import Journal
 
-    path = Path(context.journal).expanduser()
-    values = {"path": str(path)}
+    path = path_at(context.journal)
+    values = {"path": context.journal[:200]}
+    if path is None:
+        yield Finding("error", "journal_unwritable", "journal", {**values, "problem": "-"})
+        return
     if not path.exists():
         try:
             nearest = next(parent for parent in path.absolute().parents if parent.exists())

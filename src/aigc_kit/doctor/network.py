@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aigc_kit.doctor.findings import Context, Finding, offline
+from aigc_kit.doctor.findings import Context, Finding, offline, path_at
 from aigc_kit.settings import variable
 from aigc_kit.transport.proxies import Proxies, variable_of
 
@@ -18,11 +18,13 @@ def proxies(context: Context) -> Iterator[Finding]:
     """What requests go through, without passwords."""
     found = Proxies.read()
     for scheme, url in found.by_scheme:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             port = parts.port
-        except ValueError:
-            port = None
+        except ValueError:  # the text may hold a password, so it is not shown
+            values = {"variable": variable_of(scheme, url)}
+            yield Finding("error", "proxy_bad", "network", values)
+            continue
         where = f"{parts.scheme}://{parts.hostname or ''}" + (f":{port}" if port else "")
         values = {"variable": variable_of(scheme, url), "proxy": where}
         yield Finding("info", "proxy", "network", values)
@@ -41,13 +43,14 @@ def certificates(context: Context) -> Iterator[Finding]:
         path = variable(name)
         if not path:
             continue
-        if not Path(path).exists():
+        there = path_at(path)
+        if there is None or not there.exists():
             yield Finding(
-                "error", "certificates_missing", "network", {"variable": name, "path": path}
+                "error", "certificates_missing", "network", {"variable": name, "path": path[:200]}
             )
             continue
         try:
-            if Path(path).is_file():
+            if there.is_file():
                 ssl.create_default_context(cafile=path)
         except (ssl.SSLError, OSError):
             yield Finding(
@@ -56,8 +59,9 @@ def certificates(context: Context) -> Iterator[Finding]:
             continue
         yield Finding("info", "certificates_own", "network", {"variable": name, "path": path})
     paths = ssl.get_default_verify_paths()
-    there = [path for path in (paths.cafile, paths.capath) if path and Path(path).exists()]
-    if there or ssl.create_default_context().get_ca_certs():
-        yield Finding("ok", "certificates", "network", {"path": there[0] if there else "-"})
+    found = [path for path in (paths.cafile, paths.capath) if path and path_at(path)]
+    found = [path for path in found if Path(path).exists()]
+    if found or ssl.create_default_context().get_ca_certs():
+        yield Finding("ok", "certificates", "network", {"path": found[0] if found else "-"})
     elif not variable("SSL_CERT_FILE", "SSL_CERT_DIR"):
         yield Finding("error", "certificates_none", "network")

@@ -384,6 +384,12 @@ TEXTS: dict[str, Text] = {
         "{path} 中有 {count} 笔未完成的购买",
         "运行 aigc-kit resume",
     ),
+    "check_failed": Text(
+        "the check {check} could not be finished: {problem}",
+        "please report it, with what is unusual about this setup",
+        "检查项 {check} 未能完成：{problem}",
+        "请反馈该问题，并说明环境的特殊之处",
+    ),
     # ---- online
     "reached": _fact("the key works ({seconds} s)", "Key 可用（{seconds} 秒）"),
     "no_probe": _fact("no free request is known", "没有已知的免费请求可供测试"),
