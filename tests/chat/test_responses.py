@@ -317,3 +317,16 @@ def test_the_raw_sdk_works_against_the_sandbox(sandbox: Sandbox) -> None:
         assert client.responses.create(model="gpt-6-luna", input="hi").output_text == "You said: hi"
         events = list(client.responses.create(model="gpt-6-luna", input="hi", stream=True))
     assert events[-1].type == "response.completed"
+
+
+def test_items_without_an_index_are_all_there(chat: ChatClient, sandbox: Sandbox) -> None:
+    """A gateway may leave ``output_index`` out; no call is lost."""
+    calls = [
+        {"type": "function_call", "call_id": f"c{at}", "name": "get_time", "arguments": "{}"}
+        for at in range(2)
+    ]
+    events = [{"type": "response.output_item.done", "item": call} for call in calls]
+    scripted(sandbox, *events, COMPLETED)
+    stream = chat.chat_stream(ASK, tools=TOOLS)
+    list(stream)
+    assert [call.id for call in stream.result.tool_calls] == ["c0", "c1"]

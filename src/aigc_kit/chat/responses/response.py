@@ -175,8 +175,13 @@ class ResponseReader:
     # ---- whole items
 
     def _done(self, at: int, item: dict[str, Any]) -> ChatChunk | None:
-        if at in self._items:
+        if item in self._items.values():
             return None
+        known = self._items.get(at)
+        if known is not None and known.get("id") == item.get("id") and item.get("id"):
+            return None
+        if known is not None:  # a gateway that gives no output_index
+            at = max(self._items) + 1
         self._items[at] = item
         kind = item.get("type")
         if kind == "message":
