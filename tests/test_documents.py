@@ -283,6 +283,23 @@ def test_the_blocks_about_chat_run(
     assert "total_tokens" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/embeddings.md"])
+def test_the_blocks_about_embeddings_run(
+    page: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every block with the client in it, as written."""
+    with Sandbox() as sandbox:
+        for name in ("openai", "dashscope"):
+            options = sandbox.embedding_options(name)
+            monkeypatch.setenv(f"{name.upper()}_BASE_URL", options["base_url"])
+            monkeypatch.setenv(f"{name.upper()}_API_KEY", options["api_key"])
+        found = [block for block in blocks(page, "python") if "EmbeddingClient(" in block]
+        assert found
+        for block in found:
+            exec(block, {})
+    assert "cats" in capsys.readouterr().out
+
+
 def test_the_size_table_of_the_docs_is_the_code() -> None:
     """Limits, tiers, references and groups of every family."""
     from aigc_kit.image.sizes import FAMILIES
@@ -304,7 +321,7 @@ def test_the_size_table_of_the_docs_is_the_code() -> None:
 def test_every_provider_is_on_its_page() -> None:
     """The tables of ``docs/providers.md`` are the registries and the rows of the code."""
     page = (ROOT / "docs/providers.md").read_text(encoding="utf-8").splitlines()
-    missing = [row for row in provider_rows() if row not in page]
+    missing = [row for row in [*provider_rows(), *embedding_rows()] if row not in page]
     assert not missing, "docs/providers.md lacks:\n" + "\n".join(missing)
 
 
@@ -316,6 +333,11 @@ def test_the_tables_name_every_provider(name: str) -> None:
         re.findall(r"^\| ([a-z_]+(?: / [a-z_]+)*) (?:\(.*?\) )?\|.*✅", part, re.MULTILINE)
         for part in text.split("## Chat Comp")
     )
+    _, _, part = text.partition("## Embeddings")
+    table = re.findall(r"^\| ([a-z_]+(?: / [a-z_]+)*) \|", part, re.MULTILINE)
+    assert {first: set(others) for first, *others in (each.split(" / ") for each in table)} == {
+        first: set(others) for first, others in aliases_of("aigc_kit.embedding.client").items()
+    }
     assert set(images) == set(aliases_of("aigc_kit.image.client"))
     shown = {first: set(others) for first, *others in (row.split(" / ") for row in chat)}
     assert shown == {
@@ -408,6 +430,31 @@ def provider_rows() -> list[str]:
         if vendor.international:
             rows.append(row(name, code([vendor.international])))
         rows.append(row(name, *abilities(vendor)))
+    return rows
+
+
+def embedding_rows() -> list[str]:
+    from aigc_kit.embedding import bedrock, gemini
+    from aigc_kit.embedding.rows import ROWS
+    from aigc_kit.vendors import ACCOUNTS
+
+    aliases = aliases_of("aigc_kit.embedding.client")
+    rows = [
+        row(
+            name,
+            code(aliases.pop(name)),
+            code(ACCOUNTS[name].variables, " or "),
+            code([facts.model]),
+            code([facts.rerank_model]),
+        )
+        for name, facts in ROWS.items()
+    ]
+    google = "`GOOGLE_API_KEY` or `GEMINI_API_KEY`; or Google Cloud credentials"
+    rows.append(row("gemini", code(aliases.pop("gemini")), google, code([gemini.MODEL]), "–"))
+    amazon = "`AWS_BEARER_TOKEN_BEDROCK`; or the AWS credential chain"
+    models = (code([bedrock.MODEL]), code([bedrock.RERANK_MODEL]))
+    rows.append(row("bedrock", code(aliases.pop("bedrock")), amazon, *models))
+    assert not aliases, f"tell embedding_rows of {aliases}"
     return rows
 
 
