@@ -289,6 +289,13 @@ CASES: tuple[Case, ...] = (
     _long_call("openai", 0.12),
     _long_call("gemini", 0.12),
     _long_call("bedrock", 1.10),
+    Case(
+        "embed-openai",
+        "steady",
+        (Row("200 texts to vectors of 1536 numbers: OpenAI", "cpu", 1.0, None),),
+        "openai_embed",
+        with_peers=False,
+    ),
     _stream("openai", 0.10),
     _stream("openai", 0.20, tools=True),
     _stream("gemini", 0.10),

@@ -297,12 +297,24 @@ def picture_file(scenario: Scenario) -> Answer:
     return Answer([whole(noise(scenario.number), "image/png")], scenario.wait)
 
 
+def embeddings(scenario: Scenario) -> Answer:
+    """As OpenAI sends them to its own SDK: base64 of float32, 1536 numbers for each of 200 texts."""
+    packed = base64.b64encode(struct.pack("<1536f", *(n / 7 for n in range(1536)))).decode()
+    data = [{"object": "embedding", "index": n, "embedding": packed} for n in range(200)]
+    usage = {"prompt_tokens": 400, "total_tokens": 400}
+    return plain(
+        {"object": "list", "data": data, "model": "text-embedding-3-small", "usage": usage},
+        scenario,
+    )
+
+
 _ROUTES: dict[str, Callable[[Scenario], Answer]] = {
     ":generateContent": gemini,
     ":streamGenerateContent": gemini_stream,
     "/converse": bedrock,
     "/converse-stream": bedrock_stream,
     "/picture.png": picture_file,
+    "/embeddings": embeddings,
 }
 
 

@@ -76,6 +76,25 @@ openai_call, gemini_call, bedrock_call = for_each_vendor(_call)
 openai_stream, gemini_stream, bedrock_stream = for_each_vendor(_stream)
 
 
+def openai_embed(world: World) -> Callable[[], str]:
+    from aigc_kit import EmbeddingClient
+
+    client = EmbeddingClient(
+        "openai",
+        api_key=KEY,
+        base_url=f"{world.http}/v1",
+        model="text-embedding-3-small",
+        encoding_format="base64",  # as to OpenAI's own host, and as the SDK does anywhere
+    )
+    texts = [f"text number {number}" for number in range(200)]
+
+    def embed() -> str:
+        result = client.embed(texts)
+        return f"{len(result.vectors)} {result.dimensions} {result.usage.total_tokens}"
+
+    return embed
+
+
 def gemini_picture(world: World) -> Callable[[], bytes]:
     from aigc_kit import ImageClient
 

@@ -43,6 +43,20 @@ def openai_call(world: World) -> Callable[[], str]:
     return call
 
 
+def openai_embed(world: World) -> Callable[[], str]:
+    from openai import OpenAI
+
+    client = OpenAI(api_key=KEY, base_url=f"{world.http}/v1")
+    texts = [f"text number {number}" for number in range(200)]
+
+    def embed() -> str:
+        reply = client.embeddings.create(model="text-embedding-3-small", input=texts)
+        vectors = [entry.embedding for entry in reply.data]
+        return f"{len(vectors)} {len(vectors[-1])} {reply.usage.total_tokens}"
+
+    return embed
+
+
 def openai_stream(world: World) -> Callable[[], Iterator[str]]:
     client, request = _openai(world)
 
