@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import struct
 from array import array
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_kit import EmbeddingClient, errors
-from aigc_kit.embedding import estimate
+from aigc_kit.embedding import estimate, vectors
 from aigc_kit.embedding.batches import Part, embed_all, in_order, plan
 from aigc_kit.embedding.call import Call, CallOptions
 from aigc_kit.embedding.rows import Model
@@ -82,7 +84,8 @@ def test_requests_keep_the_limits(texts: list[str], most: int, tokens: int) -> N
         ([0, 0, 0], []),
         ([0, 2], [0, 2]),
         ([None, None], []),
-        ([0, 1, 2, 2], [0, 1]),
+        ([0, 1, 2, 2], []),
+        ([0, 1, 2, 3], []),
         ([0, 1, 5], [0, 1]),
         ([0, True, -1], [0]),
         ([0, "1", 2.0], [0]),
@@ -248,3 +251,57 @@ def test_ten_thousand_texts_through_faults(sandbox: Sandbox, concurrency: int) -
         alone = client.embed([texts[place] for place in places])
     assert alone.vectors == [result.vectors[place] for place in places]
     assert len({tuple(vector) for vector in result.vectors}) == 10_000
+
+
+@pytest.mark.parametrize("form", ["plain", "unpadded", "wrapped", "url-safe"])
+def test_base64_in_any_spelling(form: str) -> None:
+    """The same numbers; a text that is not whole numbers is no vector."""
+    numbers = [0.5, -1.25, 3e-5, 255.996]
+    raw = struct.pack("<4f", *numbers)
+    text = base64.b64encode(raw).decode()
+    spelled = {
+        "plain": text,
+        "unpadded": text.rstrip("="),
+        "wrapped": f"{text[:8]}\n{text[8:]}",
+        "url-safe": base64.urlsafe_b64encode(raw).decode(),
+    }[form]
+    found = vectors.vector_of(spelled)
+    assert found is not None
+    assert found.tolist() == pytest.approx(numbers, rel=1e-6)
+    assert vectors.vector_of(base64.b64encode(raw[:-1]).decode()) is None
+
+
+def test_two_vectors_for_one_text_are_an_error(wire: Wire) -> None:
+    """The first may be another text's."""
+    data = [{"index": place, "embedding": [1.0, 2.0]} for place in (0, 1)]
+    wire.script(http(200, {"data": data}))
+    with client_of(wire) as client, pytest.raises(errors.InvalidReplyError, match="several"):
+        client.embed(["a"])
+
+
+@pytest.mark.parametrize("name", ["input", "texts", "inputText", "query", "documents"])
+def test_texts_come_in_one_way_only(wire: Wire, name: str) -> None:
+    """Others in ``extra_body`` would get the vectors of the call's texts."""
+    wire.script(http(200, {}))
+    with client_of(wire) as client, pytest.raises(errors.ConfigurationError, match=name):
+        client.embed(["a"], extra_body={name: ["x", "y"]})
+    assert wire.requests == []
+
+
+def test_many_long_texts_are_one_warning(sandbox: Sandbox) -> None:
+    """It names the first and says how many."""
+    with EmbeddingClient("openai", **sandbox.embedding_options("openai")) as client:
+        (warning,) = client.embed(["ok", *["word " * 5000] * 40]).warnings
+    assert warning["details"].startswith(
+        "texts[1] and 39 others may have more than the 8192 tokens"
+    )
+
+
+def test_a_failure_carries_lists_where_arrays_were_wanted(wire: Wire) -> None:
+    """An array has no room for a vector that is missing."""
+    wire.scripts.append(respond(lambda data: data))
+    wire.script(http(400, {"error": {"message": "no"}}))
+    with client_of(wire, batch_size=1, concurrency=1) as client:
+        with pytest.raises(errors.BadRequestError) as caught:
+            client.embed(["a", "b"], as_numpy=True)
+    assert caught.value.result.vectors == [vector("a"), None]

@@ -56,8 +56,10 @@ def in_order(found: Sequence[tuple[Any, Any]], count: int) -> list[array[float] 
 
     A single text has the single vector, whatever its place says. Entries without places count by
     position when there are as many as texts. A place that is named twice, or that no text has, is
-    not believed.
+    not believed, and nothing is when there are more vectors than texts.
     """
+    if len(found) > count:
+        return [None] * count
     if count == 1 and len(found) == 1:
         return [vectors.vector_of(found[0][1])]
     places = [place for place, _ in found]
@@ -283,9 +285,10 @@ class _Gathered:
         """
         parts = [part for _, part in sorted(self._parts, key=lambda entry: entry[0])]
         sizes = {len(vector) for vector in self.vectors if vector is not None}
-        made = self._made()
+        self._normalise()
+        as_array = whole and self._call.numpy is not None and len(sizes) <= 1
         found = EmbeddingResult(
-            vectors=made,
+            vectors=[] if as_array else vectors.lists(self.vectors),
             dimensions=max(sizes, default=self._call.dimensions or 0),
             model=self._model(parts),
             provider=self._call.provider,
@@ -298,7 +301,7 @@ class _Gathered:
             found.usage.add(part.usage)
         found.warnings = list(self._call.warnings)
         if len(sizes) <= 1:
-            if whole and self._call.numpy is not None:
+            if as_array:
                 found.vectors = self._array(found.dimensions)
             return found
         place = next(
@@ -312,14 +315,14 @@ class _Gathered:
         error.result = found
         raise error
 
-    def _made(self) -> list[list[float] | None]:
-        if self._call.normalize:
-            self.vectors = [
-                None if vector is None else vectors.normalised(vector) for vector in self.vectors
-            ]
-            if any(vector is not None and not any(vector) for vector in self.vectors):
-                self._call.warn("normalize", "a vector of zeros cannot be normalised")
-        return vectors.lists(self.vectors) if self._call.numpy is None else list(self.vectors)  # type: ignore[arg-type]
+    def _normalise(self) -> None:
+        if not self._call.normalize:
+            return
+        self.vectors = [
+            None if vector is None else vectors.normalised(vector) for vector in self.vectors
+        ]
+        if any(vector is not None and not any(vector) for vector in self.vectors):
+            self._call.warn("normalize", "a vector of zeros cannot be normalised")
 
     def _array(self, dimensions: int) -> Any:
         whole = [vector for vector in self.vectors if vector is not None]

@@ -158,6 +158,7 @@ class Call:
             raise InvalidInputError(f"extra_body must be a dict, got {type(extra_body).__name__}")
         if isinstance(extra_body, Mapping) and not all(isinstance(key, str) for key in extra_body):
             raise InvalidInputError("extra_body must have str keys")
+        _refuse_texts(extra_body or {})
         name = given.pop("model", None) or model
         if not isinstance(name, str) or not name.isprintable():
             raise InvalidInputError(f"model must be a printable text, got {spelled(name)}")
@@ -180,6 +181,7 @@ class Call:
             deadline=Deadline.after(own.policy.timeout),
         )
         _refuse_misspelt(given)
+        _refuse_texts(given)
         call.extra = {name: value for name, value in given.items() if value is not None}
         return call
 
@@ -244,20 +246,23 @@ class Call:
     def _check_lengths(self, facts: Model) -> None:
         if not facts.text_tokens:
             return
+        long: list[int] = []
         for place, text in enumerate(self.texts):
             if len(text) <= facts.text_tokens // 3:  # no tokenizer makes three of one character
                 continue
             if estimate.at_least(text) > facts.text_tokens:
-                error = InvalidInputError(
-                    f"texts[{place}] has {len(text)} characters, more than the {facts.text_tokens} tokens that {self.model} reads: split it"
+                raise _bad(
+                    f"texts[{place}] has {len(text)} characters, more than the {facts.text_tokens} tokens that {self.model} reads: split it",
+                    place,
                 )
-                error.index = place
-                raise error
             if estimate.at_most(text) > facts.text_tokens:
-                self.warn(
-                    "texts",
-                    f"texts[{place}] may have more than the {facts.text_tokens} tokens that {self.model} reads",
-                )
+                long.append(place)
+        if long:
+            others = f" and {len(long) - 1} others" if len(long) > 1 else ""
+            self.warn(
+                "texts",
+                f"texts[{long[0]}]{others} may have more than the {facts.text_tokens} tokens that {self.model} reads",
+            )
 
 
 def checked_texts(texts: Any, name: str) -> list[str]:
@@ -319,6 +324,22 @@ _OTHER_NAMES = {
     "chunk_size": "batch_size",
 }
 """Names of other libraries and of vendors for options of ours."""
+
+
+_TEXTS = ("input", "texts", "inputText", "query", "documents")
+"""What vendors call the texts of a request."""
+
+
+def _refuse_texts(fields: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        ConfigurationError: texts beside those of the call, which would get their vectors.
+    """
+    for name in _TEXTS:
+        if name in fields:
+            raise ConfigurationError(
+                f"{name!r} cannot be a field of the vendor's: the texts are the first argument"
+            )
 
 
 def _refuse_misspelt(given: Mapping[str, Any]) -> None:

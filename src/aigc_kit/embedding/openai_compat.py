@@ -115,6 +115,8 @@ class OpenAICompatProvider(Rebuilt, EmbeddingProvider):
             call.warn("dimensions", f"vectors of {facts.size} numbers were cut and normalised here")
         if facts.kinds == "instruction" and call.input_type not in ("", "query", "document"):
             call.warn("input_type", f"{call.model} knows queries and documents only: left out")
+        if facts.kinds == "text_type" and call.input_type not in ("", "query", "document"):
+            call.warn("input_type", f"{call.model} has no {call.input_type!r}: sent as 'document'")
         wire = _wire_of(facts, call)
 
         def ask(portion: list[str], deadline: Deadline) -> Part:

@@ -381,7 +381,7 @@ NOVA_PURPOSES = {
 }
 
 TOO_MANY = re.compile(
-    r"batch[ _]size|too many (inputs|texts|items|elements)|(inputs?|texts?|contents?|array|list)"
+    r"batch[ _]size|only one (content|input|text)|too many (inputs|texts|items|elements)|(inputs?|texts?|contents?|array|list)"
     r".{0,40}(too (long|large|many)|at most|larger than|exceed|no more than|maximum)"
     r"|max\w*.{0,30}(inputs|texts|items|batch)|(tokens per request|max_tokens_per_request)"
     r"|批量|最多.{0,10}(条|个)|(条|个)数.{0,10}超",

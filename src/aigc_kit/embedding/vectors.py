@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from array import array
+from binascii import a2b_base64
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -36,9 +37,13 @@ def vector_of(value: Any) -> array[float] | None:
 
 def _packed(text: str) -> array[float] | None:
     try:
-        raw = decode_base64(text)
+        raw = a2b_base64(text, strict_mode=True)
     except ValueError:
-        return None
+        # Wrapped, url-safe or unpadded; what looks for that copies the text four times.
+        try:
+            raw = decode_base64(text)
+        except ValueError:
+            return None
     if len(raw) % 4:
         return None
     found = array("f", raw)
