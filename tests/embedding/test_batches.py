@@ -301,7 +301,9 @@ def test_a_failure_carries_lists_where_arrays_were_wanted(wire: Wire) -> None:
     """An array has no room for a vector that is missing."""
     wire.scripts.append(respond(lambda data: data))
     wire.script(http(400, {"error": {"message": "no"}}))
-    with client_of(wire, batch_size=1, concurrency=1) as client:
-        with pytest.raises(errors.BadRequestError) as caught:
-            client.embed(["a", "b"], as_numpy=True)
+    with (
+        client_of(wire, batch_size=1, concurrency=1) as client,
+        pytest.raises(errors.BadRequestError) as caught,
+    ):
+        client.embed(["a", "b"], as_numpy=True)
     assert caught.value.result.vectors == [vector("a"), None]
