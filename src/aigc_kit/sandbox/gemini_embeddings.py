@@ -95,12 +95,13 @@ def _predict(body: dict[str, Any], model: str) -> Answer:
         return _invalid("instances is required")
     if len(instances) > (1 if model.startswith("gemini-") else 250):
         return _invalid("too many instances in the request")
-    size = (body.get("parameters") or {}).get("outputDimensionality", 768)
+    whole = 3072 if model.startswith("gemini-") else 768
+    size = (body.get("parameters") or {}).get("outputDimensionality", whole)
     predictions = []
     for instance in instances:
         text = str(instance.get("content", ""))
         task = instance.get("task_type") or instance.get("taskType")
-        values = numbers.vector(text, f"{model} {task}" if task else model, size)
+        values = numbers.vector(text, f"{model} {task}" if task else model, size, of=whole)
         statistics = {"token_count": numbers.tokens(text), "truncated": False}
         predictions.append({"embeddings": {"values": values, "statistics": statistics}})
     return Answer(200, {"predictions": predictions})
