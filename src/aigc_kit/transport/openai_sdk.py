@@ -24,6 +24,7 @@ from aigc_kit.transport.encoding import to_json
 from aigc_kit.transport.failures import RequestContext, failure_of, sdk_fault
 from aigc_kit.transport.handle import Handle
 from aigc_kit.transport.http import Response
+from aigc_kit.transport.multipart import TYPE, Form
 from aigc_kit.transport.sdks import exchanged, flavor_of, importing
 
 _SET_HERE = frozenset({"Accept", "Authorization", "Content-Type", "User-Agent"})
@@ -42,15 +43,19 @@ class OpenAITransport:
     threads.
     """
 
-    def __init__(self, base_url: str, key: Secret | None, *, is_openai: bool = False) -> None:
+    def __init__(
+        self, base_url: str, key: Secret | None, *, is_openai: bool = False, paid: bool = False
+    ) -> None:
         """
         Args:
             key: None sends no Authorization header at all (local servers).
             is_openai: the host is OpenAI's own, which may see ``OPENAI_ORG_ID`` and kin.
+            paid: each request has a connection of its own; see ``Lease``.
         """
         self.base_url = base_url
         self._key = key
         self._is_openai = is_openai
+        self._paid = paid
         self._open = Handle(self._opened, _Open.close)
 
     @property
@@ -60,20 +65,26 @@ class OpenAITransport:
     def post(
         self,
         path: str,
-        body: dict[str, Any],
+        body: dict[str, Any] | Form,
         *,
         context: RequestContext,
         deadline: Deadline,
         headers: Mapping[str, str | Secret] | None = None,
     ) -> Response:
         """
-        Send once; the body of the response is still on the wire.
+        Send once, as JSON or as a form; the body of the response is still on the wire.
 
         Raises:
             InvalidInputError: the body is not JSON.
             ProviderError: no response came.
         """
-        content = to_json(body)
+        content: dict[str, Any]
+        if isinstance(body, Form):
+            # The SDK takes this type without a boundary as the word to write the form itself.
+            headers = {**(headers or {}), "Content-Type": TYPE}
+            content = {"body": body.texts(), "files": body.parts()}
+        else:
+            content = {"content": to_json(body)}
         opened = self._open.get()
         left = max(deadline.left(), 0.001)
         key = self._key
@@ -88,9 +99,9 @@ class OpenAITransport:
         send = partial(
             opened.client.post,
             self.base_url + path,
-            content=content,
             cast_to=opened.response,
             options=options,
+            **content,
         )
         exchange = Exchange(deadline, secrets)
         try:
@@ -115,7 +126,7 @@ class OpenAITransport:
 
             flavor = _flavor_under(openai)
             httpx = import_module(flavor)
-        lease = Lease(flavor)
+        lease = Lease(flavor, reuse=not self._paid)
         client = openai.OpenAI(
             api_key="see the exchange",  # not empty: an unset key is looked for in the environment
             base_url=self.base_url,
