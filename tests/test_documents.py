@@ -247,11 +247,21 @@ def test_the_docs_examples_are_true(
 
 
 @pytest.mark.filterwarnings("ignore:.*was not closed:ResourceWarning")  # short blocks close nothing
-def test_the_blocks_about_images_run(world: Sandbox, tmp_path: Path) -> None:
-    """Renditions, and several vendors in a row."""
+def test_the_blocks_about_images_run(
+    world: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Partial images, renditions, and several vendors in a row."""
     with LocalStorage(tmp_path) as storage:
         names: dict[str, Any] = {"ImageClient": ImageClient, "storage": storage}
-        renditions, in_a_row = blocks("docs/images.md", "python")
+        watched, renditions, in_a_row = blocks("docs/images.md", "python")
+        monkeypatch.setenv("OPENAI_BASE_URL", world.image_options("openai")["base_url"])
+        monkeypatch.setenv("OPENAI_API_KEY", world.api_key)
+        exec(watched, names)
+        assert capsys.readouterr().out == "0 1024\n1 1024\nNone 1024\n"
+        names["client"].close()
         exec(renditions, names)
         assert set(names["result"].metadata["renditions"]) == {"full", "large", "thumb"}
         names["client"].close()
@@ -383,6 +393,8 @@ def provider_rows() -> list[str]:
     from aigc_kit.chat.vendors import VENDORS
     from aigc_kit.image import gemini as gemini_images
     from aigc_kit.image import volcengine
+    from aigc_kit.image.openai.vendors import VENDORS as IMAGE_VENDORS
+    from aigc_kit.vendors import prefixes_of
 
     images, chat = aliases_of("aigc_kit.image.client"), aliases_of("aigc_kit.chat.client")
     compat = dict(VENDORS)
@@ -414,6 +426,22 @@ def provider_rows() -> list[str]:
             code([bedrock.provider.MODEL]),
         ),
     ]
+    for name, row_of_images in IMAGE_VENDORS.items():
+        prefixes = prefixes_of(row_of_images)
+        variables = [
+            *row_of_images.base_url_variables,
+            *(f"{prefix}_IMAGE_MODEL" for prefix in prefixes[:1]),
+            *(f"{prefix}_TIMEOUT_SECS" for prefix in prefixes[:1]),
+        ]
+        rows.append(
+            row(
+                name,
+                code(images.pop(name)),
+                code(row_of_images.variables, " or "),
+                code(variables),
+                code([row_of_images.model]),
+            )
+        )
     assert not images, f"tell provider_rows of {images}"
     assert set(chat) == set(compat)
     for name, vendor in compat.items():

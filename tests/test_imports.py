@@ -113,6 +113,13 @@ BREAKS = [
     ("http", "chat/new_dialect.py", "def f():\n    import httpx", "chat.new_dialect -> httpx"),
     ("http", "settings.py", "import httpx2", "settings -> httpx2"),
     ("http", "sandbox/new.py", "from httpcore import Request", "sandbox.new -> httpcore"),
+    (
+        "openai_images",
+        "image/openai/response.py",
+        "import aigc_kit.image.openai.request",
+        "response -> aigc_kit.image.openai.request",
+    ),
+    ("openai_images", "image/openai/new.py", "", "- aigc_kit.image.openai.new\n"),
     ("openai", "transport/http.py", "import openai", "transport.http -> openai"),
     (
         "openai",

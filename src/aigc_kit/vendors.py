@@ -84,6 +84,20 @@ ACCOUNTS = {
             ("SILICONFLOW_BASE_URL",),
             international="https://api.siliconflow.com/v1",
         ),
+        # litellm 1.110.2 llms/openrouter, read 2026-11-25.
+        Account(
+            "openrouter",
+            "https://openrouter.ai/api/v1",
+            ("OPENROUTER_API_KEY",),
+            ("OPENROUTER_BASE_URL",),
+        ),
+        # xai-sdk 1.21.0, litellm 1.110.2 llms/xai, read 2026-11-25.
+        Account(
+            "xai",
+            "https://api.x.ai/v1",
+            ("XAI_API_KEY",),
+            ("XAI_BASE_URL",),
+        ),
         Account(
             "openai_compat",
             "",
@@ -108,6 +122,12 @@ def account_of(name: str) -> Account | None:
     return ACCOUNTS.get(ALIASES.get(name, name))
 
 
+def is_openai_host(base_url: str) -> bool:
+    """Whether the URL is OpenAI's own: the only host that may see an organisation or a project."""
+    host = urlsplit(base_url).hostname or ""
+    return bool(re.fullmatch(r"(.+\.)?openai\.com", host, re.IGNORECASE))
+
+
 def relay_of(name: str) -> Account:
     """The variables of a vendor without a row: those that its name makes."""
     stem = re.sub(r"[^A-Z0-9]+", "_", name.upper())
@@ -122,9 +142,3 @@ def prefixes_of(account: Account) -> list[str]:
     aliases = [alias for alias, name in ALIASES.items() if name == account.name]
     names = [account.name, *account.prefixes, *aliases]
     return list(dict.fromkeys(name.upper().replace("-", "_").replace(".", "_") for name in names))
-
-
-def is_openai_host(base_url: str) -> bool:
-    """Whether the URL is OpenAI's own: the only host that may see an organisation or a project."""
-    host = urlsplit(base_url).hostname or ""
-    return bool(re.fullmatch(r"(.+\.)?openai\.com", host, re.IGNORECASE))

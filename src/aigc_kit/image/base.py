@@ -102,6 +102,8 @@ class VendorProvider(ImageProvider):
     """
 
     fields: frozenset[str] = frozenset()
+    takes_mask: bool = False
+    """Whether a request with ``mask`` can be made."""
 
     @abstractmethod
     def generate(self, request: ImageRequest) -> ImageGroup:
@@ -131,9 +133,28 @@ class VendorProvider(ImageProvider):
     ) -> ImageRequest:
         known = Fields(self.fields, open=False)
         request = ImageRequest.checked(
-            prompt, size=size, reference_images=references, n=n, options=options, fields=known
+            prompt,
+            size=size,
+            reference_images=references,
+            n=n,
+            options=options,
+            fields=known,
         )
+        check_mask(self, request)
         return addressed(request, frozenset(), frozenset(), known)
+
+
+def check_mask(provider: ImageProvider, request: ImageRequest) -> None:
+    """
+    Raises:
+        UnsupportedFeatureError: the request has a mask, and the vendor has none. Nothing was sent.
+    """
+    if request.mask is None or not isinstance(provider, VendorProvider) or provider.takes_mask:
+        return
+    raise UnsupportedFeatureError(
+        f"mask: {provider.name} takes none; say in the prompt which part is to change, or use a"
+        " provider with masks such as 'openai'"
+    )
 
 
 def generated(provider: ImageProvider, request: ImageRequest) -> ImageGroup:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.errors import ConfigurationError
-from aigc_kit.image.base import ImageProvider, VendorProvider
+from aigc_kit.image.base import ImageProvider, VendorProvider, check_mask
 from aigc_kit.image.request import Fields, ImageRequest, addressed
 from aigc_kit.transport.download import Downloader
 
@@ -75,8 +75,11 @@ class Chain:
         The request as each provider gets it; all are made before anybody is asked.
 
         Raises:
-            ConfigurationError: an option that cannot be meant for all of them.
+            ConfigurationError: an option that cannot be meant for all of them, or a mask that one
+                of them does not take.
         """
+        for link in self.links:
+            check_mask(link.provider, request)
         if len(self.links) > 1 and request.model is not None:
             raise ConfigurationError(
                 f"model={request.model!r} is for one vendor: say whose, e.g. {self.name}={{'model': {request.model!r}}}"

@@ -37,6 +37,9 @@ _registry = Registry(
 )
 
 
+_OPENAI = "aigc_kit.image.openai.provider"
+
+
 def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable[str] = ()) -> None:
     """
     Make ``ImageClient(name)`` build this provider. A name that exists is replaced.
@@ -58,6 +61,12 @@ def _ensure_registered() -> None:
                 "aigc_kit.image.volcengine:VolcengineProvider",
             ),
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
+            (("openai",), f"{_OPENAI}:OpenAIImageProvider"),
+            (("openai_compat",), f"{_OPENAI}:CompatImageProvider"),
+            (("glm", "zhipu", "zai"), f"{_OPENAI}:GLMImageProvider"),
+            (("siliconflow",), f"{_OPENAI}:SiliconFlowImageProvider"),
+            (("openrouter",), f"{_OPENAI}:OpenRouterImageProvider"),
+            (("xai",), f"{_OPENAI}:XAIImageProvider"),
         ]
     )
 

@@ -70,7 +70,7 @@ class Purchases:
 
     def buy(self, request: ImageRequest, *, together: int = 0) -> ImageGroup:
         """
-        One request, paid for once.
+        One request, paid for once; ``on_image`` is told of each image that is delivered.
 
         Args:
             together: how many images were asked for, where this request is for one of them.
@@ -81,6 +81,15 @@ class Purchases:
             StorageError: the look-up or the journal failed. Nothing was paid for.
             AIGCError: what the last provider raised.
         """
+        group = self._bought(request, together)
+        try:
+            _announce(group, request)
+        except BaseException as error:
+            carry(error, group.images, group.errors)
+            raise
+        return group
+
+    def _bought(self, request: ImageRequest, together: int) -> ImageGroup:
         started = time.monotonic()
         wait = LONGEST_CLAIM if request.timeout is None else request.timeout
         facts = self._facts(request, together or request.n)
@@ -448,6 +457,17 @@ class Purchases:
         if not group.errors or (lost and forget):
             self._claims.forget(record.facts)
         return group
+
+
+def _announce(group: ImageGroup, request: ImageRequest) -> None:
+    watcher = request.on_image
+    if watcher is None:
+        return
+    for image in group.images:
+        watcher(image)
+    for image in group.images:
+        if watcher.failure:
+            warn(image, "on_image", watcher.failure)
 
 
 def _images_of(error: BaseException) -> list[ImageResult]:

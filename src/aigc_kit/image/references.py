@@ -145,6 +145,50 @@ def resolve(
     return resolved
 
 
+def overlay(given: Any, limits: Limits, fetch: Fetch, *, over: Reference, what: str) -> Reference:
+    """
+    An image that lies over the first reference: PNG, of its size, with transparency.
+
+    Args:
+        over: the first reference, as it will be sent.
+        what: the option's name.
+
+    Raises:
+        ReferenceImageError: several, no image, not transparent anywhere or of another size.
+    """
+    try:
+        if isinstance(given, Iterable) and len(listed(given)) != 1:
+            raise ImageFault(f"is {len(listed(given))} images: pass one")
+        found = _resolve(
+            listed(given)[0],
+            replace(limits, types=frozenset({"image/png"})),
+            fetch,
+            lambda _: False,
+        )
+        _check_overlay(found, over)
+    except (ImageFault, AIGCError) as error:
+        raise ReferenceImageError(f"{what}: {error}") from error
+    return found
+
+
+def _check_overlay(found: Reference, over: Reference) -> None:
+    image = decode(found.data)
+    alpha = image.convert("RGBA").getchannel("A").getextrema()
+    if alpha[0] == 255:
+        raise ImageFault(
+            "the image is opaque everywhere: make the area that is to be painted transparent"
+            " (alpha 0), or leave the option out"
+        )
+    if not over.data:
+        return
+    size = decode(over.data).size
+    if image.size != size:
+        raise ImageFault(
+            f"the image has {image.width}x{image.height} pixels, and the first reference image has"
+            f" {size[0]}x{size[1]}: make them equal"
+        )
+
+
 def warnings_of(found: Iterable[Reference]) -> list[dict[str, str]]:
     """What was changed, as entries of a result's ``warnings``."""
     return [

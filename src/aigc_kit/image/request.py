@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from aigc_kit import settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, ReferenceImageError
+from aigc_kit.image.watching import Watcher
 from aigc_kit.media.result import ImageResult
 from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import sha256_of
@@ -28,6 +29,8 @@ class CallOptions(TypedDict, total=False):
     ``timeout``: seconds, retries and waits included. ``max_retries``: how often a request that
     certainly did not run is sent again.
     ``retry_ambiguous``: send again what may have been paid for.
+    ``mask``: of ``image_to_image``, a PNG whose transparent area is painted again. ``on_image``:
+    called with each partial and each finished image.
     """
 
     idempotency_key: str | None
@@ -40,6 +43,27 @@ class CallOptions(TypedDict, total=False):
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
     seed: int | None
+    mask: Any
+    on_image: Callable[[ImageResult], object] | None
+    # OpenAI and the services that speak its API
+    quality: str | None
+    output_compression: int | None
+    moderation: Literal["auto", "low"] | None
+    complexity: Literal["low", "medium", "high"] | None
+    partial_images: int | None
+    safety_identifier: str | None
+    user: str | None
+    input_fidelity: Literal["low", "high"] | None
+    markup: Any
+    frame_count: int | None
+    frame_duration_ms: int | None
+    svg: Mapping[str, Any] | None
+    negative_prompt: str | None
+    num_inference_steps: int | None
+    cfg: float | None
+    resolution: str | None
+    user_id: str | None
+    request_id: str | None
     # Seedream
     family: str | None
     watermark: bool
@@ -77,6 +101,14 @@ class CallOptions(TypedDict, total=False):
     ark: Mapping[str, Any] | None
     gemini: Mapping[str, Any] | None
     google: Mapping[str, Any] | None
+    openai: Mapping[str, Any] | None
+    openai_compat: Mapping[str, Any] | None
+    glm: Mapping[str, Any] | None
+    zhipu: Mapping[str, Any] | None
+    zai: Mapping[str, Any] | None
+    siliconflow: Mapping[str, Any] | None
+    openrouter: Mapping[str, Any] | None
+    xai: Mapping[str, Any] | None
 
 
 _OURS = (
@@ -95,6 +127,8 @@ _OURS = (
     "watermark",
     "family",
     "aspect_ratio",
+    "mask",
+    "on_image",
 )
 _OF_THE_CLIENT = frozenset(
     {
@@ -197,7 +231,8 @@ class ImageRequest:
     ``reference_images``: as the application gave them, None for an image from text alone.
     ``options``: fields of the vendor and per-call options that a dialect reads. ``timeout``,
     ``max_retries`` and ``model`` are None where the provider's own hold. ``place``: of its first
-    image among those that were asked for.
+    image among those that were asked for. ``mask``: as the application gave it. ``on_image``: told
+    of images as they come.
     """
 
     prompt: str
@@ -210,6 +245,8 @@ class ImageRequest:
     retry_ambiguous: bool = False
     idempotency_key: str | None = None
     place: int = 0
+    mask: Any = None
+    on_image: Watcher | None = field(default=None, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -239,6 +276,13 @@ class ImageRequest:
             )
         known = fields or Fields()
         rest = dict(options)
+        mask, on_image = rest.pop("mask", None), rest.pop("on_image", None)
+        if mask is not None and reference_images is None:
+            raise InvalidInputError(
+                "mask says which part of a reference image changes: pass it to image_to_image"
+            )
+        if on_image is not None and not isinstance(on_image, Watcher):
+            on_image = Watcher(on_image)
         _drop_n(rest, known)
         check_names(rest, known)
         for name in known.vendors & rest.keys():
@@ -257,6 +301,8 @@ class ImageRequest:
             reference_images,
             n,
             idempotency_key=_encodable(key),
+            mask=mask,
+            on_image=on_image,
             **_terms(rest),
             options=rest,
         )
@@ -267,6 +313,8 @@ class ImageRequest:
         given = {name: value for name, value in terms.items() if value is not None}
         if self.retry_ambiguous:
             given["retry_ambiguous"] = True
+        if self.mask is not None:
+            given["mask"] = self.mask
         return {**self.options, **given}
 
     def within(self, timeout: float | None) -> ImageRequest:
@@ -296,6 +344,8 @@ class ImageRequest:
         }
         if self.reference_images is not None:
             parts["reference_images"] = _identity(self.reference_images)
+        if self.mask is not None:
+            parts["mask"] = _identity(self.mask)
         if n > 1:
             parts["n"] = n
         return {name: _digest(value) for name, value in parts.items()}

@@ -35,7 +35,7 @@ from aigc_kit.transport import codes, json_images, sse
 from aigc_kit.transport.answers import body_of, checked_object, json_of
 from aigc_kit.transport.clients import HttpTransport
 from aigc_kit.transport.deadline import Deadline, WireError, deadline_of
-from aigc_kit.transport.download import Downloader, is_plain_name, is_plainly_private
+from aigc_kit.transport.download import Downloader, is_public_url
 from aigc_kit.transport.encoding import decode_base64
 from aigc_kit.transport.failures import RequestContext, error_from_body, failure_of, request_id_of
 from aigc_kit.transport.http import Response
@@ -327,7 +327,7 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         def fetch(url: str) -> bytes:
             return self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
 
-        return references.resolve(request.reference_images, limits, fetch, is_public=_is_public)
+        return references.resolve(request.reference_images, limits, fetch, is_public=is_public_url)
 
 
 @dataclass(frozen=True)
@@ -369,17 +369,6 @@ def _could_not_fetch(error: AIGCError, sent: list[references.Reference] | None) 
     )
     linked = any(reference.address for reference in sent or ())
     return refused and linked and bool(_NOT_FETCHED.search(f"{getattr(error, 'code', '')} {error}"))
-
-
-def _is_public(url: str) -> bool:
-    from aigc_kit.transport.download import DownloadError, check_address, origin
-
-    try:
-        check_address(url)
-    except DownloadError:
-        return False
-    where = origin(url)
-    return where is not None and is_plain_name(where[0]) and not is_plainly_private(where[0])
 
 
 def to_body(

@@ -11,7 +11,16 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from aigc_kit.sandbox import ark, bedrock, embeddings, gemini, openai_chat, openai_responses, s3
+from aigc_kit.sandbox import (
+    ark,
+    bedrock,
+    embeddings,
+    gemini,
+    openai_chat,
+    openai_images,
+    openai_responses,
+    s3,
+)
 from aigc_kit.sandbox.faults import Fault
 from aigc_kit.sandbox.http import Answer, Recorded, Request
 from aigc_kit.sandbox.listener import Listener
@@ -25,6 +34,7 @@ _CLOSE_SECONDS = 5.0
 _RULES = (
     embeddings.handle,
     ark.handle,
+    openai_images.handle,
     openai_chat.handle,
     openai_responses.handle,
     gemini.handle,
@@ -97,6 +107,11 @@ class Sandbox(State):
                 "credentials": Credentials(token=self.api_key),
                 "base_url": self.url,
             }
+        name = {"zhipu": "glm", "zai": "glm"}.get(provider, provider)
+        if name in openai_images.VENDORS:
+            own = {} if name in openai_images.WITH_MODEL else {"model": "gpt-image-2"}
+            base_url = openai_images.base_url(name, self.url)
+            return {"api_key": self.api_key, "base_url": base_url, **own}
         return {"api_key": self.api_key, "base_url": self.ark_url}
 
     def chat_options(self, provider: str) -> dict[str, Any]:

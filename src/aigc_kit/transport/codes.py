@@ -162,6 +162,7 @@ _FILTER_CODES = frozenset(
         "moderation_blocked",
         "responsibleaipolicyviolation",
         "content_blocked",
+        "contentfilter",
         "safety",
     }
 )

@@ -473,6 +473,16 @@ def _is_below(url: str, base: str) -> bool:
     return path.startswith(unquote(below)) and not escapes
 
 
+def is_public_url(url: str) -> bool:
+    """Whether a vendor may be left to fetch the URL itself; asks no resolver."""
+    try:
+        check_address(url)
+    except DownloadError:
+        return False
+    where = origin(url)
+    return where is not None and is_plain_name(where[0]) and not is_plainly_private(where[0])
+
+
 def check_address(url: str) -> None:
     """
     Refuse what is not a plain http(s) address.

@@ -71,7 +71,7 @@ def callers_own(error: BaseException, *, inside_of: object = None) -> bool:
             class of the application may as well be that object's failure, and only what a signal
             handler raised is known to be a wish.
     """
-    if not isinstance(error, Exception) or _from_a_signal(error):
+    if not isinstance(error, Exception) or is_from_a_signal(error):
         return True
     if _package(type(inside_of)) not in _LIBRARIES | {"builtins"}:
         return False
@@ -138,7 +138,7 @@ def _package(kind: type) -> str:
     return "" if package == "__main__" else package
 
 
-def _from_a_signal(error: BaseException) -> bool:
+def is_from_a_signal(error: BaseException) -> bool:
     return _passed(error, set(_handlers()))
 
 
