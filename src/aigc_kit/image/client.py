@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 from aigc_kit.client import Client, constructor, public
@@ -13,7 +14,14 @@ from aigc_kit.image.chain import Chain, Link, shared_out
 from aigc_kit.image.delivery import Delivery
 from aigc_kit.image.journal import Journal
 from aigc_kit.image.purchase import Purchases
-from aigc_kit.image.request import CallOptions, ImageRequest, check_prompt, given_references
+from aigc_kit.image.request import (
+    DEFAULT_SIZE,
+    CallOptions,
+    ImageRequest,
+    check_prompt,
+    given_references,
+)
+from aigc_kit.image.watching import Watcher
 from aigc_kit.media.renditions import Rendition
 from aigc_kit.media.renditions import checked as checked_renditions
 from aigc_kit.media.result import Access
@@ -337,7 +345,7 @@ class ImageClient(Client):
             ProviderError: the vendor failed; ``billed`` tells whether it costs.
             StorageError: the image is paid and in ``error.result``; ``store`` finishes it.
         """
-        return first_of(self._purchases.buy(self._request(prompt, size, None, 1, options)))
+        return self._made_one(self._request(prompt, size, None, 1, options))
 
     @public
     def image_to_image(
@@ -363,7 +371,32 @@ class ImageClient(Client):
         rest = dict(options)
         check_prompt(prompt)
         given = given_references(reference_images, rest, "image_to_image")
-        return first_of(self._purchases.buy(self._request(prompt, size, given, 1, rest)))
+        return self._made_one(self._request(prompt, size, given, 1, rest))
+
+    @public
+    def edit(self, image: ImageResult, prompt: str, /, **options: Any) -> ImageResult:
+        """
+        Another image, made from an earlier result of any client.
+
+        Where the first provider is the one that made it, and can go on with a conversation (Gemini),
+        it does; otherwise the image is the reference.
+
+        Args:
+            options: those of ``image_to_image``; ``size`` is the image's where it is unset.
+
+        Raises:
+            InvalidInputError: ``image`` is not an ``ImageResult``, or other references are given.
+            AIGCError: see ``image_to_image``.
+        """
+        if not isinstance(image, ImageResult):
+            raise InvalidInputError(f"image must be an ImageResult, got {type(image).__name__}")
+        if "reference_images" in options:
+            raise InvalidInputError(
+                "edit has one reference, the image itself: several go to image_to_image"
+            )
+        size = options.pop("size", None) or image.metadata.get("requested_size") or DEFAULT_SIZE
+        request = self._request(prompt, size, [image], 1, options)
+        return self._made_one(replace(request, previous=image))
 
     @public
     def text_to_images(
@@ -425,8 +458,8 @@ class ImageClient(Client):
         ):
             if result.has_base64:
                 self._purchases.delivery.add_renditions(result)
-            return result
-        return self._purchases.store(result)
+            return self._owned(result)
+        return self._owned(self._purchases.store(result))
 
     @public
     def resume_spool(self, *, forget: bool = False) -> ImageGroup:
@@ -468,6 +501,9 @@ class ImageClient(Client):
     def _request(
         self, prompt: Any, size: Any, references: Any, n: Any, options: Mapping[str, Any]
     ) -> ImageRequest:
+        watched = options.get("on_image")
+        if watched is not None:
+            options = {**options, "on_image": Watcher(watched, self._owned)}
         return ImageRequest.checked(
             prompt,
             size=size,
@@ -477,12 +513,22 @@ class ImageClient(Client):
             fields=self._chain.fields,
         )
 
+    def _made_one(self, request: ImageRequest) -> ImageResult:
+        return self._owned(first_of(self._purchases.buy(request)))
+
+    def _owned(self, image: ImageResult) -> ImageResult:
+        """The image, which this client edits."""
+        image.made_by(self)
+        return image
+
     def _group(self, request: ImageRequest) -> ImageGroup:
         return self._told(self._purchases.buy_group(request))
 
     def _told(self, group: ImageGroup) -> ImageGroup:
         for error in group.errors:
             self.completed(error)
+        for image in group.images:
+            self._owned(image)
         return group
 
 

@@ -23,10 +23,11 @@ from aigc_kit.errors import (
     NoImageError,
     ProviderError,
 )
-from aigc_kit.image import references, sizes, unusual
+from aigc_kit.image import references, sizes, turns, unusual
 from aigc_kit.image.base import ImageGroup, ImageResult, VendorProvider
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.media import sniff
+from aigc_kit.media.result import Part, Turn
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes, json_images
 from aigc_kit.transport.answers import answer_of, checked_object, json_of
@@ -206,6 +207,22 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         self._downloader.close()
 
     def generate(self, request: ImageRequest) -> ImageGroup:
+        call = self._call(request)
+        earlier = turns.earlier_than(
+            request.previous, call.home, images=call.canvas.references, total=self._most_bytes
+        )
+        if earlier:
+            try:
+                return self._drawn(request, call, [], earlier)
+            except errors.BadRequestError as error:
+                if not turns.is_refused(error):
+                    raise
+                call.warnings.append(turns.REFUSED)
+        given = request.reference_images
+        images = [] if given is None else self._references(given, call)
+        return self._drawn(request, call, images, ())
+
+    def _call(self, request: ImageRequest) -> _Call:
         options = dict(request.options)
         model = request.model or self.model
         canvas = sizes.canvas_of(model)
@@ -213,29 +230,51 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
         headers = settings.headers(options.pop("extra_headers", None))
         ratio, tier, warnings = sizes.fit_gemini(sizes.parse(request.size), canvas, policy=policy)
         run = self._policy.for_call(request)
-        deadline = Deadline.after(run.timeout)
-        given = request.reference_images
-        images = (
-            []
-            if given is None
-            else self._references(given, canvas, model, deadline, shrink=policy == "nearest")
-        )
-        try:
-            body = to_body(request.prompt, ratio=ratio, tier=tier, images=images, options=options)
-        except RecursionError:
-            raise InvalidInputError("an option of the call is nested too deeply") from None
         context = RequestContext(
             "gemini", model, paid=True, judge=codes.google, secrets=self._transport.secrets
+        )
+        home = f"{'vertex' if self._settings.vertexai else 'developer'}/{model}"
+        deadline = Deadline.after(run.timeout)
+        return _Call(
+            model,
+            home,
+            canvas,
+            policy,
+            ratio,
+            tier,
+            warnings,
+            options,
+            headers,
+            context,
+            run,
+            deadline,
+        )
+
+    def _drawn(
+        self,
+        request: ImageRequest,
+        call: _Call,
+        images: list[references.Reference],
+        earlier: tuple[Turn, ...],
+    ) -> ImageGroup:
+        """One request, after a conversation or from references."""
+        body = _checked_body(
+            request.prompt,
+            ratio=call.ratio,
+            tier=call.tier,
+            images=images,
+            options=call.options,
+            earlier=earlier,
         )
 
         def attempt(deadline: Deadline) -> tuple[dict[str, Any], list[Blob], str]:
             response = self._transport.generate(
-                model, body, context=context, deadline=deadline, headers=headers
+                call.model, body, context=call.context, deadline=deadline, headers=call.headers
             )
-            return *_read(response, context, deadline), request_id_of(response.headers)
+            return *_read(response, call.context, deadline), request_id_of(response.headers)
 
         try:
-            (answer, found, request_id), requests = run.run(attempt, deadline)
+            (answer, found, request_id), requests = call.run.run(attempt, call.deadline)
         except errors.NotFoundError as error:
             error.args = (f"{error}; image models served today: {', '.join(CURRENT_MODELS)}",)
             raise
@@ -244,33 +283,68 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
             str(config[name]) for name in ("aspectRatio", "imageSize") if config.get(name)
         )
         facts = {
-            "model": model,
+            "model": call.model,
             "requested_size": request.size,
             "sent_size": sent_size,
-            "warnings": [*warnings, *references.warnings_of(images)],
+            "warnings": [*call.warnings, *references.warnings_of(images)],
             "attempts": [
-                {"provider": "gemini", "model": model, "requests": requests, "outcome": "ok"}
+                {"provider": "gemini", "model": call.model, "requests": requests, "outcome": "ok"}
             ],
         }
-        return from_response(answer, found, context=context, request_id=request_id, facts=facts)
+        group = from_response(
+            answer, found, context=call.context, request_id=request_id, facts=facts
+        )
+        last = turns.turn_of(call.home, request.prompt, images, _answered(answer, found))
+        if last is not None:
+            for image in group.images:
+                image.continues((*earlier, last))
+        return group
 
-    def _references(
-        self, given: Any, canvas: sizes.Canvas, model: str, deadline: Deadline, *, shrink: bool
-    ) -> list[references.Reference]:
+    @property
+    def _most_bytes(self) -> int:
+        return VERTEX_BYTES if self._settings.vertexai else DEVELOPER_BYTES
+
+    def _references(self, given: Any, call: _Call) -> list[references.Reference]:
+        canvas = call.canvas
         limits = references.Limits(
             count=canvas.references,
             types=canvas.reference_types,
             bytes=REFERENCE_BYTES,
             pixels=references.MAX_DECODED,
-            total=VERTEX_BYTES if self._settings.vertexai else DEVELOPER_BYTES,
-            shrink=shrink,
-            what=model,
+            total=self._most_bytes,
+            shrink=call.policy == "nearest",
+            what=call.model,
         )
 
         def fetch(url: str) -> bytes:
-            return self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
+            return self._downloader.fetch(url, timeout=min(call.deadline.left(), 60)).data
 
         return references.resolve(given, limits, fetch)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call, as it is sent. ``home``: where signatures of its answer hold."""
+
+    model: str
+    home: str
+    canvas: sizes.Canvas
+    policy: str
+    ratio: str
+    tier: str
+    warnings: list[dict[str, str]]
+    options: dict[str, Any]
+    headers: settings.Headers | None
+    context: RequestContext
+    run: Policy
+    deadline: Deadline
+
+
+def _checked_body(prompt: str, **made_of: Any) -> dict[str, Any]:
+    try:
+        return to_body(prompt, **made_of)
+    except RecursionError:
+        raise InvalidInputError("an option of the call is nested too deeply") from None
 
 
 def _read(
@@ -364,6 +438,7 @@ def to_body(
     tier: str,
     images: list[references.Reference],
     options: Mapping[str, Any],
+    earlier: Sequence[Turn] = (),
 ) -> dict[str, Any]:
     """
     The REST body of ``generateContent``.
@@ -375,7 +450,8 @@ def to_body(
     for name, value in options.items():
         if value is not None and name != "extra_body":
             fields.place(name, _plain(value))
-    contents = [{"role": "user", "parts": [{"text": prompt}, *map(_inlined, images)]}]
+    asked = {"role": "user", "parts": [{"text": prompt}, *map(_inlined, images)]}
+    contents = [*turns.contents_of(earlier), asked]
     body = {"contents": contents, "generationConfig": fields.generation_config(), **fields.body}
     return merged(body, _extra_body(options))
 
@@ -590,6 +666,23 @@ def _gather(answer: dict[str, Any], found: Sequence[Blob]) -> _Came:
             elif not part.get("thought"):
                 came.text += _text(part.get("text"))
     return came
+
+
+def _answered(answer: dict[str, Any], found: Sequence[Blob]) -> list[Part]:
+    """The parts of the first candidate, with their signatures; thoughts need not come back."""
+    parts: list[Part] = []
+    for candidate in _dicts(answer.get("candidates"))[:1]:
+        for part in _dicts(_dict(candidate.get("content")).get("parts")):
+            if part.get("thought"):
+                continue
+            try:
+                image = _image(part, found)
+            except InvalidReplyError:
+                return []
+            signature = part.get("thoughtSignature") or part.get("thought_signature")
+            kept = turns.part_of(_text(part.get("text")), image, signature)
+            parts += [kept] if kept is not None else []
+    return parts
 
 
 def _without_thoughts(answer: dict[str, Any]) -> dict[str, Any]:

@@ -232,7 +232,8 @@ class ImageRequest:
     ``options``: fields of the vendor and per-call options that a dialect reads. ``timeout``,
     ``max_retries`` and ``model`` are None where the provider's own hold. ``place``: of its first
     image among those that were asked for. ``mask``: as the application gave it. ``on_image``: told
-    of images as they come.
+    of images as they come. ``previous``: the only reference, when it is to be edited in a
+    conversation.
     """
 
     prompt: str
@@ -247,6 +248,7 @@ class ImageRequest:
     place: int = 0
     mask: Any = None
     on_image: Watcher | None = field(default=None, compare=False)
+    previous: ImageResult | None = field(default=None, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod

@@ -6,10 +6,11 @@ import base64 as b64
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
+from weakref import ReferenceType, ref
 
-from aigc_kit.errors import InvalidReplyError, NoImageError
+from aigc_kit.errors import ConfigurationError, InvalidReplyError, NoImageError
 from aigc_kit.media import sniff
 from aigc_kit.transport.encoding import decode_base64
 
@@ -33,6 +34,35 @@ class Access:
     roots: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, repr=False)
+class Part:
+    """A text or an image of a turn, with the vendor's ``signature`` of it."""
+
+    text: str = ""
+    data: bytes = b""
+    mime_type: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Turn:
+    """
+    A request and its response, for a vendor that goes on from them.
+
+    ``home``: where the signatures hold. ``asked`` and ``answered``: the parts of both, in order.
+    """
+
+    home: str
+    asked: tuple[Part, ...]
+    answered: tuple[Part, ...]
+
+
+class Editor(Protocol):
+    """What ``ImageResult.edit`` asks: an ``ImageClient``."""
+
+    def edit(self, image: ImageResult, prompt: str, /, **options: Any) -> ImageResult: ...
+
+
 class _Held:
     """What an ``ImageResult`` holds beside its fields."""
 
@@ -40,6 +70,14 @@ class _Held:
     """base64 that was set explicitly."""
     _bytes: bytes | None = None
     _access: Access = Access()
+    _turns: tuple[Turn, ...] = ()
+    _editor: ReferenceType[Editor] | None = None
+    """Weak, and in no pickle: a result keeps no client and its connections alive."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state.pop("_editor", None)
+        return state
 
 
 class _Base64:
@@ -103,6 +141,45 @@ class ImageResult(_Held):
     def allow(self, access: Access) -> None:
         """Let ``download`` reach this."""
         self._access = access
+
+    def made_by(self, editor: Editor) -> None:
+        """Let ``edit`` ask this client while it lives."""
+        self._editor = ref(editor)
+
+    def continues(self, turns: tuple[Turn, ...]) -> None:
+        """Remember the conversation that led here."""
+        self._turns = turns
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The conversation that led here, where its vendor can go on from it; else empty."""
+        return self._turns
+
+    def edit(self, prompt: str, *, client: Editor | None = None, **options: Any) -> ImageResult:
+        """
+        Another image, made from this one: ``result.edit("make it night")``.
+
+        Gemini goes on with the conversation; other vendors get this image as the reference.
+
+        Args:
+            client: who makes it; unset: the client that made this one, while it lives. A result
+                that was pickled has none.
+            options: those of ``ImageClient.image_to_image``; ``size`` is this image's where it is
+                unset.
+
+        Raises:
+            ConfigurationError: there is no client.
+            AIGCError: see ``ImageClient.image_to_image``.
+        """
+        found = client
+        if found is None and self._editor is not None:
+            found = self._editor()
+        if found is None:
+            raise ConfigurationError(
+                "edit needs a client: the one that made this image is gone, or the image comes from"
+                " a pickle; pass client=ImageClient(...)"
+            )
+        return found.edit(self, prompt, **options)
 
     @property
     def has_url(self) -> bool:

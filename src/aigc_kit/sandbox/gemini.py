@@ -134,6 +134,8 @@ def _image(body: dict[str, Any], model: str) -> Answer:
     prompt = " ".join(part["text"] for part in parts if part.get("text"))
     if not parts:
         return _invalid("contents is not specified")
+    if problem := _turns_problem(body, model):
+        return _invalid(problem)
     inputs = [part["inlineData"] for part in parts if "inlineData" in part]
     if problem := _input_problem(inputs, model):
         return _invalid(problem)
@@ -214,6 +216,20 @@ def _parts(
     if "TEXT" in generation.get("responseModalities", ["TEXT", "IMAGE"]):
         parts.append({"text": "Here is your picture:"})
     return [*parts, final]
+
+
+def _turns_problem(body: dict[str, Any], model: str) -> str:
+    """An image of the model comes back with its signature. 2.5 signs nothing."""
+    for place, content in enumerate(body["contents"]):
+        if content.get("role") != "model" or model.startswith("gemini-2.5"):
+            continue
+        for number, part in enumerate(content.get("parts") or []):
+            if "inlineData" in part and not part.get("thoughtSignature"):
+                return (
+                    "Image part is missing a thought_signature in content position"
+                    f" {place + 1}, part position {number + 1}"
+                )
+    return ""
 
 
 def _input_problem(inputs: list[dict[str, Any]], model: str) -> str:
