@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from PIL import Image
 
 from aigc_kit import ChatClient, ImageClient, errors
-from tests.chat.test_field_gemini import GENERATION_FIELDS, KEY
+from tests.chat.gemini.test_wire import GENERATION_FIELDS, KEY
 from tests.vendor import (
     ASK,
     GEMINI_USAGE,

@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from aigc_kit import ChatClient, errors
-from tests.chat.test_field_bedrock import GUARDRAIL, NOVA, OK, PROFILE, bedrock, fields_of
+from tests.chat.bedrock.test_wire import GUARDRAIL, NOVA, OK, PROFILE, bedrock, fields_of
 from tests.vendor import (
     ASK,
     FRAMES,
