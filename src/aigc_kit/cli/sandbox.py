@@ -62,15 +62,18 @@ def environment(box: Any) -> dict[str, str]:
     own = getattr(box, "environment", None)
     if callable(own):
         return dict(own())
-    from aigc_kit.doctor.vendors import facts_of, providers
+    from aigc_kit.doctor.vendors import facts_of, wings
 
+    # A vendor that does both has one key and one URL for them.
+    pointing = {"images": box.image_options, "chat": box.chat_options}
     found: dict[str, str] = {}
-    for name in providers():
-        facts = facts_of(name)
-        options = box.chat_options(name) if name != "openai_compat" else {}
-        if facts.keys and facts.base_urls and options:
-            found[facts.keys[0]] = options["api_key"]
-            found[facts.base_urls[0]] = options["base_url"]
+    for wing, vendors in wings().items():
+        for name in vendors:
+            facts = facts_of(name)
+            if facts.keys and facts.base_urls and name != "openai_compat":
+                options = pointing[wing](name)
+                found[facts.keys[0]] = options["api_key"]
+                found[facts.base_urls[0]] = options["base_url"]
     found |= {"GEMINI_API_KEY": box.api_key, "GOOGLE_GEMINI_BASE_URL": box.url}
     storage = box.storage_options()
     names = ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "ENDPOINT", "BUCKET_NAME", "PUBLIC_DOMAIN")

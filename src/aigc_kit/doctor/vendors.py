@@ -252,6 +252,32 @@ _OWN: dict[str, Facts] = {
             source="https://help.aliyun.com/zh/model-studio/error-code",
         ),
     ),
+    # https://docs.siliconflow.cn/cn/api-reference/models/get-model-list, read 2026-11-26.
+    "siliconflow": Facts(
+        "siliconflow",
+        models=("SILICONFLOW_IMAGE_MODEL",),
+        console="https://cloud.siliconflow.cn/account/ak",
+        probe=replace(
+            _MODELS, source="https://docs.siliconflow.cn/cn/api-reference/models/get-model-list"
+        ),
+    ),
+    # The list of models is public there; the key itself is what /key describes.
+    # https://openrouter.ai/docs/api/api-reference/api-keys/get-current-key, read 2026-11-26.
+    "openrouter": Facts(
+        "openrouter",
+        models=("OPENROUTER_IMAGE_MODEL",),
+        console="https://openrouter.ai/settings/keys",
+        probe=Probe(
+            path="/key",
+            source="https://openrouter.ai/docs/api/api-reference/api-keys/get-current-key",
+        ),
+    ),
+    "xai": Facts(
+        "xai",
+        models=("XAI_IMAGE_MODEL",),
+        console="https://console.x.ai",
+        probe=replace(_MODELS, source="https://docs.x.ai/docs/api-reference"),
+    ),
     "openai_compat": Facts("openai_compat", key_optional=True, probe=_MODELS),
     "gemini": Facts(
         "gemini",
