@@ -14,6 +14,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from aigc_kit.chat import client as chat_client
+from aigc_kit.embedding import client as embedding_client
+from aigc_kit.image import client as image_client
 from aigc_kit.sandbox import Sandbox
 from tests.wire import Wire, until
 
@@ -92,6 +95,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+@pytest.fixture(autouse=True)
+def no_provider_is_left() -> Iterator[None]:
+    """What a test registers is there for that test alone."""
+    with (
+        image_client.registry.restored(),
+        chat_client.registry.restored(),
+        embedding_client.registry.restored(),
+    ):
+        yield
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_no_provider_is_without_a_row() -> None:
     registry._ensure_registered()
     own = {
         name
-        for name, home in registry._registry.items()
+        for name, home in registry.registry.items()
         if isinstance(home, str) and home.startswith("aigc_kit.")
     }
     assert {{"google": "gemini", **ALIASES}.get(name, name) for name in own} == set(PROVIDERS)

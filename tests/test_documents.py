@@ -492,7 +492,7 @@ def aliases_of(client: str) -> dict[str, list[str]]:
 
     code = (
         f"import json, {client} as client\nclient._ensure_registered()\n"
-        "print(json.dumps(dict(sorted(client._registry.items()))))"
+        "print(json.dumps(dict(sorted(client.registry.items()))))"
     )
     homes = json.loads(
         subprocess.run(
@@ -546,7 +546,7 @@ def test_a_provider_of_another_package(
     exec(first, acme.__dict__)
     monkeypatch.setitem(sys.modules, "acme_images", acme)
     monkeypatch.setattr(
-        "aigc_kit.image.client._registry", Registry("image provider", "aigc_kit.image_providers")
+        "aigc_kit.image.client.registry", Registry("image provider", "aigc_kit.image_providers")
     )
     (group, points), *_ = tomllib.loads(blocks("docs/providers.md", "toml")[0])["project"][
         "entry-points"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -47,6 +48,16 @@ class Registry:
         """Register a provider under each of these names; a name that exists is replaced."""
         with self._lock:
             self._entries.update((name.lower(), factory) for name in names)
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """What is registered inside is gone afterwards: a test leaves nothing to the next one."""
+        before = dict(self._entries)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._entries = before
 
     def get(self, name: str) -> Factory | str | None:
         """What is registered or installed under the name."""

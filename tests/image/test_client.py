@@ -203,12 +203,12 @@ def test_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
         "importlib.metadata.entry_points",
         lambda group: [point, lost] if group == client.ENTRY_POINTS else [],
     )
-    monkeypatch.setattr(client, "_registry", Registry("image provider", client.ENTRY_POINTS))
+    monkeypatch.setattr(client, "registry", Registry("image provider", client.ENTRY_POINTS))
     with ImageClient("published") as images:
         assert images.provider.name == "painter"
     with pytest.raises(errors.ConfigurationError, match="cannot be loaded"):
         ImageClient("lost")
-    assert "volcengine" in client._registry.names()
+    assert "volcengine" in client.registry.names()
 
 
 def test_unknown_providers() -> None:

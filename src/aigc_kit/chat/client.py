@@ -35,7 +35,7 @@ _COMPAT = "aigc_kit.chat.endpoints:OpenAIProvider"
 
 ProviderFactory = Callable[..., ChatProvider]
 
-_registry = Registry(
+registry = Registry(
     "chat provider",
     ENTRY_POINTS,
     {
@@ -55,12 +55,12 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
             options.
     """
     _ensure_registered()
-    _registry.add((name, *aliases), provider)
+    registry.add((name, *aliases), provider)
 
 
 def _ensure_registered() -> None:
     """Fill the registry with the dialects of this package. Loads none of them."""
-    _registry.fill(
+    registry.fill(
         [
             (_compat_names(), _COMPAT),
             (("gemini", "google"), "aigc_kit.chat.gemini:GeminiProvider"),
@@ -77,7 +77,7 @@ def provider_names() -> dict[str, list[str]]:
         name: sorted(alias for alias, meant in ALIASES.items() if meant == name)
         for name in sorted(added - set(ALIASES))
     }
-    for name, aliases in _registry.families().items():
+    for name, aliases in registry.families().items():
         if name not in added:
             found[name] = aliases
     return found
@@ -135,10 +135,10 @@ def _names_of(entry: Any) -> frozenset[str]:
 def _made(name: str, options: dict[str, Any]) -> ChatProvider:
     _ensure_registered()
     key, added = name.strip().lower(), _compat_names()
-    found = _COMPAT if key in added and key not in _registry.names() else _registry.get(key)
+    found = _COMPAT if key in added and key not in registry.names() else registry.get(key)
     if found == _COMPAT:
         options = {"vendor": key, **options}
-    factory = _registry.load(name, more=added, found=found)
+    factory = registry.load(name, more=added, found=found)
     provider: ChatProvider = factory(**settings.for_factory(factory, options))
     return provider
 

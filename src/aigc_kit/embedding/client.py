@@ -20,7 +20,7 @@ _COMPATIBLE = ("openai", "dashscope", "volcengine", "glm", "siliconflow", "opena
 
 ProviderFactory = Callable[..., EmbeddingProvider]
 
-_registry = Registry(
+registry = Registry(
     "embedding provider",
     ENTRY_POINTS,
     {
@@ -40,13 +40,13 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
             client's options.
     """
     _ensure_registered()
-    _registry.add((name, *aliases), provider)
+    registry.add((name, *aliases), provider)
 
 
 def _ensure_registered() -> None:
     """Fill the registry with the dialects of this package. Loads none of them."""
     aliases = [alias for alias, name in ALIASES.items() if name in _COMPATIBLE]
-    _registry.fill(
+    registry.fill(
         [
             ((*_COMPATIBLE, *aliases), _COMPAT),
             (("gemini", "google"), "aigc_kit.embedding.gemini:GeminiProvider"),
@@ -63,17 +63,17 @@ def provider_names() -> dict[str, list[str]]:
         for name in sorted(_COMPATIBLE)
     }
     taken = {*found, *ALIASES}
-    families = _registry.families().items()
+    families = registry.families().items()
     return found | {name: aliases for name, aliases in families if name not in taken}
 
 
 def _made(name: str, options: dict[str, Any]) -> EmbeddingProvider:
     _ensure_registered()
     key = name.strip().lower()
-    found = _registry.get(key)
+    found = registry.get(key)
     if found == _COMPAT:
         options = {"vendor": key, **options}
-    factory = _registry.load(name, found=found)
+    factory = registry.load(name, found=found)
     provider: EmbeddingProvider = factory(**settings.for_factory(factory, options))
     return provider
 

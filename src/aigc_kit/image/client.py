@@ -34,7 +34,7 @@ ENTRY_POINTS = "aigc_kit.image_providers"
 
 ProviderFactory = Callable[..., ImageProvider]
 
-_registry = Registry(
+registry = Registry(
     "image provider",
     ENTRY_POINTS,
     {
@@ -57,12 +57,12 @@ def register_provider(name: str, provider: ProviderFactory, *, aliases: Iterable
             provider options.
     """
     _ensure_registered()
-    _registry.add((name, *aliases), provider)
+    registry.add((name, *aliases), provider)
 
 
 def _ensure_registered() -> None:
     """Fill the registry with the vendors of this package. Loads none of them."""
-    _registry.fill(
+    registry.fill(
         [
             (
                 ("volcengine", "doubao", "seedream", "ark"),
@@ -82,12 +82,12 @@ def _ensure_registered() -> None:
 def provider_names() -> dict[str, list[str]]:
     """Every provider that draws, installed ones too: name -> aliases. Loads none of them."""
     _ensure_registered()
-    return _registry.families()
+    return registry.families()
 
 
 def _factory(name: str) -> ProviderFactory:
     _ensure_registered()
-    factory: ProviderFactory = _registry.load(name)
+    factory: ProviderFactory = registry.load(name)
     return factory
 
 
@@ -130,7 +130,7 @@ def _in_a_row(items: Sequence[Any], options: dict[str, Any]) -> Chain:
 
 def _names_of(name: str) -> set[str]:
     """The name and its aliases."""
-    return _registry.same_as(name.strip().lower())
+    return registry.same_as(name.strip().lower())
 
 
 class SeedreamOptions(TypedDict, total=False):
