@@ -55,7 +55,7 @@ _PREFIXES = (
 
 # They take the longest. First, they leave short tests for whichever worker of pytest-xdist is done
 # earlier.
-SLOW = ("test_faults.py", "test_soak.py", "test_spool.py", "test_field_first_use.py")
+SLOW = ("test_faults.py", "test_soak.py", "test_spool.py", "test_first_use.py")
 THREAD_SECONDS = 120.0  # how long a thread may take to end: only a leak takes all of it
 
 
