@@ -323,7 +323,9 @@ def secrets_in(headers: Headers | None) -> tuple[Secret, ...]:
     """
     What of these headers must be masked in errors: credentials, with and without their scheme.
     """
-    found = [value.reveal() for value in (headers or {}).values() if isinstance(value, Secret)]
+    if not headers:
+        return ()
+    found = [value.reveal() for value in headers.values() if isinstance(value, Secret)]
     return tuple(Secret(part) for value in found for part in (value, value.rpartition(" ")[2]))
 
 

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_kit import ChatClient
-from aigc_kit.chat.bedrock.request import to_request, tool_id
+from aigc_kit.chat.bedrock.request import to_request
 from aigc_kit.chat.bedrock.response import as_json
+from aigc_kit.chat.bedrock.turns import tool_id
 from aigc_kit.chat.call import Call, CallOptions
-from aigc_kit.chat.gemini.request import SKIP_SIGNATURE
 from aigc_kit.chat.gemini.request import to_body as to_gemini_body
+from aigc_kit.chat.gemini.turns import SKIP_SIGNATURE
 from aigc_kit.chat.openai_compat.request import to_body as to_openai_body
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.sandbox import Sandbox

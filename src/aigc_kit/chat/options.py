@@ -64,6 +64,9 @@ _SEVERAL = ("n", "candidate_count", "candidateCount", "num_completions", "num_ch
 """Every vendor's name for how many answers one request gives."""
 
 
+_EXACT = frozenset(OURS)
+
+
 def refuse_misspelt(given: Iterable[str], known: tuple[str, ...] = OURS) -> None:
     """
     Refuse options of a client, and names that are an option of ours with a slip: they would be sent
@@ -73,7 +76,7 @@ def refuse_misspelt(given: Iterable[str], known: tuple[str, ...] = OURS) -> None
         ConfigurationError: names the right one.
     """
     for name in given:
-        if name in known or name in _VENDORS:
+        if name in _EXACT or name in known or name in _VENDORS:
             continue
         if name in _OF_A_CLIENT:
             raise ConfigurationError(

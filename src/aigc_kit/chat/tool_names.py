@@ -26,9 +26,12 @@ class ToolNames:
     """
 
     def __init__(self, names: Iterable[str], legal: re.Pattern[str] = ANY_VENDOR) -> None:
-        known = dict.fromkeys(names)
-        taken = {name for name in known if legal.fullmatch(name)}
         self._sent: dict[str, str] = {}
+        self._own: dict[str, str] = {}
+        known = dict.fromkeys(names)
+        if not known:
+            return
+        taken = {name for name in known if legal.fullmatch(name)}
         for name in known:
             if name not in taken:
                 self._sent[name] = _legal_name(name, taken, legal)
@@ -47,7 +50,10 @@ class ToolNames:
             tool["function"]["name"] for tool in tools if isinstance(tool.get("function"), Mapping)
         ]
         called = [
-            call["function"]["name"] for turn in turns for call in turn.get("tool_calls") or ()
+            call["function"]["name"]
+            for turn in turns
+            if turn.get("tool_calls")
+            for call in turn["tool_calls"]
         ]
         return cls([*declared, *called], legal)
 

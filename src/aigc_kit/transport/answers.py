@@ -22,7 +22,7 @@ from aigc_kit.transport.failures import (
 from aigc_kit.transport.http import MAX_ERROR_BYTES, Response
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """
     A finished response. ``json``: what ``read`` made of its body; ``headers`` have lower-case

@@ -45,7 +45,7 @@ class WireError(Exception):
         self.too_large = too_large
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
     """A point of time on the monotonic clock."""
 

@@ -164,8 +164,9 @@ def is_error(body: Any) -> bool:
     choices = body.get("choices")
     if choices:
         return any(choice.get("error") for choice in dicts(choices))
-    if any(body.get(name) for name in _RESULTS):
-        return False
+    for name in _RESULTS:
+        if body.get(name):
+            return False
     inner = body.get("base_resp")
     if isinstance(inner, dict) and inner.get("status_code"):
         return True

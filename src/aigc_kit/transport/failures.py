@@ -72,7 +72,7 @@ Judge = Callable[[int, str, str], Verdict | None]
 """(status, code, message) -> what it means, or None: what the status says."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class RequestContext:
     """Who is context, for the errors' sake. ``secrets`` never appear in one."""
 

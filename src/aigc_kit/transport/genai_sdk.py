@@ -208,6 +208,7 @@ class GenaiTransport:
             lease,
             types,
             types.Content(role="user", parts=[]),
+            continues="automatic_continuation" in types.GenerateContentConfig.model_fields,
         )
 
     def _made(self, genai: Any, types: Any, lease: Lease, flavor: str) -> Any:
@@ -271,13 +272,14 @@ def _flavor_of(types: Any) -> str:
 class _Open:
     """
     The SDK's client and what belongs to it; ``nothing`` are contents, which ``extra_body``
-    replaces.
+    replaces; ``continues``: the SDK asks again by itself where it is not told otherwise (3.x).
     """
 
     client: Any
     lease: Lease
     types: Any
     nothing: Any
+    continues: bool
     signing_in: threading.Lock = field(default_factory=threading.Lock)
 
     def config(
@@ -294,9 +296,7 @@ class _Open:
             ),
             "automatic_function_calling": self.types.AutomaticFunctionCallingConfig(disable=True),
         }
-        if (
-            "automatic_continuation" in self.types.GenerateContentConfig.model_fields
-        ):  # google-genai 3.x
+        if self.continues:
             options["automatic_continuation"] = False
         if not stream:
             options["should_return_http_response"] = True  # spares the SDK the decoding

@@ -234,9 +234,12 @@ class Stream:
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if len(buffer) <= WRITE_BYTES:
+            self._inner.write(buffer, _within(timeout, self._core.WriteTimeout))
+            return
         # In pieces: one timeout for 50 MB would start again with each packet a slow peer takes.
-        for start in range(0, len(buffer), WRITE_BYTES) if len(buffer) > WRITE_BYTES else (0,):
-            piece = buffer if len(buffer) <= WRITE_BYTES else buffer[start : start + WRITE_BYTES]
+        for start in range(0, len(buffer), WRITE_BYTES):
+            piece = buffer[start : start + WRITE_BYTES]
             self._inner.write(piece, _within(timeout, self._core.WriteTimeout))
 
     def close(self) -> None:

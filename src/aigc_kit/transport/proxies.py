@@ -50,6 +50,8 @@ class Proxies:
         return found.get(scheme) or found.get("all") or ""
 
     def proxy_for_url(self, url: str) -> str:
+        if not self.by_scheme:
+            return ""
         parts = urlsplit(url)
         return self.proxy_for(parts.scheme.lower(), parts.hostname or "", parts.port)
 

@@ -11,7 +11,8 @@ from aigc_kit import settings
 from aigc_kit.chat import thoughts
 from aigc_kit.chat.assembler import Assembler, cut_off, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
-from aigc_kit.chat.bedrock.request import Request, to_request
+from aigc_kit.chat.bedrock.draft import Draft
+from aigc_kit.chat.bedrock.request import to_request
 from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.streaming import ChatStream, after_content, until_content
@@ -153,11 +154,11 @@ class BedrockProvider(Rebuilt, ChatProvider):
         self._transport.close()
         self._downloader.close()
 
-    def _request(self, call: Call, turns: list[dict[str, Any]]) -> Request:
+    def _request(self, call: Call, turns: list[dict[str, Any]]) -> Draft:
         native = bool(call.format) and self._transport.supports("outputConfig")
         return to_request(call, turns, self._downloader, native=native)
 
-    def _assembler(self, call: Call, request: Request) -> Assembler:
+    def _assembler(self, call: Call, request: Draft) -> Assembler:
         assembler = Assembler(
             provider="bedrock",
             model=call.model,
@@ -191,7 +192,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
     def _send(
         self,
         call: Call,
-        request: Request,
+        request: Draft,
         context: RequestContext,
         deadline: Deadline,
         *,
@@ -211,7 +212,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
         # the context.
         raise failure from cause
 
-    def _chunks(self, call: Call, request: Request, assembler: Assembler) -> Iterator[ChatChunk]:
+    def _chunks(self, call: Call, request: Draft, assembler: Assembler) -> Iterator[ChatChunk]:
         context = self._context(call)
         attempt = partial(self._opened, call, request, assembler, context)
         (chunks, head), _ = call.options.policy.run(attempt)
@@ -221,7 +222,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
     def _opened(
         self,
         call: Call,
-        request: Request,
+        request: Draft,
         assembler: Assembler,
         context: RequestContext,
         deadline: Deadline,

@@ -10,7 +10,8 @@ from aigc_kit import settings
 from aigc_kit.chat.assembler import Assembler, settled
 from aigc_kit.chat.base import ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
-from aigc_kit.chat.gemini.request import DEVELOPER, VERTEX, Request, to_body
+from aigc_kit.chat.gemini.draft import DEVELOPER, VERTEX, Draft
+from aigc_kit.chat.gemini.request import to_body
 from aigc_kit.chat.gemini.response import ResponseReader
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
 from aigc_kit.client import Rebuilt, constructor
@@ -132,7 +133,7 @@ class GeminiProvider(Rebuilt, ChatProvider):
 
     def _send(
         self,
-        request: Request,
+        request: Draft,
         call: Call,
         context: RequestContext,
         deadline: Deadline,
@@ -174,7 +175,7 @@ class GeminiProvider(Rebuilt, ChatProvider):
             secrets=(*self._transport.secrets, *call.secrets),
         )
 
-    def _assembler(self, call: Call, request: Request) -> Assembler:
+    def _assembler(self, call: Call, request: Draft) -> Assembler:
         assembler = Assembler(
             provider="gemini",
             model=call.model,

@@ -69,8 +69,8 @@ class ResponseReader:
     def whole(self, body: dict[str, Any]) -> None:
         """A whole response; ``raw`` is the response itself."""
         self.event(body)
-        self.end()
         self._assembler.raw = body
+        self.end()
 
     def salvaged(self, body: Mapping[str, Any]) -> ChatResult | None:
         """What of an answer stands beside the vendor's error; Gemini gives none."""

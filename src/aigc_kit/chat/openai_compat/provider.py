@@ -15,13 +15,13 @@ from aigc_kit.chat.assembler import Assembler, settled
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.openai_compat import origin
-from aigc_kit.chat.openai_compat.request import Request, to_body
+from aigc_kit.chat.openai_compat.draft import Draft
+from aigc_kit.chat.openai_compat.request import to_body
 from aigc_kit.chat.openai_compat.response import CompletionReader
 from aigc_kit.chat.parts import data_uri, image_of
 from aigc_kit.chat.streaming import ChatStream, open_stream, read_body
 from aigc_kit.chat.vendors import Vendor
-from aigc_kit.chat.wire import BodyReader, Wire, api_of
-from aigc_kit.chat.wire import Request as WireRequest
+from aigc_kit.chat.wire import BodyReader, Request, Wire, api_of
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import BadRequestError, ConfigurationError
 from aigc_kit.settings import Secret
@@ -37,7 +37,7 @@ _ENDPOINT = "/chat/completions"
 
 
 def _completion_reader(
-    request: Request, assembler: Assembler, context: RequestContext, mark: str
+    request: Draft, assembler: Assembler, context: RequestContext, mark: str
 ) -> CompletionReader:
     echoes = request.fits(request.vendor.echo_reasoning)
     return CompletionReader(assembler, context, mark, marks_reasoning=not echoes)
@@ -193,7 +193,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         self,
         call: Call,
         wire: Wire,
-        request: WireRequest,
+        request: Request,
         assembler: Assembler,
         context: RequestContext,
     ) -> Iterator[ChatChunk]:
@@ -221,7 +221,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return call.options.policy.run(attempt, call.deadline)[0]
 
     def _send(
-        self, request: WireRequest, wire: Wire, context: RequestContext, deadline: Deadline
+        self, request: Request, wire: Wire, context: RequestContext, deadline: Deadline
     ) -> Response:
         """
         Send once; a field that is sent by default and refused by name is left out from then on.
@@ -271,7 +271,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             secrets=(*self._transport.secrets, *call.secrets),
         )
 
-    def _assembler(self, call: Call, request: WireRequest) -> Assembler:
+    def _assembler(self, call: Call, request: Request) -> Assembler:
         assembler = Assembler(
             provider=self.name,
             model=call.model,
@@ -284,18 +284,18 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         return assembler
 
     def _reader(
-        self, wire: Wire, request: WireRequest, assembler: Assembler, context: RequestContext
+        self, wire: Wire, request: Request, assembler: Assembler, context: RequestContext
     ) -> BodyReader:
         return wire.reader(request, assembler, context, self._origin(wire))
 
     def _request(
         self, call: Call, wire: Wire, turns: list[dict[str, Any]], *, stream: bool
-    ) -> WireRequest:
+    ) -> Request:
         if not call.model:
             raise ConfigurationError(f"model is missing: {self.name} has no default, pass model=")
         facts = self._facts(call)
         fetch = partial(self._image, deadline=call.deadline)
-        made: WireRequest = wire.request(
+        made: Request = wire.request(
             call, turns, facts, stream=stream, fetch=fetch, origin=self._origin(wire)
         )
         return made

@@ -1,0 +1,64 @@
+"""The wish to think, as a budget or a level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aigc_kit.chat import models
+from aigc_kit.chat.gemini.draft import Draft, plain_value
+from aigc_kit.chat.thinking import Thinking
+from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
+from aigc_kit.transport.encoding import camel
+
+
+def think(request: Draft, generation: dict[str, Any], extra: dict[str, Any]) -> None:
+    for name in ("max_completion_tokens", "max_output_tokens"):
+        extra.pop(name, None)
+    wish, effort = extra.pop("thinking", None), extra.pop("reasoning_effort", None)
+    config = extra.pop("thinking_config", None)
+    if config is not None:
+        plain = plain_value(config)
+        if not isinstance(plain, Mapping) or not all(isinstance(name, str) for name in plain):
+            raise InvalidInputError("thinking_config must be a dict of the SDK's fields")
+        generation["thinkingConfig"] = {camel(name): value for name, value in plain.items()}
+        return
+    thinking = Thinking.read(wish)
+    if thinking is None and effort is None:
+        return
+    off = thinking.off if thinking else effort == "none"
+    if request.fits(models.GEMINI_BUDGET):
+        generation["thinkingConfig"] = _budget(request, thinking, effort, off=off)
+    else:
+        generation["thinkingConfig"] = _level(request, thinking, effort, off=off)
+
+
+def _budget(request: Draft, thinking: Thinking | None, effort: Any, *, off: bool) -> dict[str, Any]:
+    if off:
+        if "pro" in models.bare(request.call.rules):
+            raise UnsupportedFeatureError(
+                f"{request.call.model} always thinks; its least budget is 128 tokens",
+                provider="gemini",
+                model=request.call.model,
+            )
+        return {"thinkingBudget": 0}
+    budget = thinking.budget if thinking else None
+    if budget is None:
+        budget = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}.get(str(effort), -1)
+    return {"thinkingBudget": budget, "includeThoughts": True}
+
+
+def _level(request: Draft, thinking: Thinking | None, effort: Any, *, off: bool) -> dict[str, Any]:
+    model = request.call.model
+    if off:
+        request.warn("thinking", f"{model} cannot stop thinking; it was sent as level LOW")
+        return {"thinkingLevel": "LOW"}
+    level = str(effort or "").upper()
+    if thinking is not None and thinking.budget is not None and thinking.budget > 0:
+        level = thinking.effort.upper()
+        request.warn(
+            "thinking",
+            f"{model} has levels instead of a budget; {thinking.budget} tokens were sent as {level}",
+        )
+    config: dict[str, Any] = {"thinkingLevel": level} if level else {}
+    return {**config, "includeThoughts": True}

@@ -1,0 +1,110 @@
+"""The wish to think, as each back end reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aigc_kit.chat.openai_compat.draft import Draft
+from aigc_kit.chat.thinking import Thinking
+from aigc_kit.errors import InvalidInputError
+
+
+def thinks(request: Draft, thinking: Thinking | None) -> bool:
+    """Whether the model certainly thinks: it was told to, or cannot do otherwise."""
+    switch = request.call.extra_body.get("enable_thinking", request.extra.get("enable_thinking"))
+    if switch is not None:
+        return bool(switch)
+    told = thinking is not None and not thinking.off
+    return told or request.fits(request.vendor.always_thinks)
+
+
+def switch_off(request: Draft, why: str) -> None:
+    if request.vendor.thinking == "enable_thinking":
+        if request.extra.setdefault("enable_thinking", False):
+            return
+    else:
+        request.extra["thinking"] = {"type": "disabled"}
+    request.warn("thinking", f"switched off: {why}")
+
+
+def think(request: Draft, *, stream: bool) -> Thinking | None:
+    """Send the wish as this vendor reads it; returns it."""
+    vendor, model = request.vendor, request.call.model
+    if vendor.thinking == "passed" and vendor.passes_fields:
+        return _loosely(request.extra.get("thinking"))
+    wish = request.extra.get("thinking")
+    thinking = Thinking.read(wish)
+    if thinking is None:
+        if not stream and vendor.thinking == "enable_thinking":
+            _quiet_outside_of_streams(request)
+        return None
+    if thinking.off and request.fits(vendor.always_thinks):
+        raise request.unsupported(
+            f"{model} always thinks; use reasoning_effort='low', or another model"
+        )
+    if vendor.thinking == "enable_thinking":
+        _enable_thinking(request, thinking, stream=stream)
+    elif vendor.thinking == "effort":
+        _effort(request, thinking)
+    elif request.fits(vendor.always_thinks):
+        del request.extra["thinking"]
+        request.warn("thinking", f"{model} always thinks; the switch was left out")
+    else:
+        _typed(request, wish, thinking)
+    return thinking
+
+
+def _loosely(wish: Any) -> Thinking | None:
+    """The wish to a back end that nothing is known of: whatever it is, it is passed on."""
+    try:
+        return Thinking.read(wish)
+    except InvalidInputError:
+        return None
+
+
+def _typed(request: Draft, wish: Any, thinking: Thinking) -> None:
+    """``{"type": ...}`` without a budget."""
+    if thinking.budget is None:
+        return
+    request.extra["thinking"] = {
+        name: value for name, value in wish.items() if name != "budget_tokens"
+    }
+    if thinking.off:
+        request.extra["thinking"]["type"] = "disabled"
+        return
+    request.warn("thinking", f"{request.vendor.name} has no budget_tokens; it was left out")
+
+
+def _enable_thinking(request: Draft, thinking: Thinking, *, stream: bool) -> None:
+    del request.extra["thinking"]
+    if not thinking.off and not stream and request.fits(request.vendor.thinks_streaming_only):
+        raise request.unsupported(
+            f"{request.call.model} thinks only while it streams: use chat_stream"
+        )
+    request.extra["enable_thinking"] = not thinking.off
+    if thinking.budget and thinking.budget > 0:
+        request.extra["thinking_budget"] = thinking.budget
+
+
+def _quiet_outside_of_streams(request: Draft) -> None:
+    vendor = request.vendor
+    if request.fits(vendor.thinks_streaming_only) and not request.fits(vendor.always_thinks):
+        switch_off(request, f"{request.call.model} thinks only while it streams")
+
+
+def _effort(request: Draft, thinking: Thinking) -> None:
+    del request.extra["thinking"]
+    model = request.call.model
+    if not request.fits(request.vendor.refused_while_reasoning):
+        if not thinking.off:
+            raise request.unsupported(f"{model} does not think")
+        return
+    if request.extra.get("reasoning_effort") is not None and not thinking.off:
+        return
+    level = thinking.effort
+    if thinking.off:
+        level = next(
+            (levels[0] for models, levels in request.vendor.efforts if request.fits(models)), "none"
+        )
+    request.extra["reasoning_effort"] = level
+    request.warn("thinking", f"sent as reasoning_effort={level!r}")
