@@ -13,8 +13,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from aigc_kit.chat.assembler import Assembler, reason_of
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.json_text import mended, one_object
+from aigc_kit.chat.reasons import reason_of
 
 Piece = dict[str, Any]
 
@@ -22,7 +23,7 @@ Piece = dict[str, Any]
 def gathered(*pieces: Piece) -> list[tuple[str, str, Any]]:
     assembler = Assembler(provider="p", model="m")
     for piece in pieces:
-        assembler.fragment(**piece)
+        assembler.calls.fragment(**piece)
     assembler.finish_reason = "tool_calls"
     return [
         (call.id, call.name, json.loads(call.arguments)) for call in assembler.result().tool_calls
@@ -173,8 +174,8 @@ def test_ids_that_are_made_collide_with_none() -> None:
 def test_late_signatures_stay_with_their_call() -> None:
     """On the delta of the call, or on a trailing one without index."""
     assembler = Assembler(provider="p", model="m")
-    assembler.fragment(id="a", name="f", arguments="{}")
-    assembler.fragment(extra={"google": {"thought_signature": "sig"}})
+    assembler.calls.fragment(id="a", name="f", arguments="{}")
+    assembler.calls.fragment(extra={"google": {"thought_signature": "sig"}})
     assembler.finish_reason = "stop"
     message = assembler.result().message
     assert message["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "sig"}}
@@ -247,7 +248,7 @@ def test_no_nonsense_breaks_it(pieces: list[Piece]) -> None:
     """Any fragments give calls with distinct ids, and no exception."""
     assembler = Assembler(provider="p", model="m")
     for piece in pieces:
-        assembler.fragment(**piece)
+        assembler.calls.fragment(**piece)
     calls = assembler.result().tool_calls
     assert all(call.id for call in calls)
 

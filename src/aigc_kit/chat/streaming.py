@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
-from aigc_kit.chat.assembler import Assembler, cut_off, settled
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
+from aigc_kit.chat.endings import cut_off, settled
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.transport import sse
 from aigc_kit.transport.answers import body_of, checked_object, decoded, not_json, vendor_error
@@ -377,7 +378,9 @@ def _take(assembler: Assembler, chunk: ChatChunk) -> None:
     if chunk.delta_reasoning:
         assembler.reasoning.append(chunk.delta_reasoning)
     for call in chunk.tool_calls:
-        assembler.fragment(index=call.index, id=call.id, name=call.name, arguments=call.arguments)
+        assembler.calls.fragment(
+            index=call.index, id=call.id, name=call.name, arguments=call.arguments
+        )
     assembler.images += chunk.images
     if chunk.finish_reason:
         assembler.finish_reason = chunk.finish_reason

@@ -9,12 +9,13 @@ from typing import Any, NoReturn
 
 from aigc_kit import settings
 from aigc_kit.chat import thoughts
-from aigc_kit.chat.assembler import Assembler, cut_off, settled
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.bedrock.draft import Draft
 from aigc_kit.chat.bedrock.request import to_request
 from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.call import Call, CallOptions
+from aigc_kit.chat.endings import cut_off, settled
 from aigc_kit.chat.streaming import ChatStream, after_content, until_content
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import InvalidReplyError

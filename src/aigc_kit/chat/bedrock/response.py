@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aigc_kit.chat.assembler import Assembler, reason_of
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, Usage, count
 from aigc_kit.chat.messages import arguments_object
+from aigc_kit.chat.reasons import reason_of
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.failures import RequestContext
@@ -105,7 +106,7 @@ class ConverseReader:
         if use.get("type") == _RUN_BY_AWS:
             self._assembler.has_more = True
             return
-        self._assembler.fragment(
+        self._assembler.calls.fragment(
             index=len(self._assembler.calls),
             id=use.get("toolUseId"),
             name=use.get("name"),
@@ -154,7 +155,9 @@ class ConverseReader:
             self._assembler.has_more = True
             return None
         at = self._call_of[index] = len(self._assembler.calls)
-        call = self._assembler.fragment(index=at, id=use.get("toolUseId"), name=use.get("name"))
+        call = self._assembler.calls.fragment(
+            index=at, id=use.get("toolUseId"), name=use.get("name")
+        )
         return ChatChunk(tool_calls=[call]) if call is not None else None
 
     def _stop(self, index: Any) -> ChatChunk | None:
@@ -209,7 +212,7 @@ class ConverseReader:
         text = "".join(self._assembler.content)
         content = [block for block in map(_Thought.raw, self._thoughts) if block]
         content += [{"text": text}] if text else []
-        content += [{"toolUse": _raw_use(call)} for call in self._assembler.raw_calls()]
+        content += [{"toolUse": _raw_use(call)} for call in self._assembler.calls.raw()]
         message = {"role": "assistant", "content": [*content, *self._blocks]}
         return dict(as_json({"output": {"message": message}, **self._raw}))
 
@@ -218,7 +221,7 @@ class ConverseReader:
             at = self._call_of.get(index, max(len(self._assembler.calls) - 1, 0))
             if at < 0:
                 return None
-            delta = self._assembler.fragment(
+            delta = self._assembler.calls.fragment(
                 index=at, arguments=piece["toolUse"].get("input") or ""
             )
             return ChatChunk(tool_calls=[delta]) if delta is not None else None

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from aigc_kit import settings
-from aigc_kit.chat.assembler import Assembler, settled
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
+from aigc_kit.chat.endings import settled
 from aigc_kit.chat.gemini.draft import DEVELOPER, VERTEX, Draft
 from aigc_kit.chat.gemini.request import to_body
 from aigc_kit.chat.gemini.response import ResponseReader

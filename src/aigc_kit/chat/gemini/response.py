@@ -343,9 +343,9 @@ class ResponseReader:
             index = len(self._assembler.calls)
             whole = not (call.get("willContinue") or "partialArgs" in call)
             google = {"google": own} if own else None
-            delta = self._assembler.fragment(
+            delta = self._assembler.calls.fragment(
                 index=index,
-                id=mark or self._assembler.minted(index),
+                id=mark or self._assembler.calls.minted(index),
                 name=call["name"],
                 arguments=_arguments(call) if whole else None,
                 extra=google,
@@ -367,7 +367,7 @@ class ResponseReader:
     def _end_partial(self, chunk: ChatChunk) -> None:
         if self._partial is not None:
             text = json.dumps(self._partial.value, ensure_ascii=False)
-            self._assembler.fragment(index=self._partial.index, arguments=text, whole=True)
+            self._assembler.calls.fragment(index=self._partial.index, arguments=text, whole=True)
             chunk.tool_calls.append(ToolCallDelta(self._partial.index, "", "", text))
             self._partial = None
 

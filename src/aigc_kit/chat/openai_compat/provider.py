@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 from aigc_kit import settings
 from aigc_kit.chat import thoughts, vendors
-from aigc_kit.chat.assembler import Assembler, settled
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
 from aigc_kit.chat.call import Call, CallOptions
+from aigc_kit.chat.endings import settled
 from aigc_kit.chat.openai_compat import origin
 from aigc_kit.chat.openai_compat.draft import Draft
 from aigc_kit.chat.openai_compat.request import to_body

@@ -5,72 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aigc_kit.chat.assembler import Assembler, reason_of
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
 from aigc_kit.chat.openai_compat import origin
-from aigc_kit.errors import ContentFilterError, InvalidReplyError
+from aigc_kit.chat.openai_compat.choices import ChoiceFollower
+from aigc_kit.chat.openai_compat.parts import as_json, image_url, thinking_text
+from aigc_kit.chat.openai_compat.unknown import CHOICE, FRAME, READ, Unknown
+from aigc_kit.chat.reasons import reason_of
+from aigc_kit.errors import ContentFilterError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.answers import vendor_error
 from aigc_kit.transport.error_bodies import is_error
 from aigc_kit.transport.failures import RequestContext
 
-_READ = frozenset(
-    {
-        "role",
-        "content",
-        "reasoning_content",
-        "reasoning",
-        "refusal",
-        "tool_calls",
-        "function_call",
-        "name",
-    }
-)
-"""Fields of a message that have a place of their own."""
-
-_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs", "usage", "message"})
-"""Fields of a choice that have a place of their own."""
-
 _NOTHING: dict[str, Any] = {}
 _CONTENT = ["content"]
 _CALLS = ["tool_calls"]
-
-_FRAME = frozenset(
-    {
-        "id",
-        "object",
-        "created",
-        "model",
-        "choices",
-        "usage",
-        "system_fingerprint",
-        "service_tier",
-        "request_id",
-        "obfuscation",
-        "provider",
-    }
-)
-"""Fields of a chunk that say nothing of the answer."""
-
-_NOT_RETURNED = frozenset(
-    {
-        "images",
-        "annotations",
-        "citations",
-        "search_results",
-        "token_ids",
-        "stop_reason",
-        "parsed",
-        "logprobs",
-        "moderation_hit_type",
-        "flag",
-    }
-)
-"""
-Fields about an answer. Every other one may be state that its back end wants back
-(``reasoning_details``, ``audio``).
-"""
-
 
 _SHORTEST_SUMMARY = 16
 """Characters; a shorter last piece that equals all before it may be a word said twice."""
@@ -102,12 +52,10 @@ class CompletionReader:
         self._origin = own_origin
         self._marks_reasoning = marks_reasoning
         self._has_deltas = False
-        self._choice = _ChoiceFollower()
+        self._choice = ChoiceFollower()
         self._reasoning_field = ""
         self._texts: list[str] = []  # of the content as they came, tags included
-        self._message: dict[str, Any] = {}
-        self._choice_extra: dict[str, Any] = {}
-        self._body_extra: dict[str, Any] = {}
+        self._unknown = Unknown()
         self._usage: Any = None
 
     def whole(self, body: Mapping[str, Any]) -> None:
@@ -175,7 +123,7 @@ class CompletionReader:
         message = choice.get("message")
         if message and isinstance(message, dict):
             chunk = self._snapshot(message, chunk, event)
-        extra = self._extras(event, choice)
+        extra = self._unknown.add_chunk(event, choice)
         reason, usage = self._tail(event, choice)
         if extra or reason or usage:
             chunk = chunk or ChatChunk()
@@ -191,10 +139,10 @@ class CompletionReader:
         Nearly every chunk is such a one, and reading it as if it could be any other costs twice.
         """
         choices = event.get("choices")
-        if type(choices) is not list or len(choices) != 1 or not event.keys() <= _FRAME:
+        if type(choices) is not list or len(choices) != 1 or not event.keys() <= FRAME:
             return _NOTHING
         choice = choices[0]
-        if type(choice) is not dict or event.get("usage") or not choice.keys() <= _CHOICE:
+        if type(choice) is not dict or event.get("usage") or not choice.keys() <= CHOICE:
             return _NOTHING
         get = choice.get
         if get("finish_reason") or get("logprobs") or get("usage") or get("message"):
@@ -213,7 +161,7 @@ class CompletionReader:
     def _arguments_chunk(self, calls: Any) -> ChatChunk | None:
         """The chunk of a piece that goes on with the arguments of one call, else None."""
         piece = _only_arguments(calls)
-        more = self._assembler.more_arguments(*piece) if piece else None
+        more = self._assembler.calls.more_arguments(*piece) if piece else None
         return ChatChunk(tool_calls=[more]) if more is not None else None
 
     def end(self) -> None:
@@ -224,18 +172,13 @@ class CompletionReader:
             ContentFilterError: the answer was blocked, and there is nothing of it.
         """
         assembler = self._assembler
-        returned = {
-            name: value
-            for name, value in self._message.items()
-            if value and name not in _NOT_RETURNED
-        }
-        if "audio" in returned:
-            returned["audio"] = _reference(returned["audio"])
         reasoning = ""
         if assembler.reasoning and self._marks_reasoning:
             reasoning = self._reasoning_field or assembler.thought_tag or "<think>"
-        assembler.message_extra = origin.marked(self._origin, fields=returned, reasoning=reasoning)
-        assembler.has_more = bool(self._message.get("audio")) or assembler.has_more
+        assembler.message_extra = origin.marked(
+            self._origin, fields=self._unknown.returned(), reasoning=reasoning
+        )
+        assembler.has_more = bool(self._unknown.message.get("audio")) or assembler.has_more
         assembler.raw = assembler.raw or self._gathered()
         self._refuse_blocked()
 
@@ -245,27 +188,27 @@ class CompletionReader:
         message: dict[str, Any] = {
             "role": "assistant",
             "content": "".join(self._texts),
-            **self._message,
+            **self._unknown.message,
         }
         if self._reasoning_field in origin.REASONING_FIELDS:
             message[self._reasoning_field] = "".join(assembler.reasoning)
         if assembler.refusal:
             message["refusal"] = "".join(assembler.refusal)
-        calls = assembler.raw_calls()
+        calls = assembler.calls.raw()
         if calls:
             message["tool_calls"] = calls
         choice = {
             "index": 0,
             "message": message,
             "finish_reason": assembler.finish_reason or None,
-            **self._choice_extra,
+            **self._unknown.choice,
         }
         body: dict[str, Any] = {
             "id": assembler.id,
             "object": "chat.completion",
             "model": assembler.reply_model,
         }
-        body |= {"choices": [choice], **self._body_extra}
+        body |= {"choices": [choice], **self._unknown.body}
         if self._usage is not None:
             body["usage"] = self._usage
         return body
@@ -314,7 +257,7 @@ class CompletionReader:
         refusal = message.get("refusal")
         if isinstance(refusal, str) and refusal:
             assembler.refusal.append(refusal)
-        if message.keys() - _READ:
+        if message.keys() - READ:
             images += self._more(message)
         deltas = self._calls(message, whole=whole)
         if text or reasoning or deltas or images:
@@ -343,7 +286,7 @@ class CompletionReader:
         """
         assembler = self._assembler
         if isinstance(content, dict):
-            return _as_json(content), "", []
+            return as_json(content), "", []
         assembler.expect(content, list, "content")
         if not isinstance(content, list):
             return "", "", []
@@ -352,7 +295,7 @@ class CompletionReader:
             if isinstance(part, str):
                 texts.append(part)
             elif isinstance(part, dict) and part.get("type") == "thinking":
-                thoughts.append(_thinking_text(part))
+                thoughts.append(thinking_text(part))
                 self._reasoning_field = "thinking"
             elif isinstance(part, dict) and isinstance(part.get("text"), str):
                 texts.append(part["text"])
@@ -361,20 +304,17 @@ class CompletionReader:
         return "".join(texts), "".join(thoughts), images
 
     def _image_of(self, part: Mapping[str, Any]) -> list[ImageResult]:
-        url = _image_url(part)
+        url = image_url(part)
         made = self._assembler.image(url=url, once=True) if url else None
         return [made] if made is not None else []
 
     def _more(self, message: Mapping[str, Any]) -> list[ImageResult]:
         """Fields without a place: kept, and the images among them read."""
+        self._unknown.add_message(message)
+        listed = message.get("images")
         images: list[ImageResult] = []
-        for name, value in message.items():
-            if name in _READ or value is None:
-                continue
-            self._message[name] = _joined(self._message.get(name), value)
-            if name == "images" and isinstance(value, list):
-                for part in value:
-                    images += self._image_of(part) if isinstance(part, Mapping) else []
+        for part in listed if isinstance(listed, list) else ():
+            images += self._image_of(part) if isinstance(part, Mapping) else []
         return images
 
     def _calls(self, message: dict[str, Any], *, whole: bool) -> list[ToolCallDelta]:
@@ -401,7 +341,7 @@ class CompletionReader:
         index = call.get("index")
         if whole and index is None:
             index = number
-        return self._assembler.fragment(
+        return self._assembler.calls.fragment(
             index=index,
             id=call.get("id"),
             name=function.get("name"),
@@ -421,9 +361,7 @@ class CompletionReader:
         """
         assembler = self._assembler
         assembler.is_whole = assembler.is_whole or event.get("object") == "chat.completion"
-        fresh = dict(message)
-        for name in message.keys() & self._message.keys():
-            self._message[name] = _owned(fresh.pop(name))  # as a whole, in place of its pieces
+        fresh = self._unknown.replace(message)
         for name, have in (("content", self._texts), ("reasoning_content", assembler.reasoning)):
             value, came = message.get(name), "".join(have)
             if isinstance(value, str) and value.startswith(came):
@@ -442,34 +380,6 @@ class CompletionReader:
             [*chunk.tool_calls, *made.tool_calls],
             images=[*chunk.images, *made.images],
         )
-
-    def _extras(self, event: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, Any]:
-        """What a chunk has that has no field of its own."""
-        found: dict[str, Any] = {}
-        if event.keys() - _FRAME:
-            body = {
-                name: value
-                for name, value in event.items()
-                if name not in _FRAME and value is not None
-            }
-            for name, value in body.items():
-                self._body_extra[name] = _latest(self._body_extra.get(name), value)
-            found |= body
-        for name in choice.keys() - _CHOICE:
-            if choice[name] is not None:
-                self._choice_extra[name] = found[name] = choice[name]
-        if choice.get("logprobs"):
-            joined = _joined(self._choice_extra.get("logprobs"), choice["logprobs"])
-            self._choice_extra["logprobs"] = joined
-        delta = choice.get("delta")
-        if isinstance(delta, dict) and delta.keys() - _READ:
-            found |= {
-                name: value
-                for name, value in delta.items()
-                if name not in _READ and value is not None
-            }
-            found.pop("images", None)
-        return found
 
     def _tail(
         self, body: Mapping[str, Any], choice: Mapping[str, Any]
@@ -500,201 +410,12 @@ def _only_arguments(calls: Any) -> tuple[int, str] | None:
     return None if type(piece) is not str or function.get("name") else (index, piece)
 
 
-class _ChoiceFollower:
-    """
-    Which of several choices is the answer: the one whose index came first.
-
-    A server that counts its tokens in ``index`` (huggingface/text-generation-inference#1648) sends
-    one choice a chunk and never the same index twice; there, every chunk belongs to the answer.
-    """
-
-    def __init__(self) -> None:
-        self._first: int | None = None
-        self._last = 0
-        self._repeated = False
-        self._counted = False
-
-    def of(self, choices: Any) -> Mapping[str, Any]:
-        if type(choices) is list and len(choices) == 1:
-            choice = choices[0]
-            if type(choice) is dict and self.is_followed(choice.get("index")):
-                return self._followed(choice)
-        listed = (
-            [choice for choice in choices if isinstance(choice, dict)]
-            if isinstance(choices, list)
-            else []
-        )
-        if not listed:
-            return {}
-        if len(listed) > 1:
-            self._repeated = True
-        index = _index_of(listed[0])
-        if self._first is None:
-            self._first = self._last = index
-            return self._followed(listed[0])
-        own = next((choice for choice in listed if _index_of(choice) == self._first), None)
-        if own is not None:
-            if self._counted:
-                raise InvalidReplyError(
-                    "several answers came mixed, though one was asked for", billed="unknown"
-                )
-            self._repeated = True
-            return self._followed(own)
-        if not self._repeated and index > self._last:
-            self._counted, self._last = True, index
-            return self._followed(listed[0])
-        return {}
-
-    def is_followed(self, index: object) -> bool:
-        """Whether this is the index of the answer, and has been seen before."""
-        return self._repeated and not self._counted and index == self._first
-
-    def _followed(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
-        if choice.get("finish_reason"):  # an index that is new after the end is another answer
-            self._repeated = True
-        return choice
-
-
-def _index_of(choice: Mapping[str, Any]) -> int:
-    """A choice's index; 0 where there is none, as of a server that knows one choice alone."""
-    index = choice.get("index")
-    return index if isinstance(index, int) else 0
-
-
 def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
     mark, model = body.get("id"), body.get("model")
     if not assembler.id and isinstance(mark, str):
         assembler.id = mark
     if not assembler.reply_model and isinstance(model, str):
         assembler.reply_model = model
-
-
-def _as_json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _thinking_text(part: Mapping[str, Any]) -> str:
-    """
-    Mistral's reasoning: a part that holds text, or parts. Source: https://docs.mistral.ai,
-    2026-11-25.
-    """
-    inner = part.get("thinking")
-    if isinstance(inner, str):
-        return inner
-    items = inner if isinstance(inner, list) else []
-    return "".join(
-        item["text"]
-        for item in items
-        if isinstance(item, dict) and isinstance(item.get("text"), str)
-    )
-
-
-def _image_url(part: Mapping[str, Any]) -> str:
-    """Where an image part of a gateway has its URL or its bytes."""
-    holder = part.get("image_url") or part.get("url") or part.get("image")
-    if isinstance(holder, Mapping):
-        holder = holder.get("url") or holder.get("data")
-    if isinstance(holder, str) and holder:
-        return holder
-    data = part.get("b64_json") or part.get("data")
-    inline = part.get("inline_data") or part.get("inlineData")
-    kind = part.get("mime_type") or part.get("media_type")
-    if isinstance(inline, Mapping):
-        data, kind = inline.get("data"), inline.get("mime_type") or inline.get("mimeType")
-    return f"data:{kind or 'image/png'};base64,{data}" if isinstance(data, str) and data else ""
-
-
-def _reference(audio: Any) -> Any:
-    """Of an answer in sound, what the history keeps."""
-    if not isinstance(audio, Mapping):
-        return audio
-    return {name: audio[name] for name in ("id", "transcript") if audio.get(name)}
-
-
-_LABELS = frozenset(
-    {
-        "id",
-        "type",
-        "format",
-        "object",
-        "index",
-        "signature",
-        "role",
-        "mime_type",
-        "language",
-        "name",
-    }
-)
-"""Members that come again as they were, in contrast to text that grows."""
-
-
-def _joined(before: Any, value: Any) -> Any:
-    """
-    Pieces of an unknown field put together: text and lists grow, objects are merged, anything else
-    is the last.
-    """
-    if isinstance(before, str) and isinstance(value, str):
-        return before + value
-    if isinstance(before, list) and isinstance(value, list):
-        return _joined_lists(before, value)
-    if isinstance(before, dict) and isinstance(value, dict):
-        return _merged(before, value)
-    return _owned(value)
-
-
-def _owned(value: Any) -> Any:
-    """A copy whose lists may grow; the chunk keeps its own."""
-    if isinstance(value, list):
-        return [_owned(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _owned(item) for name, item in value.items()}
-    return value
-
-
-def _latest(before: Any, value: Any) -> Any:
-    """
-    A field beside ``choices``: the last one, but lists that come in pieces are one.
-
-    Perplexity repeats ``citations`` and ``search_results`` on every chunk. Source:
-    https://docs.perplexity.ai, 2026-11-26.
-    """
-    if (
-        not isinstance(before, list)
-        or not isinstance(value, list)
-        or value[: len(before)] == before
-    ):
-        return value
-    return before + [item for item in value if item not in before]
-
-
-def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
-    inner = {
-        name: item if name in _LABELS else _joined(before.get(name), item)
-        for name, item in value.items()
-    }
-    return {**before, **inner}
-
-
-def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
-    """
-    Items that go on with the last one (``reasoning_details`` in pieces: same type and index) are
-    one with it.
-    """
-    for item in value:
-        last = before[-1] if before else None
-        if isinstance(item, dict) and isinstance(last, dict) and _goes_on(last, item):
-            before[-1] = _merged(last, item)
-        else:
-            before.append(_owned(item))
-    return before  # not a copy: with log probabilities there is a list item for each token
-
-
-def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
-    if not isinstance(item.get("type"), str) or not item["type"].startswith("reasoning."):
-        return False
-    return last.get("type") == item["type"] and last.get("index") == item.get("index")
 
 
 def usage_of(value: Any) -> Usage | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aigc_kit.chat.assembler import Assembler, cut_off, reason_of
+from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
+from aigc_kit.chat.endings import cut_off
+from aigc_kit.chat.reasons import reason_of
 from aigc_kit.chat.responses.history import marked
 from aigc_kit.errors import ContentFilterError
 from aigc_kit.transport.answers import vendor_error
@@ -159,15 +161,15 @@ class ResponseReader:
         if not isinstance(delta, str) or not delta:
             return None
         self._streamed.add((at, "arguments"))
-        more = self._assembler.more_arguments(at, delta)
-        return _of_call(more or self._assembler.fragment(index=at, arguments=delta))
+        more = self._assembler.calls.more_arguments(at, delta)
+        return _of_call(more or self._assembler.calls.fragment(index=at, arguments=delta))
 
     def _added(self, event: Mapping[str, Any]) -> ChatChunk | None:
         item = event.get("item")
         if not isinstance(item, Mapping) or item.get("type") != "function_call":
             return None
         return _of_call(
-            self._assembler.fragment(
+            self._assembler.calls.fragment(
                 index=_index(event), id=item.get("call_id"), name=item.get("name")
             )
         )
@@ -189,7 +191,7 @@ class ResponseReader:
         if kind == "function_call":
             arguments = None if (at, "arguments") in self._streamed else item.get("arguments")
             return _of_call(
-                self._assembler.fragment(
+                self._assembler.calls.fragment(
                     index=at,
                     id=item.get("call_id"),
                     name=item.get("name"),

@@ -1,0 +1,69 @@
+"""Which of several choices is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aigc_kit.errors import InvalidReplyError
+
+
+class ChoiceFollower:
+    """
+    Which of several choices is the answer: the one whose index came first.
+
+    A server that counts its tokens in ``index`` (huggingface/text-generation-inference#1648) sends
+    one choice a chunk and never the same index twice; there, every chunk belongs to the answer.
+    """
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+        self._last = 0
+        self._repeated = False
+        self._counted = False
+
+    def of(self, choices: Any) -> Mapping[str, Any]:
+        if type(choices) is list and len(choices) == 1:
+            choice = choices[0]
+            if type(choice) is dict and self.is_followed(choice.get("index")):
+                return self._followed(choice)
+        listed = (
+            [choice for choice in choices if isinstance(choice, dict)]
+            if isinstance(choices, list)
+            else []
+        )
+        if not listed:
+            return {}
+        if len(listed) > 1:
+            self._repeated = True
+        index = _index_of(listed[0])
+        if self._first is None:
+            self._first = self._last = index
+            return self._followed(listed[0])
+        own = next((choice for choice in listed if _index_of(choice) == self._first), None)
+        if own is not None:
+            if self._counted:
+                raise InvalidReplyError(
+                    "several answers came mixed, though one was asked for", billed="unknown"
+                )
+            self._repeated = True
+            return self._followed(own)
+        if not self._repeated and index > self._last:
+            self._counted, self._last = True, index
+            return self._followed(listed[0])
+        return {}
+
+    def is_followed(self, index: object) -> bool:
+        """Whether this is the index of the answer, and has been seen before."""
+        return self._repeated and not self._counted and index == self._first
+
+    def _followed(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
+        if choice.get("finish_reason"):  # an index that is new after the end is another answer
+            self._repeated = True
+        return choice
+
+
+def _index_of(choice: Mapping[str, Any]) -> int:
+    """A choice's index; 0 where there is none, as of a server that knows one choice alone."""
+    index = choice.get("index")
+    return index if isinstance(index, int) else 0
