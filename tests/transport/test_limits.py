@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from aigc_kit import ChatClient, ImageClient, errors
-from aigc_kit.transport import download, network
+from aigc_kit.transport import addresses, network
 from aigc_kit.transport.download import Downloader, DownloadError
 from tests.images import make
 from tests.wire import Wire, http, until
@@ -279,15 +279,15 @@ def test_a_key_that_an_error_repeats_is_not_shown(
 )
 def test_no_metadata_service_is_ever_reached(address: str) -> None:
     """https://github.com/volcengine/volcengine-go-sdk"""
-    assert download.forbidden(address, private_allowed=True)
+    assert addresses.forbidden(address, private_allowed=True)
 
 
 @pytest.mark.parametrize(
     "address", ["10.1.2.3", "192.168.1.1", "fd12::1", "100.64.0.1", "127.0.0.1"]
 )
 def test_an_intranet_is_reached_when_it_is_allowed(address: str) -> None:
-    assert download.forbidden(address)
-    assert not download.forbidden(address, private_allowed=True)
+    assert addresses.forbidden(address)
+    assert not addresses.forbidden(address, private_allowed=True)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ from aigc_kit.media.result import Access
 from aigc_kit.registry import Registry
 from aigc_kit.settings import Secret, for_factory
 from aigc_kit.storage.base import Storage, check_key
-from aigc_kit.transport.download import Downloader, origin
+from aigc_kit.transport.addresses import origin
+from aigc_kit.transport.download import Downloader
 
 ENTRY_POINTS = "aigc_kit.image_providers"
 
