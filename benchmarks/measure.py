@@ -187,44 +187,58 @@ def measured(
 ) -> Outcome:
     """Interleaved: A B C, C B A, and so on; peers leave after ``peer_rounds``."""
     outcome = Outcome()
+    peers = {subject.name for subject in subjects if subject.is_peer}
     with ExitStack() as stack:
-
-        def prepared(subject: Subject) -> tuple[Sampler, int] | str:
-            try:
-                return _sampler(case, subject, there, stack)
-            except (Failed, EnvironmentFailed) as error:
-                return str(error)
-
-        samplers: dict[str, Sampler] = {}
-        size = 0
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for subject, made in zip(subjects, pool.map(prepared, subjects), strict=True):
-                if isinstance(made, str):
-                    outcome.failures[subject.name] = made
-                    continue
-                sample, given = made
-                size = size or given
-                if given == size:
-                    samplers[subject.name] = sample
-                else:
-                    outcome.failures[subject.name] = (
-                        f"it gave {given} characters or bytes where ours gave {size}"
-                    )
+        samplers = _samplers(case, subjects, there, stack, outcome)
         outcome.rounds = {name: [] for name in samplers}
-        peers = {subject.name for subject in subjects if subject.is_peer}
         for number in range(rounds):
             order = list(samplers) if number % 2 == 0 else list(reversed(samplers))
             for name in order:
-                figures = None
-                if name not in outcome.failures and not (name in peers and number >= peer_rounds):
-                    try:
-                        figures = samplers[name]()
-                    except Failed as error:
-                        outcome.failures[name] = str(error)
+                left = name in peers and number >= peer_rounds
+                figures = None if left else _sample(samplers[name], name, outcome)
                 outcome.rounds[name].append(figures)
     for name in outcome.failures:
         outcome.rounds.pop(name, None)
     return outcome
+
+
+def _samplers(
+    case: Case, subjects: Sequence[Subject], there: Upstream, stack: ExitStack, outcome: Outcome
+) -> dict[str, Sampler]:
+    """Those that work and give as much as the first one; why the others do not is noted."""
+
+    def prepared(subject: Subject) -> tuple[Sampler, int] | str:
+        try:
+            return _sampler(case, subject, there, stack)
+        except (Failed, EnvironmentFailed) as error:
+            return str(error)
+
+    samplers: dict[str, Sampler] = {}
+    size = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for subject, made in zip(subjects, pool.map(prepared, subjects), strict=True):
+            if isinstance(made, str):
+                outcome.failures[subject.name] = made
+                continue
+            sample, given = made
+            size = size or given
+            if given == size:
+                samplers[subject.name] = sample
+            else:
+                outcome.failures[subject.name] = (
+                    f"it gave {given} characters or bytes where ours gave {size}"
+                )
+    return samplers
+
+
+def _sample(sample: Sampler, name: str, outcome: Outcome) -> Figures | None:
+    if name in outcome.failures:
+        return None
+    try:
+        return sample()
+    except Failed as error:
+        outcome.failures[name] = str(error)
+        return None
 
 
 def _sampler(

@@ -129,7 +129,7 @@ def first_jpeg(data: bytes) -> bytes:
         marker = data[at + 1]
         if marker == 0xD9:
             return data[: at + 2]
-        if marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8:
+        if marker in (0xFF, 0x01) or 0xD0 <= marker <= 0xD8:
             at += 1 if marker == 0xFF else 2
             continue
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
