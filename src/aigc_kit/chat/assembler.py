@@ -8,10 +8,13 @@ from typing import Any
 from aigc_kit.chat import json_text
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCall, Usage
 from aigc_kit.chat.reasons import is_failure, reason_of
-from aigc_kit.chat.thoughts import ThoughtSplitter
+from aigc_kit.chat.thoughts import ThoughtSplitter, without_start
 from aigc_kit.chat.tool_calls import Call, ToolCalls
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.encoding import decode_base64
+
+_SHORTEST_SUMMARY = 16
+"""Characters; a shorter last piece that equals all before it may be a word said twice."""
 
 
 class Assembler:
@@ -58,7 +61,7 @@ class Assembler:
         self.reasoning: list[str] = []
         self.refusal: list[str] = []
         self.images: list[ImageResult] = []
-        self.calls = ToolCalls(self._names, self._taken)
+        self.calls = ToolCalls(self._names, self._taken, self.schemas)
         self.finish_reason = ""
         self.finish_message = ""
         self.usage: Usage | None = None
@@ -98,6 +101,29 @@ class Assembler:
         if reasoning:
             self.reasoning.append(reasoning)
         return split
+
+    def _move_reasoning(self) -> None:
+        """Reasoning without a start tag is told from the answer only when its end has come."""
+        if self.reasoning or self.thought_tag or not self._thought_tags:
+            return
+        split = without_start("".join(self.content), self._thought_tags)
+        if split is None:
+            return
+        self.thought_tag, reasoning, answer = split
+        self.reasoning, self.content = [reasoning], [answer] if answer else []
+        self.warnings.append(
+            {
+                "feature": "reasoning",
+                "details": "the reasoning came without a start tag, as pieces of the content",
+            }
+        )
+
+    def is_summary(self, text: str, before: Sequence[str]) -> bool:
+        """
+        Whether the last piece of a text is all that came before it once more. Source:
+        agno-agi/agno#2336, vercel/ai#3953.
+        """
+        return len(text) >= _SHORTEST_SUMMARY and text == "".join(before)
 
     def image(
         self, *, url: str = "", data: bytes = b"", mime_type: str = "", once: bool = False
@@ -167,6 +193,7 @@ class Assembler:
         answer, reasoning = "", ""
         if self._splitter is not None:
             answer, reasoning = self._kept(self._splitter.rest())
+        self._move_reasoning()
         deltas = self.calls.finish()
         if answer or reasoning or deltas:
             return ChatChunk(answer, reasoning, deltas)

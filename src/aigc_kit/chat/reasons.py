@@ -6,6 +6,8 @@ _REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "eos": "stop",
+    "eos_token": "stop",
+    "complete": "stop",
     "tool_use": "tool_calls",
     "function_call": "tool_calls",
     "max_tokens": "length",

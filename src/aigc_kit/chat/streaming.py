@@ -134,7 +134,7 @@ def _chunks(
     try:
         pieces = _bytes(response, deadline, call, context, assembler)
         for raw in context.all_masked(sse.events(pieces)):
-            if len(raw) < _LONGEST_END and raw.strip() == _END:
+            if len(raw) < _LONGEST_END and raw.strip().upper() == _END:
                 ended = True
                 break
             event = _event(raw, decode, context, assembler)
@@ -263,7 +263,7 @@ def _events_in(raw: bytes) -> list[dict[str, Any]]:
     """The events of a body that is a stream although none was asked for; empty when it has none."""
     found: list[dict[str, Any]] = []
     for data in sse.events([raw]):
-        if data.strip() == _END:
+        if data.strip().upper() == _END:
             break
         try:
             event = json.loads(data)

@@ -20,6 +20,21 @@ THINK = TAGS[:1]
 """Where other tags are the answer's own: Nova writes ``<thinking>`` into its text on Bedrock."""
 
 
+def without_start(text: str, tags: Sequence[tuple[str, str]]) -> tuple[str, str, str] | None:
+    """
+    (start tag, reasoning, answer) of a text whose reasoning has an end alone, else None.
+
+    Chat templates of DeepSeek-R1 and QwQ put the start into the prompt. The end stands at the end of
+    its line; anything else is an answer that speaks of tags. Source: ggml-org/llama.cpp#11861,
+    deepseek-ai/DeepSeek-R1#526, read 2026-11-26.
+    """
+    for start, end in tags:
+        before, found, behind = text.partition(end)
+        if found and start not in before and behind[:1] in ("", "\n", "\r"):
+            return start, before, behind.lstrip()
+    return None
+
+
 class ThoughtSplitter:
     """
     Content in pieces -> what is reasoning and what is the answer. A tag anywhere but at the head is
@@ -85,7 +100,11 @@ class ThoughtSplitter:
             return "", ""  # it may still become a tag
         held, self._held = self._held, ""
         self.is_done = True
-        return held, ""
+        split = without_start(held, self._tags)
+        if split is None:
+            return held, ""
+        self.start, reasoning, answer = split
+        return answer, reasoning
 
     def _reasoning(self) -> str:
         before, found, behind = self._held.partition(self._end)

@@ -30,13 +30,17 @@ class Call:
         "name",
         "original",
         "repeats",
+        "sent_name",
         "size",
+        "snapshot",
     )
 
     def __init__(self) -> None:
         self.id = ""
         self.original = ""  # the vendor's id, which another call may have too
         self.name = ""
+        self.sent_name = ""  # as the vendor knows it
+        self.snapshot = ""  # the last piece, while each holds all that came before it
         self.arguments: list[str] = []
         self.size = 0  # characters in them
         self.extra: dict[str, Any] = {}
@@ -56,6 +60,14 @@ class Call:
         """
         return _object_in(self.text())
 
+    def settle(self) -> None:
+        """
+        At the end: some servers send all of the arguments so far in each piece, which together are
+        not JSON. Source: vercel/ai#15888, NousResearch/hermes-agent#35718, read 2026-11-26.
+        """
+        if self.snapshot and self.value() is None and _object_in(self.snapshot) is not None:
+            self.arguments = [self.snapshot]
+
     def is_complete(self) -> bool:
         return self.value() is not None
 
@@ -63,13 +75,17 @@ class Call:
 class ToolCalls:
     """The calls of one answer. Dialects add pieces; ``finish`` ends it."""
 
-    def __init__(self, names: Mapping[str, str], taken: Collection[str]) -> None:
+    def __init__(
+        self, names: Mapping[str, str], taken: Collection[str], known: Collection[str] = ()
+    ) -> None:
         """
         Args:
             names: tool names as sent -> the application's own.
             taken: ids of the calls in the history.
+            known: the application's tools.
         """
         self._names = names
+        self._known = (*names, *known)
         self._used = set(taken)
         self._calls: list[Call] = []
         self._by_id: dict[str, int] = {}
@@ -109,7 +125,6 @@ class ToolCalls:
         place = _place(index)
         mark = id if isinstance(id, str) else ""
         word = name.strip() if isinstance(name, str) else ""
-        word = self._names.get(word, word)
         if isinstance(arguments, str):
             text = arguments
         else:
@@ -118,6 +133,9 @@ class ToolCalls:
                 if isinstance(arguments, (dict, list))
                 else ""
             )
+        if word and self._continues_name(place, word):
+            return self._longer_name(self._by_index[place or 0], word)
+        sent, word = word, self._names.get(word, word)
         at = self._route(place, mark, word, text)
         call = self._calls[at]
         if place is not None:
@@ -127,7 +145,8 @@ class ToolCalls:
         if extra:
             call.extra.update(extra)
         named = word if word and not call.name else ""
-        call.name = call.name or word
+        if not call.name:
+            call.name, call.sent_name = word, sent
         return self._added(call, text, mark, named, whole=whole)
 
     def more_arguments(self, index: int, piece: str) -> ToolCallDelta | None:
@@ -139,11 +158,37 @@ class ToolCalls:
         if at is None or not piece:
             return None
         call = self._calls[at]
-        if not call.arguments or call.index < 0 or call.repeats or _may_repeat(call, piece):
+        if (
+            not call.arguments
+            or call.index < 0
+            or call.repeats
+            or piece[0] == "{"
+            or _may_repeat(call, piece)
+        ):
             return None
+        call.snapshot = ""
         call.arguments.append(piece)
         call.size += len(piece)
         return ToolCallDelta(call.index, "", "", piece)
+
+    def _continues_name(self, place: int | None, word: str) -> bool:
+        """
+        Whether the word is the next piece of a name that no tool has yet. OpenAI's SDK joins such
+        pieces; openclaw/openclaw#130532 reports them.
+        """
+        at = self._by_index.get(place) if place is not None else None
+        if at is None or self._calls[at].arguments:
+            return False
+        begun = self._calls[at].sent_name
+        if not begun or begun in self._known:
+            return False
+        return any(name.startswith(begun + word) for name in self._known)
+
+    def _longer_name(self, at: int, word: str) -> ToolCallDelta:
+        call = self._calls[at]
+        call.sent_name += word
+        call.name = self._names.get(call.sent_name, call.sent_name)
+        return ToolCallDelta(call.index, "", word, "")
 
     def _added(
         self, call: Call, text: str, mark: str, named: str, *, whole: bool
@@ -156,6 +201,7 @@ class ToolCalls:
         if text and call.arguments and _may_repeat(call, text) and _same(call.value(), text):
             text = ""  # the finished arguments once more
         if text:
+            call.snapshot = text if text.startswith(call.snapshot or call.text()) else ""
             call.arguments.append(text)
             call.size += len(text)
         if call.repeats is not None:
@@ -246,6 +292,7 @@ class ToolCalls:
             call.is_dropped = True
         if call.is_dropped or not call.name:
             return None
+        call.settle()
         minted = ""
         if not call.id:
             minted = call.id = self.minted(call.index)

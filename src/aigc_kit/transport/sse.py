@@ -98,9 +98,11 @@ class _Gathered:
         """The event that ends here, if there is one."""
         if not self.data:
             return []
-        whole = _event(self.data, self.failed)
+        data, failed = self.data, self.failed
         self.data, self.failed = [], False
-        return [whole]
+        if len(data) > 1 and not failed and _are_events(data):
+            return data
+        return [_event(data, failed)]
 
     def _add_data(self, line: bytes) -> list[bytes]:
         unfinished: list[bytes] = []
@@ -132,6 +134,24 @@ def _event(data: list[bytes], failed: bool) -> bytes:
     return b'{"error":' + text + b"}"
 
 
+def _are_events(data: list[bytes]) -> bool:
+    """
+    Whether these lines are an event each, of a server that leaves out the blank lines between them:
+    together they are not JSON.
+    """
+    if _is_json(b"\n".join(data)):
+        return False
+    return all(_is_json(line) or line.strip().upper() == b"[DONE]" for line in data)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _is_field(line: bytes) -> bool:
     name, colon, _ = line.partition(b":")
     if line == b"data" or (colon and not name):
@@ -151,11 +171,7 @@ def _whole_json(bare: list[bytes], line: bytes) -> bytes:
     if len(bare) > 1 and (line[:1] not in (b"}", b"]") or bare[0].lstrip()[:1] not in (b"{", b"[")):
         return b""  # a web page has many lines with a bracket alone
     text = b"\n".join(bare).strip().strip(b",")
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return b""
-    return text
+    return text if _is_json(text) else b""
 
 
 class Lines:

@@ -947,3 +947,26 @@ def test_a_list_that_every_chunk_repeats_is_kept_once() -> None:
     with Vendor(gemini_stream(*chunks, gemini_chunk("b", reason="STOP"))) as vendor:
         raw = read(vendor.client("gemini").chat_stream(ASK)).raw
     assert raw["candidates"][0]["groundingMetadata"] == more
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_arguments_that_a_relay_sends_as_text_are_read(stream: bool) -> None:
+    call = function_call('{"city": "Paris"}')
+    response = gemini_stream(gemini_chunk(call, reason="STOP")) if stream else gemini_response(call)
+    with Vendor(response) as vendor:
+        result = ask(vendor.client("gemini"), stream=stream, tools=TOOLS)
+    assert [json.loads(each.arguments) for each in result.tool_calls] == [{"city": "Paris"}]
+
+
+def test_a_part_outside_of_a_list_is_a_part() -> None:
+    content = {"role": "model", "parts": {"text": "hello"}}
+    with Vendor(gemini_response(content=content)) as vendor:
+        assert vendor.client("gemini").chat(ASK).content == "hello"
+
+
+def test_a_last_chunk_with_all_of_the_text_adds_nothing() -> None:
+    pieces = [gemini_chunk("Hello, "), gemini_chunk("beautiful world")]
+    whole = gemini_chunk("Hello, beautiful world", reason="STOP")
+    with Vendor(gemini_stream(*pieces, whole)) as vendor:
+        result = read(vendor.client("gemini").chat_stream(ASK))
+    assert (result.content, result.message["content"]) == ("Hello, beautiful world",) * 2

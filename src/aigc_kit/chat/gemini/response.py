@@ -98,6 +98,9 @@ class ResponseReader:
         chunk = ChatChunk()
         assembler.expect(candidate.get("content"), dict, "content")
         parts = _dict(candidate.get("content")).get("parts")
+        if isinstance(parts, dict):
+            parts = [parts]
+        self._is_last = bool(candidate.get("finishReason") or candidate.get("finish_reason"))
         assembler.expect(parts, list, "parts")
         for part in parts if isinstance(parts, list) else ():
             self._part(_dict(part), chunk)
@@ -267,6 +270,8 @@ class ResponseReader:
             self._other(part, signature, chunk)
 
     def _text(self, text: str, signature: str, chunk: ChatChunk) -> None:
+        if self._is_last and self._assembler.is_summary(text, self._assembler.content):
+            text = ""
         if text:
             self._assembler.content.append(text)
             chunk.delta_content += text
@@ -477,6 +482,7 @@ def usage_of(value: Any, before: Usage | None) -> Usage | None:
     return Usage(prompt, answer + thoughts, prompt + answer + thoughts, cached, thoughts)
 
 
-def _arguments(call: dict[str, Any]) -> dict[str, Any]:
+def _arguments(call: dict[str, Any]) -> dict[str, Any] | str:
+    """An object; some relays send it as JSON in a text."""
     args = call.get("args")
-    return args if isinstance(args, dict) else {}
+    return args if isinstance(args, dict) or (isinstance(args, str) and args.strip()) else {}

@@ -1,4 +1,4 @@
-"""Which of several choices is the answer."""
+"""Where the answer is: in which choice, and in which of its fields."""
 
 from __future__ import annotations
 
@@ -6,6 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from aigc_kit.errors import InvalidReplyError
+
+_WRAPPERS = ("data", "result", "response", "body")
+
+
+def unwrapped(body: dict[str, Any]) -> dict[str, Any]:
+    """What a gateway has put into a response of its own (``{"code": 0, "data": {...}}``)."""
+    if "choices" in body:
+        return body
+    inner = (body.get(name) for name in _WRAPPERS)
+    return next((each for each in inner if isinstance(each, dict) and "choices" in each), body)
+
+
+def message_in(choice: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The message of a choice, also where it is a text alone, or came as a delta."""
+    for name in ("message", "delta"):
+        if isinstance(choice.get(name), dict):
+            return dict(choice[name])
+    for name in ("message", "text"):  # text: of the older completions API
+        if isinstance(choice.get(name), str):
+            return {"content": choice[name]}
+    return None
+
+
+def delta_in(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """The delta of a choice; of the older completions API its text."""
+    delta = choice.get("delta")
+    if isinstance(delta, dict):
+        return delta
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) and text else {}
 
 
 class ChoiceFollower:

@@ -11,12 +11,16 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+THOUGHTS = ("thinking", "reasoning")
+"""Types of parts that hold reasoning: Mistral's, and those of relays of the Responses API."""
+
+
 def thinking_text(part: Mapping[str, Any]) -> str:
     """
     Mistral's reasoning: a part that holds text, or parts. Source: https://docs.mistral.ai,
     2026-11-25.
     """
-    inner = part.get("thinking")
+    inner = part.get("thinking") or part.get("reasoning") or part.get("text") or part.get("summary")
     if isinstance(inner, str):
         return inner
     items = inner if isinstance(inner, list) else []

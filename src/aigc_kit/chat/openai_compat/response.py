@@ -8,8 +8,8 @@ from typing import Any
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
 from aigc_kit.chat.openai_compat import origin
-from aigc_kit.chat.openai_compat.choices import ChoiceFollower
-from aigc_kit.chat.openai_compat.parts import as_json, image_url, thinking_text
+from aigc_kit.chat.openai_compat.choices import ChoiceFollower, delta_in, message_in, unwrapped
+from aigc_kit.chat.openai_compat.parts import THOUGHTS, as_json, image_url, thinking_text
 from aigc_kit.chat.openai_compat.unknown import CHOICE, FRAME, READ, Unknown
 from aigc_kit.chat.reasons import reason_of
 from aigc_kit.errors import ContentFilterError
@@ -21,9 +21,6 @@ from aigc_kit.transport.failures import RequestContext
 _NOTHING: dict[str, Any] = {}
 _CONTENT = ["content"]
 _CALLS = ["tool_calls"]
-
-_SHORTEST_SUMMARY = 16
-"""Characters; a shorter last piece that equals all before it may be a word said twice."""
 
 
 class CompletionReader:
@@ -61,12 +58,11 @@ class CompletionReader:
     def whole(self, body: Mapping[str, Any]) -> None:
         """A whole response; ``raw`` is the response itself."""
         assembler = self._assembler
+        whole, body = body, unwrapped(dict(body))
         _head(body, assembler)
         choices = body.get("choices")
         choice = self._choice.of(choices)
-        message = choice.get("message")
-        if not isinstance(message, dict):
-            message = choice.get("delta") if isinstance(choice.get("delta"), dict) else None
+        message = message_in(choice)
         if message is not None:
             self._take(message, whole=True)
         elif choice:
@@ -81,7 +77,7 @@ class CompletionReader:
                 }
             )
         self._tail(body, choice)
-        assembler.raw = dict(body)
+        assembler.raw = dict(whole)
         self.end()
 
     def salvaged(self, body: Mapping[str, Any]) -> ChatResult | None:
@@ -108,6 +104,7 @@ class CompletionReader:
         if chunk is not None:
             return chunk
         assembler = self._assembler
+        event = unwrapped(event)
         choices = event.get("choices")
         if not choices and is_error(event):
             raise vendor_error(self._context, event, {})
@@ -116,8 +113,8 @@ class CompletionReader:
         choice = self._choice.of(choices)
         if choice.get("error") or event.get("error"):
             raise vendor_error(self._context, event, {})
-        delta = choice.get("delta")
-        if delta and isinstance(delta, dict):
+        delta = delta_in(choice)
+        if delta:
             self._has_deltas = True
             chunk = self._take(delta, reason=choice.get("finish_reason"))
         message = choice.get("message")
@@ -245,7 +242,7 @@ class CompletionReader:
         elif not isinstance(text, str):
             text, thought, images = self._parts(text)
         reasoning = self._reasoning(message) or thought
-        if reason and text and self._is_summary(text):
+        if reason and text and assembler.is_summary(text, self._texts):
             reasoning = "" if reasoning == "".join(assembler.reasoning) else reasoning
             text = ""
         if reasoning:
@@ -264,13 +261,6 @@ class CompletionReader:
             return ChatChunk(text, reasoning, deltas, images=images)
         return None
 
-    def _is_summary(self, text: str) -> bool:
-        """
-        Whether the last piece is all the text once more. Source: agno-agi/agno#2336,
-        vercel/ai#3953.
-        """
-        return len(text) >= _SHORTEST_SUMMARY and text == "".join(self._texts)
-
     def _reasoning(self, message: dict[str, Any]) -> str:
         for name in origin.REASONING_FIELDS:
             value = message.get(name)
@@ -285,7 +275,7 @@ class CompletionReader:
         be.
         """
         assembler = self._assembler
-        if isinstance(content, dict):
+        if isinstance(content, dict | int | float):
             return as_json(content), "", []
         assembler.expect(content, list, "content")
         if not isinstance(content, list):
@@ -294,9 +284,11 @@ class CompletionReader:
         for part in content:
             if isinstance(part, str):
                 texts.append(part)
-            elif isinstance(part, dict) and part.get("type") == "thinking":
+            elif isinstance(part, dict) and part.get("type") in THOUGHTS:
                 thoughts.append(thinking_text(part))
                 self._reasoning_field = "thinking"
+            elif isinstance(part, dict) and isinstance(part.get("refusal"), str):
+                assembler.refusal.append(part["refusal"])
             elif isinstance(part, dict) and isinstance(part.get("text"), str):
                 texts.append(part["text"])
             elif isinstance(part, dict):
@@ -323,6 +315,8 @@ class CompletionReader:
         if calls is None and legacy is None:
             return []
         assembler = self._assembler
+        if isinstance(calls, dict):
+            calls = [calls]
         assembler.expect(calls, list, "tool_calls")
         listed = (
             [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
