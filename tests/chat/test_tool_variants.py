@@ -895,3 +895,14 @@ def test_a_turn_with_a_call_that_aws_ran_can_be_continued() -> None:
         if "toolResult" in block
     ]
     assert used == answered
+
+
+@pytest.mark.parametrize("provider", ["openai_compat", "gemini", "bedrock"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_choice_that_names_no_tool_is_refused(provider: str, stream: bool) -> None:
+    choice = {"type": "function", "function": {"name": "get_wether"}}
+    with Vendor(completion("ok")) as vendor:
+        client = vendor.client(provider)
+        result = outcome(lambda: ask(client, stream=stream, tools=TOOLS, tool_choice=choice))
+        assert refused(result, vendor)
+    assert "did you mean 'get_weather'" in str(result)

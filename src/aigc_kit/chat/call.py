@@ -212,7 +212,7 @@ class Call:
             extra_body=dict(extra_body or {}),
             headers={**(own.headers or {}), **(settings.headers(headers) or {})} or None,
         )
-        history.chosen_tool(call.tool_choice)
+        history.check_choice(call.tool_choice, call.tools)
         for parameter in _PARAMETERS:
             value = given.pop(parameter, None)
             if value is not None:

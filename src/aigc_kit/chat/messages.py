@@ -12,7 +12,7 @@ from typing import Any
 from aigc_kit.chat.ids import paired
 from aigc_kit.chat.parts import as_content, check_text
 from aigc_kit.errors import InvalidInputError
-from aigc_kit.settings import spelled
+from aigc_kit.settings import spelled, suggestion
 
 DEEPEST = 100
 """Levels of arguments and results that go out as JSON values; what is deeper goes out as its text.
@@ -246,3 +246,23 @@ def chosen_tool(choice: Any) -> str:
     raise InvalidInputError(
         f"tool_choice must be 'auto', 'none', 'required' or {{'type': 'function', 'function': {{'name': ...}}}}, got {spelled(choice)}"
     )
+
+
+def check_choice(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> None:
+    """
+    Raises:
+        InvalidInputError: ``choice`` is no tool_choice, or names a function that is not among the
+            tools.
+    """
+    chosen = chosen_tool(choice)
+    if chosen in ("", ":auto", ":none"):
+        return
+    if not tools:
+        raise InvalidInputError(f"tool_choice {spelled(choice)} needs tools")
+    functions = (tool.get("function") for tool in tools)
+    names = [each["name"] for each in functions if isinstance(each, Mapping)]
+    if not chosen.startswith(":") and chosen not in names:
+        raise InvalidInputError(
+            f"tool_choice names {chosen!r}, which is not among the tools: {', '.join(names)}"
+            f"{suggestion(chosen, names)}"
+        )

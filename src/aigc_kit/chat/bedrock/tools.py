@@ -31,8 +31,6 @@ def add_tools(request: Draft, turns: list[dict[str, Any]], thinking: Thinking | 
         specs = [_undescribed(name) for name in names]
         choice = ":none" if choice in ("", ":auto") else choice
     if not specs:
-        if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     if choice == ":none":
         _no_calls(request, specs, in_history=in_history)

@@ -7,8 +7,6 @@ from typing import Any
 
 from aigc_kit.chat.gemini.draft import Draft
 from aigc_kit.chat.messages import chosen_tool
-from aigc_kit.errors import InvalidInputError
-from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import camel
 
 
@@ -16,8 +14,6 @@ def add_tools(request: Draft) -> None:
     call = request.call
     choice = chosen_tool(call.tool_choice)
     if not call.tools:
-        if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     declarations: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []

@@ -12,7 +12,6 @@ from aigc_kit.chat.messages import (
 from aigc_kit.chat.openai_compat.draft import Draft
 from aigc_kit.chat.openai_compat.thinking import switch_off, thinks
 from aigc_kit.chat.thinking import Thinking
-from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
 
 
@@ -20,8 +19,6 @@ def add_tools(request: Draft, thinking: Thinking | None) -> None:
     call, vendor = request.call, request.vendor
     choice = chosen_tool(call.tool_choice)
     if not call.tools:
-        if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     if request.fits(vendor.no_tools):
         raise request.unsupported(

@@ -143,8 +143,6 @@ def _tools(request: Request) -> None:
     call = request.call
     choice = chosen_tool(call.tool_choice)
     if not call.tools:
-        if choice not in ("", ":auto", ":none"):
-            raise InvalidInputError(f"tool_choice {spelled(call.tool_choice)} needs tools")
         return
     request.body["tools"] = [_tool(request, tool) for tool in call.tools]
     if call.tool_choice is None:
