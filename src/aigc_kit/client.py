@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from aigc_kit import log
 from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
@@ -133,7 +134,7 @@ def public(method: F) -> F:
             with exchange:
                 return method(self, *args, **kwargs)
         except AIGCError as error:
-            self.completed(error)
+            log.failed(self._log_area, self.completed(error))
             raise
         except Exception as error:
             # The application's own provider or tool raised it, or its worker's time limit.
@@ -159,6 +160,7 @@ class Client(Rebuilt):
     """Closing, pickling and naming, the same for images and chat."""
 
     provider: Any
+    _log_area = ""
     _own_provider = False
     _closed = True
 

@@ -45,6 +45,7 @@ def test_one_post_for_text(sandbox: Sandbox) -> None:
     """The path, the key, and a body of Ark's fields: watermark off, an address asked for."""
     with client(sandbox) as images:
         result = images.text_to_image("一只橘猫", size="1024x1024")
+    assert [entry["feature"] for entry in result.metadata["warnings"]] == ["size"]
     (sent,) = sandbox.requests
     assert (sent.method, sent.path) == ("POST", "/api/v3/images/generations")
     assert sent.body == {

@@ -151,6 +151,7 @@ class ChatClient(Client):
     """
 
     provider: ChatProvider
+    _log_area = "chat"
 
     @constructor
     def __init__(

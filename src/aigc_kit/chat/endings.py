@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aigc_kit import log
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatResult
 from aigc_kit.chat.reasons import BROKEN_OFF, FAILURES, is_failure
@@ -52,6 +53,8 @@ def settled(assembler: Assembler) -> ChatResult:
         )
     if odd:
         warn({"feature": "response", "details": f"the vendor sent {odd}; it was left out"})
+    if result.warnings:
+        log.warnings("chat", result.provider, result.model, result.warnings)
     return result
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol
 
+from aigc_kit import log
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
@@ -319,6 +320,8 @@ class ChatStream(Iterator[ChatChunk]):
             raise
         except BaseException as error:
             self.close()
+            if isinstance(error, AIGCError):
+                log.failed("chat", error)
             if isinstance(error, AIGCError) or not isinstance(error, Exception) or self._feeds:
                 raise
             raise cut_off(self._assembler, f"it cannot be read: {type(error).__name__}") from error

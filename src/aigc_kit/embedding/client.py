@@ -86,6 +86,7 @@ class EmbeddingClient(Client):
     """
 
     provider: EmbeddingProvider
+    _log_area = "embedding"
 
     @constructor
     def __init__(

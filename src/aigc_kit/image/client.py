@@ -172,6 +172,7 @@ class ImageClient(Client):
     """
 
     provider: ImageProvider | Chain
+    _log_area = "image"
 
     @overload
     def __init__(

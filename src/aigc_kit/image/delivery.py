@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
+from aigc_kit import log
 from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, StorageError
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
 from aigc_kit.image.journal import Entry, Item
@@ -95,7 +96,9 @@ class Delivery:
                 try:
                     if item.place in unfetched:
                         raise unfetched[item.place]
-                    done.images.append(self._finish(item, facts, again=again))
+                    result = self._finish(item, facts, again=again)
+                    done.images.append(result)
+                    _log(result, resumed=again)
                     stored.append(item)
                 except AIGCError as error:
                     done.errors.append(_placed(error, item))
@@ -392,6 +395,15 @@ class Delivery:
         result.metadata.setdefault("source_url", result.url)
         result.hold(fetched.data)
         _verify(result)
+
+
+def _log(result: ImageResult, *, resumed: bool) -> None:
+    known = result.metadata
+    model = str(known.get("model") or "")
+    place = str(known.get("storage_key") or "")
+    log.delivered(result.provider, model, place, bool(result.url), resumed=resumed)
+    if known.get("warnings"):
+        log.warnings("image", result.provider, model, known["warnings"])
 
 
 def _problem(data: bytes) -> str:

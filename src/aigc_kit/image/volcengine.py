@@ -601,8 +601,9 @@ def from_response(
             result.mime_type = result.mime_type or _mime_type(item, sent)
         group.images += came
     for result in group.images:
-        result.metadata = {**facts, "request_id": request_id, "usage": usage, **result.metadata}
-        result.metadata["warnings"] = [*facts["warnings"], *result.metadata.get("warnings", [])]
+        own = result.metadata
+        result.metadata = {**facts, "request_id": request_id, "usage": usage, **own}
+        result.metadata["warnings"] = [*facts["warnings"], *own.get("warnings", [])]
         result.mime_type = result.mime_type or _mime_type({}, sent)
     if answer.get("cut"):
         answer["cut"].index = len(items)

@@ -6,10 +6,12 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aigc_kit import log
 from aigc_kit.settings import Secret, variable
 from aigc_kit.transport.deadline import (
     CONNECT_SECONDS,
@@ -380,10 +382,15 @@ class AwsClient:
         """
         self._sign_in(deadline)
         exchange = Exchange(deadline, headers)
+        started = time.monotonic()
         try:
             with exchange, quiet():
-                return getattr(self.client, operation)(**request)
+                answer = getattr(self.client, operation)(**request)
+            if log.logger("http").isEnabledFor(log.DEBUG):
+                _log(operation, request, answer, started)
+            return answer
         except failures() as error:
+            _log_failure(operation, request, error, started)
             if isinstance(error, RecursionError) and not exchange.sent:
                 raise AwsError(
                     "it is too deep", sent=False, usage=True, code="ParamValidationError"
@@ -412,6 +419,35 @@ class AwsClient:
 
     def close(self) -> None:
         self.client.close()
+
+
+def _who(operation: str, request: Mapping[str, Any]) -> tuple[str, str]:
+    """(provider, model) of a call of Bedrock, (``s3``, operation) of any other."""
+    model = request.get("modelId")
+    return ("s3", operation) if model is None else ("bedrock", str(model))
+
+
+def _log(operation: str, request: Mapping[str, Any], answer: Any, started: float) -> None:
+    meta = answer.get("ResponseMetadata", {})
+    log.attempt(
+        _who(operation, request),
+        status=int(meta.get("HTTPStatusCode") or 0),
+        request_id=str(meta.get("RequestId") or ""),
+        seconds=time.monotonic() - started,
+        size=None,
+    )
+
+
+def _log_failure(
+    operation: str, request: Mapping[str, Any], error: Exception, started: float
+) -> None:
+    if not log.logger("http").isEnabledFor(log.DEBUG):
+        return
+    answer = getattr(error, "response", None)
+    if isinstance(answer, Mapping):
+        _log(operation, request, answer, started)
+    else:
+        log.unanswered(_who(operation, request), error, time.monotonic() - started)
 
 
 def failures() -> tuple[type[Exception], ...]:

@@ -221,9 +221,9 @@ class HttpTransport:
                 headers={**plain, "content-type": "application/json"},
                 timeout=timeouts(deadline),
             )
-            return cast(
-                Response, exchanged(partial(client.send, request), Exchange(deadline, secrets))
-            )
+            send = partial(client.send, request)
+            exchange = Exchange(deadline, secrets)
+            return cast(Response, exchanged(send, exchange, (context.provider, context.model)))
         except WireError as error:
             raise failure_of(context, error, deadline) from error
 

@@ -97,7 +97,9 @@ class GenaiTransport:
                 if stream
                 else partial(models.generate_content, **request)
             )
-            response: Response = exchanged(send, Exchange(deadline, secrets))
+            response: Response = exchanged(
+                send, Exchange(deadline, secrets), (context.provider, context.model)
+            )
         except WireError as error:
             raise failure_of(context, error, deadline) from error
         return response
@@ -139,7 +141,7 @@ class GenaiTransport:
                 config=opened.embedding(fields, plain, deadline),
             )
             exchange = Exchange(deadline, secrets)
-            response: Response = exchanged(send, exchange)
+            response: Response = exchanged(send, exchange, (context.provider, context.model))
         except WireError as error:
             raise failure_of(context, error, deadline) from error
         return response

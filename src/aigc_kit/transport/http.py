@@ -45,7 +45,17 @@ class Response:
     ``headers`` has lower-case names; of a repeated header the last value. Exhaust or close it.
     """
 
-    __slots__ = ("_core", "_ended", "_response", "_source", "_stream", "headers", "held", "status")
+    __slots__ = (
+        "_core",
+        "_ended",
+        "_response",
+        "_source",
+        "_stream",
+        "headers",
+        "held",
+        "size",
+        "status",
+    )
 
     def __init__(self, core: Any, response: Any, ended: Callable[[], None] = lambda: None) -> None:
         """
@@ -63,8 +73,23 @@ class Response:
         }
         self._stream = response.stream
         self._source: Iterator[bytes] | None = None
+        self.size = 0
+        """Bytes of the body that were read, content coding undone."""
         self.held: bytes | None = None
         """The body, where it was read already, content coding undone."""
+
+    def ended_with(self, told: Callable[[Response], None]) -> None:
+        """Call this with the response too, when it is closed."""
+        before = self._ended
+        if before is None:  # closed already, as after an error
+            told(self)
+            return
+
+        def ended() -> None:
+            before()
+            told(self)
+
+        self._ended = ended
 
     def shown(self) -> Any:
         """The response as httpcore has it: the true head, and the body where it was read."""
@@ -114,6 +139,7 @@ class Response:
         """
         limit = MAX_RESPONSE_BYTES if limit is None else min(limit, MAX_RESPONSE_BYTES)
         if self.held is not None:
+            self.size = len(self.held)
             yield self.held
             return
         raw = self._raw()
@@ -129,7 +155,7 @@ class Response:
             )
         total = 0
         for chunk in source:
-            total += len(chunk)
+            self.size = total = total + len(chunk)
             if total > limit:
                 raise WireError(
                     f"the response is longer than {limit} bytes", sent=True, too_large=True

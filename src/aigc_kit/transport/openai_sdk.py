@@ -105,7 +105,7 @@ class OpenAITransport:
         )
         exchange = Exchange(deadline, secrets)
         try:
-            response: Response = exchanged(send, exchange)
+            response: Response = exchanged(send, exchange, (context.provider, context.model))
         except WireError as error:
             raise failure_of(context, error, deadline) from error
         except Exception as error:

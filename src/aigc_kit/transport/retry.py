@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from aigc_kit import errors
+from aigc_kit import errors, log
 from aigc_kit.errors import AIGCError, InvalidInputError, ProviderError, StorageError
 from aigc_kit.transport.deadline import Deadline
 
@@ -104,6 +104,7 @@ class Policy:
                     or wait >= deadline.left()
                 ):
                     raise
+                log.retried(error, tries, wait)
             time.sleep(wait)
 
 

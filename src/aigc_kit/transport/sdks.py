@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
+from aigc_kit import log
 from aigc_kit.transport.deadline import Exchange
+from aigc_kit.transport.failures import request_id_of
 from aigc_kit.transport.interrupts import callers_own, let_out
 
 _imports = threading.RLock()
@@ -33,9 +37,14 @@ thread imports it.
 """
 
 
-def exchanged(send: Callable[[], object], exchange: Exchange) -> Any:
+def exchanged(
+    send: Callable[[], object], exchange: Exchange, who: tuple[str, str] | None = None
+) -> Any:
     """
     The open response to the request that ``send`` makes through an SDK.
+
+    Args:
+        who: (provider, model) for the log; None: it is not logged.
 
     An SDK raises its own errors for a status of 400 and above, and may fail over what it reads;
     where a response came, that is the answer all the same.
@@ -44,16 +53,33 @@ def exchanged(send: Callable[[], object], exchange: Exchange) -> Any:
     thread is still importing they get an AttributeError. Where nothing was sent by then, the module
     is waited for and the request is sent.
     """
+    if not log.logger("http").isEnabledFor(log.DEBUG):
+        who = None
+    started = time.monotonic()
     with exchange:
         try:
             _through_imports(send, exchange)
         except Exception as error:
             let_out(error)  # a worker's time limit that the SDK has wrapped
             if exchange.response is None or callers_own(error):
+                if who is not None:
+                    log.unanswered(who, error, time.monotonic() - started)
                 raise
         if exchange.response is None:
             raise RuntimeError("the SDK answered without sending the request")
+        if who is not None:
+            exchange.response.ended_with(partial(_log, who, started))
         return exchange.response
+
+
+def _log(who: tuple[str, str], started: float, response: Any) -> None:
+    log.attempt(
+        who,
+        status=response.status,
+        request_id=request_id_of(response.headers),
+        seconds=time.monotonic() - started,
+        size=response.size,
+    )
 
 
 def _through_imports(send: Callable[[], object], exchange: Exchange) -> None:
