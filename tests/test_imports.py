@@ -49,6 +49,13 @@ BREAKS = [
     ("cli", "cli/image.py", "import aigc_kit.cli.chat", "cli.image -> aigc_kit.cli.chat"),
     ("cli", "cli/new_command.py", "", "- aigc_kit.cli.new_command\n"),
     ("house", "hints/row.py", "import aigc_kit.errors", "hints.row -> aigc_kit.errors"),
+    (
+        "prices",
+        "prices/tokens.py",
+        "import aigc_kit.prices.lookup",
+        "tokens -> aigc_kit.prices.lookup",
+    ),
+    ("prices", "prices/new_table.py", "", "- aigc_kit.prices.new_table\n"),
     ("hints", "hints/ark.py", "import aigc_kit.hints.aws", "hints.ark -> aigc_kit.hints.aws"),
     ("hints", "hints/new_vendor.py", "", "- aigc_kit.hints.new_vendor\n"),
     ("house", "new.py", "", "not listed as layers:\n\n- aigc_kit.new\n"),

@@ -51,7 +51,8 @@ class AIGCError(Exception):
     None. ``index`` is the place in a group.
     ``tries``: how often the request was tried, 0 when nothing was sent. ``attempts``: what became
     of each vendor when several were asked, as in a result's ``metadata["attempts"]``. ``messages``:
-    the history of a tool loop that it broke.
+    the history of a tool loop that it broke. ``cost``: what an image may have cost at most, where
+    it is not known whether it was charged; see ``ImageResult.cost``.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class AIGCError(Exception):
         self.tries = 0
         self.attempts: list[dict[str, Any]] = []
         self.messages: list[dict[str, Any]] = []
+        self.cost: Any = None
 
     @property
     def message(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aigc_kit.chat import json_text
-from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCall, Usage
+from aigc_kit.chat.base import ChatChunk, ChatResult, Spent, ToolCall, Usage
 from aigc_kit.chat.reasons import is_failure, reason_of
 from aigc_kit.chat.thoughts import ThoughtSplitter, without_start
 from aigc_kit.chat.tool_calls import Call, ToolCalls
@@ -50,6 +51,7 @@ class Assembler:
         self._taken = taken
         self._thought_tags = thought_tags
         self.keeps_reasoning = True
+        self.base_url = ""
         self.warnings: list[dict[str, str]] = []
         self.request_id = ""
         self.headers: dict[str, str] = {}
@@ -65,6 +67,8 @@ class Assembler:
         self.finish_reason = ""
         self.finish_message = ""
         self.usage: Usage | None = None
+        self.at = time.time()
+        self.tier = ""
         self.id = ""
         self.reply_model = ""
         self.message_extra: dict[str, Any] = {}
@@ -229,9 +233,22 @@ class Assembler:
             raw=self.raw,
             images=list(self.images),
             headers=self.headers,
+            requests=[self._spent()],
         )
         result.message = self._message(result, kept)
         return result
+
+    def _spent(self) -> Spent:
+        usage = self.raw.get("usage")
+        return Spent(
+            self.provider,
+            self.reply_model or self.model,
+            self.usage or Usage(),
+            self.base_url,
+            self.at,
+            self.tier,
+            usage.get("cost") if isinstance(usage, dict) else None,
+        )
 
     def _whole(self, call: Call, *, cut: bool) -> ToolCall:
         text = json_text.one_object(call.text())

@@ -6,11 +6,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from aigc_kit.errors import StructuredOutputError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.rate_limits import rate_limits
+
+if TYPE_CHECKING:
+    from aigc_kit.prices import Cost
 
 Message = Mapping[str, Any]
 
@@ -20,8 +24,9 @@ class Usage:
     """
     Tokens, 0 where the vendor says nothing.
 
-    ``prompt_tokens`` include what was read from or written to a cache, ``completion_tokens``
-    include reasoning; ``total_tokens`` is their sum.
+    ``prompt_tokens`` include what was read from a cache (``cached_tokens``) or written to one
+    (``cache_write_tokens``), ``completion_tokens`` include reasoning; ``total_tokens`` is their
+    sum.
     """
 
     prompt_tokens: int = 0
@@ -29,6 +34,54 @@ class Usage:
     total_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.total_tokens + other.total_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+        )
+
+
+@dataclass(slots=True)
+class Spent:
+    """
+    One request that was paid for.
+
+    ``base_url``: prices differ by the vendor's region. ``at``: seconds since 1970 when it began.
+    ``tier``: the service tier that the response names. ``reported``: the amount that a gateway
+    gives with the usage.
+    """
+
+    provider: str
+    model: str
+    usage: Usage
+    base_url: str = ""
+    at: float = field(default=0.0, compare=False)
+    tier: str = ""
+    reported: Any = None
+
+    @property
+    def cost(self) -> Cost | None:
+        from aigc_kit.prices import cost_of_tokens  # a table that few programs read
+
+        used = self.usage
+        return cost_of_tokens(
+            self.provider,
+            self.model,
+            prompt=used.prompt_tokens,
+            completion=used.completion_tokens,
+            cached=used.cached_tokens,
+            written=used.cache_write_tokens,
+            base_url=self.base_url,
+            at=datetime.fromtimestamp(self.at, UTC) if self.at else None,
+            tier=self.tier,
+            reported=self.reported,
+        )
 
 
 @dataclass(slots=True)
@@ -124,7 +177,7 @@ class ChatResult:
     history (``chat_with_tools``). ``raw``: the vendor's response; for a stream, its pieces put
     together in the shape of a plain response. ``images``: images in the answer.
     ``headers``: of the response, lower-case names. ``attempts``: the vendors of a fallback that were
-    asked before this one, and what came of it.
+    asked before this one, and what came of it. ``requests``: those that were paid for.
     """
 
     content: str = ""
@@ -145,6 +198,20 @@ class ChatResult:
     images: list[ImageResult] = field(default_factory=list[ImageResult])
     headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     attempts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    requests: list[Spent] = field(default_factory=list[Spent], repr=False)
+
+    @property
+    def cost(self) -> Cost | None:
+        """
+        What all requests of this answer cost together, repairs and the turns of a tool loop
+        included: ``{"amount", "currency", "source", "as_of"}``; ``.amount`` is exact.
+
+        None where a price or the usage is not known, and where requests are billed in several
+        currencies; ``requests`` has each one's ``cost``. See ``aigc_kit.prices``.
+        """
+        from aigc_kit.prices import summed
+
+        return summed(request.cost for request in self.requests)
 
     @property
     def has_tool_calls(self) -> bool:

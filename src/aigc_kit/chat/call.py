@@ -264,7 +264,8 @@ class Call:
             repairs += 1
             turns = [*turns, *structured.repair_turns(result, violations)]
             before, result = result, ask(turns)
-            result.usage = _sum(before, result)
+            result.usage = before.usage + result.usage
+            result.requests = [*before.requests, *result.requests]
             result.warnings.append(
                 warning("response_format", f"repair {repairs}: {'; '.join(violations[:3])[:300]}")
             )
@@ -280,18 +281,6 @@ class Call:
             if violations:
                 raise structured.broken(result, violations)
         return result
-
-
-def _sum(first: ChatResult, second: ChatResult) -> Any:
-    one, two = first.usage, second.usage
-    return replace(
-        one,
-        prompt_tokens=one.prompt_tokens + two.prompt_tokens,
-        completion_tokens=one.completion_tokens + two.completion_tokens,
-        total_tokens=one.total_tokens + two.total_tokens,
-        cached_tokens=one.cached_tokens + two.cached_tokens,
-        reasoning_tokens=one.reasoning_tokens + two.reasoning_tokens,
-    )
 
 
 def _number(name: str, value: Any) -> Any:

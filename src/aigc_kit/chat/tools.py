@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from aigc_kit.chat import functions
 from aigc_kit.chat.assembler import valid
-from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCall, ToolEvent, Usage, warning
+from aigc_kit.chat.base import ChatChunk, ChatResult, Spent, ToolCall, ToolEvent, Usage, warning
 from aigc_kit.chat.messages import checked, checked_tools
 from aigc_kit.chat.parts import is_image, media_part
 from aigc_kit.errors import (
@@ -149,7 +149,7 @@ def turns_of(ask: Ask, messages: Any, loop: Loop) -> Generator[ChatChunk, None, 
         total.add(result)
         result.messages = turns
         if not result.has_tool_calls:
-            result.usage = total.usage
+            result.usage, result.requests = total.usage, total.requests
             return result
         if result.finish_reason in ("length", "content_filter"):
             raise _truncated(result)
@@ -191,17 +191,12 @@ class _Total:
     """Sums over the turns."""
 
     usage: Usage = field(default_factory=Usage)
+    requests: list[Spent] = field(default_factory=list[Spent])
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
     def add(self, result: ChatResult) -> None:
-        for name in (
-            "prompt_tokens",
-            "completion_tokens",
-            "total_tokens",
-            "cached_tokens",
-            "reasoning_tokens",
-        ):
-            setattr(self.usage, name, getattr(self.usage, name) + getattr(result.usage, name))
+        self.usage += result.usage
+        self.requests = [*self.requests, *result.requests]
         result.warnings[:0] = [entry for entry in self.warnings if entry not in result.warnings]
         self.warnings = list(result.warnings)
 

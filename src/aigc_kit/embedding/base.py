@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import UnsupportedFeatureError
 from aigc_kit.transport.rate_limits import rate_limits
+
+if TYPE_CHECKING:
+    from aigc_kit.prices import Cost
 
 
 @dataclass(slots=True)
@@ -34,7 +37,7 @@ class EmbeddingResult:
     ``model``: as the vendor names it, else as it was asked. ``request_ids``: of the requests that
     gave the vectors, in the order of the texts. ``attempts``: how often anything was sent.
     ``headers``: of the last response, lower-case names. ``warnings``: what was changed or could not
-    be honoured.
+    be honoured. ``base_url``: of the vendor; prices differ by its region.
     """
 
     vectors: Any = field(default_factory=list[Any], repr=False)
@@ -47,6 +50,15 @@ class EmbeddingResult:
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    base_url: str = field(default="", repr=False)
+
+    @property
+    def cost(self) -> Cost | None:
+        """
+        ``{"amount", "currency", "source", "as_of"}``; ``.amount`` is exact. None where the price or
+        the usage is not known. See ``aigc_kit.prices``.
+        """
+        return _cost(self)
 
     @property
     def missing(self) -> list[int]:
@@ -93,9 +105,25 @@ class RerankResult:
     attempts: int = 0
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    base_url: str = field(default="", repr=False)
+
+    @property
+    def cost(self) -> Cost | None:
+        """
+        ``{"amount", "currency", "source", "as_of"}``; ``.amount`` is exact. None where the price or
+        the usage is not known. See ``aigc_kit.prices``.
+        """
+        return _cost(self)
 
     def __len__(self) -> int:
         return len(self.results)
+
+
+def _cost(result: EmbeddingResult | RerankResult) -> Cost | None:
+    from aigc_kit.prices import cost_of_tokens  # a table that few programs read
+
+    spent = max(result.usage.prompt_tokens, result.usage.total_tokens)
+    return cost_of_tokens(result.provider, result.model, prompt=spent, base_url=result.base_url)
 
 
 class EmbeddingProvider(ABC):

@@ -218,6 +218,7 @@ class EmbeddingClient(Client):
             raise InvalidReplyError(
                 f"provider {self.provider.name!r} returned {type(result).__name__}, not an EmbeddingResult"
             )
+        result.base_url = result.base_url or str(getattr(self.provider, "base_url", "") or "")
         return result
 
     @public
@@ -261,6 +262,7 @@ class EmbeddingClient(Client):
             raise InvalidReplyError(
                 f"provider {self.provider.name!r} returned {type(result).__name__}, not a RerankResult"
             )
+        result.base_url = result.base_url or str(getattr(self.provider, "base_url", "") or "")
         return result
 
 

@@ -298,11 +298,18 @@ class Purchases:
             if place and request.timeout is not None:
                 own = own.within(end - time.monotonic())
             model = own.model or model_of(link.provider)
-            asked = {**facts, "provider": link.provider.name, "model": model}
+            asked = {
+                **facts,
+                "provider": link.provider.name,
+                "model": model,
+                "base_url": str(getattr(link.provider, "base_url", "") or ""),
+                "references": _count(own.reference_images),
+            }
             entry.asked(asked)
             try:
                 group = self._generated(link, own)
                 _told_attempts(group, attempts)
+                _priced(group, asked)
                 self._record(entry, group, request, asked)
                 return group, asked
             except AIGCError as error:
@@ -315,6 +322,8 @@ class Purchases:
                     raise
                 error.provider = error.provider or link.provider.name
                 error.model = error.model or model
+                if getattr(error, "billed", "no") != "no" and error.result is None:
+                    error.cost = _at_most(asked, own.n)
                 if len(self.chain.links) == 1:
                     raise
                 attempts.append(_attempt(error, model))
@@ -593,10 +602,52 @@ def _foreign(error: BaseException) -> ProviderError:
     return failure
 
 
+def _count(references: Any) -> int:
+    """How many references an application gave: none, one, or a list."""
+    if references is None:
+        return 0
+    return len(references) if isinstance(references, (list, tuple)) else 1
+
+
+def _priced(group: ImageGroup, asked: dict[str, Any]) -> None:
+    """What each image cost, where a vendor does not say so itself."""
+    from aigc_kit.prices import cost_of_image  # a table that is not needed before a payment
+
+    for result in group.images:
+        known = result.metadata
+        usage = known.get("usage")
+        cost = cost_of_image(
+            str(asked["provider"]),
+            str(known.get("model") or asked["model"]),
+            pixels=int(known.get("width") or 0) * int(known.get("height") or 0),
+            references=int(asked["references"]),
+            usage=usage,
+            images=len(group.images),
+            base_url=str(asked["base_url"]),
+            reported=usage.get("cost") if isinstance(usage, dict) else None,
+        )
+        if cost is not None:
+            known.setdefault("cost", dict(cost))
+
+
+def _at_most(asked: dict[str, Any], images: int) -> Any:
+    """What was perhaps paid: no more than this."""
+    from aigc_kit.prices import cost_of_image, summed
+
+    cost = cost_of_image(
+        str(asked.get("provider") or ""),
+        str(asked.get("model") or ""),
+        references=int(asked.get("references") or 0),
+        base_url=str(asked.get("base_url") or ""),
+        upper_bound=True,
+    )
+    return summed([cost] * max(images, 1))
+
+
 def unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
     """Somebody was asked, and nothing is known."""
     elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
-    return OutcomeUnknownError(
+    error = OutcomeUnknownError(
         f"{facts.get('provider') or 'the vendor'} was asked for an image {elapsed:.0f} s ago, and no response was recorded: it"
         " may have been billed. It is not asked again for the same idempotency_key unless you pass retry_ambiguous=True; look"
         " at the vendor's console before you do",
@@ -604,3 +655,5 @@ def unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
         provider=str(facts.get("provider") or ""),
         model=str(facts.get("model") or ""),
     )
+    error.cost = _at_most(facts, 1)
+    return error

@@ -17,6 +17,8 @@ from aigc_kit.transport.encoding import decode_base64
 if TYPE_CHECKING:
     import PIL.Image
 
+    from aigc_kit.prices import Cost
+
 
 @dataclass(frozen=True)
 class Access:
@@ -107,7 +109,7 @@ class ImageResult(_Held):
     when read; ``""`` when only a URL is there. ``mime_type``: detected from the bytes where they
     are there.
     ``provider``: the registry's name. ``metadata``: JSON; ``model, requested_size, sent_size,
-    width, height, request_id, usage, warnings, attempts`` and, where they apply, ``text,
+    width, height, request_id, usage, cost, warnings, attempts`` and, where they apply, ``text,
     source_url, expires_at, storage_key, renditions, revised_prompt``; ``pending`` while a paid
     image waits to be stored.
     """
@@ -117,6 +119,24 @@ class ImageResult(_Held):
     mime_type: str = ""
     provider: str = ""
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The vendor's own words in ``metadata["usage"]``, ``{}`` where it says nothing."""
+        told = self.metadata.get("usage")
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def cost(self) -> Cost | None:
+        """
+        ``metadata["cost"]``: ``{"amount", "currency", "source", "as_of"}``; ``.amount`` is exact.
+
+        None where the price is not known, and for an image that was found again: nothing was paid
+        for it this time. See ``aigc_kit.prices``.
+        """
+        from aigc_kit.prices import Cost  # a table that few programs read
+
+        return Cost.read(self.metadata.get("cost"))
 
     @classmethod
     def from_bytes(

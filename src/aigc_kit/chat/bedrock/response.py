@@ -331,9 +331,10 @@ def usage_of(value: Any) -> Usage | None:
     if not isinstance(value, Mapping):
         return None
     read = count(value, "cacheReadInputTokens")
-    prompt = count(value, "inputTokens") + read + count(value, "cacheWriteInputTokens")
+    written = count(value, "cacheWriteInputTokens")
+    prompt = count(value, "inputTokens") + read + written
     answer = count(value, "outputTokens")
-    return Usage(prompt, answer, prompt + answer, read, 0)
+    return Usage(prompt, answer, prompt + answer, read, 0, written)
 
 
 def as_json(value: Any) -> Any:

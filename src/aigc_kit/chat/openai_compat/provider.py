@@ -282,6 +282,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             thought_tags=thoughts.TAGS if call.options.split_think_tags else (),
         )
         assembler.warnings = list(request.warnings)
+        assembler.base_url = self.base_url
         return assembler
 
     def _reader(

@@ -410,6 +410,9 @@ def _head(body: Mapping[str, Any], assembler: Assembler) -> None:
         assembler.id = mark
     if not assembler.reply_model and isinstance(model, str):
         assembler.reply_model = model
+    tier = body.get("service_tier")
+    if isinstance(tier, str):
+        assembler.tier = tier
 
 
 def usage_of(value: Any) -> Usage | None:
@@ -426,4 +429,5 @@ def usage_of(value: Any) -> Usage | None:
     reasoning = count(more, "reasoning_tokens")
     if reasoning and count(value, "total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI counts it apart. Source: litellm 1.110.2, fold_reasoning_tokens_into_completion
-    return Usage(prompt, completion, prompt + completion, cached, reasoning)
+    written = count(details, "cache_write_tokens") or count(details, "cache_creation_input_tokens")
+    return Usage(prompt, completion, prompt + completion, cached, reasoning, written)

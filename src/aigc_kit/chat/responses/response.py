@@ -355,4 +355,5 @@ def usage_of(value: Any) -> Usage | None:
         prompt + completion,
         count(value.get("input_tokens_details"), "cached_tokens"),
         count(value.get("output_tokens_details"), "reasoning_tokens"),
+        count(value.get("input_tokens_details"), "cache_write_tokens"),
     )

@@ -1,0 +1,138 @@
+"""What a row of a price table can say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+Number = Decimal | str | int
+MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """
+    Money for a million tokens.
+
+    ``cached``: read from a cache; unset: like ``input``. ``cache_write``: written to one; unset:
+    like ``input``. Text in decimal digits is exact, a float is not taken.
+    """
+
+    input: Number
+    output: Number = 0
+    cached: Number | None = None
+    cache_write: Number | None = None
+
+    def cost(self, prompt: int, completion: int, cached: int, written: int) -> Decimal:
+        """
+        Args:
+            prompt: all tokens of the request, those of the cache included.
+        """
+        own = Decimal(self.input)
+        read = own if self.cached is None else Decimal(self.cached)
+        wrote = own if self.cache_write is None else Decimal(self.cache_write)
+        plain = max(prompt - cached - written, 0)
+        spent = plain * own + cached * read + written * wrote + completion * Decimal(self.output)
+        return spent / MILLION
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Hours of a week, in UTC: ``hours`` (from, to) on ``weekdays`` (0 is Monday)."""
+
+    hours: tuple[tuple[int, int], ...]
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    def holds(self, at: datetime) -> bool:
+        at = at.astimezone(UTC)
+        return at.weekday() in self.weekdays and any(
+            start <= at.hour < end for start, end in self.hours
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """
+    The price of tokens of a chat or embedding model.
+
+    - ``models``: a regular expression of the whole name, in lower case, without prefixes.
+    - ``region``: ``"intl"`` where it holds for the vendor's international base URL alone, ``"home"``
+      for its own, ``""`` for both.
+    - ``long``: (tokens, rates): the whole request costs these from so many prompt tokens on.
+    - ``peak``: (hours, rates) that cost more.
+    - ``factors``: what a service tier of the response multiplies.
+    - ``since``, ``until``: days, the first inclusive, the second exclusive.
+    """
+
+    provider: str
+    models: str
+    rates: Rates
+    currency: str = "USD"
+    region: str = ""
+    long: tuple[int, Rates] | None = None
+    peak: tuple[Peak, Rates] | None = None
+    factors: Mapping[str, Number] = field(default_factory=dict[str, Number])
+    since: date | None = None
+    until: date | None = None
+    source: str = ""
+    as_of: str = ""
+
+    def fits(self, provider: str, model: str, *, region: str, at: datetime) -> bool:
+        day = at.date()
+        return (
+            self.provider == provider
+            and self.region in ("", region)
+            and re.fullmatch(self.models, model) is not None
+            and (self.since is None or day >= self.since)
+            and (self.until is None or day < self.until)
+        )
+
+    def rates_for(self, prompt: int, at: datetime) -> Rates:
+        """The whole request is at the higher rate, not only what is above."""
+        if self.long is not None and prompt > self.long[0]:
+            return self.long[1]
+        if self.peak is not None and self.peak[0].holds(at):
+            return self.peak[1]
+        return self.rates
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagePrice:
+    """
+    The price of an image model: by image, or by the tokens of its usage.
+
+    - ``each``: (pixels, price) in rising order; the price holds up to so many pixels, None: any.
+    - ``reference``: of each reference image behind the first ``free_references``.
+    - ``output``: for a million tokens of images; ``input``: of the prompt's text;
+      ``input_image``: of reference images.
+    """
+
+    provider: str
+    models: str
+    currency: str = "USD"
+    each: tuple[tuple[int | None, Number], ...] = ()
+    reference: Number = 0
+    free_references: int = 0
+    input: Number | None = None
+    input_image: Number | None = None
+    output: Number | None = None
+    region: str = ""
+    source: str = ""
+    as_of: str = ""
+
+    def fits(self, provider: str, model: str, *, region: str) -> bool:
+        return (
+            self.provider == provider
+            and self.region in ("", region)
+            and re.fullmatch(self.models, model) is not None
+        )
+
+    def of_image(self, pixels: int) -> Decimal | None:
+        """By pixels; of an unknown size the highest one."""
+        for most, price in self.each:
+            if pixels and (most is None or pixels <= most):
+                return Decimal(price)
+        return Decimal(self.each[-1][1]) if self.each and not pixels else None

@@ -1,0 +1,241 @@
+"""Prices: exact, dated, in the bill's own currency; None where nobody knows."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aigc_kit import prices
+from aigc_kit.prices import Cost, ImagePrice, Price, Rates, cost_of_image, cost_of_tokens, summed
+from aigc_kit.prices.images import IMAGES
+from aigc_kit.prices.tokens import TOKENS
+
+MILLION = 1_000_000
+MONDAY_MORNING = datetime(2026, 11, 23, 2, tzinfo=UTC)
+SATURDAY_MORNING = datetime(2026, 11, 28, 2, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def none_is_added() -> Iterator[None]:
+    yield
+    prices.forget_added()
+
+
+def amount(provider: str, model: str, **options: Any) -> tuple[Decimal, str] | None:
+    cost = cost_of_tokens(provider, model, **options)
+    return None if cost is None else (cost.amount, cost.currency)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "spent", "expected"),
+    [
+        ("openai", "gpt-6-luna", {"prompt": MILLION // 10}, ("0.01", "USD")),
+        ("openai", "gpt-6-luna", {"prompt": 0, "completion": MILLION}, ("0.50", "USD")),
+        # 300,000 tokens: the whole request is at the higher rate.
+        ("openai", "gpt-6-luna", {"prompt": 300_000}, ("0.06", "USD")),
+        ("openai", "gpt-6.1-sol", {"prompt": 1000, "cached": 1000}, ("0.0001", "USD")),
+        ("openai", "gpt-6-sol", {"prompt": 1000, "written": 1000}, ("0.0025", "USD")),
+        ("openai", "gpt-6-sol-2026-10-01", {"prompt": 1000}, ("0.002", "USD")),
+        ("glm", "glm-5.3", {"prompt": MILLION, "completion": MILLION}, ("36", "CNY")),
+        ("zhipu", "GLM-5.3", {"prompt": MILLION}, ("8", "CNY")),
+        ("doubao", "doubao-seed-2-1-pro-260915", {"prompt": MILLION}, ("6", "CNY")),
+        ("kimi", "kimi-k3", {"prompt": MILLION, "written": MILLION}, ("3", "USD")),
+        ("bedrock", "global.anthropic.claude-sonnet-4-6", {"prompt": MILLION}, ("3", "USD")),
+        ("bedrock", "us.anthropic.claude-sonnet-4-6", {"prompt": MILLION}, ("3.3", "USD")),
+        ("bedrock", "anthropic.claude-haiku-4-5-v1:0", {"prompt": MILLION}, ("1.1", "USD")),
+        ("google", "models/gemini-3.5-flash", {"prompt": MILLION}, ("1.5", "USD")),
+    ],
+)
+def test_tokens_cost_what_the_list_says(
+    provider: str, model: str, spent: dict[str, int], expected: tuple[str, str]
+) -> None:
+    assert amount(provider, model, **spent) == (Decimal(expected[0]), expected[1])
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("https://open.bigmodel.cn/api/paas/v4", (Decimal(8), "CNY")),
+        ("https://api.z.ai/api/paas/v4", (Decimal("1.4"), "USD")),
+    ],
+)
+def test_the_region_decides_the_currency(base_url: str, expected: tuple[Decimal, str]) -> None:
+    assert amount("glm", "glm-5.3", prompt=MILLION, base_url=base_url) == expected
+    assert amount("openai_compat", "glm-5.3", prompt=MILLION, base_url=base_url) == expected
+
+
+def test_a_relay_without_a_name_has_no_price() -> None:
+    assert amount("openai_compat", "gpt-6-luna", prompt=9, base_url="https://relay.cn/v1") is None
+
+
+@pytest.mark.parametrize(
+    ("at", "price"),
+    [
+        (MONDAY_MORNING, "0.30"),
+        (MONDAY_MORNING.replace(hour=4), "0.15"),
+        (MONDAY_MORNING.replace(hour=6), "0.30"),
+        (MONDAY_MORNING.replace(hour=10), "0.15"),
+        (SATURDAY_MORNING, "0.15"),
+    ],
+)
+def test_the_moment_of_the_request_decides_at_peak_hours(at: datetime, price: str) -> None:
+    assert amount("deepseek", "deepseek-flash", prompt=MILLION, at=at) == (Decimal(price), "USD")
+
+
+def test_a_price_that_changes_holds_from_its_day_on() -> None:
+    last, first = datetime(2026, 12, 31, 12, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    assert amount("gemini", "gemini-3.8-flash", prompt=MILLION, at=last) == (Decimal("0.75"), "USD")
+    assert amount("gemini", "gemini-3.8-flash", prompt=MILLION, at=first) == (Decimal("1.5"), "USD")
+
+
+@pytest.mark.parametrize(
+    ("tier", "price"), [("flex", "1"), ("batch", "1"), ("priority", "4"), ("default", "2")]
+)
+def test_the_tier_of_the_response_counts(tier: str, price: str) -> None:
+    cost = amount("openai", "gpt-6-sol", prompt=100_000, tier=tier)
+    assert cost == (Decimal(price) / 10, "USD")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "spent"),
+    [
+        ("openai", "a-model-of-tomorrow", {"prompt": 5}),
+        ("my-vendor", "m", {"prompt": 5}),
+        ("openai", "gpt-6-luna", {"prompt": 0}),
+        ("dashscope", "qwen3.8-max", {"prompt": 5}),
+    ],
+)
+def test_what_nobody_knows_is_none_and_not_zero(
+    provider: str, model: str, spent: dict[str, int]
+) -> None:
+    assert amount(provider, model, **spent) is None
+
+
+def test_what_a_gateway_reports_comes_first() -> None:
+    cost = cost_of_tokens("openrouter", "openai/gpt-6-luna", prompt=5, reported=0.00123)
+    assert cost is not None
+    assert (cost.amount, cost.currency, cost.source) == (
+        Decimal("0.00123"),
+        "USD",
+        "reported by openrouter",
+    )
+
+
+def test_an_application_adds_and_replaces_prices() -> None:
+    prices.add(Price(provider="my-vendor", models="m.*", rates=Rates(10, 20), currency="CNY"))
+    prices.add(Price(provider="openai", models="gpt-6-luna", rates=Rates(1), source="contract"))
+    assert amount("my-vendor", "m1", prompt=MILLION, completion=MILLION) == (Decimal(30), "CNY")
+    assert amount("openai", "gpt-6-luna", prompt=MILLION) == (Decimal(1), "USD")
+    prices.add(Price(provider="openai", models="gpt-6-luna", rates=Rates(2)))
+    assert amount("openai", "gpt-6-luna", prompt=MILLION) == (Decimal(2), "USD")
+    with pytest.raises(TypeError, match="Price or an ImagePrice"):
+        prices.add({"provider": "x"})  # type: ignore[arg-type]
+
+
+def test_a_library_knows_models_that_this_package_does_not() -> None:
+    cost = cost_of_tokens("openai", "gpt-4o", prompt=1000, completion=10)
+    assert cost is not None
+    assert cost.source.startswith("genai-prices ")
+    assert cost.amount > 0
+
+
+def image(provider: str, model: str, **options: Any) -> Decimal | None:
+    cost = cost_of_image(provider, model, **options)
+    return None if cost is None else cost.amount
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "facts", "price"),
+    [
+        ("volcengine", "doubao-seedream-4-5-251128", {"pixels": 2048 * 2048}, "0.25"),
+        ("doubao", "bytedance/seedream-4.5", {}, "0.25"),
+        ("volcengine", "doubao-seedream-5-5-261101", {"pixels": 1024 * 1024}, "0.020"),
+        ("volcengine", "doubao-seedream-5-5-261101", {"pixels": 2048 * 2048}, "0.035"),
+        ("volcengine", "doubao-seedream-5-5", {"pixels": 9, "references": 2}, "0.036"),
+        ("volcengine", "doubao-seedream-5-0-pro", {"pixels": 9, "references": 3}, "0.051"),
+        ("gemini", "gemini-3-pro-image", {}, "0.134"),
+        (
+            "gemini",
+            "gemini-3-pro-image",
+            {"usage": {"promptTokenCount": 1000, "candidatesTokenCount": 1120}},
+            "0.1364",
+        ),
+        (
+            "openai",
+            "gpt-image-2.6-flare",
+            {
+                "usage": {
+                    "input_tokens": 1100,
+                    "output_tokens": 1000,
+                    "input_tokens_details": {"text_tokens": 100, "image_tokens": 1000},
+                }
+            },
+            "0.0385",
+        ),
+        ("openai", "gpt-image-2", {"usage": {"output_tokens": 2000}, "images": 2}, "0.03"),
+        ("glm", "glm-image", {}, "0.1"),
+    ],
+)
+def test_images_cost_what_the_list_says(
+    provider: str, model: str, facts: dict[str, Any], price: str
+) -> None:
+    assert image(provider, model, **facts) == Decimal(price)
+
+
+def test_an_image_of_unknown_size_costs_the_most() -> None:
+    assert image("volcengine", "doubao-seedream-5-5") == Decimal("0.035")
+
+
+def test_an_image_without_a_price_is_none() -> None:
+    assert image("siliconflow", "Qwen/Qwen-Image") is None
+    prices.add(ImagePrice(provider="siliconflow", models="qwen-image", each=((None, "0.3"),)))
+    assert image("siliconflow", "Qwen/Qwen-Image") == Decimal("0.3")
+
+
+def test_a_cost_is_json_and_exact() -> None:
+    cost = Cost(Decimal("0.0123"), "CNY", source="s", as_of="2026-11-25", upper_bound=True)
+    assert json.loads(json.dumps(cost)) == {
+        "amount": 0.0123,
+        "currency": "CNY",
+        "source": "s",
+        "as_of": "2026-11-25",
+        "upper_bound": True,
+    }
+    for copy in (Cost.read(json.loads(json.dumps(cost))), pickle.loads(pickle.dumps(cost))):
+        assert copy == cost
+        assert copy is not None
+        assert (copy.amount, copy.upper_bound, str(copy)) == (
+            Decimal("0.0123"),
+            True,
+            "at most 0.0123 CNY",
+        )
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1))
+def test_sums_do_not_drift(parts: list[int]) -> None:
+    costs = [Cost(Decimal(part) / MILLION, "USD", source="s", as_of="d") for part in parts]
+    total = summed(costs)
+    assert total is not None
+    assert total.amount * MILLION == sum(parts)
+
+
+def test_nothing_is_converted_and_an_unknown_part_makes_the_sum_unknown() -> None:
+    yuan = Cost(Decimal(1), "CNY", source="s", as_of="d")
+    dollars = Cost(Decimal(1), "USD", source="s", as_of="d")
+    assert summed([yuan, dollars]) is None
+    assert summed([yuan, None]) is None
+    assert summed([]) is None
+
+
+def test_every_row_has_a_source_and_a_day() -> None:
+    for row in (*TOKENS, *IMAGES):
+        assert row.source
+        assert date.fromisoformat(row.as_of) <= date(2026, 11, 26)
