@@ -98,6 +98,9 @@ BREAKS = [
         "embedding.gemini -> aigc_kit.embedding.bedrock",
     ),
     ("embedding", "embedding/new_vendor.py", "", "- aigc_kit.embedding.new_vendor\n"),
+    ("house", "image/client.py", "import aigc_kit.batch", "image.client -> aigc_kit.batch"),
+    ("batch", "batch/line.py", "import aigc_kit.batch.seen", "batch.line -> aigc_kit.batch.seen"),
+    ("batch", "batch/new.py", "", "- aigc_kit.batch.new\n"),
     (
         "circles",
         "sandbox/new.py",

@@ -364,7 +364,7 @@ class Journal:
                 f"the journal {str(self.root)!r} cannot be written: {error}"
             ) from error
         try:
-            _lock(lock)
+            lock_file(lock)
             # The holder before may have removed the file after it was opened here: that lock is
             # nobody's.
             if os.fstat(lock).st_ino == path.stat().st_ino:
@@ -488,7 +488,7 @@ class _FileEntry(Entry):
             with contextlib.suppress(OSError):
                 self._lock_path.unlink(missing_ok=True)
         lock, self._lock = self._lock, -1
-        _unlock(lock)
+        unlock_file(lock)
         os.close(lock)
 
     def __del__(self) -> None:
@@ -496,7 +496,7 @@ class _FileEntry(Entry):
         # gives it back.
         if self._lock >= 0:
             with contextlib.suppress(OSError):
-                _unlock(self._lock)
+                unlock_file(self._lock)
                 os.close(self._lock)
 
 
@@ -661,7 +661,7 @@ def _parsed(raw: bytes) -> Raw:
     return facts, blobs
 
 
-def _lock(file: int) -> None:
+def lock_file(file: int) -> None:
     """Take the lock at once, or raise ``OSError``."""
     try:
         import fcntl
@@ -673,7 +673,7 @@ def _lock(file: int) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _unlock(file: int) -> None:
+def unlock_file(file: int) -> None:
     """Give the lock back by itself: a forked child may hold the same file open."""
     with contextlib.suppress(ImportError, OSError):
         import fcntl
