@@ -248,6 +248,7 @@ class Assembler:
             self.at,
             self.tier,
             usage.get("cost") if isinstance(usage, dict) else None,
+            self.model,
         )
 
     def _whole(self, call: Call, *, cut: bool) -> ToolCall:

@@ -54,7 +54,7 @@ class Spent:
 
     ``base_url``: prices differ by the vendor's region. ``at``: seconds since 1970 when it began.
     ``tier``: the service tier that the response names. ``reported``: the amount that a gateway
-    gives with the usage.
+    gives with the usage. ``model``: as the response names it, ``asked``: as the request did.
     """
 
     provider: str
@@ -64,15 +64,20 @@ class Spent:
     at: float = field(default=0.0, compare=False)
     tier: str = ""
     reported: Any = None
+    asked: str = ""
 
     @property
     def cost(self) -> Cost | None:
+        """By the model that answered, else by the one that was asked: some relays name neither."""
+        return self._cost_of(self.model) or self._cost_of(self.asked)
+
+    def _cost_of(self, model: str) -> Cost | None:
         from aigc_kit.prices import cost_of_tokens  # a table that few programs read
 
         used = self.usage
         return cost_of_tokens(
             self.provider,
-            self.model,
+            model,
             prompt=used.prompt_tokens,
             completion=used.completion_tokens,
             cached=used.cached_tokens,

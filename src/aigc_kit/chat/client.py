@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
-from aigc_kit import settings
+from aigc_kit import settings, tracing
 from aigc_kit.chat import chain
 from aigc_kit.chat import options as names
 from aigc_kit.chat import tools as loop
@@ -291,11 +291,13 @@ class ChatClient(Client):
     def _whole(self, messages: Sequence[Message], given: dict[str, Any]) -> ChatResult:
         names.refuse_misspelt(given)
         given.pop("stream", None)
-        result = self.provider.chat(messages, **given)
-        if not isinstance(result, ChatResult):
-            raise InvalidReplyError(
-                f"provider {self.provider.name!r} returned {type(result).__name__}, not a ChatResult"
-            )
+        with tracing.span("chat", self.provider, given.get("model"), given, messages) as span:
+            result = self.provider.chat(messages, **given)
+            if not isinstance(result, ChatResult):
+                raise InvalidReplyError(
+                    f"provider {self.provider.name!r} returned {type(result).__name__}, not a ChatResult"
+                )
+            span.told(result)
         return result
 
     @public
@@ -346,13 +348,15 @@ class ChatClient(Client):
         given.pop("stream", None)
         model = given.get("model")
         stream = self.provider.chat_stream(messages, **given)
+        facts = {**given, "stream": True}
+        span = tracing.span("chat", self.provider, model, facts, messages)
         if isinstance(stream, ChatStream):
-            return stream
+            return stream.watched(span)
         assembler = Assembler(
             provider=self.provider.name,
             model=str(model or getattr(self.provider, "model", "") or ""),
         )
-        return ChatStream(iter(stream), assembler, feeds=True)
+        return ChatStream(iter(stream), assembler, feeds=True).watched(span)
 
     @public
     def chat_with_tools(

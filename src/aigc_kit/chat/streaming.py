@@ -16,6 +16,7 @@ from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
 from aigc_kit.chat.endings import cut_off, settled
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
+from aigc_kit.tracing import NOTHING, Span
 from aigc_kit.transport import sse
 from aigc_kit.transport.answers import body_of, checked_object, decoded, not_json, vendor_error
 from aigc_kit.transport.deadline import Deadline, WireError, next_chunk
@@ -306,6 +307,16 @@ class ChatStream(Iterator[ChatChunk]):
         self._feeds = feeds
         self._result: ChatResult | None = None
         self._closed = False
+        self._span: Span | None = None
+        """While it is watched."""
+        self._awaited: Span | None = None
+        """The same until the first chunk has come."""
+
+    def watched(self, span: Span) -> ChatStream:
+        """Tell this span what becomes of the stream."""
+        if span is not NOTHING:
+            self._span = self._awaited = span
+        return self
 
     def __iter__(self) -> ChatStream:
         return self
@@ -319,6 +330,8 @@ class ChatStream(Iterator[ChatChunk]):
             self._end()
             raise
         except BaseException as error:
+            if self._span is not None:
+                self._span.failed(error)
             self.close()
             if isinstance(error, AIGCError):
                 log.failed("chat", error)
@@ -327,6 +340,9 @@ class ChatStream(Iterator[ChatChunk]):
             raise cut_off(self._assembler, f"it cannot be read: {type(error).__name__}") from error
         if self._feeds:
             _take(self._assembler, chunk)
+        if self._awaited is not None:
+            self._awaited.first_chunk()
+            self._awaited = None
         return chunk
 
     @property
@@ -354,14 +370,23 @@ class ChatStream(Iterator[ChatChunk]):
             raise cut_off(assembler, "the provider's stream ended without a finish reason")
         result = settled(assembler)
         self._result = self._finish(result) if self._finish else result
+        if self._span is not None:
+            self._span.told(self._result)
+            self._ended()
 
     def close(self) -> None:
         """Return the connection, or drop it when the answer is not at its end."""
         if not self._closed:
             self._closed = True
+            self._ended()
             close = getattr(self._source, "close", None)
             if close:
                 close()
+
+    def _ended(self) -> None:
+        span, self._span = self._span, None
+        if span is not None:
+            span.end()
 
     def __enter__(self) -> ChatStream:
         return self

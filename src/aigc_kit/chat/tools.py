@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
+from aigc_kit import tracing
 from aigc_kit.chat import functions
 from aigc_kit.chat.assembler import valid
 from aigc_kit.chat.base import ChatChunk, ChatResult, Spent, ToolCall, ToolEvent, Usage, warning
@@ -156,7 +157,7 @@ def turns_of(ask: Ask, messages: Any, loop: Loop) -> Generator[ChatChunk, None, 
         for call in result.tool_calls:
             yield ChatChunk(tool=ToolEvent("start", call))
             try:
-                told = _outcome(call, loop)
+                told = _watched(call, loop)
             except InvalidInputError as failed:
                 failed.messages = turns
                 raise
@@ -212,6 +213,19 @@ def _truncated(result: ChatResult) -> OutputTruncatedError:
     )
     error.result = result
     return error
+
+
+def _watched(call: ToolCall, loop: Loop) -> _Told:
+    facts = {"tool_call_id": call.id}
+    with tracing.span("execute_tool", None, call.name, facts) as span:
+        told = _outcome(call, loop)
+        if told.error:
+            span.failed(_ToolFailed())
+    return told
+
+
+class _ToolFailed(Exception):
+    """What a span is told of a tool's failure: no message, for it may repeat the arguments."""
 
 
 def _outcome(call: ToolCall, loop: Loop) -> _Told:

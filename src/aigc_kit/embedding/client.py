@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from aigc_kit import settings
+from aigc_kit import settings, tracing
 from aigc_kit.client import Client, constructor, public
 from aigc_kit.embedding.base import EmbeddingProvider, EmbeddingResult, RerankResult
 from aigc_kit.errors import ConfigurationError, InvalidReplyError
@@ -213,7 +213,10 @@ class EmbeddingClient(Client):
             extra_headers=extra_headers,
             **options,
         )
-        result = self.provider.embed(texts, **given)
+        facts = {**given, "texts": len(texts) if hasattr(texts, "__len__") else None}
+        with tracing.span("embeddings", self.provider, given.get("model"), facts) as span:
+            result = self.provider.embed(texts, **given)
+            span.told(result)
         if not isinstance(result, EmbeddingResult):
             raise InvalidReplyError(
                 f"provider {self.provider.name!r} returned {type(result).__name__}, not an EmbeddingResult"
@@ -257,7 +260,9 @@ class EmbeddingClient(Client):
             extra_headers=extra_headers,
             **options,
         )
-        result = self.provider.rerank(query, documents, **given)
+        with tracing.span("rerank", self.provider, given.get("model"), given) as span:
+            result = self.provider.rerank(query, documents, **given)
+            span.told(result)
         if not isinstance(result, RerankResult):
             raise InvalidReplyError(
                 f"provider {self.provider.name!r} returned {type(result).__name__}, not a RerankResult"

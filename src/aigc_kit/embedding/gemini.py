@@ -93,6 +93,11 @@ class GeminiProvider(Rebuilt, EmbeddingProvider):
         self._transport.checked_model(self.model)
 
     @property
+    def is_developer_api(self) -> bool:
+        """Whether it asks the Gemini Developer API, and not Vertex AI."""
+        return not self._on_vertex
+
+    @property
     def name(self) -> str:
         return "gemini"
 

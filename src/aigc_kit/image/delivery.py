@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote, unquote
 
-from aigc_kit import log
+from aigc_kit import log, tracing
 from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, StorageError
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
 from aigc_kit.image.journal import Entry, Item
@@ -164,7 +164,8 @@ class Delivery:
     ) -> None:
         """The entry keeps what has no URL yet."""
         if not left:
-            entry.done(stored, facts)
+            with tracing.span("journal.done"):
+                entry.done(stored, facts)
             return
         for item in left if entry.name else [item for item in left if item.name]:
             item.result.metadata["pending"] = {
@@ -243,7 +244,9 @@ class Delivery:
             stored = self.look_up(key) if again else None
             if stored is not None and stored.size == len(data):
                 return stored
-            return self._put(data, key, content_type, sha256, facts)
+            told = {"key": key, "bytes": len(data)}
+            with tracing.span("storage.upload", facts=told):
+                return self._put(data, key, content_type, sha256, facts)
         except StorageError as error:
             raise _with(error, result) from error.__cause__
         except InvalidInputError as error:
@@ -295,7 +298,8 @@ class Delivery:
             StorageError: the store failed.
         """
         try:
-            found = self.storage.exists(key) if self.storage is not None else None
+            with tracing.span("storage.look_up", facts={"key": key}):
+                found = self.storage.exists(key) if self.storage is not None else None
         except AIGCError:
             raise
         except Exception as error:

@@ -192,6 +192,11 @@ class GeminiImageProvider(Rebuilt, VendorProvider):
     """Fields of google-genai's ``GenerateContentConfig`` and ``ImageConfig`` 3.4.0."""
 
     @property
+    def is_developer_api(self) -> bool:
+        """Whether it asks the Gemini Developer API, and not Vertex AI."""
+        return not self._settings.vertexai
+
+    @property
     def name(self) -> str:
         return "gemini"
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from aigc_kit import tracing
 from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
@@ -81,7 +82,17 @@ class Purchases:
             StorageError: the look-up or the journal failed. Nothing was paid for.
             AIGCError: what the last provider raised.
         """
-        group = self._bought(request, together)
+        facts = {
+            "size": request.size,
+            "n": request.n,
+            "references": _count(request.reference_images),
+        }
+        first = self.chain.links[0].provider
+        with tracing.span(
+            "image_generation", first, request.model or model_of(first), facts, request.prompt
+        ) as span:
+            group = self._bought(request, together)
+            span.told(group)
         try:
             _announce(group, request)
         except BaseException as error:
@@ -305,7 +316,8 @@ class Purchases:
                 "base_url": str(getattr(link.provider, "base_url", "") or ""),
                 "references": _count(own.reference_images),
             }
-            entry.asked(asked)
+            with tracing.span("journal.asked"):
+                entry.asked(asked)
             try:
                 group = self._generated(link, own)
                 _told_attempts(group, attempts)
@@ -358,7 +370,8 @@ class Purchases:
     ) -> None:
         """Paid: from here on the disk has it, when there is a journal."""
         try:
-            entry.paid(self._items(group, request), facts)
+            with tracing.span("journal.paid"):
+                entry.paid(self._items(group, request), facts)
         except AIGCError as error:  # nothing that fails here may lose what the memory has
             for result in group.images:
                 warn(

@@ -107,6 +107,11 @@ class GeminiProvider(Rebuilt, ChatProvider):
         self._downloader = Downloader(allow_private_hosts=allow_private_hosts)
 
     @property
+    def is_developer_api(self) -> bool:
+        """Whether it asks the Gemini Developer API, and not Vertex AI."""
+        return self._backend == DEVELOPER
+
+    @property
     def name(self) -> str:
         return "gemini"
 
