@@ -904,3 +904,36 @@ def test_a_closed_client_refuses_to_send(both: Wire, tmp_path: Path) -> None:
     with pytest.raises(errors.ConfigurationError, match="was closed"):
         made.text_to_image("x")
     assert paid(both) == 0
+
+
+def test_recall_finds_what_a_key_bought_and_never_pays(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nothing, then the image; another request with the key is refused."""
+    with ImageClient(
+        "volcengine", storage=LocalStorage(tmp_path), **sandbox.image_options("volcengine")
+    ) as client:
+        assert client.recall("job-1", "a cat", size="2K") is None
+        bought = client.text_to_image("a cat", size="2K", idempotency_key="job-1")
+        sandbox.reset()
+        found = client.recall("job-1", "a cat", size="2K")
+        assert found is not None
+        assert found.url == bought.url
+        with pytest.raises(errors.IdempotencyConflictError):
+            client.recall("job-1", "a dog", size="2K")
+        assert [request.method for request in sandbox.requests if request.method == "POST"] == []
+
+
+def test_recall_says_that_an_outcome_is_unknown(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Also with retry_ambiguous: it never pays."""
+    with ImageClient(
+        "volcengine",
+        storage=LocalStorage(tmp_path / "store"),
+        spool_dir=tmp_path / "spool",
+        **sandbox.image_options("volcengine"),
+    ) as client:
+        sandbox.fail("close")
+        with pytest.raises(errors.OutcomeUnknownError):
+            client.text_to_image("a cat", size="2K", idempotency_key="job-1")
+        posts = len(sandbox.requests)
+        with pytest.raises(errors.OutcomeUnknownError):
+            client.recall("job-1", "a cat", size="2K", retry_ambiguous=True)
+        assert len(sandbox.requests) == posts

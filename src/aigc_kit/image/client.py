@@ -434,6 +434,34 @@ class ImageClient(Client):
         return self._group(self._request(prompt, size, given, n, rest))
 
     @public
+    def recall(
+        self,
+        key: str,
+        prompt: str,
+        /,
+        *,
+        reference_images: Any = None,
+        size: str = "1024x1024",
+        **options: Unpack[CallOptions],
+    ) -> ImageResult | None:
+        """
+        The image that was bought with this idempotency key before, stored now where it was not;
+        None when nothing is known of the key. Never pays.
+
+        Args:
+            key: the ``idempotency_key`` of the call that bought it.
+            prompt: this and the rest as in that call.
+
+        Raises:
+            OutcomeUnknownError: the vendor was asked, and no response was recorded.
+            IdempotencyConflictError: the key belongs to another request.
+            StorageError: the look-up failed, or the paid image could not be stored again.
+        """
+        given = {**options, "idempotency_key": key, "retry_ambiguous": False}
+        group = self._purchases.recall(self._request(prompt, size, reference_images, 1, given))
+        return None if group is None else self._owned(first_of(group))
+
+    @public
     def store(self, result: ImageResult) -> ImageResult:
         """
         Finish what a failed upload left: give a paid image its address. Never asks the vendor for

@@ -135,6 +135,18 @@ class Purchases:
                 return self.buy(request)
         return self._one_by_one(request)
 
+    def recall(self, request: ImageRequest) -> ImageGroup | None:
+        """
+        What was bought with the request's key before, or None. Never pays.
+
+        Raises:
+            IdempotencyConflictError, OutcomeUnknownError, StorageError: see ``buy``.
+        """
+        facts = self._facts(request, request.n)
+        wait = LONGEST_CLAIM if request.timeout is None else request.timeout
+        with self.journal.claim(facts["key"], wait) as entry:
+            return self._found(entry, request, facts)
+
     def resume(self, *, forget: bool) -> ImageGroup:
         """
         Finish every entry on the disk that is not in use. Never pays.
