@@ -28,6 +28,8 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+collect_ignore = ["foreign_project"]  # tests/testing runs it in an environment of its own
+
 _PREFIXES = (
     "VOLCENGINE_",
     "ARK_",

@@ -201,9 +201,15 @@ def test_every_contract_is_broken_by_a_test() -> None:
 def test_the_environment_is_read_in_few_places() -> None:
     """
     Settings reads variables for options; transport reads those that name proxies and certificates;
-    hints, which stand below settings, read the language.
+    hints, which stand below settings, read the language; the sandbox sets what a test needs.
     """
-    readers = {"hints/language.py", "settings.py", "transport/clients.py", "transport/proxies.py"}
+    readers = {
+        "hints/language.py",
+        "sandbox/environment.py",
+        "settings.py",
+        "transport/clients.py",
+        "transport/proxies.py",
+    }
     found = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")

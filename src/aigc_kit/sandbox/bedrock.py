@@ -16,6 +16,7 @@ from typing import Any
 
 from aigc_kit.sandbox import bedrock_invoke, model
 from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.sigv4 import is_right, signature_of
 from aigc_kit.sandbox.state import State
 
 _PATH = re.compile(r"/model/(.+)/(converse|converse-stream|invoke)")
@@ -31,15 +32,24 @@ def handle(request: Request, state: State) -> Answer | None:
         return None
     name, operation = found.groups()
     authorization = request.headers.get("authorization", "")
-    signed = (
-        authorization.startswith("AWS4-HMAC-SHA256")
-        and f"Credential={state.api_key}/" in authorization
-    )
-    if state.api_key and not signed and authorization != f"Bearer {state.api_key}":
+    signature = signature_of(request)
+    known = signature is not None and signature.access_key == state.api_key
+    if state.api_key and not known and authorization != f"Bearer {state.api_key}":
         return _error(
             403,
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
+        )
+    if (
+        state.api_key
+        and signature is not None
+        and not is_right(request, signature, state.secret, twice=True)
+    ):
+        return _error(
+            403,
+            "InvalidSignatureException",
+            "The request signature we calculated does not match the signature you provided."
+            " Check your AWS Secret Access Key and signing method.",
         )
     if any(name.endswith(gone) for gone in _GONE):
         return _error(
@@ -61,7 +71,7 @@ def handle(request: Request, state: State) -> Answer | None:
     problem = _problem(body, name)
     if problem:
         return _error(400, "ValidationException", problem)
-    completion = model.complete(_prompt(body))
+    completion = state.complete(_prompt(body), request.path)
     headers = {"x-amzn-requestid": "req-1"}
     if operation == "converse":
         return Answer(200, _whole(body, completion), headers)

@@ -8,20 +8,7 @@ import hashlib
 import io
 from typing import Any
 
-# Where common systems keep a font with Chinese letters; Pillow's own has none.
-_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansSC-Regular.otf",
-    "wqy-microhei.ttc",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "PingFang.ttc",
-    "STHeiti Light.ttc",
-    "Hiragino Sans GB.ttc",
-    "msyh.ttc",
-    "simhei.ttf",
-    "unifont.otf",
-)
+from aigc_kit.fonts import cjk_font
 
 
 def draw(
@@ -88,11 +75,8 @@ def _line(pen: Any, at: tuple[float, float], text: str, font: Any) -> None:
 
 
 def _font(size: int) -> tuple[Any, bool]:
+    """(a font, whether it has Chinese letters); without one they are written as escapes."""
     from PIL import ImageFont
 
-    for name in _FONTS:
-        try:
-            return ImageFont.truetype(name, size), True
-        except OSError:
-            continue
-    return ImageFont.load_default(size), False
+    font = cjk_font(size)
+    return (font, True) if font is not None else (ImageFont.load_default(size), False)

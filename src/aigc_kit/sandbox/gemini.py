@@ -10,11 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aigc_kit.sandbox import gemini_chat, gemini_embeddings
 from aigc_kit.sandbox.drawing import draw
 from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.model import Completion, Prompt
 from aigc_kit.sandbox.state import State
 
 _VERTEX = re.compile(
@@ -77,22 +80,24 @@ def handle(request: Request, state: State) -> Answer | None:
             "NOT_FOUND",
             f"Publisher Model `{where}` was not found or your project does not have access to it.",
         )
-    return _generated(request, model, method)
+    return _generated(request, state, model, method)
 
 
-def _generated(request: Request, model: str, method: str) -> Answer:
+def _generated(request: Request, state: State, model: str, method: str) -> Answer:
     try:
         body = normal(request.json())
     except (ValueError, RecursionError):
         return _error(400, "INVALID_ARGUMENT", "Invalid JSON payload received.")
     if "image" not in model and "banana" not in model:
-        return _chat(body, model, method)
+        return _chat(body, model, method, partial(state.complete, path=request.path))
     if method != "generateContent":
         return _error(404, "NOT_FOUND", f"method {method} is not found")
     return _image(body, model)
 
 
-def _chat(body: dict[str, Any], model: str, method: str) -> Answer:
+def _chat(
+    body: dict[str, Any], model: str, method: str, complete: Callable[[Prompt], Completion]
+) -> Answer:
     """A text model, or its count of tokens. Source: https://ai.google.dev/api/tokens, read 2026-11-26."""
     if method == "countTokens":
         return Answer(200, {"totalTokens": 1})
@@ -101,7 +106,7 @@ def _chat(body: dict[str, Any], model: str, method: str) -> Answer:
     problem = gemini_chat.problem_of(body, model)
     if problem:
         return _invalid(problem)
-    return gemini_chat.respond(body, model, stream=method.startswith("stream"))
+    return gemini_chat.respond(body, model, complete, stream=method.startswith("stream"))
 
 
 def _embedded(request: Request, model: str, method: str, *, on_vertex: bool) -> Answer:

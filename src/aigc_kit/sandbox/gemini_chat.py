@@ -9,7 +9,7 @@ Source: https://ai.google.dev/gemini-api/docs/thought-signatures and .../functio
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aigc_kit.sandbox import model
@@ -75,9 +75,15 @@ def problem_of(body: dict[str, Any], name: str) -> str:
     )
 
 
-def respond(body: dict[str, Any], name: str, *, stream: bool) -> Answer:
+def respond(
+    body: dict[str, Any],
+    name: str,
+    complete: Callable[[model.Prompt], model.Completion],
+    *,
+    stream: bool,
+) -> Answer:
     """A whole ``GenerateContentResponse``, or one for each piece."""
-    completion = model.complete(_prompt(body))
+    completion = complete(_prompt(body))
     if completion.reason == "content_filter":
         feedback = {"blockReason": "PROHIBITED_CONTENT"}
         blocked = {

@@ -34,8 +34,9 @@ class Answer:
     """
     A response.
 
-    ``body``: bytes, text, JSON, or an iterable of bytes for a chunked response. ``delay``: seconds
-    before the head.
+    ``body``: bytes, text, JSON, an iterable of bytes for a chunked response, or a function of the
+    ``Recorded`` request that gives one of these or another ``Answer``. ``delay``: seconds before the
+    head.
     """
 
     status: int = 200

@@ -23,7 +23,8 @@ class _Vendor:
     """
     ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back
     on ``"every"`` assistant turn of a conversation with tools, or on its ``"calls"``. ``pieces``:
-    how calls are cut when streamed. ``models``: what its list has; none: it has no list.
+    how calls are cut when streamed. ``models``: what its list has; none: it has no list. ``known``:
+    a pattern of the models that it serves, ``gone``: of those that it served.
     """
 
     prefix: str
@@ -34,10 +35,18 @@ class _Vendor:
     pieces: str = "split"
     comment: bool = False
     models: tuple[str, ...] = ()
+    known: str = ".*"
+    gone: str = ""
 
 
 _VENDORS = {
-    "openai": _Vendor("/openai/v1", wants_word=True, models=("gpt-6-luna", "gpt-6-sol")),
+    "openai": _Vendor(
+        "/openai/v1",
+        wants_word=True,
+        models=("gpt-6-luna", "gpt-6-sol"),
+        known=r"(ft:)?(gpt|o\d|chatgpt|codex)[-\w.:]*",
+        gone=r"gpt-(3\.5|4-turbo|4\.1-nano).*|o1.*|o[34]-mini.*",
+    ),
     "deepseek": _Vendor(
         "/deepseek",
         True,
@@ -47,13 +56,34 @@ _VENDORS = {
         "split",
         comment=True,
         models=("deepseek-flash", "deepseek-v4-flash", "deepseek-v4-pro"),
+        known=r"deepseek-[-\w.]+",
+        gone=r"deepseek-(chat|reasoner)",
     ),
-    "glm": _Vendor("/api/paas/v4", True, has_schema=False, pieces="whole"),
-    "volcengine": _Vendor("/api/v3", True),
+    "glm": _Vendor(
+        "/api/paas/v4",
+        True,
+        has_schema=False,
+        pieces="whole",
+        known=r"(glm|chatglm|charglm|codegeex|autoglm)[-\w.]+",
+    ),
+    "volcengine": _Vendor(
+        "/api/v3", True, known=r"(doubao|ep|bot|deepseek|kimi|glm|qwen|seed)[-\w.]+"
+    ),
     "moonshot": _Vendor(
-        "/moonshot/v1", True, "calls", pieces="no index", models=("kimi-k3", "kimi-k2.6")
+        "/moonshot/v1",
+        True,
+        "calls",
+        pieces="no index",
+        models=("kimi-k3", "kimi-k2.6"),
+        known=r"(kimi|moonshot)-[-\w.]+",
+        gone=r"kimi-k2\.5.*|moonshot-v1-.*",
     ),
-    "dashscope": _Vendor("/compatible-mode/v1", wants_word=True, pieces="late id"),
+    "dashscope": _Vendor(
+        "/compatible-mode/v1",
+        wants_word=True,
+        pieces="late id",
+        known=r"(qwen|qwq|qvq|deepseek|kimi|glm|llama|tongyi|farui)[-\w.]*",
+    ),
     "openai_compat": _Vendor("/local/v1", pieces="repeated id", models=("local-model",)),
 }
 
@@ -89,10 +119,13 @@ def handle(request: Request, state: State) -> Answer | None:
         or not body["messages"]
     ):
         return _refused(name, 400, "'messages' is required.", "invalid_request_error", glm="1214")
+    unknown = _unknown(str(body.get("model") or ""), name, vendor)
+    if unknown is not None:
+        return unknown
     problem = _problem(body, name, vendor)
     if problem:
         return _refused(name, 400, problem, "invalid_request_error", glm="1210")
-    completion = _completion(body, vendor)
+    completion = state.complete(_prompt(body, vendor), request.path)
     if not body.get("stream"):
         raw = json.dumps(_whole(body, completion), ensure_ascii=False).encode()
         return Answer(
@@ -141,6 +174,26 @@ def _refused(name: str, status: int, message: str, code: str, *, glm: str) -> An
             }
         },
     )
+
+
+def _unknown(model: str, name: str, vendor: _Vendor) -> Answer | None:
+    """The refusal of a model that the vendor does not serve, or no longer; None where it does."""
+    if re.fullmatch(vendor.known, model) and not re.fullmatch(vendor.gone, model):
+        return None
+    if name == "deepseek":
+        return _refused(name, 400, "Model Not Exist", "invalid_request_error", glm="")
+    if name == "volcengine":
+        message = f"The model or endpoint {model} does not exist or you do not have access to it."
+        code = "InvalidEndpointOrModel.NotFound"
+        return Answer(404, {"error": {"code": code, "message": message, "type": "NotFound"}})
+    if name == "moonshot":
+        message = f"Not found the model {model} or Permission denied"
+        return Answer(404, {"error": {"message": message, "type": "resource_not_found_error"}})
+    was = re.fullmatch(vendor.gone, model) is not None
+    message = f"The model `{model}` " + (
+        "has been deprecated" if was else "does not exist or you do not have access to it."
+    )
+    return _refused(name, 400 if name == "glm" else 404, message, "model_not_found", glm="1211")
 
 
 def _problem(body: dict[str, Any], name: str, vendor: _Vendor) -> str:
@@ -249,7 +302,7 @@ def _text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
-def _completion(body: dict[str, Any], vendor: _Vendor) -> model.Completion:
+def _prompt(body: dict[str, Any], vendor: _Vendor) -> model.Prompt:
     messages = body["messages"]
     wanted = body.get("response_format") or {}
     choice = body.get("tool_choice")
@@ -259,23 +312,18 @@ def _completion(body: dict[str, Any], vendor: _Vendor) -> model.Completion:
         if message["role"] != "tool":
             break
         results.insert(0, _text(message.get("content")))
-    return model.complete(
-        model.Prompt(
-            text=_text(
-                next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")
-            ),
-            results=results,
-            tools=[(tool["name"], tool.get("parameters")) for tool in tools],
-            choice=choice["function"]["name"]
-            if isinstance(choice, dict)
-            else {"none": "none", "required": "any"}.get(choice or "", ""),
-            schema=wanted["json_schema"]["schema"] if wanted.get("type") == "json_schema" else None,
-            wants_json=wanted.get("type") == "json_object",
-            system="\n".join(_text(m.get("content")) for m in messages if m["role"] == "system"),
-            turns=len(messages),
-            thinks=vendor.thinks
-            and (body.get("thinking") or {}).get("type", "enabled") != "disabled",
-        )
+    return model.Prompt(
+        text=_text(next((m.get("content") for m in reversed(messages) if m["role"] == "user"), "")),
+        results=results,
+        tools=[(tool["name"], tool.get("parameters")) for tool in tools],
+        choice=choice["function"]["name"]
+        if isinstance(choice, dict)
+        else {"none": "none", "required": "any"}.get(choice or "", ""),
+        schema=wanted["json_schema"]["schema"] if wanted.get("type") == "json_schema" else None,
+        wants_json=wanted.get("type") == "json_object",
+        system="\n".join(_text(m.get("content")) for m in messages if m["role"] == "system"),
+        turns=len(messages),
+        thinks=vendor.thinks and (body.get("thinking") or {}).get("type", "enabled") != "disabled",
     )
 
 

@@ -9,7 +9,8 @@ vercel/ai#7543 and langchain-ai/langchain#37777, read 2026-11-25.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from aigc_kit.sandbox import model
@@ -47,7 +48,7 @@ def handle(request: Request, state: State) -> Answer | None:
     problem = _problem(body)
     if problem:
         return _refused(400, problem, None)
-    response = _response(body)
+    response = _response(body, partial(state.complete, path=request.path))
     if not body.get("stream"):
         return Answer(
             200,
@@ -134,7 +135,9 @@ def _text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or ())
 
 
-def _response(body: dict[str, Any]) -> dict[str, Any]:
+def _response(
+    body: dict[str, Any], complete: Callable[[model.Prompt], model.Completion]
+) -> dict[str, Any]:
     items = body["input"]
     if isinstance(items, str):
         items = [{"role": "user", "content": items}]
@@ -152,7 +155,7 @@ def _response(body: dict[str, Any]) -> dict[str, Any]:
         else choice["name"]
     )
     tools = [tool for tool in body.get("tools") or () if tool["type"] == "function"]
-    done = model.complete(
+    done = complete(
         model.Prompt(
             text=_text(
                 next((i["content"] for i in reversed(items) if i.get("role") == "user"), "")

@@ -7,9 +7,10 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from aigc_kit.sandbox import (
     ark,
@@ -21,14 +22,15 @@ from aigc_kit.sandbox import (
     openai_responses,
     s3,
 )
+from aigc_kit.sandbox.assertions import matching, report
+from aigc_kit.sandbox.environment import BUCKET, Environment, environment_of
 from aigc_kit.sandbox.faults import Fault
 from aigc_kit.sandbox.http import Answer, Recorded, Request
 from aigc_kit.sandbox.listener import Listener
-from aigc_kit.sandbox.state import State
+from aigc_kit.sandbox.model import Completion, Prompt
+from aigc_kit.sandbox.state import State, Waiting, take
 
 __all__ = ["Answer", "Recorded", "Request", "Sandbox"]
-
-T = TypeVar("T")
 
 _CLOSE_SECONDS = 5.0
 _RULES = (
@@ -59,6 +61,7 @@ class Sandbox(State):
         port: int = 0,
         api_key: str = "sandbox-key",
         link_lifetime: float = 86400.0,
+        latency: float = 0.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """
@@ -66,14 +69,16 @@ class Sandbox(State):
             port: 0 takes a free one.
             api_key: what the vendors accept as key or token; ``""`` accepts any.
             link_lifetime: seconds that Ark's download links live.
+            latency: seconds before each response.
             tls: serve https with this context.
         """
         super().__init__(api_key=api_key, link_lifetime=link_lifetime)
         self.requests: list[Recorded] = []
         self.connections = 0
         self.closing = threading.Event()
-        self._scripts: list[tuple[str, Answer]] = []
-        self._faults: list[tuple[str, Fault]] = []
+        self.latency = latency
+        self._scripts: list[Waiting] = []
+        self._faults: list[Waiting] = []
         self._server = Listener((host, port), self)
         if tls is not None:
             # The serving thread does the handshake: in the accepting one, a silent client would
@@ -119,7 +124,7 @@ class Sandbox(State):
         if provider in ("gemini", "google"):
             return self.image_options("gemini")
         if provider == "bedrock":
-            keys = {"aws_access_key_id": self.api_key, "aws_secret_access_key": "secret"}
+            keys = {"aws_access_key_id": self.api_key, "aws_secret_access_key": self.secret}
             return {"region": "us-east-1", "base_url": self.url, **keys}
         return {"api_key": self.api_key, "base_url": openai_chat.base_url(provider, self.url)}
 
@@ -129,6 +134,44 @@ class Sandbox(State):
             return self.chat_options(provider)
         return {"api_key": self.api_key, "base_url": embeddings.base_url(provider, self.url)}
 
+    def environment(self) -> Environment:
+        """
+        The variables that point an application here, whatever clients and SDKs it makes itself:
+        ``with box.environment(): ...`` sets them, and puts everything back.
+        """
+        return environment_of(self.url, self.api_key)
+
+    def reply(
+        self,
+        content: str | Callable[[Prompt], str | Completion] = "",
+        *,
+        tool_calls: Iterable[tuple[str, Mapping[str, Any]]] = (),
+        reasoning: str = "",
+        reason: str = "stop",
+        path: str = "",
+        times: int | None = 1,
+    ) -> None:
+        """
+        Let the model say this next, in the dialect of whoever is asked, plain or streamed.
+
+        Args:
+            content: a text, or a function of the conversation that gives a text or a
+                ``Completion``.
+            tool_calls: (name, arguments) of each call.
+            reason: ``stop``, ``length`` or ``content_filter``.
+            path: of requests whose path contains it.
+            times: for how many requests; None: for all until ``reset``.
+        """
+        reply: Any = content
+        if not callable(content):
+            calls = [
+                (f"call_{number}", name, dict(arguments))
+                for number, (name, arguments) in enumerate(tool_calls)
+            ]
+            reply = Completion(content, reasoning, calls, reason)
+        with self._lock:
+            self.replies.append(Waiting(path, reply, times))
+
     def answer(
         self,
         status: int = 200,
@@ -137,20 +180,31 @@ class Sandbox(State):
         headers: dict[str, str] | None = None,
         delay: float = 0.0,
         path: str = "",
-        times: int = 1,
+        times: int | None = 1,
     ) -> None:
         """
         Answer the next ``times`` requests whose path contains ``path`` with this instead of by the
-        rules.
+        rules; None: all until ``reset``.
+
+        Args:
+            body: see ``Answer``; a function is given the ``Recorded`` request.
         """
+        answer = Answer(status, body, dict(headers or {}), delay)
         with self._lock:
-            self._scripts += [(path, Answer(status, body, dict(headers or {}), delay))] * times
+            self._scripts.append(Waiting(path, answer, times))
 
     def fail(
-        self, kind: str, *, at: int = 0, seconds: float = 0.02, path: str = "", times: int = 1
+        self,
+        kind: str,
+        *,
+        at: int = 0,
+        seconds: float = 0.02,
+        path: str = "",
+        times: int | None = 1,
     ) -> None:
         """
-        Spoil the next ``times`` responses to requests whose path contains ``path``.
+        Spoil the next ``times`` responses to requests whose path contains ``path``; None: all until
+        ``reset``.
 
         Args:
             kind: a key of ``aigc_kit.sandbox.faults.KINDS``. ``"reset unread"`` takes the next
@@ -159,21 +213,59 @@ class Sandbox(State):
             seconds: between two bytes that drip.
         """
         with self._lock:
-            self._faults += [(path, Fault(kind, at, seconds))] * times
+            self._faults.append(Waiting(path, Fault(kind, at, seconds), times))
+
+    def assert_requested(
+        self,
+        path: str = "",
+        *,
+        method: str = "",
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        times: int | None = None,
+    ) -> list[Recorded]:
+        """
+        The requests that are as described.
+
+        Args:
+            path: a part of it.
+            body: what must be in it; an object may have more members.
+            times: how many there must be; None: at least one.
+
+        Raises:
+            AssertionError: there are others; the message lists what came, and how the last one
+                differs.
+        """
+        with self._lock:
+            came = list(self.requests)
+        found = matching(came, path, method, body, headers or {})
+        if len(found) != times if times is not None else not found:
+            raise AssertionError(report(came, len(found), times, path, method, body))
+        return found
+
+    def assert_nothing_requested(self) -> None:
+        """
+        Raises:
+            AssertionError: something was sent; the message lists it.
+        """
+        self.assert_requested(times=0)
 
     def reset(self) -> None:
-        """Forget requests, scripts and faults."""
+        """Forget requests, replies, scripts and faults. What was stored stays."""
         with self._lock:
             self.requests.clear()
+            self.replies.clear()
             self._scripts.clear()
             self._faults.clear()
             self.connections = 0
 
-    def storage_options(self, bucket: str = "pictures") -> dict[str, Any]:
-        """Options that point ``R2Storage(...)`` here."""
+    def storage_options(self, bucket: str = BUCKET) -> dict[str, Any]:
+        """Options that point ``R2Storage(...)`` here; the bucket exists from then on."""
+        if self.buckets is not None:
+            self.buckets.add(bucket)
         return {
             "access_key_id": self.api_key,
-            "access_key_secret": "secret",
+            "access_key_secret": self.secret,
             "endpoint": f"{self.url}/s3",
             "bucket": bucket,
             "public_domain": "assets.example.com",
@@ -208,20 +300,17 @@ class Sandbox(State):
         """
         with self._lock:
             self.requests.append(request.recorded())
-            script = _taken(self._scripts, request.path)
-            fault = _taken(self._faults, request.path)
-        answer = script or self._by_rules(request)
-        return replace(answer, fault=fault) if fault else answer
+            script = take(self._scripts, request.path)
+            fault = take(self._faults, request.path, but=_is_of_connections)
+        answer = _played(script, request) if script else self._by_rules(request)
+        delay = max(answer.delay, self.latency)
+        return replace(answer, fault=fault, delay=delay) if fault or delay else answer
 
     def accepts(self) -> bool:
         """Count a connection; whether it may be read from."""
         with self._lock:
             self.connections += 1
-            for place, (_, fault) in enumerate(self._faults):
-                if fault.kind == "reset unread":
-                    del self._faults[place]
-                    return False
-        return True
+            return take(self._faults, "", but=lambda fault: not _is_of_connections(fault)) is None
 
     def _by_rules(self, request: Request) -> Answer:
         for rules in _RULES:
@@ -236,9 +325,13 @@ class Sandbox(State):
         )
 
 
-def _taken(waiting: list[tuple[str, T]], path: str) -> T | None:
-    for place, (part, thing) in enumerate(waiting):
-        if part in path and getattr(thing, "kind", "") != "reset unread":
-            del waiting[place]
-            return thing
-    return None
+def _is_of_connections(fault: Fault) -> bool:
+    return fault.kind == "reset unread"
+
+
+def _played(script: Answer, request: Request) -> Answer:
+    """A scripted answer; its body may be a function of the request."""
+    if not callable(script.body):
+        return script
+    made = script.body(request.recorded())
+    return made if isinstance(made, Answer) else replace(script, body=made)
