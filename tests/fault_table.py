@@ -221,6 +221,8 @@ class At:
 
     url: str
     api_key: str = "sandbox-key"
+    secret: str = "secret"
+    buckets: None = None
 
     @property
     def ark_url(self) -> str:

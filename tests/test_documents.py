@@ -274,7 +274,8 @@ def test_the_blocks_about_chat_run(
     sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relay, a fallback, a function as a tool, and the streamed tool loop."""
-    relay, fallback, tools, streamed = blocks("docs/chat.md", "python")
+    relay, fallback = blocks("docs/chat.md", "python")
+    tools, streamed = blocks("docs/tools.md", "python")
     names: dict[str, Any] = {"ChatClient": ChatClient}
     exec(relay, names)
     names["relay"].close()
@@ -541,14 +542,14 @@ def test_a_provider_of_another_package(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page's provider works by its entry point, by ``register_provider`` and as an instance."""
-    first, second, chat = blocks("docs/providers.md", "python")
+    first, second, chat = blocks("docs/adding-a-provider.md", "python")
     acme = types.ModuleType("acme_images")
     exec(first, acme.__dict__)
     monkeypatch.setitem(sys.modules, "acme_images", acme)
     monkeypatch.setattr(
         "aigc_kit.image.client.registry", Registry("image provider", "aigc_kit.image_providers")
     )
-    (group, points), *_ = tomllib.loads(blocks("docs/providers.md", "toml")[0])["project"][
+    (group, points), *_ = tomllib.loads(blocks("docs/adding-a-provider.md", "toml")[0])["project"][
         "entry-points"
     ].items()
     published = [

@@ -98,9 +98,11 @@ def failed(area: str, error: BaseException) -> None:
     )
 
 
-def warnings(area: str, provider: str, model: str, found: Iterable[Mapping[str, Any]]) -> None:
+def warnings(area: str, provider: str, model: str, found: Iterable[Any]) -> None:
     """What was not done as it was asked for."""
     for entry in found:
+        if not isinstance(entry, Mapping):  # an application's own provider
+            continue
         logger(area).warning(
             "%s %s: %s: %s", provider, model or "-", entry.get("feature"), entry.get("details")
         )

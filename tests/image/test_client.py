@@ -168,7 +168,7 @@ def test_notebooks() -> None:
     assert (
         'src="https://x.example/a.png"' in ImageResult(url="https://x.example/a.png")._repr_html_()
     )
-    assert 'src="data:image/png;base64,' in ImageResult.from_bytes(PNG, metadata={})._repr_html_()
+    assert 'src="data:image/webp;base64,' in ImageResult.from_bytes(PNG, metadata={})._repr_html_()
     assert "<script" not in ImageResult(url='https://x/"><script>')._repr_html_()
 
 

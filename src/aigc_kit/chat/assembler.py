@@ -273,13 +273,14 @@ class Assembler:
                     "id": call.id,
                     "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
-                    **({"extra_content": source.extra} if source.extra else {}),
+                    **({"extra_content": json_text.finite(source.extra)} if source.extra else {}),
                 }
                 for call, source in zip(result.tool_calls, kept, strict=True)
             ]
         if result.images:
             message["images"] = [_image_part(image) for image in result.images]
-        return {**message, **self.message_extra}
+        # JSON of a vendor may hold 1e999; the history must be JSON for every vendor.
+        return {**message, **json_text.finite(self.message_extra)}
 
 
 def _image_part(image: ImageResult) -> dict[str, Any]:

@@ -218,6 +218,12 @@ class ChatResult:
 
         return summed(request.cost for request in self.requests)
 
+    def _repr_markdown_(self) -> str:
+        """In a notebook: the answer as markdown."""
+        from aigc_kit.media.notebook import chat_markdown
+
+        return chat_markdown(self)
+
     @property
     def has_tool_calls(self) -> bool:
         return bool(self.tool_calls)

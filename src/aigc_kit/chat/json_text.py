@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
@@ -230,3 +231,12 @@ def _decoded(text: str, wanted: tuple[str, ...]) -> Any:
         "array" in wanted and isinstance(value, list)
     )
     return value if right else None
+
+
+def finite(value: Any) -> Any:
+    """The value with None for every number that JSON cannot say."""
+    if isinstance(value, dict):
+        return {name: finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

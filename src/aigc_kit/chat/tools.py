@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from aigc_kit import tracing
-from aigc_kit.chat import functions
+from aigc_kit.chat import functions, json_text
 from aigc_kit.chat.assembler import valid
 from aigc_kit.chat.base import ChatChunk, ChatResult, Spent, ToolCall, ToolEvent, Usage, warning
 from aigc_kit.chat.messages import checked, checked_tools
@@ -313,7 +313,7 @@ def _jsonable(value: Any, images: list[dict[str, Any]]) -> Any:
         return value
     from pydantic_core import to_jsonable_python
 
-    return _finite(to_jsonable_python(value, bytes_mode="base64", fallback=_described))
+    return json_text.finite(to_jsonable_python(value, bytes_mode="base64", fallback=_described))
 
 
 def _described(value: Any) -> Any:
@@ -347,14 +347,6 @@ def _dumped(plain: Any) -> str:
     return (
         plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False, allow_nan=False)
     )
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class ToolLoopStream(Iterator[ChatChunk]):

@@ -28,6 +28,12 @@ class ImageGroup:
     images: list[ImageResult] = field(default_factory=list[ImageResult])
     errors: list[AIGCError] = field(default_factory=list[AIGCError])
 
+    def _repr_html_(self) -> str:
+        """In a notebook: the images beside each other, and what failed."""
+        from aigc_kit.media.notebook import group_html
+
+        return group_html(self.images, self.errors)
+
     def __len__(self) -> int:
         return len(self.images)
 

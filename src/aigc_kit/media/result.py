@@ -138,6 +138,12 @@ class ImageResult(_Held):
 
         return Cost.read(self.metadata.get("cost"))
 
+    def _repr_html_(self) -> str:
+        """In a notebook: a preview of the bytes, else what the browser finds behind the URL."""
+        from aigc_kit.media.notebook import image_html
+
+        return image_html(self)
+
     @classmethod
     def from_bytes(
         cls,
@@ -342,16 +348,6 @@ class ImageResult(_Held):
             raise InvalidReplyError(
                 f"the image {error}", provider=self.provider, billed="yes"
             ) from error
-
-    def _repr_html_(self) -> str:
-        """For notebooks."""
-        source = self.url if self.url.startswith(("http://", "https://")) else ""
-        if not source and self.has_base64:
-            source = f"data:{self.mime_type or 'image/png'};base64,{self.base64}"
-        from html import escape
-
-        size = f"{self.width}x{self.height}" if self.width else ""
-        return f'<img src="{escape(source, quote=True)}" alt="{escape(self.provider)}" title="{size}" width="320"/>'
 
     def __repr__(self) -> str:
         known = self._bytes

@@ -47,6 +47,9 @@ class State:
     ``described``: name -> the ``x-amz-meta-*`` headers of an object.
     """
 
+    secret = SECRET
+    buckets: set[str] | None = None
+
     def __init__(self, *, api_key: str, link_lifetime: float) -> None:
         """
         Args:
@@ -54,8 +57,7 @@ class State:
             link_lifetime: seconds that a link lives.
         """
         self.api_key = api_key
-        self.secret = SECRET
-        self.buckets: set[str] | None = {BUCKET}
+        self.buckets = {BUCKET}
         self.link_lifetime = link_lifetime
         self.url = ""
         self.files: dict[str, tuple[bytes, str, float]] = {}
