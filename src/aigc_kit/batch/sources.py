@@ -6,11 +6,12 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from aigc_kit.batch.jobs import Defaults, Job, job_of
+from aigc_kit.batch.line import Kind
 from aigc_kit.batch.seen import Seen
 from aigc_kit.errors import InvalidInputError
 
@@ -57,22 +58,26 @@ class Source:
         self.again = not isinstance(self._jobs, Iterator) and not hasattr(jobs, "read_next_batch")
         self.total: int | None = None
 
-    def check(self) -> list[str]:
+    def check(self, verify: Callable[[Job], object] = lambda job: None) -> list[tuple[Kind, str]]:
         """
-        Read all jobs and count them; the providers that they name. Nothing is sent before.
+        Read all jobs and count them: (kind, provider) of everybody who may be asked.
+
+        Args:
+            verify: raises ``InvalidInputError`` for a job that cannot be run.
 
         Raises:
-            InvalidInputError: some are not jobs; the message has the first ten.
+            InvalidInputError: some cannot; the message has the first ten.
         """
         problems: list[str] = []
         wrong = count = 0
-        providers: dict[str, None] = {}
+        asked: dict[tuple[Kind, str], None] = {}
         with Seen() as seen:
             for number, row in self._rows():
                 count += 1
                 try:
                     job = self._job(number, row, seen)
-                    providers.update(dict.fromkeys(job.providers))
+                    asked.update(dict.fromkeys((job.kind, name) for name in job.providers))
+                    self._verified(number, job, verify)
                 except InvalidInputError as error:
                     wrong += 1
                     problems += [str(error)] * (len(problems) < _MOST_PROBLEMS)
@@ -84,7 +89,13 @@ class Source:
                 + more
             )
         self.total = count
-        return list(providers)
+        return list(asked)
+
+    def _verified(self, number: int, job: Job, verify: Callable[[Job], object]) -> None:
+        try:
+            verify(job)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{self.what} {number}: {error}") from None
 
     def __iter__(self) -> Iterator[Job]:
         """

@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM: the first one ends a run in order, the second one at once."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+_WATCHED = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+"""Only where nobody else handles them: an application's own handlers stay."""
+
+
+class Stops:
+    """
+    While inside, the first signal is noted and wakes the loop; ``signal`` is its number, 0 before.
+
+    An exception in the middle of the loop could strike between a paid response and its line.
+    """
+
+    def __init__(self, events: queue.SimpleQueue[Any]) -> None:
+        self.signal = 0
+        self._events = events
+        self._before: dict[int, Any] = {}
+
+    def _noted(self, number: int, frame: FrameType | None) -> None:
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+        self._events.put((None, None))
+
+    def __enter__(self) -> Stops:
+        if threading.current_thread() is threading.main_thread():
+            for number, usual in _WATCHED.items():
+                if signal.getsignal(number) is usual:
+                    self._before[number] = signal.signal(number, self._noted)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
