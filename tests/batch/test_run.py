@@ -330,7 +330,14 @@ def _started(sandbox: Sandbox, out: Path, count: int, **options: Any) -> subproc
     path = out.parent / f"{out.name}.json"
     path.write_text(json.dumps(told))
     command = [sys.executable, "-m", "tests.batch.killed", str(path)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs this in the background has Ctrl-C ignored, and children inherit it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
@@ -428,4 +435,17 @@ def test_a_pool_whose_process_was_killed_loses_nothing(sandbox: Sandbox, tmp_pat
     assert summary.not_run == 3
     summary = run(sandbox, tmp_path, killed.rows(3), resume=True)
     assert (summary.done, summary.unknown) == (2, 1)
+    assert set(posts(sandbox).values()) == {1}
+
+
+def test_joblib_s_processes_are_an_executor(sandbox: Sandbox, tmp_path: Path) -> None:
+    """As documented; what is not written on disk is pickled by cloudpickle."""
+    from joblib.externals.loky import get_reusable_executor
+
+    executor = get_reusable_executor(max_workers=2)
+    try:
+        summary = run(sandbox, tmp_path, killed.rows(6), executor=executor)
+    finally:
+        executor.shutdown(wait=True, kill_workers=True)
+    assert summary.ok
     assert set(posts(sandbox).values()) == {1}

@@ -80,6 +80,7 @@ class Counts:
     exhausted: bool = False
     interrupted: int = 0
     stopped: str = ""
+    cause: dict[str, Any] | None = None
     progress: Progress = field(default_factory=Progress)
 
 
@@ -225,9 +226,10 @@ class Engine:
         while self._lanes.given_up:
             ticket = self._lanes.given_up.pop()
             error = ticket.route.circuit.dead or {}
-            self.counts.stopped = self.counts.stopped or (
+            self._note(
                 f"{ticket.route.name} refused several jobs in a row ({error.get('type')}:"
-                f" {error.get('message')}), and there is nobody else to ask"
+                f" {error.get('message')}), and there is nobody else to ask",
+                error,
             )
             if ticket.outcome is not None:
                 self._write(ticket, ticket.outcome)
@@ -270,9 +272,14 @@ class Engine:
             " nothing is lost: run it again with resume=True"
         )
 
-    def _halt(self, why: str) -> None:
+    def _halt(self, why: str, cause: dict[str, Any] | None = None) -> None:
         self._halted = True
-        self.counts.stopped = self.counts.stopped or why
+        self._note(why, cause)
+
+    def _note(self, why: str, cause: dict[str, Any] | None) -> None:
+        """The first reason is told."""
+        if not self.counts.stopped:
+            self.counts.stopped, self.counts.cause = why, cause
 
     # ---- taking back
 
@@ -310,8 +317,11 @@ class Engine:
         self._store.failed(now)
         self._unstored += not outcome.retryable
         if self._unstored >= FAILURES:
-            message = (outcome.error or {}).get("message")
-            self._halt(f"{self._unstored} images in a row could not be stored: {message}")
+            error = outcome.error or {}
+            self._halt(
+                f"{self._unstored} images in a row could not be stored: {error.get('message')}",
+                error,
+            )
 
     def _decide(self, ticket: Ticket, outcome: Outcome, now: float) -> None:
         if outcome.status == "done":

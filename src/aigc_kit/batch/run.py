@@ -195,6 +195,7 @@ def _summary(
         learned=learned,
         interrupted=bool(counts.interrupted),
         stopped=counts.stopped,
+        cause=counts.cause,
     )
     if counts.exhausted and summary.jobs is None:
         summary.jobs = progress.finished + counts.not_run

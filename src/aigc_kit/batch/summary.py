@@ -31,6 +31,8 @@ class Summary:
         learned: ``{"provider:model": requests per minute}`` that 429s taught.
         interrupted: whether Ctrl-C or SIGTERM ended it.
         stopped: why it ended before all jobs were run, ``""`` when it did not.
+        cause: the error behind ``stopped``, as a line has it, or None.
+        errors: ``{type: how many}`` of the failed and the unknown.
         notes: what else should be known.
     """
 
@@ -51,6 +53,8 @@ class Summary:
     learned: dict[str, float] = field(default_factory=dict[str, float])
     interrupted: bool = False
     stopped: str = ""
+    cause: dict[str, Any] | None = None
+    errors: dict[str, int] = field(default_factory=dict[str, int])
     notes: list[str] = field(default_factory=list[str])
 
     @property
@@ -63,6 +67,9 @@ class Summary:
         costs, perhaps = _Sums(), _Sums()
         for line in read_manifest(Path(self.folder)):
             setattr(self, line.status, getattr(self, line.status) + 1)
+            if line.error is not None:
+                kind = str(line.error.get("type"))
+                self.errors[kind] = self.errors.get(kind, 0) + 1
             waits = line.status == "failed" and (line.error or {}).get("type") == "StorageError"
             self.paid_waiting += waits and line.billed == "yes"
             if line.cost is None:
