@@ -26,6 +26,9 @@ WATCHED = (
     "image/claims.py",
     "image/journal.py",
     "image/delivery.py",
+    "image/receipts.py",
+    "image/dashscope/provider.py",
+    "image/dashscope/tasks.py",
     "storage/local.py",
 )
 
@@ -45,6 +48,8 @@ def client(vendor: str, url: str, folder: Path) -> ImageClient:
         return ImageClient([("gemini", refusing), ("volcengine", own)], **common)
     if vendor == "gemini":
         own["vertexai"] = False
+    if vendor == "dashscope":
+        own["model"] = "wan2.7-image"  # a task
     return ImageClient(vendor, **own, **common)
 
 

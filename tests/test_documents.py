@@ -394,6 +394,7 @@ def provider_rows() -> list[str]:
     from aigc_kit.chat.vendors import VENDORS
     from aigc_kit.image import gemini as gemini_images
     from aigc_kit.image import volcengine
+    from aigc_kit.image.dashscope import models as dashscope_images
     from aigc_kit.image.openai.vendors import VENDORS as IMAGE_VENDORS
     from aigc_kit.vendors import prefixes_of
 
@@ -417,6 +418,13 @@ def provider_rows() -> list[str]:
             google[0],
             f"{google[1]}, `GEMINI_IMAGE_MODEL`, `GEMINI_TIMEOUT_SECS`",
             code([gemini_images.MODEL]),
+        ),
+        row(
+            "dashscope",
+            code(images.pop("dashscope")),
+            "`DASHSCOPE_API_KEY`",
+            "`DASHSCOPE_BASE_URL`, `DASHSCOPE_IMAGE_MODEL`, `DASHSCOPE_TIMEOUT_SECS`",
+            code([dashscope_images.DEFAULT]),
         ),
         row("gemini", code(chat.pop("gemini")), *google, code([gemini.provider.MODEL])),
         row(
@@ -505,6 +513,7 @@ def aliases_of(client: str) -> dict[str, list[str]]:
         "seedream": "volcengine",
         "ark": "volcengine",
         "google": "gemini",
+        "wan": "dashscope",
         **ALIASES,
     }
     found: dict[str, list[str]] = {name: [] for name in homes if name not in firsts}

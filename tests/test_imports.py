@@ -130,6 +130,13 @@ BREAKS = [
         "response -> aigc_kit.image.openai.request",
     ),
     ("openai_images", "image/openai/new.py", "", "- aigc_kit.image.openai.new\n"),
+    (
+        "dashscope_images",
+        "image/dashscope/response.py",
+        "import aigc_kit.image.dashscope.request",
+        "response -> aigc_kit.image.dashscope.request",
+    ),
+    ("dashscope_images", "image/dashscope/new.py", "", "- aigc_kit.image.dashscope.new\n"),
     ("openai", "transport/http.py", "import openai", "transport.http -> openai"),
     (
         "openai",

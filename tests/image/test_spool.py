@@ -388,6 +388,13 @@ def vendor_server() -> Iterator[Wire]:
         gemini = {"candidates": [{"content": {"parts": [inline]}, "finishReason": "STOP"}]}
 
         def reply(request: bytes) -> list[bytes]:
+            line = request.split(b"\r\n")[0]
+            if b"image-generation" in line:
+                return [http(200, {"output": {"task_id": "t1", "task_status": "PENDING"}})]
+            if b"/tasks/t1" in line:
+                part = {"image": f"{server.url}/picture.png"}
+                done = {"task_status": "SUCCEEDED", "choices": [{"message": {"content": [part]}}]}
+                return [http(200, {"output": done})]
             if request.startswith(b"GET"):
                 return [http(200, PICTURE)]
             if b"/refuse/" in request.split(b"\r\n")[0]:
@@ -405,7 +412,7 @@ def vendor_server() -> Iterator[Wire]:
         yield server
 
 
-@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback"])
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback", "dashscope"])
 def test_killed_at_every_line(
     vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any
 ) -> None:

@@ -232,6 +232,7 @@ _OWN: dict[str, Facts] = {
     "dashscope": Facts(
         "dashscope",
         models=("DASHSCOPE_IMAGE_MODEL",),
+        default_models=(("images", "qwen-image-3.0"),),
         console="https://bailian.console.aliyun.com/?tab=model#/api-key",
         retired=(
             # Read 2026-11-25.

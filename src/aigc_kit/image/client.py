@@ -70,6 +70,10 @@ def _ensure_registered() -> None:
                 "aigc_kit.image.volcengine:VolcengineProvider",
             ),
             (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
+            (
+                ("dashscope", "qwen", "wan"),
+                "aigc_kit.image.dashscope.provider:DashScopeProvider",
+            ),
             (("openai",), f"{_OPENAI}:OpenAIImageProvider"),
             (("openai_compat",), f"{_OPENAI}:CompatImageProvider"),
             (("glm", "zhipu", "zai"), f"{_OPENAI}:GLMImageProvider"),

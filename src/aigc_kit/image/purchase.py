@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from aigc_kit.errors import (
     ProviderTimeoutError,
     StorageError,
 )
-from aigc_kit.image import references
+from aigc_kit.image import receipts, references
 from aigc_kit.image.base import (
     ImageGroup,
     ImageProvider,
@@ -258,9 +258,13 @@ class Purchases:
         kept = ImageGroup()
         if record is not None and record.state == "paid":  # and not all of it is stored
             kept = self.delivery.deliver(entry, record.items, record.facts, again=True)
+        collect = None if record is None else receipts.collector_of(self.chain, record)
+        if record is not None and collect is not None:
+            kept = self._collected(entry, record, collect, request.timeout)
         there = self._stored(record, request, facts, kept)
         if there or kept.errors:
-            if record is not None and record.state == "asked":  # someone else has finished it
+            finished = record is not None and record.state == "asked" and collect is None
+            if finished:  # by someone else
                 entry.remove()
             return _with_gaps(there, kept, facts["key"])
         if record is None or request.retry_ambiguous:
@@ -271,6 +275,36 @@ class Purchases:
                 key=facts["key"],
             )
         raise unknown(record.facts)
+
+    def _collected(
+        self,
+        entry: Entry,
+        record: Record,
+        collect: Callable[[float], ImageGroup],
+        timeout: float | None,
+    ) -> ImageGroup:
+        """
+        The images of a task that was paid for, delivered. Pays nothing.
+
+        Raises:
+            OutcomeUnknownError: the task is not done; the entry stays.
+            ProviderError: the task failed and was not billed; the entry is gone.
+        """
+        try:
+            group = collect(min(timeout or receipts.COLLECT_SECONDS, receipts.COLLECT_SECONDS))
+        except AIGCError as error:
+            if certainly_unbilled(error):
+                entry.remove()
+                self._claims.forget(record.facts)
+            raise
+        _priced(group, record.facts)
+        items = receipts.items_of(group, record)
+        with contextlib.suppress(StorageError):  # the receipt is still there
+            entry.paid(items, record.facts)
+        done = self.delivery.deliver(entry, items, record.facts, group.errors, again=True)
+        if not any(isinstance(error, StorageError) for error in done.errors):
+            self._claims.forget(record.facts)
+        return done
 
     def _stored(
         self, record: Record | None, request: ImageRequest, facts: dict[str, Any], kept: ImageGroup
@@ -330,6 +364,8 @@ class Purchases:
             }
             with tracing.span("journal.asked"):
                 entry.asked(asked)
+            names = list(itertools.islice(self._names(own), max(own.n, 1)))
+            own = receipts.recorded(own, entry, asked, names)
             try:
                 group = self._generated(link, own)
                 _told_attempts(group, attempts)
@@ -468,10 +504,7 @@ class Purchases:
         if record is None:
             return ImageGroup()
         if record.state == "asked":
-            if forget or not record.keyed:
-                entry.remove()
-                self._claims.forget(record.facts)
-            return ImageGroup(errors=[unknown(record.facts)])
+            return self._resumed_open(entry, record, forget=forget)
         if record.state == "done":
             entry.done(record.items, record.facts)
             return ImageGroup()
@@ -491,6 +524,21 @@ class Purchases:
         if not group.errors or (lost and forget):
             self._claims.forget(record.facts)
         return group
+
+    def _resumed_open(self, entry: Entry, record: Record, *, forget: bool) -> ImageGroup:
+        """An entry whose outcome is open: its images where there is a receipt, else what is known."""
+        collect = receipts.collector_of(self.chain, record)
+        error: AIGCError = unknown(record.facts)
+        if collect is not None:
+            try:
+                return self._collected(entry, record, collect, None)
+            except AIGCError as failed:
+                error = failed
+        lost = forget and getattr(error, "code", "") != "TaskRunning"
+        if lost or (collect is None and not record.keyed):
+            entry.remove()
+            self._claims.forget(record.facts)
+        return ImageGroup(errors=[error])
 
 
 def _announce(group: ImageGroup, request: ImageRequest) -> None:
@@ -645,10 +693,10 @@ def _priced(group: ImageGroup, asked: dict[str, Any]) -> None:
             str(asked["provider"]),
             str(known.get("model") or asked["model"]),
             pixels=int(known.get("width") or 0) * int(known.get("height") or 0),
-            references=int(asked["references"]),
+            references=int(asked.get("references") or 0),
             usage=usage,
             images=len(group.images),
-            base_url=str(asked["base_url"]),
+            base_url=str(asked.get("base_url") or ""),
             reported=usage.get("cost") if isinstance(usage, dict) else None,
         )
         if cost is not None:

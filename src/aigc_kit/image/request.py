@@ -94,6 +94,14 @@ class CallOptions(TypedDict, total=False):
     system_instruction: Any
     thinking_config: Mapping[str, Any] | Any
     labels: Mapping[str, str] | None
+    # DashScope
+    prompt_extend: bool
+    prompt_extend_mode: str | None
+    thinking_mode: bool
+    enable_sequential: bool
+    bbox_list: list[Any] | None
+    color_palette: list[Any] | None
+    on_progress: Callable[[Any], object] | None
     # options of one vendor, for a client of several
     volcengine: Mapping[str, Any] | None
     doubao: Mapping[str, Any] | None
@@ -101,6 +109,9 @@ class CallOptions(TypedDict, total=False):
     ark: Mapping[str, Any] | None
     gemini: Mapping[str, Any] | None
     google: Mapping[str, Any] | None
+    dashscope: Mapping[str, Any] | None
+    qwen: Mapping[str, Any] | None
+    wan: Mapping[str, Any] | None
     openai: Mapping[str, Any] | None
     openai_compat: Mapping[str, Any] | None
     glm: Mapping[str, Any] | None
@@ -233,7 +244,8 @@ class ImageRequest:
     ``max_retries`` and ``model`` are None where the provider's own hold. ``place``: of its first
     image among those that were asked for. ``mask``: as the application gave it. ``on_image``: told
     of images as they come. ``previous``: the only reference, when it is to be edited in a
-    conversation.
+    conversation. ``on_receipt``: told of what collects the images of a task, before anybody waits
+    for it.
     """
 
     prompt: str
@@ -249,6 +261,7 @@ class ImageRequest:
     mask: Any = None
     on_image: Watcher | None = field(default=None, compare=False)
     previous: ImageResult | None = field(default=None, compare=False)
+    on_receipt: Callable[[dict[str, Any]], None] | None = field(default=None, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
@@ -336,7 +349,9 @@ class ImageRequest:
             n: how many images were asked for together.
         """
         options = {
-            name: value for name, value in self.options.items() if name not in ("extra_headers",)
+            name: value
+            for name, value in self.options.items()
+            if name not in ("extra_headers", "on_progress")
         }
         parts: dict[str, Any] = {
             "prompt": self.prompt,

@@ -15,6 +15,7 @@ from typing import Any
 from aigc_kit.sandbox import (
     ark,
     bedrock,
+    dashscope_images,
     embeddings,
     gemini,
     openai_chat,
@@ -36,6 +37,7 @@ _CLOSE_SECONDS = 5.0
 _RULES = (
     embeddings.handle,
     ark.handle,
+    dashscope_images.handle,
     openai_images.handle,
     openai_chat.handle,
     openai_responses.handle,
@@ -113,6 +115,8 @@ class Sandbox(State):
                 "base_url": self.url,
             }
         name = {"zhipu": "glm", "zai": "glm"}.get(provider, provider)
+        if name in ("dashscope", "qwen", "wan"):
+            return {"api_key": self.api_key, "base_url": self.url + dashscope_images.PREFIX}
         if name in openai_images.VENDORS:
             own = {} if name in openai_images.WITH_MODEL else {"model": "gpt-image-2"}
             base_url = openai_images.base_url(name, self.url)

@@ -44,7 +44,8 @@ class State:
     ``url`` is the root of every link. ``secret``: of the access key of S3 and Bedrock. ``buckets``:
     those that exist, None: any. ``files``: name -> bytes, content type, and the monotonic time at
     which the link dies.
-    ``described``: name -> the ``x-amz-meta-*`` headers of an object.
+    ``described``: name -> the ``x-amz-meta-*`` headers of an object. ``tasks``: id -> a task that was
+    begun.
     """
 
     secret = SECRET
@@ -63,6 +64,7 @@ class State:
         self.files: dict[str, tuple[bytes, str, float]] = {}
         self.described: dict[str, dict[str, str]] = {}
         self.replies: list[Waiting] = []
+        self.tasks: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def keep(self, name: str, data: bytes, content_type: str, *, always: bool = False) -> None:

@@ -210,15 +210,43 @@ class HttpTransport:
             InvalidInputError: the body is not JSON.
             ProviderError: no response came.
         """
-        content = to_json(body)
+        return self._send("POST", path, to_json(body), context, deadline, headers)
+
+    def get(
+        self,
+        path: str,
+        *,
+        context: RequestContext,
+        deadline: Deadline,
+        headers: Mapping[str, str | Secret] | None,
+    ) -> Response:
+        """
+        Ask once; the response's body is still on the wire.
+
+        Raises:
+            ProviderError: no response came.
+        """
+        return self._send("GET", path, None, context, deadline, headers)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        context: RequestContext,
+        deadline: Deadline,
+        headers: Mapping[str, str | Secret] | None,
+    ) -> Response:
         client = self._lease.get().client
-        plain, secrets = parted({"authorization": self._key.bearer(), **(headers or {})})
+        key = {"authorization": self._key.current().bearer()}
+        plain, secrets = parted({**key, **(headers or {})})
+        kind = {"content-type": "application/json"} if content is not None else {}
         try:
             request = client.build_request(
-                "POST",
+                method,
                 self.base_url + path,
                 content=content,
-                headers={**plain, "content-type": "application/json"},
+                headers={**plain, **kind},
                 timeout=timeouts(deadline),
             )
             send = partial(client.send, request)

@@ -8,19 +8,9 @@ from hypothesis import strategies as st
 
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.image import sizes
+from aigc_kit.image.grids import ANY, Grid, fit, fit_ratio, nearest
 from aigc_kit.image.openai.models import CURRENT, MODELS, model_of
-from aigc_kit.image.openai.sizes import (
-    ANY,
-    COGVIEW,
-    GLM_IMAGE,
-    GPT_IMAGE,
-    GPT_IMAGE_1,
-    GROK,
-    Grid,
-    fit,
-    fit_ratio,
-    nearest,
-)
+from aigc_kit.image.openai.sizes import COGVIEW, GLM_IMAGE, GPT_IMAGE, GPT_IMAGE_1, GROK
 from aigc_kit.image.openai.vendors import VENDORS
 
 GRIDS = {"gpt": GPT_IMAGE, "gpt 1": GPT_IMAGE_1, "glm": GLM_IMAGE, "cogview": COGVIEW, "any": ANY}

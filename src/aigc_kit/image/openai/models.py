@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aigc_kit.errors import ConfigurationError
-from aigc_kit.image.openai.sizes import GPT_IMAGE, GPT_IMAGE_1, Grid, matches
+from aigc_kit.image.grids import Grid, matches
+from aigc_kit.image.openai.sizes import GPT_IMAGE, GPT_IMAGE_1
 from aigc_kit.settings import spelled
 
 

@@ -15,10 +15,10 @@ from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError
 from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
+from aigc_kit.image.grids import matches
 from aigc_kit.image.openai.models import CURRENT, Model, model_of
 from aigc_kit.image.openai.request import Inputs, Sized, checked_options, sized, to_body
 from aigc_kit.image.openai.response import Answer, from_response, read
-from aigc_kit.image.openai.sizes import matches
 from aigc_kit.image.openai.vendors import VENDORS, Vendor, facts_of
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret

@@ -8,8 +8,8 @@ from typing import Any
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
 from aigc_kit.image import sizes
+from aigc_kit.image.grids import Ratios, fit, fit_ratio, matches
 from aigc_kit.image.openai.models import Model
-from aigc_kit.image.openai.sizes import Ratios, fit, fit_ratio, matches
 from aigc_kit.image.openai.vendors import Vendor
 from aigc_kit.image.references import Reference
 from aigc_kit.media.sniff import extension

@@ -13,7 +13,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from aigc_kit.errors import ConfigurationError
-from aigc_kit.image.openai.sizes import ANY, COGVIEW, GLM_IMAGE, GROK, Grid, Ratios, matches
+from aigc_kit.image.grids import ANY, Grid, Ratios, matches
+from aigc_kit.image.openai.sizes import COGVIEW, GLM_IMAGE, GROK
 from aigc_kit.settings import spelled, suggestion
 from aigc_kit.transport import codes
 from aigc_kit.transport.failures import Judge

@@ -1,0 +1,103 @@
+"""
+Tasks: asked for until they are done. The id of a task is the receipt of a payment: whoever has it
+gets the images, for 24 hours, and pays nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aigc_kit.errors import AIGCError, OutcomeUnknownError, ProviderError, RateLimitError
+from aigc_kit.transport.deadline import Deadline
+from aigc_kit.transport.failures import RequestContext
+
+RUNNING = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
+FIRST_WAIT, LONGEST_WAIT, EACH = 1.0, 5.0, 3
+"""
+Seconds between two looks: doubled after every third, as dashscope 2.0.2 does. 20 looks a second are
+allowed for an account. Source:
+https://www.alibabacloud.com/help/en/model-studio/manage-asynchronous-tasks, read 2026-11-25.
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """
+    How far a task is. ``status``: the vendor's word. ``seconds``: since it was begun or found.
+    """
+
+    task_id: str
+    status: str
+    seconds: float
+
+
+def finished(
+    task_id: str,
+    look: Callable[[Deadline], Mapping[str, Any]],
+    context: RequestContext,
+    deadline: Deadline,
+    on_progress: Callable[[Progress], object] | None,
+    *,
+    first_wait: float = FIRST_WAIT,
+) -> Mapping[str, Any]:
+    """
+    The answer about a task that is not running any more.
+
+    A look that fails is repeated: it costs nothing, and the task goes on.
+
+    Raises:
+        OutcomeUnknownError: time ran out, or nothing is known of the task any more.
+        ProviderError: the vendor refuses to tell.
+    """
+    started, wait, looks = time.monotonic(), first_wait, 0
+    last: AIGCError | None = None
+    while True:
+        try:
+            body = look(deadline)
+            output = body.get("output")
+            status = str(output.get("task_status") if isinstance(output, Mapping) else "")
+            if status not in RUNNING:
+                return body
+            last = None
+            if on_progress is not None:
+                on_progress(Progress(task_id, status, time.monotonic() - started))
+        except ProviderError as error:
+            if not (error.retryable or isinstance(error, RateLimitError)):
+                raise running(task_id, context, time.monotonic() - started, error) from error
+            last = error
+        looks += 1
+        if looks % EACH == 0:
+            wait = min(wait * 2, LONGEST_WAIT)
+        if wait >= deadline.left():
+            raise running(task_id, context, time.monotonic() - started, last) from last
+        time.sleep(wait)
+
+
+def running(
+    task_id: str, context: RequestContext, elapsed: float, cause: AIGCError | None
+) -> OutcomeUnknownError:
+    """The task goes on, and its images can be had."""
+    why = f" ({type(cause).__name__}: {str(cause)[:200]})" if cause is not None else ""
+    return OutcomeUnknownError(
+        f"{context.provider}'s task {task_id} was not done after {elapsed:.0f} s{why}. It goes on and"
+        " may be billed; nothing is paid twice for it: with spool_dir, client.resume_spool() or the"
+        " same idempotency_key collects its images for 24 hours",
+        elapsed=elapsed,
+        provider=context.provider,
+        model=context.model,
+        code="TaskRunning",
+    )
+
+
+def unknown(task_id: str, context: RequestContext) -> OutcomeUnknownError:
+    """The vendor does not know the task, or not any more."""
+    return OutcomeUnknownError(
+        f"{context.provider} knows nothing of the task {task_id}: what was made more than 24 hours ago"
+        " is gone. resume_spool(forget=True) drops it",
+        provider=context.provider,
+        model=context.model,
+        code="TaskUnknown",
+    )
