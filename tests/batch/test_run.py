@@ -325,11 +325,13 @@ def start(sandbox: Sandbox) -> Iterator[Start]:
         process.communicate()
 
 
-def _started(sandbox: Sandbox, out: Path, count: int, **options: Any) -> subprocess.Popen[str]:
+def _started(
+    sandbox: Sandbox, out: Path, count: int, *, module: str = "killed", **options: Any
+) -> subprocess.Popen[str]:
     told = {"url": sandbox.url, "key": sandbox.api_key, "out": str(out), "jobs": count, **options}
     path = out.parent / f"{out.name}.json"
     path.write_text(json.dumps(told))
-    command = [sys.executable, "-m", "tests.batch.killed", str(path)]
+    command = [sys.executable, "-m", f"tests.batch.{module}", str(path)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -449,3 +451,20 @@ def test_joblib_s_processes_are_an_executor(sandbox: Sandbox, tmp_path: Path) ->
         executor.shutdown(wait=True, kill_workers=True)
     assert summary.ok
     assert set(posts(sandbox).values()) == {1}
+
+
+def test_dask_workers_are_killed_and_nothing_is_paid_twice(
+    sandbox: Sandbox, start: Start, tmp_path: Path
+) -> None:
+    """Dask runs the tasks of a lost worker again; their journal entries say what was begun."""
+    sandbox.answer(429, {}, headers={"retry-after": "0"}, path="/images/generations", times=5)
+    out = tmp_path / "run"
+    summary = ended(start(out, 80, module="on_dask", kills=[15, 40]))
+    assert summary["killed"] == 2
+    assert summary["done"] + summary["unknown"] == 80
+    assert summary["failed"] == summary["not_run"] == 0
+    asked = posts(sandbox)
+    assert sum(asked.values()) <= 80 + 5
+    files = [line.file for line in lines(out).values() if line.status == "done"]
+    assert len(set(files)) == summary["done"]
+    assert all((out / str(file)).is_file() for file in files)

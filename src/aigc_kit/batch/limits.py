@@ -135,6 +135,12 @@ FLOOR = 0.9
 INCREASE = 0.03
 """Of the rate before the 429, added for each ``STEP`` without another one."""
 STEP = 30.0
+_YOUNG_STEP = 5.0
+_YOUNG_GROWTH = 1.5
+"""
+A 429 of the first minute says little about the rate: what was learned from it grows by this factor
+for each step, as TCP starts slowly and then doubles.
+"""
 _HOLD = 10.0
 """Seconds in which further 429s tell of the same overload."""
 _LEAST = 1 / 60
@@ -143,6 +149,8 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 """Seconds after a 429 that does not say how long to wait, twice as long after each in a row."""
 _MINUTE = 60.0
+_ENOUGH = 3
+"""Requests of the last minute from which its rate is known."""
 _MOST = 10_000
 """Requests of the last minute that are counted; more are a rate that no vendor has."""
 
@@ -167,6 +175,8 @@ class Pace:
         self._grown = now
         self._paused = now
         self._pauses = 0
+        self._is_young = True
+        self._sent = 0
         self._began: float | None = None
         self._accepted: deque[float] = deque(maxlen=_MOST)
 
@@ -191,6 +201,7 @@ class Pace:
     def left(self, load: Load, now: float) -> None:
         """One request leaves now."""
         self.in_flight += 1
+        self._sent += 1
         if self._began is None:
             self._began = now
         units = {"requests": 1.0, "images": load.images, "tokens": load.tokens}
@@ -222,7 +233,13 @@ class Pace:
         if self._learned is not None and now - self._decreased < _HOLD:
             return
         accepted = self._accepted_rate(now)
-        present = accepted if self._learned is None else self._learned.per_second
+        age = now - (now if self._began is None else self._began)
+        self._is_young = age < _MINUTE
+        present = self._sent / max(age, 1.0) if self._is_young else accepted
+        if self._learned is not None:
+            present = self._learned.per_second
+        if not self._is_young and len(self._accepted) >= _ENOUGH:
+            present = min(present, accepted / DECREASE)
         self._before, self._decreased, self._grown = present, now, now
         self._set(max(present * DECREASE, accepted * FLOOR, _LEAST), now)
 
@@ -234,7 +251,14 @@ class Pace:
         return max(len(self._accepted), 1) / max(since, 1.0)
 
     def _grow(self, now: float) -> None:
-        if self._learned is None or now - self._grown < STEP:
+        if self._learned is None:
+            return
+        if self._is_young:
+            if now - self._grown >= _YOUNG_STEP:
+                self._grown = now
+                self._set(self._learned.per_second * _YOUNG_GROWTH, now)
+            return
+        if now - self._grown < STEP:
             return
         steps = (now - self._grown) // STEP
         self._grown += steps * STEP
