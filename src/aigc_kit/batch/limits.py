@@ -143,11 +143,17 @@ for each step, as TCP starts slowly and then doubles.
 """
 _HOLD = 10.0
 """Seconds in which further 429s tell of the same overload."""
+_FADE = 0.98
+_FAR = 0.1
+"""The best rate fades by this factor with each 429; the rate does not fall below this part of it."""
 _LEAST = 1 / 60
 """Requests a second that a learned rate does not go below."""
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 """Seconds after a 429 that does not say how long to wait, twice as long after each in a row."""
+RARE = 0.05
+"""Of the last minute's requests, the part of 429s below which the pace does not change."""
+_MANY = 20
 _MINUTE = 60.0
 _ENOUGH = 3
 """Requests of the last minute from which its rate is known."""
@@ -179,6 +185,7 @@ class Pace:
         self._sent = 0
         self._began: float | None = None
         self._accepted: deque[float] = deque(maxlen=_MOST)
+        self._refused: deque[float] = deque(maxlen=_MOST)
 
     @property
     def learned(self) -> float | None:
@@ -226,29 +233,46 @@ class Pace:
         bucket = self._buckets.get("tokens")
         if bucket is not None:
             bucket.take(-load.tokens, now)
-        wait = min(_FIRST_PAUSE * 2.0**self._pauses, _LONGEST_PAUSE)
-        if sent_at >= self._paused:
-            self._pauses += 1
-        self._paused = max(self._paused, now + (wait if retry_after is None else retry_after))
-        if self._learned is not None and now - self._decreased < _HOLD:
-            return
+        self._refused.append(now)
         accepted = self._accepted_rate(now)
+        self._pause(sent_at, retry_after, now)
+        if self._is_rare() or (self._learned is not None and now - self._decreased < _HOLD):
+            return
         age = now - (now if self._began is None else self._began)
-        self._is_young = age < _MINUTE
+        was_young, self._is_young = self._is_young, age < _MINUTE
         present = self._sent / max(age, 1.0) if self._is_young else accepted
         if self._learned is not None:
             present = self._learned.per_second
         if not self._is_young and len(self._accepted) >= _ENOUGH:
             present = min(present, accepted / DECREASE)
-        self._before, self._decreased, self._grown = present, now, now
-        self._set(max(present * DECREASE, accepted * FLOOR, _LEAST), now)
+        self._before = present if was_young else max(present, self._before * _FADE)
+        self._decreased = self._grown = now
+        least = max(accepted * FLOOR, self._before * _FAR, _LEAST)
+        self._set(max(present * DECREASE, least), now)
+
+    def _pause(self, sent_at: float, retry_after: float | None, now: float) -> None:
+        wait = min(_FIRST_PAUSE * 2.0**self._pauses, _LONGEST_PAUSE)
+        if retry_after is None and self._is_rare():
+            return
+        if sent_at >= self._paused:
+            self._pauses += 1
+        self._paused = max(self._paused, now + (wait if retry_after is None else retry_after))
 
     def _accepted_rate(self, now: float) -> float:
         """Requests a second that the vendor took in the last minute."""
-        while self._accepted and self._accepted[0] <= now - _MINUTE:
-            self._accepted.popleft()
+        for times in (self._accepted, self._refused):
+            while times and times[0] <= now - _MINUTE:
+                times.popleft()
         since = _MINUTE if self._began is None else min(now - self._began, _MINUTE)
         return max(len(self._accepted), 1) / max(since, 1.0)
+
+    def _is_rare(self) -> bool:
+        """
+        Whether few of many requests are refused. A vendor that is short of machines refuses some at
+        any rate; a pace that falls each time would end at nothing.
+        """
+        total = len(self._accepted) + len(self._refused)
+        return total >= _MANY and len(self._refused) < total * RARE
 
     def _grow(self, now: float) -> None:
         if self._learned is None:
