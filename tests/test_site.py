@@ -27,6 +27,7 @@ DOCS = ROOT / "docs"
 ELSEWHERE = {
     # Pages whose blocks are parts of one another; tests of their own run them.
     "adding-a-provider",
+    "batches",
     "chat",
     "embeddings",
     "images",
@@ -126,6 +127,24 @@ def test_llms_txt_names_every_guide(site: Path) -> None:
         assert title in full
 
 
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ("付过钱的图片\n一定在结果里，\n或异常里", "付过钱的图片一定在结果里，或异常里"),
+        ("见\n[存储](storage.md)。\n- 一项\n- 又一项", "见[存储](storage.md)。\n- 一项\n- 又一项"),
+        ("标题\n\n段落\nPython 与\n图片", "标题\n\n段落\nPython 与图片"),
+        ("说明：\n\n```python\n# 注释\nx = 1  # 图\ny = 2\n```\n", None),
+        ("| 甲 | 乙 |\n|---|---|\n| 图 | 一 |", None),
+        ("> 引用，\n> 第二行", None),
+        ("步骤：\n1. 图\n2. 存\n\n* 点\n* 点", None),
+    ],
+)
+def test_a_break_in_chinese_text_is_no_space(
+    builder: types.ModuleType, lines: str, shown: str | None
+) -> None:
+    assert builder.joined(lines) == (lines if shown is None else shown)
+
+
 def test_a_translated_page_has_the_same_code() -> None:
     for path in DOCS.glob("*.zh-CN.md"):
         page = path.name.removesuffix(".zh-CN.md")
@@ -206,3 +225,52 @@ def test_a_provider_is_built_and_installed_as_a_package_of_its_own(
     )
     assert done.stdout == "acme 8\n", done.stderr
     assert sandbox.requests[0].body["prompt"] == "a cat"
+
+
+ON_OTHER_EXECUTORS = """
+import sys, types
+from concurrent.futures import ThreadPoolExecutor
+from aigc_kit.storage import LocalStorage
+from distributed import LocalCluster
+
+first, on_dask, on_ray, on_joblib = open("blocks", encoding="utf-8").read().split("~~~~")
+names = {"storage": LocalStorage("store")}
+done = []
+
+def run(code, out):
+    exec(code.replace('"run"', repr(out)), names)
+    done.append(names["summary"].done)
+
+run(first, "run")
+with LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    run(on_dask.replace("tcp://scheduler:8786", cluster.scheduler_address), "dask")
+    names["client"].close()
+threads = ThreadPoolExecutor()
+
+class Remote:
+    def __init__(self, function):
+        self.function = function
+
+    def remote(self, *args, **kwargs):
+        future = threads.submit(self.function, *args, **kwargs)
+        return types.SimpleNamespace(future=lambda: future)
+
+sys.modules["ray"] = types.SimpleNamespace(remote=lambda **_: Remote)
+run(on_ray, "ray")
+run(on_joblib, "joblib")
+names["executor"].shutdown()
+print(done)
+"""
+
+
+def test_the_blocks_about_batches_run(place: Path) -> None:
+    """
+    In a process of their own: Dask and joblib leave threads behind. Dask's scheduler is in it; Ray, which
+    is no dependency, is a stand-in for the calls that the page makes.
+    """
+    (place / "blocks").write_text("~~~~".join(blocks("batches")), encoding="utf-8")
+    (place / "jobs.jsonl").write_text('{"prompt": "a cat", "id": "cat-3"}\n')
+    command = [sys.executable, "-c", ON_OTHER_EXECUTORS]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert ran.stdout.splitlines()[-1] == "[2, 1, 1, 1]"

@@ -32,12 +32,20 @@ PAGES = {
         "storage",
         "errors",
         "asyncio",
+        "batches",
         "scale",
     ),
     ("Around it", "周边"): ("command-line", "doctor", "testing", "telemetry", "costs", "labels"),
     ("Extending", "扩展"): ("adding-a-provider",),
     ("Reference", "参考"): ("providers", "reference", "error_codes", "faults", "speed"),
 }
+
+
+_MARK, _LETTER = r"[\u3000-\u303f\uff00-\uffef]", r"[\u4e00-\u9fff]"
+_BREAK = re.compile(
+    rf"(?<={_LETTER})\n *(?=\[?{_LETTER}|{_MARK})"
+    rf"|(?<={_MARK})\n *(?={_LETTER}|{_MARK}|[\w`\[(*])(?!\d+\. |\* )"
+)
 
 
 def pages() -> list[str]:
@@ -82,6 +90,16 @@ def linked(text: str, name: str = "", language: str = "en") -> str:
     return re.sub(r"\[([^]]+)\]\((\w[\w-]*?)(\.zh-CN)?\.md(#[^)]*)?\)", led, text)
 
 
+def joined(text: str) -> str:
+    """
+    Chinese lines of one paragraph without the line break, which a browser shows as a space.
+
+    Blocks of code stay as they are; between a letter and a Latin word the space is wanted.
+    """
+    pieces = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
+    return "".join(piece if at % 2 else _BREAK.sub("", piece) for at, piece in enumerate(pieces))
+
+
 def contents(language: str) -> str:
     known, place = set(pages()), list(LANGUAGES).index(language)
     blocks = []
@@ -94,6 +112,8 @@ def contents(language: str) -> str:
 def write_sources(folder: Path, language: str) -> None:
     for name in pages():
         text = linked(text_of(name, language), name, language)
+        if language == "zh":
+            text = joined(text)
         if name == "index":
             text += contents(language)
         (folder / f"{name}.md").write_text(text, encoding="utf-8")

@@ -45,7 +45,7 @@ html_theme = "furo"
 html_title = f"aigc-kit {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_show_sourcelink = False
+html_show_sourcelink = html_show_copyright = False
 html_copy_source = False
 html_theme_options = {
     "source_repository": "",
