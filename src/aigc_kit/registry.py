@@ -104,7 +104,7 @@ class Registry:
 
         Raises:
             UnknownProviderError: the name is not known.
-            ConfigurationError: its module cannot be imported.
+            ConfigurationError: its module cannot be imported, or what is there cannot be called.
         """
         key = name.strip().lower()
         found = found or self.get(key)
@@ -116,12 +116,12 @@ class Registry:
             )
         if not isinstance(found, str):
             return found
-        module, _, attribute = found.partition(":")
         try:
-            return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+            return _imported(found)
+        except Exception as error:  # a plugin's module may raise anything while it is imported
             raise ConfigurationError(
-                f"{self.kind} {name!r} cannot be loaded from {found!r}: {error}"
+                f"{self.kind} {name!r} cannot be loaded from {found!r}{_owner(self.group, key)}: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
     def _advice(self, name: str) -> str:
@@ -132,6 +132,28 @@ class Registry:
             if name in names or any(name in aliases for aliases in names.values()):
                 return "; " + sentence.format(name=name)
         return ""
+
+
+def _imported(place: str) -> Any:
+    """What is at ``module:attribute``; the attribute may have dots, and what follows it in brackets are extras."""
+    from importlib.metadata import EntryPoint
+
+    factory = EntryPoint("", place, "").load()
+    if not callable(factory):
+        raise TypeError(f"expected a class or a function, got {type(factory).__name__}")
+    return factory
+
+
+def _owner(group: str, name: str) -> str:
+    """The installed package that offers the name, for a message; ``""`` for this package's own."""
+    from importlib.metadata import entry_points
+
+    owners = {
+        f"{point.dist.name} {point.dist.version}"
+        for point in entry_points(group=group)
+        if point.name.lower() == name and point.dist is not None
+    }
+    return f" (installed by {', '.join(sorted(owners))}: update or uninstall it)" if owners else ""
 
 
 def _installed(group: str) -> dict[str, str]:
