@@ -1,4 +1,4 @@
-"""How results look in a notebook: no request of ours, and no large base64 in its file."""
+"""How results look in a notebook: no request by anybody, no signature and no large base64 in its file."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import re
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from aigc_kit.transport.addresses import scheme_of, shown
+from aigc_kit.errors import InvalidReplyError
+from aigc_kit.media.decoding import ImageFault, decode
+from aigc_kit.media.pixels import plain
+from aigc_kit.transport.addresses import shown
 
 if TYPE_CHECKING:
     from aigc_kit.media.result import ImageResult
 
 SIDE = 512
-"""Pixels of the longer side of a preview; some ten kilobytes as WebP."""
+"""Pixels of the longer side of a preview, some ten kilobytes as WebP."""
+
+LIMIT = 100_000
+"""Bytes of a preview: noise, which compresses badly, is made coarser and smaller."""
 
 
 def image_html(result: ImageResult) -> str:
@@ -61,42 +68,66 @@ def _inline(text: str) -> str:
 
 
 def _preview(result: ImageResult) -> str:
-    if result.has_base64:
-        data = _thumbnail(result.data)
-        if data:
-            return _img(f"data:image/webp;base64,{base64.b64encode(data).decode()}")
-    if scheme_of(result.url) in ("http", "https"):
-        return _img(result.url)
-    return escape(shown(result.url)) if result.url else "<em>no image</em>"
+    data = _thumbnail(result)
+    if data:
+        return _img(f"data:image/webp;base64,{base64.b64encode(data).decode()}")
+    if not result.url:
+        return "<em>no image</em>"
+    return _link(result.url)
 
 
 def _img(source: str) -> str:
-    return f'<img alt="" style="max-width:min(100%, {SIDE}px)" src="{escape(source, quote=True)}">'
+    return f'<img alt="" style="max-width:min(100%, {SIDE}px)" src="{source}">'
 
 
-def _thumbnail(data: bytes) -> bytes:
-    from PIL import Image
+def _link(url: str) -> str:
+    """
+    A link to click, not an ``<img>``: a notebook that is opened fetches nothing.
 
+    A query or a user is a signature or a password, and a notebook is saved and shared: such a URL is
+    shown without them, as text.
+    """
+    text = escape(shown(url))
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.thumbnail((SIDE, SIDE))
-            out = io.BytesIO()
-            image.convert("RGBA" if "A" in image.getbands() else "RGB").save(
-                out, "WEBP", quality=75
-            )
-    except (OSError, ValueError, Image.DecompressionBombError):
+        parts = urlsplit(url)
+    except ValueError:  # "http://[": no address at all
+        return text
+    if parts.query or parts.username is not None:
+        return f"{text} <em>(signed URL; download() brings the image)</em>"
+    if parts.scheme not in ("http", "https"):
+        return text
+    href = escape(url, quote=True)
+    return f'<a href="{href}" target="_blank" rel="noopener noreferrer">{text}</a>'
+
+
+def _thumbnail(result: ImageResult) -> bytes:
+    """WebP of at most ``SIDE`` pixels, upright; ``b""`` where there are no bytes of an image."""
+    if not result.has_base64:
         return b""
-    return out.getvalue()
+    try:
+        image = plain(decode(result.data, at_least=SIDE), own=True)
+        image.info = {}  # labels and profiles may be larger than the preview
+        for side, quality in ((SIDE, 75), (SIDE, 40), (SIDE // 2, 30)):
+            image.thumbnail((side, side))
+            out = io.BytesIO()
+            image.save(out, "WEBP", quality=quality, alpha_quality=quality)
+            if out.tell() <= LIMIT:
+                return out.getvalue()
+    except (ImageFault, InvalidReplyError, OSError, ValueError):
+        pass  # what is displayed never fails: the result is still there
+    return b""
 
 
 def _caption(result: ImageResult) -> str:
     known = result.metadata
-    size = f"{known['width']} x {known['height']}" if known.get("width") else ""
-    facts = [result.provider, str(known.get("model") or ""), size, str(result.cost or "")]
-    told = " · ".join(escape(fact) for fact in facts if fact)
+    sides = known.get("width"), known.get("height")
+    size = f"{sides[0]} x {sides[1]}" if all(sides) else ""
+    facts = [result.provider, known.get("model"), size, result.cost]
+    told = " · ".join(escape(str(fact)) for fact in facts if fact)
+    warnings = known.get("warnings")
     warned = "".join(
         f"<br>{escape(str(entry.get('feature')))}: {escape(str(entry.get('details')))}"
-        for entry in known.get("warnings") or ()
+        for entry in (warnings if isinstance(warnings, list) else [])
         if isinstance(entry, dict)
     )
     return f"<figcaption style='font-size:small'>{told}{warned}</figcaption>"

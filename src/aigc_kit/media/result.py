@@ -139,7 +139,10 @@ class ImageResult(_Held):
         return Cost.read(self.metadata.get("cost"))
 
     def _repr_html_(self) -> str:
-        """In a notebook: a preview of the bytes, else what the browser finds behind the URL."""
+        """
+        In a notebook: a preview of the bytes (WebP, at most 512 pixels), else the URL, without its
+        signature. Fetches nothing: ``download()`` does.
+        """
         from aigc_kit.media.notebook import image_html
 
         return image_html(self)
