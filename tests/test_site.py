@@ -145,6 +145,17 @@ def test_a_break_in_chinese_text_is_no_space(
     assert builder.joined(lines) == (lines if shown is None else shown)
 
 
+@pytest.mark.parametrize("page", ["faults", "reference"])
+def test_what_is_measured_or_listed_is_the_same_in_chinese(
+    builder: types.ModuleType, page: str
+) -> None:
+    english, chinese = (builder.text_of(page, language) for language in ("en", "zh"))
+    for begin in ("|", ".. auto"):
+        rows = [line for line in english.splitlines() if line.startswith(begin)]
+        assert rows == [line for line in chinese.splitlines() if line.startswith(begin)]
+    assert "<!--" not in chinese
+
+
 def test_a_translated_page_has_the_same_code() -> None:
     for path in DOCS.glob("*.zh-CN.md"):
         page = path.name.removesuffix(".zh-CN.md")

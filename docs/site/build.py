@@ -48,6 +48,27 @@ _BREAK = re.compile(
 )
 
 
+_SECTIONS = re.compile(r"<!-- sections of ([\w-]+\.md) -->\n")
+HEADINGS = {
+    "Picture": "图片",
+    "Picture group": "组图",
+    "Picture with idempotency_key, kept": "带 idempotency_key 并保存的图片",
+    "Reference download": "下载参考图",
+    "Chat": "对话",
+    "Chat stream": "流式对话",
+    "Upload": "上传",
+    "Clients": "客户端",
+    "Results": "结果",
+    "Images": "图片",
+    "Stores": "存储",
+    "Providers of your own": "自己的 Provider",
+    "Errors": "异常",
+    "Costs": "费用",
+    "Telemetry": "遥测",
+    "Testing": "测试",
+}
+
+
 def pages() -> list[str]:
     """Every page, in the order of the table of contents; those that exist."""
     names = ["index", *(name for part in PAGES.values() for name in part)]
@@ -58,11 +79,21 @@ def text_of(name: str, language: str) -> str:
     """The source of a page; in English where it is not translated."""
     own = DOCS / f"{name}{LANGUAGES[language]}.md"
     if own.is_file():
-        return own.read_text(encoding="utf-8")
+        return _SECTIONS.sub(sections, own.read_text(encoding="utf-8"))
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    if language == "zh" and name not in ("reference", "faults"):
+    if language == "zh":
         return text.replace("\n", "\n\n> 本页暂时只有英文。\n", 1)
     return text
+
+
+def sections(found: re.Match[str]) -> str:
+    """
+    What follows the introduction of an English page, with Chinese headings: tables that are measured
+    and lists of names are written once.
+    """
+    text = (DOCS / found[1]).read_text(encoding="utf-8")
+    body = text[text.index("\n## ") + 1 :]
+    return re.sub(r"^## (.+)$", lambda head: f"## {HEADINGS[head[1]]}", body, flags=re.MULTILINE)
 
 
 def is_translated(name: str, language: str) -> bool:
