@@ -63,6 +63,8 @@ HEADINGS = {
     "Stores": "存储",
     "Providers of your own": "自己的 Provider",
     "Errors": "异常",
+    "Batches": "批量任务",
+    "Setup": "配置",
     "Costs": "费用",
     "Telemetry": "遥测",
     "Testing": "测试",

@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"aigc_kit\.(chat|image|embedding|media|storage|transport|client|prices|sandbox)\..*",
     ),
-    (r"py:.*", r"aigc_kit\.(settings|tracing|log)\..*"),
+    (r"py:.*", r"aigc_kit\.(settings|tracing|log|batch\.seen)\..*"),
 ]
 
 html_theme = "furo"

@@ -226,6 +226,7 @@ class ChatResult:
 
     @property
     def has_tool_calls(self) -> bool:
+        """Whether the model wants tools to be run before it answers."""
         return bool(self.tool_calls)
 
     @property

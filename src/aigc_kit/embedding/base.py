@@ -143,7 +143,12 @@ class EmbeddingProvider(ABC):
         """One vector for each text, in order."""
 
     def rerank(self, query: str, documents: Sequence[str], **kwargs: Any) -> RerankResult:
-        """The documents by how well they answer the query."""
+        """
+        The documents by how well they answer the query.
+
+        Raises:
+            UnsupportedFeatureError: the vendor has no rerank; nothing was sent.
+        """
         raise UnsupportedFeatureError(
             f"{self.name} has no rerank; dashscope, glm, siliconflow, bedrock and openai_compat have it"
         )

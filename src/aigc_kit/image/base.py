@@ -79,6 +79,9 @@ class ImageProvider(ABC):
     ) -> ImageGroup:
         """
         Up to ``n`` images of one request; only asked of a provider whose ``makes_groups`` says so.
+
+        Raises:
+            UnsupportedFeatureError: it makes one image a request; nothing was sent.
         """
         raise UnsupportedFeatureError(f"{self.name} makes one image a request")
 

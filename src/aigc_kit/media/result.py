@@ -212,10 +212,12 @@ class ImageResult(_Held):
 
     @property
     def has_url(self) -> bool:
+        """Whether the image has a URL; it may have expired (``metadata["expires_at"]``)."""
         return bool(self.url)
 
     @property
     def has_base64(self) -> bool:
+        """Whether the bytes are here: ``data`` and ``base64`` give them without a request."""
         return bool(self._text or self._bytes)
 
     @property

@@ -54,6 +54,7 @@ class Cost(dict[str, Any]):
 
     @property
     def amount(self) -> Decimal:
+        """Exact, in units of ``currency``."""
         return self._amount
 
     @property
@@ -63,10 +64,12 @@ class Cost(dict[str, Any]):
 
     @property
     def source(self) -> str:
+        """The URL of the price list, or who else named the price."""
         return str(self["source"])
 
     @property
     def as_of(self) -> str:
+        """The day on which the price was read: ``YYYY-MM-DD``."""
         return str(self["as_of"])
 
     @property

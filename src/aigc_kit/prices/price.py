@@ -81,6 +81,7 @@ class Price:
     as_of: str = ""
 
     def fits(self, provider: str, model: str, *, region: str, at: datetime) -> bool:
+        """Whether the row is the price of this model there at that time."""
         day = at.date()
         return (
             self.provider == provider
@@ -124,6 +125,7 @@ class ImagePrice:
     as_of: str = ""
 
     def fits(self, provider: str, model: str, *, region: str) -> bool:
+        """Whether the row is the price of this model there."""
         return (
             self.provider == provider
             and self.region in ("", region)

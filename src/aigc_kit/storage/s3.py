@@ -208,6 +208,10 @@ class S3Storage(Rebuilt, Storage):
 
         Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html,
         https://developers.cloudflare.com/r2/api/s3/api/, read 2026-11-25.
+
+        Raises:
+            UnsupportedFeatureError: the store has no conditional PUT; nothing was stored.
+            StorageError: the store refused, or cannot be reached.
         """
         more = {"Metadata": dict(metadata), "IfNoneMatch": "*", "CacheControl": "no-store"}
         try:
