@@ -24,6 +24,7 @@ LANGUAGES = {"en": "", "zh": ".zh-CN"}
 PAGES = {
     # (title of a part in English, in Chinese) -> its pages
     ("Guides", "指南"): (
+        "start",
         "images",
         "chat",
         "tools",
