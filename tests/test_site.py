@@ -145,7 +145,7 @@ def test_a_break_in_chinese_text_is_no_space(
     assert builder.joined(lines) == (lines if shown is None else shown)
 
 
-@pytest.mark.parametrize("page", ["faults", "reference"])
+@pytest.mark.parametrize("page", ["faults", "reference", "providers"])
 def test_what_is_measured_or_listed_is_the_same_in_chinese(
     builder: types.ModuleType, page: str
 ) -> None:

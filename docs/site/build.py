@@ -50,6 +50,7 @@ _BREAK = re.compile(
 
 
 _SECTIONS = re.compile(r"<!-- sections of ([\w-]+\.md) -->\n")
+_TABLE = re.compile(r"<!-- table of ([\w-]+\.md): (.+?) -->")
 HEADINGS = {
     "Picture": "图片",
     "Picture group": "组图",
@@ -82,7 +83,8 @@ def text_of(name: str, language: str) -> str:
     """The source of a page; in English where it is not translated."""
     own = DOCS / f"{name}{LANGUAGES[language]}.md"
     if own.is_file():
-        return _SECTIONS.sub(sections, own.read_text(encoding="utf-8"))
+        text = _SECTIONS.sub(sections, own.read_text(encoding="utf-8"))
+        return _TABLE.sub(table, text)
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     if language == "zh":
         return text.replace("\n", "\n\n> 本页暂时只有英文。\n", 1)
@@ -97,6 +99,17 @@ def sections(found: re.Match[str]) -> str:
     text = (DOCS / found[1]).read_text(encoding="utf-8")
     body = text[text.index("\n## ") + 1 :]
     return re.sub(r"^## (.+)$", lambda head: f"## {HEADINGS[head[1]]}", body, flags=re.MULTILINE)
+
+
+def table(found: re.Match[str]) -> str:
+    """The table of an English page that begins so: what code is compared with is written once."""
+    text = (DOCS / found[1]).read_text(encoding="utf-8")
+    tables = [each for each in text.split("\n\n") if each.startswith(found[2])]
+    if len(tables) != 1:
+        raise ValueError(
+            f"{found[1]} has {len(tables)} tables that begin with {found[2]!r}, not one"
+        )
+    return tables[0].strip()
 
 
 def is_translated(name: str, language: str) -> bool:
