@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 from typing import Any
 
 import pytest
@@ -239,3 +239,39 @@ def test_every_row_has_a_source_and_a_day() -> None:
     for row in (*TOKENS, *IMAGES):
         assert row.source
         assert date.fromisoformat(row.as_of) <= date(2026, 11, 26)
+
+
+@pytest.mark.parametrize("own", [Context(prec=4), Context(traps=[Inexact])])
+def test_the_applications_decimal_context_changes_no_cost(own: Context) -> None:
+    with localcontext(own):
+        tokens = cost_of_tokens("openai", "gpt-6-sol", prompt=123_457, completion=779)
+        image = cost_of_image("openai", "gpt-image-2", usage={"output_tokens": 4163}, images=3)
+        total = summed([tokens, tokens])
+    assert tokens is not None
+    assert tokens.amount == Decimal("0.254704")
+    assert total is not None
+    assert total.amount == Decimal("0.509408")
+    assert str(total) == "0.509408 USD"
+    assert image is not None
+    assert image["amount"] == 0.04163
+
+
+@pytest.mark.parametrize("amount", [True, float("nan"), float("inf"), 10**400, Decimal("sNaN"), -1])
+def test_a_reported_amount_that_is_no_money_is_not_believed(amount: Any) -> None:
+    assert cost_of_tokens("openrouter", "unheard-of", prompt=1, reported=amount) is None
+
+
+def test_an_amount_beyond_reason_is_json_or_none() -> None:
+    huge = cost_of_tokens("openai", "gpt-6-sol", prompt=10**25)
+    assert huge is not None
+    assert json.loads(json.dumps(huge, allow_nan=False))["amount"] > 10**19
+    assert cost_of_tokens("openai", "gpt-6-sol", prompt=10**400) is None
+    assert cost_of_tokens("openai", "gpt-6-sol", prompt=5, completion=-9) is None
+    assert Cost.read({"amount": True}) is None
+    assert Cost.read({"amount": float("nan")}) is None
+
+
+@pytest.mark.parametrize("alias", ["doubao", "ark", "google", "qwen", "kimi"])
+def test_an_own_price_may_name_the_vendor_by_an_alias(alias: str) -> None:
+    prices.add(Price(provider=alias, models="mine", rates=Rates(2)))
+    assert amount(alias, "mine", prompt=MILLION) == (Decimal(2), "USD")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from math import isfinite
 from typing import Any
 
-_EXACT = Decimal("0.000000000001")
+EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[])
+"""Money is reckoned in this one: the application's own may round to six digits, or raise."""
+
+_DECIMALS = 12
 
 
 class Cost(dict[str, Any]):
@@ -28,7 +32,7 @@ class Cost(dict[str, Any]):
         upper_bound: bool = False,
     ) -> None:
         super().__init__(
-            amount=float(amount.quantize(_EXACT, ROUND_HALF_EVEN)),
+            amount=round(float(amount), _DECIMALS),
             currency=currency,
             source=source,
             as_of=as_of,
@@ -42,10 +46,11 @@ class Cost(dict[str, Any]):
         """A cost from its JSON, or None."""
         if isinstance(known, Cost):
             return known
-        if not isinstance(known, Mapping) or not isinstance(known.get("amount"), (int, float)):
+        amount = finite(known.get("amount")) if isinstance(known, Mapping) else None
+        if amount is None:
             return None
         return cls(
-            Decimal(repr(known["amount"])),
+            amount,
             str(known.get("currency", "")),
             source=str(known.get("source", "")),
             as_of=str(known.get("as_of", "")),
@@ -82,7 +87,15 @@ class Cost(dict[str, Any]):
 
     def __str__(self) -> str:
         most = "at most " if self.upper_bound else ""
-        return f"{most}{self._amount.normalize():f} {self.currency}"
+        return f"{most}{EXACT.normalize(self._amount):f} {self.currency}"
+
+
+def finite(amount: Any) -> Decimal | None:
+    """A number of JSON as money; None where it is none: Python's JSON also reads NaN and Infinity."""
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, Decimal)):
+        return None
+    number = Decimal(str(amount)) if isinstance(amount, float) else Decimal(amount)
+    return number if number.is_finite() and isfinite(float(number)) else None
 
 
 def _made(amount: Decimal, known: dict[str, Any]) -> Cost:
@@ -103,8 +116,10 @@ def summed(costs: Iterable[Cost | None]) -> Cost | None:
         return None
     if len(known) == 1:
         return known[0]
+    with localcontext(EXACT):
+        total = sum((cost.amount for cost in known), Decimal(0))
     return Cost(
-        sum((cost.amount for cost in known), Decimal(0)),
+        total,
         known[0].currency,
         source=", ".join(dict.fromkeys(cost.source for cost in known)),
         as_of=min(cost.as_of for cost in known),

@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from urllib.parse import urlsplit
 
-from aigc_kit.prices.cost import Cost
+from aigc_kit.prices.cost import EXACT, Cost, finite
 from aigc_kit.prices.embeddings import EMBEDDINGS
 from aigc_kit.prices.images import IMAGES
 from aigc_kit.prices.price import MILLION, ImagePrice, Price
 from aigc_kit.prices.tokens import TOKENS
-from aigc_kit.vendors import ACCOUNTS, account_of
+from aigc_kit.vendors import ACCOUNTS, ALIASES, account_of
 
 _lock = threading.Lock()
 _added: tuple[Price | ImagePrice, ...] = ()
+
+# Also the aliases of vendors that draw and have no account with a key, or that draw alone.
+_NAMES = {**ALIASES, "google": "gemini", "seedream": "volcengine", "wan": "dashscope"}
 
 
 def add(*prices: Price | ImagePrice) -> None:
@@ -32,8 +36,11 @@ def add(*prices: Price | ImagePrice) -> None:
     for price in prices:
         if not isinstance(price, (Price, ImagePrice)):
             raise TypeError(f"a Price or an ImagePrice was expected, got {type(price).__name__}")
+    named = [
+        replace(price, provider=_NAMES.get(price.provider, price.provider)) for price in prices
+    ]
     with _lock:
-        _added = (*reversed(prices), *_added)
+        _added = (*reversed(named), *_added)
 
 
 def forget_added() -> None:
@@ -75,9 +82,10 @@ def cost_of_tokens(
     for price in (*_added, *TOKENS, *EMBEDDINGS):
         if isinstance(price, Price) and price.fits(name, bare, region=region, at=at):
             rates = price.rates_for(prompt, at)
-            factor = Decimal(price.factors.get(tier, 1)) * _regional(name, model)
-            amount = rates.cost(prompt, completion, cached, written) * factor
-            return Cost(amount, price.currency, source=price.source, as_of=price.as_of)
+            with localcontext(EXACT):
+                factor = Decimal(price.factors.get(tier, 1)) * _regional(name, model)
+                amount = rates.cost(prompt, completion, cached, written) * factor
+            return _priced(price, amount)
     if name == "openai_compat":  # a relay sells by a list of its own
         return None
     return _of_library(name, bare, prompt, completion, cached, written, at)
@@ -112,20 +120,26 @@ def cost_of_image(
     for price in (*_added, *IMAGES):
         if not isinstance(price, ImagePrice) or not price.fits(name, bare, region=region):
             continue
-        amount = _by_tokens(price, usage, images) if price.output is not None else None
-        amount = price.of_image(pixels) if amount is None else amount
-        if amount is None:
-            return None
-        charged = max(references - price.free_references, 0)
-        amount += Decimal(price.reference) * charged / max(images, 1)
-        return Cost(
-            amount,
-            price.currency,
-            source=price.source,
-            as_of=price.as_of,
-            upper_bound=upper_bound,
-        )
+        with localcontext(EXACT):
+            amount = _by_tokens(price, usage, images)
+            amount = price.of_image(pixels) if amount is None else amount
+            if amount is None:
+                return None
+            charged = max(references - price.free_references, 0)
+            amount += Decimal(price.reference) * charged / max(images, 1)
+        return _priced(price, amount, upper_bound=upper_bound)
     return None
+
+
+def _priced(
+    price: Price | ImagePrice, amount: Decimal, *, upper_bound: bool = False
+) -> Cost | None:
+    """None where the usage was absurd: a count below 0, or one beyond a float."""
+    if finite(amount) is None or amount < 0:
+        return None
+    return Cost(
+        amount, price.currency, source=price.source, as_of=price.as_of, upper_bound=upper_bound
+    )
 
 
 def _by_tokens(price: ImagePrice, usage: Any, images: int) -> Decimal | None:
@@ -152,15 +166,17 @@ def _number(usage: Mapping[str, Any], *names: str) -> int:
 
 
 def _reported(amount: Any, provider: str, at: datetime) -> Cost | None:
-    if isinstance(amount, bool) or not isinstance(amount, (int, float, Decimal)) or amount < 0:
+    told = finite(amount)
+    if told is None or told < 0:
         return None
     said = f"reported by {provider}"
-    return Cost(Decimal(str(amount)), "USD", source=said, as_of=at.date().isoformat())
+    return Cost(told, "USD", source=said, as_of=at.date().isoformat())
 
 
 def _place(provider: str, base_url: str) -> tuple[str, str]:
     """(the vendor's own name, ``home`` or ``intl``)."""
     host = urlsplit(base_url).hostname or ""
+    provider = _NAMES.get(provider, provider)
     account = account_of(provider)
     if account is None or account.name == "openai_compat":
         account = next(
