@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from aigc_kit import EmbeddingClient, ImageClient, errors, otel
+from aigc_kit import ChatClient, EmbeddingClient, ImageClient, errors, otel
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from tests.vendor import (
@@ -289,3 +289,26 @@ def test_nothing_of_opentelemetry_is_imported_unless_it_is_asked_for() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"messages": [{"role": "user", "content": "hi"}], "stop": 5},
+        {"messages": 5},
+        {"messages": [{"role": "assistant", "tool_calls": 5}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "function": None}]}]},
+    ],
+)
+def test_a_bad_call_fails_alike_whether_it_is_watched_or_not(bad: dict[str, Any]) -> None:
+    with Sandbox() as box, ChatClient("deepseek", **box.chat_options("deepseek")) as client:
+        with pytest.raises(errors.AIGCError) as alone:
+            client.chat(**bad)
+        watched = Watched(content=True)
+        try:
+            with pytest.raises(errors.AIGCError) as seen:
+                client.chat(**bad)
+        finally:
+            watched.close()
+    assert (seen.type, str(seen.value)) == (alone.type, str(alone.value))
+    assert watched.names == ["chat deepseek-flash"]

@@ -224,9 +224,18 @@ def _parameters(facts: Mapping[str, Any]) -> dict[str, Any]:
         if name in _PARAMETERS and isinstance(value, (str, int, float))
     }
     stop = facts.get("stop")
-    if stop:
-        found["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+    sequences = [stop] if isinstance(stop, str) else _listed(stop)
+    if sequences:
+        found["gen_ai.request.stop_sequences"] = [str(each) for each in sequences]
     return found
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    """
+    A list, or nothing of it: a span begins before the call is checked, and the error of a bad call
+    is the same whether somebody watches or not.
+    """
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _facts_of(result: Any) -> dict[str, Any]:
@@ -281,7 +290,7 @@ def _cost(cost: Any) -> dict[str, Any]:
 def _messages(messages: Any) -> list[dict[str, Any]]:
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    return [_message(each) for each in messages if isinstance(each, Mapping)]
+    return [_message(each) for each in _listed(messages) if isinstance(each, Mapping)]
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,14 +302,16 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
         }
         return {"role": "tool", "parts": [told]}
     parts = _parts(message.get("content"))
-    for call in message.get("tool_calls") or ():
-        function = call.get("function", {}) if isinstance(call, Mapping) else {}
+    for call in _listed(message.get("tool_calls")):
+        known = call if isinstance(call, Mapping) else {}
+        function = known.get("function")
+        named = function if isinstance(function, Mapping) else {}
         parts.append(
             {
                 "type": "tool_call",
-                "id": call.get("id") if isinstance(call, Mapping) else None,
-                "name": function.get("name"),
-                "arguments": function.get("arguments"),
+                "id": known.get("id"),
+                "name": named.get("name"),
+                "arguments": named.get("arguments"),
             }
         )
     return {"role": message.get("role"), "parts": parts}
@@ -309,8 +320,7 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
 def _parts(content: Any) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "content": content}] if content else []
-    listed: Sequence[Any] = content if isinstance(content, (list, tuple)) else ()
-    return [_part(part) for part in listed]
+    return [_part(part) for part in _listed(content)]
 
 
 def _part(part: Any) -> dict[str, Any]:
