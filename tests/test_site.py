@@ -121,6 +121,9 @@ def test_llms_txt_names_every_guide(site: Path) -> None:
     for link in re.findall(r"\]\((en/[^)]+)\)", text):
         assert (site / link).is_file()
     assert re.search(r"- \[Storage\]\(en/storage.html\): .+", text)
+    told = re.findall(r"^- \[[^]]+\]\([^)]+\): (.*)$", text, re.MULTILINE)
+    assert len(told) == len(PAGES) - 1
+    assert [line for line in told if "```" in line or "import " in line or len(line) < 10] == []
     full = (site / "llms-full.txt").read_text(encoding="utf-8")
     for page in PAGES:
         title = (DOCS / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0]

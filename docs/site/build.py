@@ -188,7 +188,8 @@ def title_of(text: str) -> str:
 
 def first_sentence(text: str) -> str:
     """Of the first paragraph of words."""
-    for block in text.split("\n\n")[1:]:
+    words = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for block in words.split("\n\n")[1:]:
         if block[:1].isalnum() or block[:1] == "`":
             sentence = re.split(r"(?<=[.:])\s", " ".join(block.split()))[0]
             return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", sentence).rstrip(":")
