@@ -275,3 +275,15 @@ def test_an_amount_beyond_reason_is_json_or_none() -> None:
 def test_an_own_price_may_name_the_vendor_by_an_alias(alias: str) -> None:
     prices.add(Price(provider=alias, models="mine", rates=Rates(2)))
     assert amount(alias, "mine", prompt=MILLION) == (Decimal(2), "USD")
+
+
+def test_words_and_thoughts_beside_an_image_cost_what_text_costs() -> None:
+    usage: dict[str, Any] = {"candidatesTokenCount": 1620, "thoughtsTokenCount": 2000}
+    usage["candidatesTokensDetails"] = [
+        {"modality": "IMAGE", "tokenCount": 1120},
+        {"modality": "TEXT", "tokenCount": 500},
+        "unheard-of",
+    ]
+    cost = cost_of_image("gemini", "gemini-3-pro-image", usage=usage)
+    assert cost is not None
+    assert cost.amount == Decimal("0.1344") + Decimal("0.006") + Decimal("0.024")

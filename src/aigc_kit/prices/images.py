@@ -41,13 +41,16 @@ def _seedream(models: str, yuan: Number, dollars: Number) -> tuple[ImagePrice, .
     )
 
 
-def _gemini(models: str, each: Number, output: Number, text: Number) -> ImagePrice:
+def _gemini(
+    models: str, each: Number, output: Number, text: Number, wrote: Number | None = None
+) -> ImagePrice:
     return ImagePrice(
         provider="gemini",
         models=models,
         each=((None, each),),
         input=text,
         output=output,
+        output_text=wrote,
         source=_GOOGLE,
         as_of=_AS_OF,
     )
@@ -112,9 +115,9 @@ IMAGES: tuple[ImagePrice, ...] = (
         as_of=_AS_OF,
     ),
     _gemini(r"gemini-2\.5-flash-image(-preview)?", "0.039", 30, "0.3"),
-    _gemini(r"gemini-3\.1-flash-image", "0.0672", 60, "0.5"),
-    _gemini(r"gemini-3\.1-flash-lite-image", "0.0336", 30, "0.25"),
-    _gemini(r"gemini-3-pro-image", "0.134", 120, 2),
+    _gemini(r"gemini-3\.1-flash-image", "0.0672", 60, "0.5", 3),
+    _gemini(r"gemini-3\.1-flash-lite-image", "0.0336", 30, "0.25", "1.5"),
+    _gemini(r"gemini-3-pro-image", "0.134", 120, 2, 12),
     _gemini(r"gemini-nano-banana-2\.1", "0.0336", 30, "1.5"),
     *_seedream(r"(doubao-)?seedream-3[-.]0.*", "0.259", "0.03"),
     *_seedream(r"(doubao-)?seedream-4[-.]0.*", "0.2", "0.03"),

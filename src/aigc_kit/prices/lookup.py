@@ -155,7 +155,24 @@ def _by_tokens(price: ImagePrice, usage: Any, images: int) -> Decimal | None:
     text = Decimal(price.input or 0)
     seen = text if price.input_image is None else Decimal(price.input_image)
     spent = (prompt - picture) * text + picture * seen + output * Decimal(price.output)
+    if price.output_text is not None:
+        # Gemini bills words and thoughts beside an image by the rate of text; its count of
+        # candidates has the words in it and the thoughts not. Source: ai.google.dev pricing and
+        # usageMetadata, read 2026-11-25.
+        wrote, words = Decimal(price.output_text), _words(usage)
+        spent -= min(words, output) * (Decimal(price.output) - wrote)
+        spent += _number(usage, "thoughtsTokenCount") * wrote
     return spent / MILLION / max(images, 1)
+
+
+def _words(usage: Mapping[str, Any]) -> int:
+    """Tokens of text in Gemini's candidates."""
+    details = usage.get("candidatesTokensDetails")
+    return sum(
+        _number(each, "tokenCount")
+        for each in (details if isinstance(details, list) else ())
+        if isinstance(each, Mapping) and each.get("modality") == "TEXT"
+    )
 
 
 def _number(usage: Mapping[str, Any], *names: str) -> int:

@@ -107,8 +107,8 @@ class ImagePrice:
 
     - ``each``: (pixels, price) in rising order; the price holds up to so many pixels, None: any.
     - ``reference``: of each reference image behind the first ``free_references``.
-    - ``output``: for a million tokens of images; ``input``: of the prompt's text;
-      ``input_image``: of reference images.
+    - ``output``: for a million tokens of images; ``output_text``: of text and thoughts beside them;
+      ``input``: of the prompt's text; ``input_image``: of reference images.
     """
 
     provider: str
@@ -120,6 +120,7 @@ class ImagePrice:
     input: Number | None = None
     input_image: Number | None = None
     output: Number | None = None
+    output_text: Number | None = None
     region: str = ""
     source: str = ""
     as_of: str = ""
