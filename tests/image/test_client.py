@@ -164,10 +164,10 @@ def test_downloading(wire: Wire) -> None:
 
 
 def test_notebooks() -> None:
-    """An address is shown as such, bytes inline, and nothing breaks out of the attribute."""
-    assert (
-        'src="https://x.example/a.png"' in ImageResult(url="https://x.example/a.png")._repr_html_()
-    )
+    """An address is a link, bytes are inline, and nothing breaks out of the attribute."""
+    link = ImageResult(url="https://x.example/a.png")._repr_html_()
+    assert 'href="https://x.example/a.png"' in link
+    assert "src=" not in link
     assert 'src="data:image/webp;base64,' in ImageResult.from_bytes(PNG, metadata={})._repr_html_()
     assert "<script" not in ImageResult(url='https://x/"><script>')._repr_html_()
 
