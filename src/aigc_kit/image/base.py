@@ -16,6 +16,9 @@ from aigc_kit.settings import revealed
 if TYPE_CHECKING:
     from aigc_kit.transport.download import Downloader
 
+TASK_RUNNING, TASK_UNKNOWN = "TaskRunning", "TaskUnknown"
+"""``OutcomeUnknownError.code`` of a task: it goes on; the vendor does not know it."""
+
 
 @dataclass
 class ImageGroup:

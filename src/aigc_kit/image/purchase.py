@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from aigc_kit.errors import (
 )
 from aigc_kit.image import receipts, references
 from aigc_kit.image.base import (
+    TASK_RUNNING,
+    TASK_UNKNOWN,
     ImageGroup,
     ImageProvider,
     ImageResult,
@@ -255,16 +257,12 @@ class Purchases:
         record = entry.read()
         if record is not None:
             _same_request(record.fingerprint, facts)
-        kept = ImageGroup()
-        if record is not None and record.state == "paid":  # and not all of it is stored
-            kept = self.delivery.deliver(entry, record.items, record.facts, again=True)
-        collect = None if record is None else receipts.collector_of(self.chain, record)
-        if record is not None and collect is not None:
-            kept = self._collected(entry, record, collect, request.timeout)
+        kept, gone = ImageGroup(), None
+        if record is not None:
+            kept, gone = self._kept(entry, record, request.timeout)
         there = self._stored(record, request, facts, kept)
         if there or kept.errors:
-            finished = record is not None and record.state == "asked" and collect is None
-            if finished:  # by someone else
+            if record is not None and record.state == "asked" and not kept:  # by someone else
                 entry.remove()
             return _with_gaps(there, kept, facts["key"])
         if record is None or request.retry_ambiguous:
@@ -274,24 +272,46 @@ class Purchases:
                 "what was bought with this idempotency_key is not in the storage any more; retry_ambiguous=True buys it again",
                 key=facts["key"],
             )
-        raise unknown(record.facts)
+        raise gone or unknown(record.facts)
+
+    def _kept(
+        self, entry: Entry, record: Record, timeout: float | None
+    ) -> tuple[ImageGroup, OutcomeUnknownError | None]:
+        """
+        What the journal has, or what its receipt collects, delivered; and why a receipt collects
+        nothing.
+
+        Raises:
+            OutcomeUnknownError: the task goes on. Its images will come, so nothing buys them again.
+            ProviderError: the task failed and was not billed.
+        """
+        if record.state == "paid":  # and not all of it is stored
+            return self.delivery.deliver(entry, record.items, record.facts, again=True), None
+        if receipts.receipt_of(record) is None:
+            return ImageGroup(), None
+        try:
+            return self._collected(entry, record, timeout), None
+        except OutcomeUnknownError as error:
+            if error.code == TASK_RUNNING:
+                raise
+            return ImageGroup(), error
 
     def _collected(
         self,
         entry: Entry,
         record: Record,
-        collect: Callable[[float], ImageGroup],
         timeout: float | None,
     ) -> ImageGroup:
         """
         The images of a task that was paid for, delivered. Pays nothing.
 
         Raises:
-            OutcomeUnknownError: the task is not done; the entry stays.
+            OutcomeUnknownError: the images did not come; the entry stays.
             ProviderError: the task failed and was not billed; the entry is gone.
         """
         try:
-            group = collect(min(timeout or receipts.COLLECT_SECONDS, receipts.COLLECT_SECONDS))
+            wait = min(timeout or receipts.COLLECT_SECONDS, receipts.COLLECT_SECONDS)
+            group = receipts.collect(self.chain, record, timeout=wait)
         except AIGCError as error:
             if certainly_unbilled(error):
                 entry.remove()
@@ -359,7 +379,7 @@ class Purchases:
                 **facts,
                 "provider": link.provider.name,
                 "model": model,
-                "base_url": str(getattr(link.provider, "base_url", "") or ""),
+                "base_url": receipts.base_url_of(link.provider),
                 "references": _count(own.reference_images),
             }
             with tracing.span("journal.asked"):
@@ -527,18 +547,20 @@ class Purchases:
 
     def _resumed_open(self, entry: Entry, record: Record, *, forget: bool) -> ImageGroup:
         """An entry whose outcome is open: its images where there is a receipt, else what is known."""
-        collect = receipts.collector_of(self.chain, record)
-        error: AIGCError = unknown(record.facts)
-        if collect is not None:
-            try:
-                return self._collected(entry, record, collect, None)
-            except AIGCError as failed:
-                error = failed
-        lost = forget and getattr(error, "code", "") != "TaskRunning"
-        if lost or (collect is None and not record.keyed):
-            entry.remove()
-            self._claims.forget(record.facts)
-        return ImageGroup(errors=[error])
+        if receipts.receipt_of(record) is None:
+            if forget or not record.keyed:
+                self._dropped(entry, record)
+            return ImageGroup(errors=[unknown(record.facts)])
+        try:
+            return self._collected(entry, record, None)
+        except AIGCError as error:
+            if forget and getattr(error, "code", "") == TASK_UNKNOWN:
+                self._dropped(entry, record)
+            return ImageGroup(errors=[error])
+
+    def _dropped(self, entry: Entry, record: Record) -> None:
+        entry.remove()
+        self._claims.forget(record.facts)
 
 
 def _announce(group: ImageGroup, request: ImageRequest) -> None:

@@ -6,12 +6,20 @@ them. With one the outcome of a payment can be had later, without a second one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+import math
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-from aigc_kit.errors import StorageError
-from aigc_kit.image.base import ImageGroup, places_of
+from aigc_kit.errors import OutcomeUnknownError, StorageError
+from aigc_kit.image.base import (
+    TASK_RUNNING,
+    TASK_UNKNOWN,
+    ImageGroup,
+    ImageProvider,
+    places_of,
+)
 from aigc_kit.image.chain import Chain
 from aigc_kit.image.journal import Entry, Item, Record
 from aigc_kit.image.request import ImageRequest
@@ -19,17 +27,21 @@ from aigc_kit.image.request import ImageRequest
 COLLECT_SECONDS = 300.0
 """How long a task is waited for when its images are collected later."""
 
+TASK_ELSEWHERE = "TaskElsewhere"
+"""``OutcomeUnknownError.code``: no provider of this client talks to the service of the task."""
+
 
 @runtime_checkable
 class Collector(Protocol):
-    """A provider whose receipts give the images again."""
-
-    name: str
+    """
+    A provider with tasks. Its receipts are JSON; ``expires``, seconds since the epoch, is when the
+    vendor forgets the task.
+    """
 
     def collect(self, receipt: Mapping[str, Any], *, timeout: float) -> ImageGroup:
         """
         Raises:
-            OutcomeUnknownError: the task is not done, or nothing is known of it any more.
+            OutcomeUnknownError: with the code ``TASK_RUNNING`` or ``TASK_UNKNOWN``.
             ProviderError: it failed, and was not billed.
         """
 
@@ -53,16 +65,60 @@ def recorded(
     return replace(request, on_receipt=keep)
 
 
-def collector_of(chain: Chain, record: Record) -> Callable[[float], ImageGroup] | None:
-    """What gets the images of an entry whose outcome is open; None where there is no receipt."""
+def receipt_of(record: Record) -> Mapping[str, Any] | None:
+    """The receipt of an entry whose outcome is open."""
     receipt = record.facts.get("receipt")
-    if record.state != "asked" or not isinstance(receipt, Mapping):
-        return None
+    return receipt if record.state == "asked" and isinstance(receipt, Mapping) else None
+
+
+def collect(chain: Chain, record: Record, *, timeout: float) -> ImageGroup:
+    """
+    The images of a task that was paid for. Pays nothing.
+
+    A task is known to the service and the account that took it. Only providers with the recorded
+    name and base URL are asked, each until one has it.
+
+    Raises:
+        OutcomeUnknownError: ``code`` is ``TaskRunning``, ``TaskElsewhere`` (no provider of this
+            client talks to that service) or ``TaskUnknown``, the only one that may be dropped.
+        ProviderError: the task failed, and was not billed.
+    """
+    receipt = receipt_of(record)
+    if receipt is None:
+        raise ValueError("the entry has no receipt")
+    unknown: OutcomeUnknownError = _elsewhere(record, receipt)
     for provider in chain.providers:
-        if provider.name == record.facts.get("provider") and isinstance(provider, Collector):
-            collector: Collector = provider
-            return lambda timeout: collector.collect(receipt, timeout=timeout)
-    return None
+        if not isinstance(provider, Collector) or not _took(provider, record):
+            continue
+        try:
+            return provider.collect(receipt, timeout=timeout)
+        except OutcomeUnknownError as error:
+            if unknown.code != TASK_RUNNING:
+                unknown = error
+    raise unknown
+
+
+def base_url_of(provider: ImageProvider) -> str:
+    """Where a provider sends its requests; empty where it does not say."""
+    return str(getattr(provider, "base_url", "") or "")
+
+
+def _took(provider: ImageProvider, record: Record) -> bool:
+    facts = record.facts
+    return provider.name == facts.get("provider") and base_url_of(provider) == facts.get("base_url")
+
+
+def _elsewhere(record: Record, receipt: Mapping[str, Any]) -> OutcomeUnknownError:
+    vendor, url = str(record.facts.get("provider") or ""), str(record.facts.get("base_url") or "")
+    expired = time.time() > float(receipt.get("expires") or math.inf)
+    return OutcomeUnknownError(
+        f"{vendor} at {url} has a task that may be billed, and no provider of this client is"
+        f" {vendor} with that base_url: resume_spool() of a client that has it collects the images"
+        + (", if they still exist; resume_spool(forget=True) drops the entry" if expired else ""),
+        provider=vendor,
+        model=str(record.facts.get("model") or ""),
+        code=TASK_UNKNOWN if expired else TASK_ELSEWHERE,
+    )
 
 
 def items_of(group: ImageGroup, record: Record) -> list[Item]:

@@ -177,6 +177,12 @@ _LONG_CODES = frozenset(
     }
 )
 
+# The part before the dot of DashScope's codes, which come in a 200 too.
+# https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-25.
+_STEMS: dict[str, Verdict] = {
+    "throttling": Verdict(errors.RateLimitError, retryable=True),
+}
+
 # MiniMax's base_resp, Qianfan's and SiliconFlow's numbers. Sources: litellm minimax, cnblogs
 # liuscraft 21705488, docs.siliconflow.cn, cloud.baidu.com WENXINWORKSHOP; unverified where the
 # vendor's page was not reachable, 2026-11-25.
@@ -225,7 +231,8 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
         "invalid_authentication_error",
     ):
         return Verdict(errors.AuthenticationError)
-    return _by_words(status, message) or _NUMBERS.get(word) or _ark_code(code)
+    by_code = _NUMBERS.get(word) or _STEMS.get(word.split(".")[0])
+    return _by_words(status, message) or by_code or _ark_code(code)
 
 
 def _says(pattern: str, message: str) -> bool:

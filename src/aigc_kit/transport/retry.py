@@ -66,7 +66,9 @@ class Policy:
         if not self.paid:
             return True
         unsent = isinstance(error, errors.ConnectionFailedError) and error.billed == "no"
-        limited = isinstance(error, errors.RateLimitError) and error.status_code in (None, 429)
+        limited = isinstance(error, errors.RateLimitError) and (
+            error.status_code in (None, 429) or error.billed == "no"
+        )
         return unsent or limited or self.retry_ambiguous
 
     def run(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from aigc_kit import ImageClient, errors
+from aigc_kit.image import receipts
 from aigc_kit.image.dashscope import tasks
 from aigc_kit.image.dashscope.models import MODELS, model_of
 from aigc_kit.image.dashscope.provider import native
@@ -134,7 +137,7 @@ def test_a_task_may_succeed_in_part() -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "billed"),
     [
-        ({"code": "Throttling.RateQuota", "message": "slow"}, errors.ProviderError, "no"),
+        ({"code": "Throttling.RateQuota", "message": "slow"}, errors.RateLimitError, "no"),
         ({"output": {"choices": []}}, errors.InvalidReplyError, "unknown"),
         ({}, errors.InvalidReplyError, "unknown"),
     ],
@@ -185,6 +188,14 @@ def test_several_images_are_one_request_where_the_model_makes_them(sandbox: Sand
     posts = [request.body["parameters"]["n"] for request in sandbox.requests]
     assert posts[0] == 3
     assert sum(posts[1:]) == 7
+
+
+def test_an_error_beside_images_does_not_lose_them(wire: Wire) -> None:
+    link = f"{wire.url}/1.png"
+    output = {"choices": [{"message": {"content": [{"image": link}]}}]}
+    wire.script(http(200, {"output": output, "code": "PartlyDone", "message": "one of two"}))
+    with client(wire) as images:
+        assert images.text_to_image("a cat").url == link
 
 
 def test_progress_is_told(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,11 +295,145 @@ def test_a_task_that_nobody_knows_any_more_is_told_and_can_be_dropped(
         assert images.resume_spool().errors == []
 
 
+@pytest.fixture
+def left(shop: tuple[Sandbox, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that ran when its process ended, and is done by now."""
+    box, options = shop
+    monkeypatch.setattr(dashscope_images, "LOOKS", 99)
+    unknown = pytest.raises(errors.OutcomeUnknownError)
+    with client(box, **options) as images, unknown:
+        images.text_to_image("a cat", timeout=0.5)
+    monkeypatch.setattr(dashscope_images, "LOOKS", 0)
+
+
+def test_a_task_is_asked_for_where_it_runs(
+    shop: tuple[Sandbox, dict[str, Any]], left: None
+) -> None:
+    box, options = shop
+    spool = {name: options[name] for name in ("storage", "keep_urls", "spool_dir")}
+    with Sandbox() as other:
+        chain: list[Any] = [
+            ("dashscope", {**place.image_options("dashscope"), "model": TASK})
+            for place in (other, box)
+        ]
+        with client(other, **options) as images:
+            [error] = images.resume_spool(forget=True).errors
+            assert isinstance(error, errors.OutcomeUnknownError)
+            assert error.code == "TaskElsewhere"
+            assert box.image_options("dashscope")["base_url"] in str(error)
+        with ImageClient(chain, **spool) as images:
+            assert len(images.resume_spool(forget=True).images) == 1
+        other.assert_nothing_requested()
+    assert posts(box) == 1
+
+
+def test_a_client_of_another_vendor_leaves_a_task_alone(
+    shop: tuple[Sandbox, dict[str, Any]], left: None
+) -> None:
+    box, options = shop
+    spool = {name: options[name] for name in ("storage", "keep_urls", "spool_dir")}
+    with ImageClient("volcengine", **box.image_options("volcengine"), **spool) as images:
+        for forget in (False, True):
+            assert len(images.resume_spool(forget=forget).errors) == 1
+    with client(box, **options) as images:
+        assert len(images.resume_spool().images) == 1
+
+
+def test_a_task_of_another_service_can_be_dropped_when_it_has_expired(
+    shop: tuple[Sandbox, dict[str, Any]], left: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, options = shop
+    tomorrow = time.time() + 25 * 3600
+    monkeypatch.setattr(receipts, "time", SimpleNamespace(time=lambda: tomorrow))
+    with Sandbox() as other, client(other, **options) as images:
+        assert len(images.resume_spool().errors) == 1
+        [error] = images.resume_spool(forget=True).errors
+        assert "forget=True" in str(error)
+        assert images.resume_spool().errors == []
+
+
+def test_each_account_of_a_service_is_asked_for_a_task(wire: Wire, tmp_path: Path) -> None:
+    link = f"{wire.url}/1.png"
+    done = {"task_status": "SUCCEEDED", "results": [{"url": link}]}
+    wire.script(http(200, {"output": {"task_id": "t1", "task_status": "PENDING"}}))
+    wire.script(http(200, {"output": {"task_id": "t1", "task_status": "RUNNING"}}))
+    wire.script(http(200, {"output": {"task_id": "t1", "task_status": "UNKNOWN"}}))
+    wire.script(http(200, {"output": done}))
+    chain: list[Any] = [
+        ("dashscope", {"api_key": key, "base_url": wire.url, "model": TASK, "max_retries": 0})
+        for key in ("first-key", "second-key")
+    ]
+    own = {"storage": LocalStorage(tmp_path / "s"), "spool_dir": tmp_path / "spool"}
+    with ImageClient(chain, **own) as images:
+        with pytest.raises(errors.OutcomeUnknownError):
+            images.text_to_image("a cat", timeout=0.5)
+        group = images.resume_spool(forget=True)
+    assert [image.url for image in group] == [link]
+    assert [b"second-key" in request for request in wire.requests] == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "QUEUED_ELSEWHERE", "", None])
+def test_a_key_whose_task_runs_is_not_paid_for_again(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str | None
+) -> None:
+    monkeypatch.setattr(receipts, "COLLECT_SECONDS", 0.3)
+    wire.script(http(200, {"output": {"task_id": "t1", "task_status": "PENDING"}}))
+    for _ in range(4):
+        wire.script(http(200, {} if status is None else {"output": {"task_status": status}}))
+    own = {"storage": LocalStorage(tmp_path / "s"), "spool_dir": tmp_path / "spool", "model": TASK}
+    with client(wire, **own) as images:
+        for again in (False, True):
+            with pytest.raises(errors.OutcomeUnknownError, match="collects its images"):
+                images.text_to_image(
+                    "a cat", idempotency_key="k", timeout=0.5, retry_ambiguous=again
+                )
+        [error] = images.resume_spool(forget=True).errors
+    assert getattr(error, "code", "") == "TaskRunning"
+    assert sum(request.startswith(b"POST") for request in wire.requests) == 1
+
+
+def test_a_key_whose_task_is_forgotten_is_paid_for_again_when_told(
+    shop: tuple[Sandbox, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, options = shop
+    monkeypatch.setattr(dashscope_images, "LOOKS", 99)
+    with client(box, **options) as images:
+        with pytest.raises(errors.OutcomeUnknownError):
+            images.text_to_image("a cat", idempotency_key="k", timeout=0.5)
+        box.tasks.clear()
+        monkeypatch.setattr(dashscope_images, "LOOKS", 0)
+        with pytest.raises(errors.OutcomeUnknownError, match="retry_ambiguous=True") as caught:
+            images.text_to_image("a cat", idempotency_key="k")
+        assert caught.value.code == "TaskUnknown"
+        result = images.text_to_image("a cat", idempotency_key="k", retry_ambiguous=True)
+    assert result.url.startswith("https://cdn.example.com/")
+    assert posts(box) == 2
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"code": "Throttling.RateQuota", "message": "slow down"}, {"output": None}]
+)
+def test_a_look_that_says_nothing_of_the_task_is_repeated(wire: Wire, odd: dict[str, Any]) -> None:
+    link = f"{wire.url}/1.png"
+    wire.script(http(200, {"output": {"task_id": "t1", "task_status": "PENDING"}}))
+    wire.script(http(200, odd))
+    wire.script(http(200, {"output": {"task_status": "SUCCEEDED", "results": [{"url": link}]}}))
+    with client(wire, model=TASK) as images:
+        assert images.text_to_image("a cat").url == link
+
+
+def test_a_throttled_submission_in_a_200_is_sent_again(wire: Wire) -> None:
+    link = f"{wire.url}/1.png"
+    wire.script(http(200, {"code": "Throttling.RateQuota", "message": "slow down"}))
+    answer = {"choices": [{"message": {"content": [{"image": link}]}}]}
+    wire.script(http(200, {"output": answer}))
+    with client(wire, max_retries=1) as images:
+        assert images.text_to_image("a cat").url == link
+
+
 def test_a_running_task_is_not_dropped(
     shop: tuple[Sandbox, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from aigc_kit.image import receipts
-
     box, options = shop
     monkeypatch.setattr(dashscope_images, "LOOKS", 99)
     monkeypatch.setattr(receipts, "COLLECT_SECONDS", 0.3)

@@ -6,6 +6,7 @@ Source: https://www.alibabacloud.com/help/en/model-studio/, dashscope 2.0.2, rea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -13,17 +14,17 @@ from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidReplyError
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidReplyError, ProviderError
 from aigc_kit.image import references, sizes
 from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
 from aigc_kit.image.dashscope import tasks
 from aigc_kit.image.dashscope.models import CURRENT, DEFAULT, Model, model_of
 from aigc_kit.image.dashscope.request import ASYNC, Sized, sized, to_body
-from aigc_kit.image.dashscope.response import from_response, refused
+from aigc_kit.image.dashscope.response import LIFETIME, billed_rightly, from_response, refused
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes
-from aigc_kit.transport.answers import answer_of
+from aigc_kit.transport.answers import answer_of, json_of
 from aigc_kit.transport.clients import HttpTransport
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.download import Downloader, is_public_url
@@ -60,6 +61,7 @@ _FIELDS = frozenset(
 )
 _REFERENCE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/bmp"})
 _REFERENCE_BYTES = 10_000_000
+_READ = partial(json_of, paid_in="output")
 
 
 class DashScopeProvider(Rebuilt, VendorProvider):
@@ -171,7 +173,10 @@ class DashScopeProvider(Rebuilt, VendorProvider):
             response = self._transport.post(
                 path, body, context=call.context, deadline=deadline, headers=headers
             )
-            answer: dict[str, Any] = answer_of(call.context, response, deadline).json
+            try:
+                answer: dict[str, Any] = answer_of(call.context, response, deadline, _READ).json
+            except ProviderError as error:
+                raise billed_rightly(error) from error.__cause__
             return answer
 
         try:
@@ -203,9 +208,8 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         output = answer.get("output")
         task_id = output.get("task_id") if isinstance(output, Mapping) else None
         if isinstance(task_id, str) and task_id:
-            return {"task_id": task_id, "model": call.name, "facts": facts}
-        if answer.get("code"):
-            raise refused(answer, call.context)
+            expires = time.time() + LIFETIME.total_seconds()
+            return {"task_id": task_id, "model": call.name, "facts": facts, "expires": expires}
         raise InvalidReplyError(
             "dashscope took a task and gave no id of it; it may be billed",
             provider=self.name,
@@ -228,7 +232,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
                 deadline=until.sooner(60),
                 headers=self._headers,
             )
-            found: dict[str, Any] = answer_of(_free(context), response, until).json
+            found: dict[str, Any] = answer_of(_free(context), response, until, _READ).json
             return found
 
         body = tasks.finished(task_id, look, context, deadline, watch)

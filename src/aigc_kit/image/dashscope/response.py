@@ -48,7 +48,7 @@ def from_response(
             error.index = place
             group.errors.append(error)
     if not group.images and not group.errors:
-        raise _nothing(body, output, context)
+        raise _nothing(body, context)
     usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     for image in group.images:
@@ -90,14 +90,18 @@ def refused(body: Mapping[str, Any], context: RequestContext) -> ProviderError:
     https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-25.
     """
     error = error_from_body(context, dict(body), status=200, headers={})
-    error.billed = "no"
+    return billed_rightly(error)
+
+
+def billed_rightly(error: ProviderError) -> ProviderError:
+    """An error that the vendor put into a 200 is a failed call, and not billed."""
+    if error.status_code == 200 and error.code:
+        error.billed = "no"
     return error
 
 
-def _nothing(
-    body: Mapping[str, Any], output: Mapping[str, Any], context: RequestContext
-) -> AIGCError:
-    if body.get("code") and not output.get("task_id"):
+def _nothing(body: Mapping[str, Any], context: RequestContext) -> AIGCError:
+    if body.get("code"):
         return refused(body, context)
     found = unusual.look(dict(body))
     error = InvalidReplyError(

@@ -10,11 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aigc_kit.errors import AIGCError, OutcomeUnknownError, ProviderError, RateLimitError
+from aigc_kit.errors import (
+    AIGCError,
+    InvalidReplyError,
+    OutcomeUnknownError,
+    ProviderError,
+    RateLimitError,
+)
+from aigc_kit.image.base import TASK_RUNNING, TASK_UNKNOWN
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.failures import RequestContext
 
-RUNNING = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
+ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"})
+"""Any other status, also one that is not known yet, means that the task goes on."""
+
 FIRST_WAIT, LONGEST_WAIT, EACH = 1.0, 5.0, 3
 """
 Seconds between two looks: doubled after every third, as dashscope 2.0.2 does. 20 looks a second are
@@ -46,7 +55,8 @@ def finished(
     """
     The answer about a task that is not running any more.
 
-    A look that fails is repeated: it costs nothing, and the task goes on.
+    A look that fails or says nothing of the task is repeated: it costs nothing, and the task goes
+    on.
 
     Raises:
         OutcomeUnknownError: time ran out, or nothing is known of the task any more.
@@ -59,10 +69,10 @@ def finished(
             body = look(deadline)
             output = body.get("output")
             status = str(output.get("task_status") if isinstance(output, Mapping) else "")
-            if status not in RUNNING:
+            if status in ENDED:
                 return body
-            last = None
-            if on_progress is not None:
+            last = None if status else _no_status(body, context)
+            if on_progress is not None and status:
                 on_progress(Progress(task_id, status, time.monotonic() - started))
         except ProviderError as error:
             if not (error.retryable or isinstance(error, RateLimitError)):
@@ -74,6 +84,16 @@ def finished(
         if wait >= deadline.left():
             raise running(task_id, context, time.monotonic() - started, last) from last
         time.sleep(wait)
+
+
+def _no_status(body: Mapping[str, Any], context: RequestContext) -> InvalidReplyError:
+    return InvalidReplyError(
+        "the response about the task has no task_status; its fields:"
+        f" {', '.join(sorted(map(str, body))) or 'none'}",
+        provider=context.provider,
+        model=context.model,
+        status_code=200,
+    )
 
 
 def running(
@@ -88,16 +108,18 @@ def running(
         elapsed=elapsed,
         provider=context.provider,
         model=context.model,
-        code="TaskRunning",
+        code=TASK_RUNNING,
     )
 
 
 def unknown(task_id: str, context: RequestContext) -> OutcomeUnknownError:
     """The vendor does not know the task, or not any more."""
     return OutcomeUnknownError(
-        f"{context.provider} knows nothing of the task {task_id}: what was made more than 24 hours ago"
-        " is gone. resume_spool(forget=True) drops it",
+        f"{context.provider} knows nothing of the task {task_id}: it is older than 24 hours, or it"
+        " belongs to another account than api_key. It may be billed. With the right key resume_spool()"
+        " collects its images; resume_spool(forget=True) drops it, and retry_ambiguous=True pays again"
+        " for the same idempotency_key",
         provider=context.provider,
         model=context.model,
-        code="TaskUnknown",
+        code=TASK_UNKNOWN,
     )
