@@ -55,7 +55,7 @@ class Vendor(Sandbox):
     The sandbox with faults by chance, which keeps the books: what it was asked, and what it ran.
 
     Of the faults, two fifths are 429s (certainly not run); the others are responses that are lost
-    after the image was drawn, and 503s, after which nobody can know.
+    after the image was drawn, and 503s, after which the outcome is unknown.
     """
 
     def __init__(self, *, faults: float = 0.0, seconds: float = 0.0, seed: int = 7) -> None:

@@ -82,7 +82,7 @@ def no_thread_is_left() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def sdks_are_imported() -> None:
     """
-    Their import takes seconds on a slow machine, and is no part of what a short timeout in a test
+    Their import takes seconds on a slow machine, and is not part of what a short timeout in a test
     is for.
     """
     for name in ("boto3", "google.genai", "openai"):
@@ -124,7 +124,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port where nobody listens."""
+    """A port without a listener."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

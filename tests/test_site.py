@@ -280,7 +280,7 @@ print(done)
 def test_the_blocks_about_batches_run(place: Path) -> None:
     """
     In a process of their own: Dask and joblib leave threads behind. Dask's scheduler is in it; Ray, which
-    is no dependency, is a stand-in for the calls that the page makes.
+    is not a dependency, is a stand-in for the calls that the page makes.
     """
     (place / "blocks").write_text("~~~~".join(blocks("batches")), encoding="utf-8")
     (place / "jobs.jsonl").write_text('{"prompt": "a cat", "id": "cat-3"}\n')

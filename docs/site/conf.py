@@ -20,7 +20,7 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 highlight_language = "python"
-# Captures of a terminal and half a program in a page are no language that Pygments could check.
+# Terminal captures and code fragments are not a language that Pygments can check.
 suppress_warnings = ["misc.highlighting_failure"]
 
 autodoc_typehints = "signature"

@@ -233,7 +233,7 @@ def _parameters(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _listed(value: Any) -> Sequence[Any]:
     """
     A list, or nothing of it: a span begins before the call is checked, and the error of a bad call
-    is the same whether somebody watches or not.
+    is the same with and without an observer.
     """
     return value if isinstance(value, (list, tuple)) else ()
 

@@ -61,7 +61,7 @@ _observer: Observer | None = None
 
 
 def watch(observer: Observer | None) -> None:
-    """The observer of this process from now on; None: nobody watches."""
+    """The observer of this process from now on; None: no observer."""
     global _observer
     _observer = observer
 

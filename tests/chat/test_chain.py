@@ -1,4 +1,4 @@
-"""``ChatClient`` of several vendors: who is asked next, with what, and what is told of it."""
+"""``ChatClient`` of several vendors: who is asked next, with what, and what is recorded of it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_request_that_is_wrong_goes_nowhere_else(chat: ChatClient, sandbox: Sa
 
 
 def test_a_stream_that_began_is_not_begun_again(chat: ChatClient, sandbox: Sandbox) -> None:
-    """What came is in ``partial``; nobody else is asked."""
+    """What was received is in ``partial``; no other provider is asked."""
     event = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     raw = f"data: {json.dumps(event)}\n\n".encode()
     sandbox.answer(200, raw, headers={"content-type": "text/event-stream"})

@@ -236,7 +236,7 @@ def test_a_stream_without_a_terminal_event_is_broken(chat: ChatClient, sandbox: 
 def test_a_failure_in_a_stream_is_an_interruption(
     chat: ChatClient, sandbox: Sandbox, end: dict[str, Any]
 ) -> None:
-    """Flat and nested errors, ``failed`` and ``cancelled``; what came is in ``partial``."""
+    """Flat and nested errors, ``failed`` and ``cancelled``; what was received is in ``partial``."""
     scripted(sandbox, DELTA, end)
     with pytest.raises(errors.StreamInterruptedError) as caught:
         list(chat.chat_stream(ASK))

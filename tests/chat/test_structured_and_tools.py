@@ -248,7 +248,7 @@ def test_tools_that_are_invented_and_arguments_that_are_no_json(
     ghost, broken, no_object = (
         json.loads(m["content"])["error"] for m in sandbox.requests[1].body["messages"][-3:]
     )
-    assert "no tool 'ghost'; there are: f" in ghost
+    assert "unknown tool 'ghost'; known tools: f" in ghost
     assert "not a JSON object" in broken
     assert "not a JSON object" in no_object
     assert ran == []

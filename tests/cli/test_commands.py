@@ -110,7 +110,7 @@ def test_the_same_key_is_paid_once(shell: Shell) -> None:
 
 
 def test_a_file_that_was_not_named_is_never_replaced(shell: Shell) -> None:
-    """The type that comes may lead to a name that nobody checked."""
+    """The type that comes may lead to a name that was not checked."""
     (shell.folder / "cat.jpg").write_text("mine")
     done = shell.run("image", "a cat", "-p", "gemini", "--out", "cat.png")
     assert done.stdout == "cat (2).jpg\n"

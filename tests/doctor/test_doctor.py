@@ -429,7 +429,7 @@ def test_online_a_clock_that_is_off_and_a_dead_port_are_told(
 
 
 def test_online_the_store_is_written_read_and_cleaned(sandbox: Sandbox) -> None:
-    """The sandbox's bucket is readable by nobody without a signature: that is told."""
+    """The sandbox's bucket is not readable without a signature: that is reported."""
     options = {**sandbox.storage_options(), "public_domain": f"{sandbox.url}/s3/pictures"}
     with R2Storage(**options) as store:
         findings = list(diagnose(["deepseek"], store=store, is_online=True))

@@ -357,7 +357,7 @@ def test_half_a_picture_is_told() -> None:
     """Base64 of a cut file is kept, with a warning."""
     with ImageClient(Painter(ImageResult.from_bytes(PNG[:-10]))) as images:
         result = images.text_to_image("x")
-    assert any(entry["feature"] == "picture" for entry in result.metadata["warnings"])
+    assert any(entry["feature"] == "image" for entry in result.metadata["warnings"])
 
 
 def test_a_half_copy_is_not_kept(wire: Wire, tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_metadata_is_json(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_an_open_client_is_told() -> None:
     """
-    A client that nobody closed warns; a closed one does not, nor does one that was never made.
+    A client that was not closed warns; a closed one does not, nor does one that was never made.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

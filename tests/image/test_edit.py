@@ -22,7 +22,9 @@ def client(sandbox: Sandbox, name: str, **options: Any) -> ImageClient:
     return ImageClient(name, **{**given, **options})
 
 
-@pytest.mark.parametrize("name", ["openai", "volcengine", "xai", "siliconflow", "openrouter", "dashscope"])
+@pytest.mark.parametrize(
+    "name", ["openai", "volcengine", "xai", "siliconflow", "openrouter", "dashscope"]
+)
 def test_the_image_is_the_reference(sandbox: Sandbox, name: str) -> None:
     """``result.edit`` asks the client that made it, with the size that was asked for."""
     with client(sandbox, name) as images:

@@ -160,7 +160,7 @@ def test_ambiguous_options_are_refused(options: dict[str, Any], match: str) -> N
 
 @pytest.mark.parametrize("bad", [[], [5], ["nobody"], [("gemini",)]])
 def test_bad_lists_are_refused(bad: Any) -> None:
-    """Empty, of the wrong things, of names nobody has."""
+    """Empty, of the wrong things, of unknown names."""
     with pytest.raises(errors.ConfigurationError):
         ImageClient(bad, gemini={"api_key": "k"})
 

@@ -185,7 +185,7 @@ def test_thoughts_are_skipped_and_text_is_kept(sandbox: Sandbox) -> None:
     with client(sandbox) as images:
         result = images.text_to_image("x", response_modalities=["TEXT", "IMAGE"])
     assert (result.width, result.height) == (1024, 1024)
-    assert result.metadata["text"] == "Here is your picture:"
+    assert result.metadata["text"] == "Here is your image:"
 
 
 def test_only_thought_pictures(sandbox: Sandbox) -> None:

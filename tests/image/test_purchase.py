@@ -354,7 +354,7 @@ def test_the_journal_names_who_was_asked_last(tmp_path: Path) -> None:
 
 
 def test_an_error_of_several_vendors_does_not_name_the_first(both: Wire, tmp_path: Path) -> None:
-    """What nobody was asked for is nobody's."""
+    """An image that was not requested belongs to no request."""
 
     class Away(LocalStorage):
         def exists(self, key: str) -> StoredObject | None:
@@ -659,7 +659,7 @@ def test_a_damaged_entry_is_told_and_can_be_forgotten(
 
 
 def test_entries_are_for_their_owner_alone(both: Wire, tmp_path: Path) -> None:
-    """And links that somebody put there are not followed."""
+    """And links that someone put there are not followed."""
 
     class Away(LocalStorage):
         def upload_bytes(self, data: bytes, key: str, *, content_type: str) -> StoredObject:

@@ -323,7 +323,7 @@ def test_the_same_key_is_paid_for_once(
 def test_a_key_survives_a_failed_upload(
     client: ImageClient, store: Flaky, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """The bytes in the spool are uploaded by the next call with the key; nobody is paid again."""
+    """The bytes in the spool are uploaded by the next call with the key; nothing is paid for again."""
     store.failures = 1
     with pytest.raises(errors.StorageError):
         client.text_to_image("a cat", idempotency_key="k")

@@ -301,7 +301,7 @@ def test_pixels_that_were_not_asked_for_are_told(
     ],
 )
 def test_what_a_refusal_costs(wire: Wire, status: int, code: str, billed: str) -> None:
-    """Nothing where the vendor says so; nobody knows elsewhere."""
+    """Nothing where the vendor says so; unknown elsewhere."""
     wire.script(http(status, {"error": {"code": code, "message": "no"}}))
     with client(wire, "volcengine") as made, pytest.raises(errors.ProviderError) as caught:
         made.text_to_image("a cat")

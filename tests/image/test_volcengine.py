@@ -337,7 +337,7 @@ def test_no_code_makes_a_paid_request_safe_to_repeat(
 
 
 def test_a_rate_limit_is_waited_for(sandbox: Sandbox) -> None:
-    """429 surely did not run: it is sent again after the wait that the vendor names."""
+    """429 certainly did not run: it is sent again after the wait that the vendor names."""
     sandbox.answer(
         429,
         {"error": {"code": "RequestBurstTooFast", "message": "m"}},

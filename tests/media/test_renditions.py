@@ -153,7 +153,7 @@ def test_a_palette_with_transparency() -> None:
 
 
 def test_it_is_turned_as_its_exif_says() -> None:
-    """And the mark is gone, so that nobody turns it twice."""
+    """And the mark is gone, so that it is not rotated twice."""
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     (one,) = render(make("JPEG", (24, 16), exif=exif), [Rendition("x", side=12)])

@@ -1,4 +1,4 @@
-"""Prices: exact, dated, in the bill's own currency; None where nobody knows."""
+"""Prices: exact, dated, in the bill's own currency; None where it is unknown."""
 
 from __future__ import annotations
 

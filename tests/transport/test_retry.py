@@ -29,7 +29,7 @@ from aigc_kit.transport.retry import Policy
     ],
 )
 def test_what_may_be_repeated(error: Any, paid: bool, again: bool) -> None:
-    """A paid request only when it surely did not run."""
+    """A paid request only when it certainly did not run."""
     assert Policy(1, paid=paid).may_repeat(error) is again
 
 

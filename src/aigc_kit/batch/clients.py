@@ -96,7 +96,7 @@ def _release_all() -> None:
 
 
 def _in_child() -> None:
-    """After a fork: the parent's clients are the parent's, and its threads' lock is nobody's."""
+    """After a fork: the parent's clients are the parent's, and no thread will release its lock."""
     global _guard
     _guard = threading.Lock()
 

@@ -1,6 +1,6 @@
 """
 The coordinator: takes jobs from the source, gives them to workers at the vendors' pace, and writes
-down what came of them.
+down their outcomes.
 
 It runs in the caller's thread and holds a bounded number of jobs, however many the source has.
 Whatever ends it, calls that were begun are waited for and recorded: they may have been paid for.
@@ -35,7 +35,7 @@ MOST_LATER = 10_000
 """Failed jobs that wait for the end of the queue; with more of them no new job is begun."""
 
 MOST_LIMITED = 100
-"""429s that a job takes before it counts as failed; they cost nothing and are no tries."""
+"""429s that a job takes before it counts as failed; they cost nothing and do not count as tries."""
 
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 120.0
@@ -222,13 +222,13 @@ class Engine:
         self._lanes.add(Ticket(job, routes, load_of(job), recall=left == "open"))
 
     def _give_up(self) -> None:
-        """Jobs that nobody is left for; the run ends when that is every vendor."""
+        """Jobs without a vendor left; the run ends when no vendor is left."""
         while self._lanes.given_up:
             ticket = self._lanes.given_up.pop()
             error = ticket.route.circuit.dead or {}
             self._note(
                 f"{ticket.route.name} refused several jobs in a row ({error.get('type')}:"
-                f" {error.get('message')}), and there is nobody else to ask",
+                f" {error.get('message')}), and no other provider is left",
                 error,
             )
             if ticket.outcome is not None:
@@ -371,7 +371,7 @@ class Engine:
         if wait is None:
             wait = min(FIRST_WAIT * 2.0 ** min(ticket.tries - 1, 10), LONGEST_WAIT)
         if outcome.trouble in ("limited", "refused", "before"):
-            wait = 0.0  # the pace and the circuit know when; before: nobody was asked
+            wait = 0.0  # the pace and the circuit know when; no provider was asked
         self._later.add(ticket, now + wait)
 
     def _write(self, ticket: Ticket, outcome: Outcome) -> None:

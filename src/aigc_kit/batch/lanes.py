@@ -75,7 +75,7 @@ class Lanes:
     def next(self, now: float) -> tuple[Ticket | None, float]:
         """
         A ticket whose route is free, or None and the seconds until there may be one. The routes
-        take turns. Tickets that nobody is left for go to ``given_up``.
+        take turns. Tickets without a vendor left go to ``given_up``.
         """
         wait = math.inf
         for route in list(self._lanes):
@@ -99,7 +99,7 @@ class Lanes:
         return store if ticket.recall else max(store, ticket.route.wait(now))
 
     def _moved(self, ticket: Ticket) -> bool:
-        """Whether it left its lane: for a vendor that answers, or because nobody is left."""
+        """Whether it left its lane: for a vendor that responds, or because no vendor is left."""
         if ticket.recall or not ticket.route.circuit.is_open:
             return False
         others = list(ticket.others())

@@ -28,7 +28,7 @@ class Line:
         kind: ``"image"``, ``"chat"`` or ``"embedding"``.
         status: ``"done"``; ``"failed"``: see ``error``; ``"unknown"``: a request left, and no
             response tells whether it ran. It is sent again only when you say so.
-        provider, model: who made it, or was asked last; ``""`` when nobody was asked.
+        provider, model: who made it, or was asked last; ``""`` when no provider was asked.
         prompt: the text that was asked for; of a chat, the last message of the user.
         size: as it was asked for; ``""`` for chat and embeddings.
         url: of the image; ``""`` without one.
@@ -68,7 +68,7 @@ class Line:
         raw = dict(vars(self))  # asdict() would copy what is in it, and not end in a circle
         try:
             return _encoded(raw)
-        except (TypeError, ValueError):  # NaN, keys that are no texts, circles
+        except (TypeError, ValueError):  # NaN, keys that are not strings, cycles
             return _encoded(plain(raw))
 
     @classmethod

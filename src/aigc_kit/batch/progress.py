@@ -1,4 +1,4 @@
-"""How far a run is: for a terminal, for a callback, or for nobody."""
+"""How far a run is: on a terminal, for a callback, or not shown."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Progress:
 
 
 class Shown(Protocol):
-    """Who is told of the progress."""
+    """What receives the progress."""
 
     def update(self, progress: Progress) -> None: ...
     def stopping(self, in_flight: int) -> None: ...

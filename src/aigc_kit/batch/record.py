@@ -1,4 +1,4 @@
-"""From what came of a job to its line in the manifest."""
+"""From the outcome of a job to its line in the manifest."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def run_batch(
 
     All jobs of a file, list or table are checked before anything is sent; those of an iterator when
     they come. A job's id is the idempotency key of its image: however often a run is killed and
-    resumed, an image is paid for once, and a job whose outcome nobody knows is reported, not paid
+    resumed, an image is paid for once, and a job with an unknown outcome is reported, not paid
     for again.
 
     Args:

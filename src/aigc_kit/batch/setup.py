@@ -188,7 +188,7 @@ def checked_client_options(given: Any, providers: tuple[str, ...]) -> dict[str, 
 def check_limits(limits: Mapping[str, Limit], providers: Iterable[str]) -> None:
     """
     Raises:
-        ConfigurationError: a limit is for somebody who does not exist.
+        ConfigurationError: a limit names an unknown provider.
     """
     known = {provider.partition(":")[0] for provider in providers} | {"*"}
     for kind in KINDS:
@@ -197,7 +197,7 @@ def check_limits(limits: Mapping[str, Limit], providers: Iterable[str]) -> None:
     for name in limits:
         if name.partition(":")[0] not in known:
             raise ConfigurationError(
-                f"limits has {name!r}, and there is no such provider"
+                f"limits has {name!r}, which is not a provider of this run"
                 f"{suggestion(name.partition(':')[0], known)}"
             )
 

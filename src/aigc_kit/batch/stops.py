@@ -12,7 +12,7 @@ _WATCHED = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
-"""Only where nobody else handles them: an application's own handlers stay."""
+"""Only where they have no handler: an application's own handlers stay."""
 
 
 class Stops:

@@ -1,5 +1,5 @@
 """
-What a worker does: one job with the process's own client, and what came of it as plain data.
+What a worker does: one job with the process's own client, and its outcome as plain data.
 
 A worker may be a thread, another process or another machine. It gets pickled arguments, builds its
 clients once and returns an ``Outcome``; it raises nothing of the library's. Whether a job that was
@@ -26,7 +26,7 @@ from aigc_kit.errors import AIGCError
 
 Trouble = Literal["", "limited", "down", "refused", "store", "lost", "before", "other"]
 """
-What a failure says about the vendor. ``before``: an earlier call is why nobody was asked.
+What a failure says about the vendor. ``before``: no provider was asked, because of an earlier call.
 """
 
 _TROUBLES: tuple[tuple[type[AIGCError], Trouble], ...] = (

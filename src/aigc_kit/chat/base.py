@@ -182,7 +182,7 @@ class ChatResult:
     history (``chat_with_tools``). ``raw``: the vendor's response; for a stream, its pieces put
     together in the shape of a plain response. ``images``: images in the answer.
     ``headers``: of the response, lower-case names. ``attempts``: the vendors of a fallback that were
-    asked before this one, and what came of it. ``requests``: those that were paid for.
+    asked before this one, with the outcome. ``requests``: those that were paid for.
     """
 
     content: str = ""

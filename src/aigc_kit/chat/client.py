@@ -323,7 +323,7 @@ class ChatClient(Client):
         An answer in pieces; see ``chat``. Nothing is sent before the first piece is asked for.
 
         Raises, while iterating:
-            StreamInterruptedError: it failed after its head; ``partial`` is what came.
+            StreamInterruptedError: it failed after its head; ``partial`` is what was received.
             AIGCError: see ``chat``.
         """
         given = _given(

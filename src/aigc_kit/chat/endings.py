@@ -16,7 +16,7 @@ def settled(assembler: Assembler) -> ChatResult:
     The whole answer, checked.
 
     Raises:
-        ServerError: the finish reason says that the vendor failed; ``error.result`` is what came.
+        ServerError: the finish reason says that the vendor failed; ``error.result`` is what was received.
         InvalidReplyError: there is nothing in it.
     """
     result = assembler.result()

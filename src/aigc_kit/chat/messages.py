@@ -251,7 +251,7 @@ def chosen_tool(choice: Any) -> str:
 def check_choice(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> None:
     """
     Raises:
-        InvalidInputError: ``choice`` is no tool_choice, or names a function that is not among the
+        InvalidInputError: ``choice`` is not a tool_choice, or names a function that is not among the
             tools.
     """
     chosen = chosen_tool(choice)

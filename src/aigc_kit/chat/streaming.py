@@ -285,7 +285,7 @@ class ChatStream(Iterator[ChatChunk]):
     manager, to leave early.
 
     Raises, while iterating:
-        StreamInterruptedError: it ended before its end; ``partial`` is what came.
+        StreamInterruptedError: it ended before its end; ``partial`` is what was received.
     """
 
     def __init__(

@@ -117,7 +117,7 @@ class Loop:
 
 @dataclass
 class _Told:
-    """What the model is told of a call: text or parts, and what went wrong."""
+    """What the model receives for a call: text or parts, and what went wrong."""
 
     content: str | list[dict[str, Any]]
     error: str = ""
@@ -225,14 +225,14 @@ def _watched(call: ToolCall, loop: Loop) -> _Told:
 
 
 class _ToolFailed(Exception):
-    """What a span is told of a tool's failure: no message, for it may repeat the arguments."""
+    """What a span records of a tool's failure: no message, for it may repeat the arguments."""
 
 
 def _outcome(call: ToolCall, loop: Loop) -> _Told:
     if call.name not in loop.names:
         listed = ", ".join(sorted(loop.names))
         return _Told(
-            _error(f"there is no tool {call.name!r}; there are: {listed}"),
+            _error(f"unknown tool {call.name!r}; known tools: {listed}"),
             f"the model called a tool that does not exist: {call.name!r}",
         )
     try:

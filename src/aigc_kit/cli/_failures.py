@@ -111,7 +111,7 @@ def _usage(error: click.ClickException) -> None:
 
 
 def told(error: BaseException, *, debug: bool) -> int:
-    """The exit code of whatever ended the program; said, where nobody has."""
+    """The exit code of whatever ended the program; printed unless it was before."""
     if isinstance(error, Finished):
         return error.code
     if isinstance(error, click.exceptions.Exit):

@@ -73,7 +73,7 @@ def command(session: _terminal.Session, /, jobs: str, as_json: bool, **given: An
     """Run the jobs of a JSONL or CSV file ("-": JSONL from stdin), and print the manifest's path.
 
     A run that was stopped or killed goes on with --resume: what is done is skipped, what was paid
-    for is finished, and what nobody knows is told and not paid for again.
+    for is finished, and an unknown outcome is reported and not paid for again.
     """
     from aigc_kit.errors import AIGCError
 

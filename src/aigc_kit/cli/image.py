@@ -228,7 +228,7 @@ def _interrupted(
     *,
     as_json: bool,
 ) -> int:
-    """Ctrl-C: what had been paid for, and what nobody knows."""
+    """Ctrl-C: what was paid for, and what is unknown."""
     group = getattr(stop, "result", None)
     images = [
         image for image in getattr(group, "images", None) or [] if image.url.startswith("file:")

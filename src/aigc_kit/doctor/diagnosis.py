@@ -60,10 +60,10 @@ def diagnose(
 
 
 def _guarded(check: Check, context: Context) -> Iterator[Finding]:
-    """What it finds; its own failure is a finding too: a doctor that dies helps nobody."""
+    """What it finds; its own failure is a finding too: the other checks go on."""
     try:
         yield from check(context)
-    except Exception as error:  # noqa: BLE001 - setups are broken in ways that nobody has listed
+    except Exception as error:  # noqa: BLE001 - setups are broken in ways that no list has
         values = {"check": check.__name__, "problem": type(error).__name__}
         yield Finding("error", "check_failed", check.__name__, values)
 

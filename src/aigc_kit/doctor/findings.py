@@ -80,7 +80,7 @@ def path_at(text: str) -> Path | None:
     try:
         found = Path(text).expanduser()
         found.exists()
-    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, a home that nobody has
+    except (OSError, ValueError, RuntimeError):  # too long, a zero byte, an unknown user's home
         return None
     return found
 

@@ -1,4 +1,4 @@
-"""R2 and S3: what is missing, what was never filled in, and URLs that nobody can read."""
+"""R2 and S3: what is missing, what was never filled in, and URLs that cannot be opened."""
 
 from __future__ import annotations
 

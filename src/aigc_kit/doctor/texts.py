@@ -248,7 +248,7 @@ TEXTS: dict[str, Text] = {
         "改正或取消 AWS_PROFILE，或运行 aws configure --profile {profile}",
     ),
     "aws_sso_absent": Text(
-        "profile {profile} signs in by SSO, and nobody is signed in here",
+        "profile {profile} signs in by SSO, and there is no session on this machine",
         "run 'aws sso login --profile {profile}'",
         "配置 {profile} 使用 SSO，但本机尚未登录",
         "运行 aws sso login --profile {profile}",

@@ -189,7 +189,7 @@ _OWN: dict[str, Facts] = {
         # https://docs.z.ai, docs.continue.dev (z.ai), read 2026-11-26.
         plans=((r".*/api/coding/paas/v4", "GLM Coding Plan"),),
         # No list of models is documented; a request without messages is refused with 1214 or 1210,
-        # which nobody is billed for. https://docs.bigmodel.cn/cn/api/api-code, read 2026-11-22.
+        # which is not billed. https://docs.bigmodel.cn/cn/api/api-code, read 2026-11-22.
         probe=Probe(
             method="POST",
             path="/chat/completions",
@@ -380,7 +380,7 @@ def providers() -> list[str]:
 
 
 def canonical(name: str, wing: str = "") -> str:
-    """The provider's own name for a name or an alias; the name itself where nobody has it."""
+    """The provider's own name for a name or an alias; the name itself where it is unknown."""
     for known, names in wings().items():
         for own, aliases in names.items():
             if wing in ("", known) and name in (own, *aliases):

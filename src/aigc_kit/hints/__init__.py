@@ -1,7 +1,7 @@
 """
 What vendors' error codes mean and what to do about them, in English and Chinese.
 
-Nothing here is imported before somebody reads a hint.
+Nothing here is imported until a hint is read.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ ROWS = (
     _class(
         kind="StreamInterruptedError",
         cause="The stream broke before its end.",
-        remedy="Call again; error.partial has what came. A proxy that cuts long connections is a frequent cause.",
+        remedy="Call again; error.partial has what was received. A proxy that cuts long connections is a frequent cause.",
         cause_zh="流在结束前中断。",
         remedy_zh="重试；error.partial 是已收到的部分。常见原因是代理切断了长连接。",
     ),

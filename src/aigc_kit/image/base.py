@@ -23,7 +23,7 @@ TASK_RUNNING, TASK_UNKNOWN = "TaskRunning", "TaskUnknown"
 @dataclass
 class ImageGroup:
     """
-    Images that were asked for together. ``images``: what came, in order; ``errors``: what did not.
+    Images that were asked for together. ``images``: in order; ``errors``: one for each that failed.
 
     An error's ``index`` is its place among those that were asked for, from 0.
     """

@@ -40,7 +40,7 @@ class Chain:
     One provider or several. The next is asked only when the one before certainly charged nothing.
 
     Size and references are mapped again for each. A result's ``metadata["attempts"]`` and
-    ``error.attempts`` tell who was asked and what came of it. ``timeout`` of a call is for all of
+    ``error.attempts`` tell which providers were asked and with what outcome. ``timeout`` of a call is for all of
     them together.
     """
 

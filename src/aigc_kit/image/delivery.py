@@ -490,7 +490,7 @@ def _verify(result: ImageResult) -> None:
                 f"{requested} was asked for, {wanted[0]}x{wanted[1]} was due, {width}x{height} came",
             )
     if not sniff.is_whole(data):
-        warn(result, "picture", "the end of the file is missing; it may not show in full")
+        warn(result, "image", "the end of the file is missing; it may not show in full")
 
 
 def _object_metadata(facts: dict[str, Any]) -> dict[str, str]:

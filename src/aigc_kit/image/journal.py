@@ -219,7 +219,7 @@ def _written(items: Iterable[Item]) -> tuple[list[dict[str, Any]], list[bytes]]:
         result = item.result
         try:
             data = result.data
-        except InvalidReplyError:  # not base64: what came is saved as it came
+        except InvalidReplyError:  # not base64: saved as received
             data = result.base64.encode("utf-8", "replace")
         images.append(
             {

@@ -73,7 +73,7 @@ class Purchases:
 
     def buy(self, request: ImageRequest, *, together: int = 0) -> ImageGroup:
         """
-        One request, paid for once; ``on_image`` is told of each image that is delivered.
+        One request, paid for once; ``on_image`` is called with each image that is delivered.
 
         Args:
             together: how many images were asked for, where this request is for one of them.
@@ -366,7 +366,7 @@ class Purchases:
         self, entry: Entry, request: ImageRequest, facts: dict[str, Any], claim: Claim
     ) -> tuple[ImageGroup, dict[str, Any]]:
         """
-        Ask one provider after the other until one delivers; (what came, who was asked for it).
+        Ask one provider after the other until one delivers; (the images, the facts of the provider that was asked).
         """
         requests = self.chain.requests(request)
         end = time.monotonic() + (request.timeout or float("inf"))

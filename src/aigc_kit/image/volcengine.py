@@ -470,7 +470,7 @@ def _of_several(documents: list[dict[str, Any]], context: RequestContext) -> dic
 def _of_events(
     events: Iterable[dict[str, Any]], context: RequestContext, headers: Mapping[str, str]
 ) -> tuple[dict[str, Any], AIGCError | None, bool]:
-    """(what came, the error that ended it, whether the stream said that it is complete)."""
+    """(what was received, the error that ended it, whether the stream said that it is complete)."""
     answer: dict[str, Any] = {"data": []}
     cut: AIGCError | None = None
     finished = False
@@ -510,7 +510,7 @@ def _in_their_places(entries: list[Any]) -> list[Any]:
 
 def _gathered(response: Response, context: RequestContext, deadline: Deadline) -> dict[str, Any]:
     """
-    The events of ``stream=true`` as one response: what came before a cut is kept, and the cut is
+    The events of ``stream=true`` as one response: what was received before a cut is kept, and the cut is
     its last error.
 
     Source: https://www.volcengine.com/docs/82379/1824137, read 2026-11-22.

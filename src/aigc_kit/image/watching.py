@@ -1,4 +1,4 @@
-"""``on_image``: an application's function that is told of images as they come."""
+"""``on_image``: an application's function, called with images as they arrive."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def _link(url: str) -> str:
 
 
 def _thumbnail(result: ImageResult) -> bytes:
-    """WebP of at most ``SIDE`` pixels, upright; ``b""`` where there are no bytes of an image."""
+    """WebP of at most ``SIDE`` pixels, upright; ``b""`` without image bytes."""
     if not result.has_base64:
         return b""
     try:

@@ -31,7 +31,7 @@ _BRANDS = {
 
 
 def mime_type(data: bytes | bytearray | memoryview) -> str:
-    """The image type of these bytes, or ``""`` when they are no image we know."""
+    """The image type of these bytes, or ``""`` when they are not a known image type."""
     head = bytes(data[:32])
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"

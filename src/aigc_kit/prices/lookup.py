@@ -64,7 +64,7 @@ def cost_of_tokens(
     reported: Any = None,
 ) -> Cost | None:
     """
-    What these tokens cost, None when nobody knows: no price, or no usage.
+    What these tokens cost, None when it is unknown: no price, or no usage.
 
     Args:
         provider: its name or an alias; ``openai_compat`` is told by its base URL.
@@ -104,7 +104,7 @@ def cost_of_image(
     upper_bound: bool = False,
 ) -> Cost | None:
     """
-    What one image cost, None when nobody knows.
+    What one image cost, None when it is unknown.
 
     Args:
         pixels: of the image; 0: not known, the highest price then.

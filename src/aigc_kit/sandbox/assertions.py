@@ -46,7 +46,7 @@ def report(
     method: str,
     body: Any,
 ) -> str:
-    """Why the expectation does not hold: what came, and how the nearest one differs."""
+    """Why the expectation does not hold: what was received, and how the nearest one differs."""
     wanted = "at least one" if times is None else str(times)
     asked = " ".join(part for part in (method, path or "any path") if part)
     lines = [f"{wanted} request(s) to {asked} expected, {matched} as described came"]

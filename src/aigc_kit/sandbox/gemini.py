@@ -215,11 +215,11 @@ def _parts(
         "thoughtSignature": _base64(hashlib.sha256(prompt.encode()).digest()),
     }
     parts: list[dict[str, Any]] = [
-        {"text": "**Planning the picture**", "thought": True},
+        {"text": "**Planning the image**", "thought": True},
         {"inlineData": {"mimeType": "image/jpeg", "data": _base64(interim)}, "thought": True},
     ]
     if "TEXT" in generation.get("responseModalities", ["TEXT", "IMAGE"]):
-        parts.append({"text": "Here is your picture:"})
+        parts.append({"text": "Here is your image:"})
     return [*parts, final]
 
 

@@ -237,7 +237,7 @@ class Sandbox(State):
             times: how many there must be; None: at least one.
 
         Raises:
-            AssertionError: there are others; the message lists what came, and how the last one
+            AssertionError: there are others; the message lists what was received, and how the last one
                 differs.
         """
         with self._lock:

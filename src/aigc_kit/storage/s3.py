@@ -433,7 +433,7 @@ def _ca_file(verify: Any) -> str:
         )
     path = os.fspath(verify)
     if not os.path.exists(path):
-        raise ConfigurationError(f"verify names {path!r}, and there is no such file")
+        raise ConfigurationError(f"verify={path!r}: no such file")
     return path
 
 

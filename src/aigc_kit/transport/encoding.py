@@ -30,7 +30,7 @@ def decode_base64(text: str) -> bytes:
     try:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"{len(text)} characters are no base64: {error}") from None
+        raise ValueError(f"{len(text)} characters are not base64: {error}") from None
 
 
 def sha256_of(data: bytes | bytearray | memoryview) -> hashlib._Hash:

@@ -810,7 +810,7 @@ def test_usage_snapshots_are_not_added(wire: Wire) -> None:
 
 
 def test_a_failure_word_at_the_end_of_a_stream(wire: Wire) -> None:
-    """``insufficient_system_resource`` is a vendor's failure, with what came."""
+    """``insufficient_system_resource`` is a vendor's failure, with what was received."""
     wire.script(stream_reply(sse(delta("insufficient_system_resource", content="par"))))
     with client(wire) as chat, pytest.raises(errors.ServerError) as caught:
         list(chat.chat_stream(ASK))
