@@ -22,9 +22,11 @@ from aigc_kit.storage import LocalStorage
 
 WATCHED = (
     "image/purchase.py",
+    "image/lookup.py",
     "image/chain.py",
     "image/claims.py",
     "image/journal.py",
+    "image/entries.py",
     "image/delivery.py",
     "image/receipts.py",
     "image/dashscope/provider.py",

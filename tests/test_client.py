@@ -21,7 +21,7 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from aigc_kit import ChatClient, ImageClient, errors
-from aigc_kit.image.volcengine import VolcengineProvider
+from aigc_kit.image.volcengine.provider import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, S3Storage
 from tests.images import make

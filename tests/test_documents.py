@@ -392,10 +392,10 @@ def ratio(rounds: dict[str, list[Any]], peer: str) -> float:
 def provider_rows() -> list[str]:
     from aigc_kit.chat import bedrock, gemini
     from aigc_kit.chat.vendors import VENDORS
-    from aigc_kit.image import gemini as gemini_images
-    from aigc_kit.image import volcengine
     from aigc_kit.image.dashscope import models as dashscope_images
+    from aigc_kit.image.gemini import provider as gemini_images
     from aigc_kit.image.openai.vendors import VENDORS as IMAGE_VENDORS
+    from aigc_kit.image.volcengine import provider as volcengine
     from aigc_kit.vendors import prefixes_of
 
     images, chat = aliases_of("aigc_kit.image.client"), aliases_of("aigc_kit.chat.client")

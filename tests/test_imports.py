@@ -61,9 +61,9 @@ BREAKS = [
     ("house", "new.py", "", "not listed as layers:\n\n- aigc_kit.new\n"),
     (
         "image",
-        "image/gemini.py",
+        "image/gemini/new.py",
         "import aigc_kit.image.volcengine",
-        "image.gemini -> aigc_kit.image.volcengine",
+        "image.gemini.new -> aigc_kit.image.volcengine",
     ),
     (
         "image",
@@ -109,9 +109,9 @@ BREAKS = [
     ),
     (
         "storage",
-        "image/gemini.py",
+        "image/gemini/new.py",
         "import aigc_kit.storage.base",
-        "image.gemini -> aigc_kit.storage.base",
+        "image.gemini.new -> aigc_kit.storage.base",
     ),
     (
         "storage",
@@ -137,6 +137,26 @@ BREAKS = [
         "response -> aigc_kit.image.dashscope.request",
     ),
     ("dashscope_images", "image/dashscope/new.py", "", "- aigc_kit.image.dashscope.new\n"),
+    (
+        "gemini_images",
+        "image/gemini/response.py",
+        "import aigc_kit.image.gemini.request",
+        "response -> aigc_kit.image.gemini.request",
+    ),
+    (
+        "gemini_images",
+        "image/volcengine/received.py",
+        "import aigc_kit.image.volcengine.response",
+        "received -> aigc_kit.image.volcengine.response",
+    ),
+    ("gemini_images", "image/volcengine/new.py", "", "- aigc_kit.image.volcengine.new\n"),
+    (
+        "sizes",
+        "image/sizes/size.py",
+        "import aigc_kit.image.sizes.gemini",
+        "size -> aigc_kit.image.sizes.gemini",
+    ),
+    ("sizes", "image/sizes/new.py", "", "- aigc_kit.image.sizes.new\n"),
     ("openai", "transport/http.py", "import openai", "transport.http -> openai"),
     (
         "openai",

@@ -18,8 +18,8 @@ from aigc_kit.doctor.findings import OFFLINE, ONLINE, masked
 from aigc_kit.doctor.online import PROBES
 from aigc_kit.doctor.texts import TEXTS
 from aigc_kit.errors import UnknownProviderError
-from aigc_kit.image import gemini as gemini_images
-from aigc_kit.image import volcengine as seedream
+from aigc_kit.image.gemini import provider as gemini_images
+from aigc_kit.image.volcengine import provider as seedream
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import R2Storage, S3Storage
 from aigc_kit.transport.probe import ask

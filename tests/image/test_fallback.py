@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from aigc_kit import ImageClient, errors
-from aigc_kit.image.gemini import GeminiImageProvider
-from aigc_kit.image.volcengine import VolcengineProvider
+from aigc_kit.image.gemini.provider import GeminiImageProvider
+from aigc_kit.image.volcengine.provider import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from tests.images import make

@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from aigc_kit import ImageClient, ImageProvider, ImageResult, errors
-from aigc_kit.image.purchase import LAG_SECONDS
-from aigc_kit.image.volcengine import VolcengineProvider
+from aigc_kit.image.lookup import LAG_SECONDS
+from aigc_kit.image.volcengine.provider import VolcengineProvider
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, R2Storage, StoredObject
 from tests.image.inject import JobTimeout, Trace

@@ -74,7 +74,7 @@ def test_the_type_is_told_from_the_bytes() -> None:
         (["/etc/passwd"], "pathlib.Path"),
         (["file:///etc/passwd"], "not an http"),
         (["data:image/png,abc"], "must be base64"),
-        (["data:image/png;base64,!!!"], "no base64"),
+        (["data:image/png;base64,!!!"], "not base64"),
         ([b""], "0 bytes"),
         ([b"hello, this is text"], "not an image of a known type"),
         ([b"<svg xmlns='http://www.w3.org/2000/svg'/>"], "not an image"),

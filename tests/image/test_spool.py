@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from aigc_kit import ImageClient, ImageResult, errors
-from aigc_kit.image.journal import Item, Journal
+from aigc_kit.image.entries import Item
+from aigc_kit.image.journal import Journal
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
 from tests.images import make

@@ -24,7 +24,7 @@ from aigc_kit.batch.appender import Appender, whole_lines
 from aigc_kit.batch.line import Line
 from aigc_kit.batch.seen import Seen
 from aigc_kit.errors import ConfigurationError, InvalidInputError
-from aigc_kit.image.journal import lock_file, unlock_file
+from aigc_kit.image.locks import lock_file, unlock_file
 
 FILE = "manifest.jsonl"
 VECTORS = "vectors.jsonl"

@@ -50,10 +50,11 @@ def _judged(context: Context, name: str, model: str, where: str) -> Iterator[Fin
 
 def _drawn(provider: str, model: str) -> bool:
     """Whether an image table of this version has the model's rules; True where there is no table."""
-    from aigc_kit.image import gemini, sizes
+    from aigc_kit.image import sizes
+    from aigc_kit.image.gemini.provider import CURRENT_MODELS
 
     tables = {
         "volcengine": lambda: model.startswith("ep-") or bool(sizes.family_of(model, None)),
-        "gemini": lambda: model.rpartition("/")[2] in gemini.CURRENT_MODELS,
+        "gemini": lambda: model.rpartition("/")[2] in CURRENT_MODELS,
     }
     return tables.get(provider, lambda: True)()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.errors import AIGCError, OutcomeUnknownError, UnsupportedFeatureError
-from aigc_kit.image.journal import busy
+from aigc_kit.image.locks import busy
 from aigc_kit.storage.base import Storage
 
 LIFETIME = 600.0

@@ -67,9 +67,9 @@ def _ensure_registered() -> None:
         [
             (
                 ("volcengine", "doubao", "seedream", "ark"),
-                "aigc_kit.image.volcengine:VolcengineProvider",
+                "aigc_kit.image.volcengine.provider:VolcengineProvider",
             ),
-            (("gemini", "google"), "aigc_kit.image.gemini:GeminiImageProvider"),
+            (("gemini", "google"), "aigc_kit.image.gemini.provider:GeminiImageProvider"),
             (
                 ("dashscope", "qwen", "wan"),
                 "aigc_kit.image.dashscope.provider:DashScopeProvider",

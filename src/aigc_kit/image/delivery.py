@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from aigc_kit import log, tracing
 from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, StorageError
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
-from aigc_kit.image.journal import Entry, Item
+from aigc_kit.image.entries import Entry, Item
 from aigc_kit.image.sizes import pixels_of
 from aigc_kit.media import sniff
 from aigc_kit.media.renditions import Rendered, Rendition, attempted

@@ -1,14 +1,9 @@
 """
-What a purchase leaves behind until its images have their URL, and the locks around it.
+The journal on disk.
 
-On disk an entry is one file: a line of JSON, then the bytes it describes. It is replaced in one
-step, so after a crash it is the old one or the new one, never half of either. Whoever works on an
-entry holds its lock file, which the operating system takes back when the process dies. Without a
-directory one client remembers the purchases that have an idempotency key.
-
-An entry is ``asked`` (a request may have been sent; the outcome is unknown), ``paid`` (these images wait to be
-stored) or ``done`` (a small mark that stays for a while, for a store that does not show yet what
-was put there).
+An entry is one file: a line of JSON, then the bytes it describes. It is replaced in one step, so
+after a crash it is the old one or the new one, never half of either. Whoever works on an entry
+holds its lock file, which the operating system takes back when the process dies.
 """
 
 from __future__ import annotations
@@ -20,30 +15,21 @@ import re
 import secrets
 import stat
 import tempfile
-import threading
 import time
-import weakref
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from aigc_kit.errors import ConfigurationError, InvalidReplyError, StorageError
+from aigc_kit.errors import ConfigurationError, StorageError
+from aigc_kit.image.entries import DONE_SECONDS, Entry, Raw
+from aigc_kit.image.locks import LONGEST_WAIT, alone, busy, lock_file, unlock_file
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.encoding import sha256_of
 
 ENTRY = ".order"
 """How entries are named since the first release: a directory of entries outlives an upgrade."""
 DONE = ".done"
-
-DONE_SECONDS = 86_400.0
-"""How long a ``done`` mark stays."""
-
-LONGEST_WAIT = 1e6
-"""Seconds that anybody waits for a lock."""
 
 _POLL = 0.02
 """Seconds between two looks at a lock that someone else holds."""
@@ -54,210 +40,6 @@ _SWEEP = 3600.0
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _SAFE = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 """A symbolic link is not followed."""
-
-_KNOWN = (
-    "model",
-    "requested_size",
-    "sent_size",
-    "width",
-    "height",
-    "request_id",
-    "source_url",
-    "expires_at",
-    "storage_key",
-    "revised_prompt",
-)
-"""The metadata that a ``done`` mark keeps."""
-
-
-@dataclass
-class Item:
-    """
-    One image of a purchase. ``name``: its storage key without the type, "" where the key is its
-    content's digest.
-    """
-
-    place: int
-    result: ImageResult
-    name: str = ""
-
-
-@dataclass
-class Record:
-    """An entry as it was read. ``facts``: who was asked for what."""
-
-    state: str
-    facts: dict[str, Any]
-    items: list[Item] = field(default_factory=list[Item])
-
-    @property
-    def at(self) -> float:
-        """Unix time of its last change."""
-        at = self.facts.get("at")
-        return float(at) if isinstance(at, (int, float)) else 0.0
-
-    @property
-    def fingerprint(self) -> dict[str, str]:
-        found = self.facts.get("fingerprint")
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def keyed(self) -> bool:
-        return bool(self.facts.get("key"))
-
-
-Raw = tuple[dict[str, Any], list[bytes]]
-
-
-class Entry(ABC):
-    """
-    One locked entry. Somebody who holds it changes it by what happened: asked, refused, paid,
-    stored.
-    """
-
-    name = ""
-
-    def __init__(self, *, new: bool = False) -> None:
-        """
-        Args:
-            new: nothing can be in it.
-        """
-        self._facts: dict[str, Any] = {}
-        self._before: Raw | None = None
-        self._new = new
-
-    def read(self) -> Record | None:
-        """
-        Raises:
-            StorageError: it is damaged or cannot be read; it stays where it is.
-        """
-        raw = self._load()
-        if raw is None:
-            return None
-        facts, blobs = raw
-        state = str(facts.get("state", ""))
-        try:
-            return Record(state, facts, list(_restored(facts, blobs)))
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-            raise StorageError(
-                f"the journal entry {self.name!r} is damaged: {type(error).__name__}: {error}"
-            ) from None
-
-    def asked(self, facts: dict[str, Any]) -> None:
-        """
-        On disk before the request leaves: this one is asked now.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        if not self._facts and not self._new:
-            self._before = self._load()
-        self._facts = facts
-        self._save({**facts, "state": "asked", "at": time.time()}, [])
-
-    def refused(self) -> None:
-        """Nothing was charged for what was asked last; what was known before stays."""
-        if self._before is None:
-            self.remove()
-        else:
-            self._save(*self._before)
-
-    def paid(self, items: Sequence[Item], facts: dict[str, Any] | None = None) -> None:
-        """
-        On disk before anything else happens to them.
-
-        Raises:
-            StorageError: it cannot be written; what was there before stays.
-        """
-        self._facts = facts or self._facts
-        images, blobs = _written(items)
-        self._save({**self._facts, "state": "paid", "at": time.time(), "images": images}, blobs)
-
-    def done(self, items: Sequence[Item], facts: dict[str, Any] | None = None) -> None:
-        """Every image has its URL. With an idempotency key a small mark stays."""
-        facts = facts or self._facts
-        if not facts.get("key"):
-            self.remove()
-            return
-        images = [_mark(item) for item in items]
-        with contextlib.suppress(StorageError):
-            self._mark_done({**facts, "state": "done", "at": time.time(), "images": images})
-
-    @abstractmethod
-    def _load(self) -> Raw | None: ...
-
-    @abstractmethod
-    def _save(self, facts: dict[str, Any], blobs: list[bytes]) -> None: ...
-
-    @abstractmethod
-    def _mark_done(self, facts: dict[str, Any]) -> None: ...
-
-    @abstractmethod
-    def remove(self) -> None:
-        """Forget it."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give the lock back."""
-
-    def __enter__(self) -> Entry:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _written(items: Iterable[Item]) -> tuple[list[dict[str, Any]], list[bytes]]:
-    images: list[dict[str, Any]] = []
-    blobs: list[bytes] = []
-    for item in items:
-        result = item.result
-        try:
-            data = result.data
-        except InvalidReplyError:  # not base64: saved as received
-            data = result.base64.encode("utf-8", "replace")
-        images.append(
-            {
-                "url": result.url,
-                "mime_type": result.mime_type,
-                "provider": result.provider,
-                "metadata": result.metadata,
-                "name": item.name,
-                "place": item.place,
-                "blob": len(blobs) if data else None,
-            }
-        )
-        blobs += [data] if data else []
-    return images, blobs
-
-
-def _restored(facts: dict[str, Any], blobs: list[bytes]) -> Iterator[Item]:
-    for number, entry in enumerate(facts.get("images", ())):
-        at = entry.get("blob")
-        metadata = {**entry["metadata"]}
-        result = ImageResult.from_bytes(
-            b"" if at is None else blobs[at], mime_type=entry["mime_type"], metadata=metadata
-        )
-        result.url, result.provider = entry["url"], entry["provider"]
-        yield Item(int(entry.get("place", number)), result, str(entry.get("name") or ""))
-
-
-def _mark(item: Item) -> dict[str, Any]:
-    result = item.result
-    known = {name: result.metadata[name] for name in _KNOWN if name in result.metadata}
-    return {
-        "url": result.url,
-        "mime_type": result.mime_type,
-        "provider": result.provider,
-        "metadata": known,
-        "name": item.name,
-        "place": item.place,
-    }
 
 
 class Journal:
@@ -500,141 +282,6 @@ class _FileEntry(Entry):
                 os.close(self._lock)
 
 
-class Memory:
-    """
-    What one client remembers without a directory: purchases with an idempotency key, until they are
-    stored.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[str, Raw] = {}
-
-    @contextmanager
-    def claim(self, name: str, wait: float) -> Iterator[Entry]:
-        """
-        The entry of this name, locked; one that remembers nothing for ``""``.
-
-        Raises:
-            StorageError: another thread holds it for ``wait`` seconds.
-        """
-        if not name:
-            yield _MemoryEntry({}, name)
-            return
-        with alone(name, wait):
-            yield _MemoryEntry(self._held, name)
-
-    def take(self, name: str, *, wait: float = 0.0) -> Entry | None:
-        """The entry of this name; the caller has the image in hand and needs no lock."""
-        return _MemoryEntry(self._held, name)
-
-    def named(self, result: ImageResult) -> str:
-        return ""
-
-    def sweep(self) -> None:
-        """Forget old marks."""
-        oldest = time.time() - DONE_SECONDS
-        for name, (facts, _) in list(self._held.items()):
-            if facts.get("state") == "done" and facts.get("at", 0) < oldest:
-                self._held.pop(name, None)
-
-
-_MOST_MARKS = 10_000
-"""``done`` marks of one client before the old ones are looked for."""
-
-
-class _MemoryEntry(Entry):
-    def __init__(self, held: dict[str, Raw], name: str) -> None:
-        super().__init__()
-        self.name = name
-        self._held = held
-
-    def _load(self) -> Raw | None:
-        raw = self._held.get(self.name)
-        if (
-            raw is not None
-            and raw[0].get("state") == "done"
-            and time.time() - raw[0]["at"] > DONE_SECONDS
-        ):
-            return None
-        return raw
-
-    def _save(self, facts: dict[str, Any], blobs: list[bytes]) -> None:
-        if self.name:
-            self._held[self.name] = (facts, list(blobs))
-
-    def _mark_done(self, facts: dict[str, Any]) -> None:
-        self._held.pop(self.name, None)  # the newest last
-        self._save(facts, [])
-        while len(self._held) > _MOST_MARKS:
-            oldest = next(
-                (name for name, raw in self._held.items() if raw[0].get("state") == "done"), None
-            )
-            if oldest is None:
-                break
-            self._held.pop(oldest, None)
-
-    def remove(self) -> None:
-        self._held.pop(self.name, None)
-
-    def close(self) -> None:
-        """There is not a lock of its own."""
-
-
-def busy(wait: float, key: str = "") -> StorageError:
-    """Someone else holds the lock."""
-    return StorageError(
-        f"another call has been buying with this idempotency_key for {wait:.0f} s",
-        key=key,
-        retryable=True,
-    )
-
-
-# ---- one thread of this process after the other, by name
-
-
-class _Lock:
-    """A lock with a weak reference."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-
-
-_locks: weakref.WeakValueDictionary[str, _Lock] = weakref.WeakValueDictionary()
-_guard = threading.Lock()
-
-
-def _in_child() -> None:
-    """After a fork: the parent's threads, which held locks, are not here."""
-    global _guard
-    _guard = threading.Lock()
-    _locks.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)
-
-
-@contextmanager
-def alone(name: str, wait: float) -> Iterator[None]:
-    """
-    No other thread of this process is inside with the same name.
-
-    Raises:
-        StorageError: another one was for ``wait`` seconds.
-    """
-    with _guard:
-        mine = _locks.setdefault(name, _Lock())
-    if not mine.lock.acquire(timeout=min(wait, LONGEST_WAIT)):
-        raise busy(wait, name)
-    try:
-        yield
-    finally:
-        mine.lock.release()
-
-
-# ---- files
-
-
 def _content(path: Path) -> bytes:
     """The bytes of a regular file that is not behind a link."""
     handle = os.open(path, os.O_RDONLY | _SAFE | getattr(os, "O_NONBLOCK", 0))
@@ -659,26 +306,6 @@ def _parsed(raw: bytes) -> Raw:
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"its first line is not what was written: {error}") from None
     return facts, blobs
-
-
-def lock_file(file: int) -> None:
-    """Take the lock at once, or raise ``OSError``."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def unlock_file(file: int) -> None:
-    """Give the lock back by itself: a forked child may hold the same file open."""
-    with contextlib.suppress(ImportError, OSError):
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _sync(folder: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,16 +17,11 @@ from aigc_kit import tracing
 from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
-    IdempotencyConflictError,
     InvalidReplyError,
-    OutcomeUnknownError,
-    ProviderError,
-    ProviderTimeoutError,
     StorageError,
 )
-from aigc_kit.image import receipts, references
+from aigc_kit.image import outcomes, receipts, references
 from aigc_kit.image.base import (
-    TASK_RUNNING,
     TASK_UNKNOWN,
     ImageGroup,
     ImageProvider,
@@ -41,9 +35,11 @@ from aigc_kit.image.base import (
 from aigc_kit.image.chain import Chain, Link, model_of
 from aigc_kit.image.claims import Claim, Claims
 from aigc_kit.image.delivery import Delivery, carry, is_lost
-from aigc_kit.image.journal import Entry, Item, Journal, Memory, Record
+from aigc_kit.image.entries import Entry, Item, Record
+from aigc_kit.image.journal import Journal
+from aigc_kit.image.lookup import Lookup
+from aigc_kit.image.memory import Memory
 from aigc_kit.image.request import ImageRequest
-from aigc_kit.transport.encoding import sha256_of
 from aigc_kit.transport.interrupts import callers_own
 from aigc_kit.transport.retry import certainly_unbilled
 
@@ -52,9 +48,6 @@ LONGEST_CLAIM = 600.0
 Seconds that a call waits for another one with the same idempotency key, unless it has a
 ``timeout``.
 """
-
-LAG_SECONDS = 600.0
-"""How long a store may not show yet what was put there."""
 
 
 class Purchases:
@@ -70,6 +63,7 @@ class Purchases:
         self.journal: Journal | Memory = Memory() if journal is None else journal
         self._on_disk = journal
         self._claims = Claims(delivery.storage)
+        self._lookup = Lookup(chain, delivery, self._claims)
 
     def buy(self, request: ImageRequest, *, together: int = 0) -> ImageGroup:
         """
@@ -87,7 +81,7 @@ class Purchases:
         facts = {
             "size": request.size,
             "n": request.n,
-            "references": _count(request.reference_images),
+            "references": outcomes.count(request.reference_images),
         }
         first = self.chain.links[0].provider
         with tracing.span(
@@ -107,13 +101,13 @@ class Purchases:
         wait = LONGEST_CLAIM if request.timeout is None else request.timeout
         facts = self._facts(request, together or request.n)
         with self.journal.claim(facts["key"], wait) as entry:
-            found = self._found(entry, request, facts)
+            found = self._lookup.found(entry, request, facts)
             if found is not None:
                 return found
             if request.timeout is not None:  # the wait for the lock is a part of it
                 request = request.within(wait - (time.monotonic() - started))
             with self._claims.held(facts, wait, again=request.retry_ambiguous) as claim:
-                found = self._found(entry, request, facts) if claim.waited else None
+                found = self._lookup.found(entry, request, facts) if claim.waited else None
                 if found is not None:
                     claim.free = True
                     return found
@@ -147,7 +141,7 @@ class Purchases:
         facts = self._facts(request, request.n)
         wait = LONGEST_CLAIM if request.timeout is None else request.timeout
         with self.journal.claim(facts["key"], wait) as entry:
-            return self._found(entry, request, facts)
+            return self._lookup.found(entry, request, facts)
 
     def resume(self, *, forget: bool) -> ImageGroup:
         """
@@ -219,146 +213,10 @@ class Purchases:
                 "idempotency_key finds an image in the storage: pass storage to the client"
             )
         return {
-            "key": self._name(key, request.place),
+            "key": self._lookup.name(key, request.place),
             "requested_size": request.size,
             "fingerprint": request.fingerprint(self.chain.asked(request), together),
         }
-
-    def _name(self, key: str, place: int, extra: int = 0) -> str:
-        """
-        The storage key, without its type, of the image that is bought with this idempotency key.
-
-        Args:
-            extra: an image that came beside the one that was asked for at this place.
-        """
-        where = f"{place}.{extra}" if extra else str(place)
-        digest = sha256_of(f"{where}:{key}".encode()).hexdigest()
-        return f"{self.delivery.prefix}/{digest}".lstrip("/")
-
-    def _names(self, request: ImageRequest) -> Iterator[str]:
-        """The storage keys of the images of a request, in their order, without end."""
-        key = request.idempotency_key or ""
-        number = 0
-        while True:
-            if not key:
-                yield ""
-            elif request.n > 1:
-                yield self._name(key, request.place + number)
-            else:
-                yield self._name(key, request.place, number)
-            number += 1
-
-    def _found(
-        self, entry: Entry, request: ImageRequest, facts: dict[str, Any]
-    ) -> ImageGroup | None:
-        """What was bought with the key before, in its places; None when it must be paid for."""
-        if not facts["key"]:
-            return None
-        record = entry.read()
-        if record is not None:
-            _same_request(record.fingerprint, facts)
-        kept, gone = ImageGroup(), None
-        if record is not None:
-            kept, gone = self._kept(entry, record, request.timeout)
-        there = self._stored(record, request, facts, kept)
-        if there or kept.errors:
-            if record is not None and record.state == "asked" and not kept:  # by someone else
-                entry.remove()
-            return _with_gaps(there, kept, facts["key"])
-        if record is None or request.retry_ambiguous:
-            return None
-        if record.state == "done":
-            raise StorageError(
-                "what was bought with this idempotency_key is not in the storage any more; retry_ambiguous=True buys it again",
-                key=facts["key"],
-            )
-        raise gone or unknown(record.facts)
-
-    def _kept(
-        self, entry: Entry, record: Record, timeout: float | None
-    ) -> tuple[ImageGroup, OutcomeUnknownError | None]:
-        """
-        What the journal has, or what its receipt collects, delivered; and why a receipt collects
-        nothing.
-
-        Raises:
-            OutcomeUnknownError: the task goes on. Its images will come, so nothing buys them again.
-            ProviderError: the task failed and was not billed.
-        """
-        if record.state == "paid":  # and not all of it is stored
-            return self.delivery.deliver(entry, record.items, record.facts, again=True), None
-        if receipts.receipt_of(record) is None:
-            return ImageGroup(), None
-        try:
-            return self._collected(entry, record, timeout), None
-        except OutcomeUnknownError as error:
-            if error.code == TASK_RUNNING:
-                raise
-            return ImageGroup(), error
-
-    def _collected(
-        self,
-        entry: Entry,
-        record: Record,
-        timeout: float | None,
-    ) -> ImageGroup:
-        """
-        The images of a task that was paid for, delivered. Pays nothing.
-
-        Raises:
-            OutcomeUnknownError: the images did not come; the entry stays.
-            ProviderError: the task failed and was not billed; the entry is gone.
-        """
-        try:
-            wait = min(timeout or receipts.COLLECT_SECONDS, receipts.COLLECT_SECONDS)
-            group = receipts.collect(self.chain, record, timeout=wait)
-        except AIGCError as error:
-            if certainly_unbilled(error):
-                entry.remove()
-                self._claims.forget(record.facts)
-            raise
-        _priced(group, record.facts)
-        items = receipts.items_of(group, record)
-        with contextlib.suppress(StorageError):  # the receipt is still there
-            entry.paid(items, record.facts)
-        done = self.delivery.deliver(entry, items, record.facts, group.errors, again=True)
-        if not any(isinstance(error, StorageError) for error in done.errors):
-            self._claims.forget(record.facts)
-        return done
-
-    def _stored(
-        self, record: Record | None, request: ImageRequest, facts: dict[str, Any], kept: ImageGroup
-    ) -> dict[int, ImageResult]:
-        """
-        The images of this key by their place: just delivered, in the store, or in the mark of an
-        earlier purchase.
-        """
-        missing = {error.index for error in kept.errors}
-        there = dict(zip(places_of(kept), kept.images, strict=True))
-        marks = (
-            {item.place: item for item in record.items} if record and record.state == "done" else {}
-        )
-        names = self._names(request)
-        for place in range(max(request.n, len(marks))):
-            name = next(names)
-            mark = marks.get(place)
-            if place in there or place in missing:
-                continue
-            found = self.delivery.found(mark.name if mark and mark.name else name)
-            if found is not None:
-                result, fingerprint = found
-                _same_request(fingerprint, facts)
-                there[place] = self.delivery.completed(_told(result, mark), name)
-                if not fingerprint and record is None:
-                    warn(
-                        result,
-                        "idempotency",
-                        "the storage does not tell whether it was made for the same request",
-                    )
-            elif mark is not None and record is not None and time.time() - record.at < LAG_SECONDS:
-                there[place] = self.delivery.completed(_told(mark.result, mark), name)
-                warn(mark.result, "storage", "the storage does not show the image yet")
-        return there
 
     # ---- the payment
 
@@ -380,20 +238,20 @@ class Purchases:
                 "provider": link.provider.name,
                 "model": model,
                 "base_url": receipts.base_url_of(link.provider),
-                "references": _count(own.reference_images),
+                "references": outcomes.count(own.reference_images),
             }
             with tracing.span("journal.asked"):
                 entry.asked(asked)
-            names = list(itertools.islice(self._names(own), max(own.n, 1)))
+            names = list(itertools.islice(self._lookup.names(own), max(own.n, 1)))
             own = receipts.recorded(own, entry, asked, names)
             try:
                 group = self._generated(link, own)
-                _told_attempts(group, attempts)
-                _priced(group, asked)
+                outcomes.tell_attempts(group, attempts)
+                outcomes.price(group, asked)
                 self._record(entry, group, request, asked)
                 return group, asked
             except AIGCError as error:
-                _perhaps_paid(error)
+                outcomes.perhaps_paid(error)
                 unbilled = certainly_unbilled(error)
                 if unbilled:
                     entry.refused()
@@ -403,10 +261,10 @@ class Purchases:
                 error.provider = error.provider or link.provider.name
                 error.model = error.model or model
                 if getattr(error, "billed", "no") != "no" and error.result is None:
-                    error.cost = _at_most(asked, own.n)
+                    error.cost = outcomes.at_most(asked, own.n)
                 if len(self.chain.links) == 1:
                     raise
-                attempts.append(_attempt(error, model))
+                attempts.append(outcomes.attempt_of(error, model))
                 error.attempts = attempts
                 if not unbilled or place + 1 == len(requests) or time.monotonic() >= end:
                     raise
@@ -453,7 +311,7 @@ class Purchases:
 
     def _items(self, group: ImageGroup, request: ImageRequest) -> list[Item]:
         places = places_of(group)
-        names = list(itertools.islice(self._names(request), max(places, default=-1) + 1))
+        names = list(itertools.islice(self._lookup.names(request), max(places, default=-1) + 1))
         return [
             Item(place, result, names[place])
             for place, result in zip(places, group.images, strict=True)
@@ -475,7 +333,7 @@ class Purchases:
             if request.timeout is not None and place:
                 left = end - time.monotonic()
                 if left <= 0:
-                    group.errors.append(_late(request.timeout, place))
+                    group.errors.append(outcomes.late(request.timeout, place))
                     break
                 one = one.within(left)
             part = self._next(one, group, together=request.n)
@@ -499,7 +357,7 @@ class Purchases:
             self._interrupted(error, group)
             if callers_own(error, inside_of=self._own_provider()) or not group.images:
                 raise
-            return ImageGroup(errors=[_foreign(error)])
+            return ImageGroup(errors=[outcomes.foreign(error)])
 
     def _own_provider(self) -> ImageProvider | None:
         """One that the application brought along."""
@@ -508,7 +366,7 @@ class Purchases:
     @staticmethod
     def _interrupted(error: BaseException, group: ImageGroup) -> None:
         """What was paid for until then comes out with the exception."""
-        images = [*group.images, *_images_of(error)]
+        images = [*group.images, *outcomes.images_of(error)]
         with contextlib.suppress(AttributeError, TypeError):
             error.result = ImageGroup(images, list(group.errors))  # type: ignore[attr-defined]
 
@@ -550,9 +408,9 @@ class Purchases:
         if receipts.receipt_of(record) is None:
             if forget or not record.keyed:
                 self._dropped(entry, record)
-            return ImageGroup(errors=[unknown(record.facts)])
+            return ImageGroup(errors=[outcomes.unknown(record.facts)])
         try:
-            return self._collected(entry, record, None)
+            return self._lookup.collected(entry, record, None)
         except AIGCError as error:
             if forget and getattr(error, "code", "") == TASK_UNKNOWN:
                 self._dropped(entry, record)
@@ -574,16 +432,6 @@ def _announce(group: ImageGroup, request: ImageRequest) -> None:
             warn(image, "on_image", watcher.failure)
 
 
-def _images_of(error: BaseException) -> list[ImageResult]:
-    """The images that an exception carries."""
-    result = getattr(error, "result", None)
-    if isinstance(result, ImageGroup):
-        return list(result)
-    if isinstance(result, ImageResult):
-        return [result]
-    return []
-
-
 def _waiting(record: Record | None, result: ImageResult, pending: dict[str, Any]) -> Item | None:
     """The image of an entry that this result is."""
     if record is None or record.state != "paid":
@@ -601,154 +449,3 @@ def _waiting(record: Record | None, result: ImageResult, pending: dict[str, Any]
         ),
         None,
     )
-
-
-def _same_request(known: dict[str, str], facts: dict[str, Any]) -> None:
-    """
-    Raises:
-        IdempotencyConflictError: these are the digests of another request.
-    """
-    mine = facts["fingerprint"]
-    different = sorted(name for name in {*known, *mine} if known.get(name) != mine.get(name))
-    if known and different:
-        raise IdempotencyConflictError(
-            f"this idempotency_key belongs to another request: the {' and the '.join(different)} differ. The same key repeats"
-            " a request; for another image take another key"
-        )
-
-
-def _told(result: ImageResult, mark: Item | None) -> ImageResult:
-    """A result that was found again, with what is known of its purchase."""
-    known = mark.result.metadata if mark is not None else {}
-    result.provider = result.provider or (mark.result.provider if mark is not None else "")
-    attempt = {
-        "provider": result.provider,
-        "model": result.metadata.get("model") or known.get("model", ""),
-        "requests": 0,
-        "outcome": "stored",
-    }
-    result.metadata = {**known, **result.metadata, "warnings": [], "attempts": [attempt]}
-    return result
-
-
-def _with_gaps(there: dict[int, ImageResult], kept: ImageGroup, key: str) -> ImageGroup:
-    errors = list(kept.errors)
-    missing = {error.index for error in errors}
-    for place in set(range(max(there, default=0))) - set(there) - missing:
-        gap = StorageError(
-            f"image {place} of this idempotency_key is not in the storage: its upload failed, and only the error of that"
-            " call has it",
-            key=key,
-        )
-        gap.index = place
-        errors.append(gap)
-    return ImageGroup([there[place] for place in sorted(there)], errors)
-
-
-def _perhaps_paid(error: AIGCError) -> None:
-    """
-    An error that carries an image is about something that was paid for: the same request would pay
-    again.
-    """
-    if error.result is None or not isinstance(error, ProviderError):
-        return
-    error.retryable = False
-    if error.billed == "no":
-        error.billed = "unknown"
-
-
-def _attempt(error: AIGCError, model: str) -> dict[str, Any]:
-    return {
-        "provider": error.provider,
-        "model": error.model or model,
-        "requests": error.tries,
-        "outcome": type(error).__name__,
-        "billed": getattr(error, "billed", "no"),
-        "status_code": getattr(error, "status_code", None),
-    }
-
-
-def _told_attempts(group: ImageGroup, attempts: list[dict[str, Any]]) -> None:
-    for result in group.images:
-        if attempts:
-            result.metadata["attempts"] = [*attempts, *result.metadata.get("attempts", [])]
-        for entry in attempts:
-            warn(
-                result,
-                "fallback",
-                f"{entry['provider']} was asked first and answered with {entry['outcome']}; it charged nothing",
-            )
-
-
-def _late(timeout: float, place: int) -> ProviderTimeoutError:
-    late = ProviderTimeoutError(
-        f"{timeout} s were over before image {place} was asked for", retryable=True, billed="no"
-    )
-    late.index = place
-    return late
-
-
-def _foreign(error: BaseException) -> ProviderError:
-    """An application's provider may raise anything; what was bought before must come out."""
-    failure = ProviderError(
-        f"the provider failed: {type(error).__name__}: {str(error)[:300]}", billed="unknown"
-    )
-    failure.__cause__ = error
-    return failure
-
-
-def _count(references: Any) -> int:
-    """How many references an application gave: none, one, or a list."""
-    if references is None:
-        return 0
-    return len(references) if isinstance(references, (list, tuple)) else 1
-
-
-def _priced(group: ImageGroup, asked: dict[str, Any]) -> None:
-    """What each image cost, where a vendor does not say so itself."""
-    from aigc_kit.prices import cost_of_image  # a table that is not needed before a payment
-
-    for result in group.images:
-        known = result.metadata
-        usage = known.get("usage")
-        cost = cost_of_image(
-            str(asked["provider"]),
-            str(known.get("model") or asked["model"]),
-            pixels=int(known.get("width") or 0) * int(known.get("height") or 0),
-            references=int(asked.get("references") or 0),
-            usage=usage,
-            images=len(group.images),
-            base_url=str(asked.get("base_url") or ""),
-            reported=usage.get("cost") if isinstance(usage, dict) else None,
-        )
-        if cost is not None:
-            known.setdefault("cost", dict(cost))
-
-
-def _at_most(asked: dict[str, Any], images: int) -> Any:
-    """What was perhaps paid: no more than this."""
-    from aigc_kit.prices import cost_of_image, summed
-
-    cost = cost_of_image(
-        str(asked.get("provider") or ""),
-        str(asked.get("model") or ""),
-        references=int(asked.get("references") or 0),
-        base_url=str(asked.get("base_url") or ""),
-        upper_bound=True,
-    )
-    return summed([cost] * max(images, 1))
-
-
-def unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
-    """Somebody was asked, and nothing is known."""
-    elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
-    error = OutcomeUnknownError(
-        f"{facts.get('provider') or 'the vendor'} was asked for an image {elapsed:.0f} s ago, and no response was recorded: it"
-        " may have been billed. It is not asked again for the same idempotency_key unless you pass retry_ambiguous=True; look"
-        " at the vendor's console before you do",
-        elapsed=elapsed,
-        provider=str(facts.get("provider") or ""),
-        model=str(facts.get("model") or ""),
-    )
-    error.cost = _at_most(facts, 1)
-    return error

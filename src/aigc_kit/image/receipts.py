@@ -21,7 +21,7 @@ from aigc_kit.image.base import (
     places_of,
 )
 from aigc_kit.image.chain import Chain
-from aigc_kit.image.journal import Entry, Item, Record
+from aigc_kit.image.entries import Entry, Item, Record
 from aigc_kit.image.request import ImageRequest
 
 COLLECT_SECONDS = 300.0

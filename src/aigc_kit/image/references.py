@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, ReferenceImageError
 from aigc_kit.image.base import ImageResult
+from aigc_kit.image.sizes import HEIC
 from aigc_kit.media import pixels, sniff
 from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, can_decode, decode, first_jpeg
 from aigc_kit.transport.encoding import decode_base64
@@ -32,7 +33,6 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_DECODED = 4 * MAX_PIXELS
 """Pixels that are decoded to make them fewer."""
 
-_HEIC = frozenset({"image/heic", "image/heif"})
 _LOSSLESS = frozenset({"image/png", "image/bmp", "image/tiff", "image/gif"})
 _SMALL = 4_000_000
 """Bytes of pixels that PNG holds without much ado, whatever they came from."""
@@ -288,7 +288,7 @@ def checked(data: bytes, limits: Limits, what: str) -> Reference:
         raise ImageFault(
             f"{what} is not an image of a known type ({len(data)} bytes beginning with {data[:8]!r}); {_WAY_OUT}"
         )
-    if mime in _HEIC and mime in limits.types and len(data) <= limits.bytes:
+    if mime in HEIC and mime in limits.types and len(data) <= limits.bytes:
         return Reference(data=data, mime_type=mime)
     if not can_decode(mime):
         raise ImageFault(

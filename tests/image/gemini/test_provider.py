@@ -11,7 +11,7 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from aigc_kit import ImageClient, errors
-from aigc_kit.image.gemini import to_body
+from aigc_kit.image.gemini.request import to_body
 from aigc_kit.media import sniff
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage

@@ -1,0 +1,1 @@
+"""Seedream, on Volcengine Ark or BytePlus ModelArk."""
