@@ -27,6 +27,21 @@ PROVIDERS: dict[str, dict[str, Any]] = {
     "volcengine": {},
     "moonshot": {},
     "dashscope": {},
+    "openrouter": {"model": "openai/gpt-6-luna"},
+    "siliconflow": {"model": "Qwen/Qwen3.8-72B"},
+    "azure": {"model": "my-deployment", "family": "gpt-6-luna"},
+    "ollama": {"model": "qwen3:8b"},
+    "vllm": {"model": "Qwen/Qwen3-8B"},
+    "lmstudio": {"model": "qwen3-8b"},
+    "minimax": {"model": "MiniMax-M3"},
+    "hunyuan": {"model": "hy4"},
+    "qianfan": {"model": "ernie-5.0"},
+    "stepfun": {"model": "step-3"},
+    "xai": {"model": "grok-4.1-fast"},
+    "mistral": {"model": "mistral-medium-latest"},
+    "groq": {"model": "openai/gpt-oss-120b"},
+    "together": {"model": "meta-llama/Llama-4"},
+    "modelscope": {"model": "Qwen/Qwen3-8B"},
     "openai_compat": {"model": "local-model"},
     "gemini": {},
     "bedrock": {},
@@ -216,7 +231,7 @@ def test_a_blocked_answer(chat: ChatClient) -> None:
 
 def test_a_wrong_key(request: pytest.FixtureRequest, sandbox: Sandbox) -> None:
     """``AuthenticationError`` from every vendor that wants a key."""
-    for name in set(PROVIDERS) - {"openai_compat"}:
+    for name in set(PROVIDERS) - {"openai_compat", "ollama", "vllm", "lmstudio"}:
         options = {**sandbox.chat_options(name), **PROVIDERS[name]}
         if name == "bedrock":
             options["aws_access_key_id"] = "wrong-canary-key"

@@ -338,7 +338,10 @@ def test_every_provider_is_on_its_page() -> None:
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_the_tables_name_every_provider(name: str) -> None:
-    """The image table names the providers, the chat table their aliases too."""
+    """
+    The image table names the providers, the chat table their aliases too; back ends without a line
+    of their own are named below it.
+    """
     text = (ROOT / name).read_text(encoding="utf-8")
     images, chat = (
         re.findall(r"^\| ([a-z_]+(?: / [a-z_]+)*) (?:\(.*?\) )?\|.*✅", part, re.MULTILINE)
@@ -351,9 +354,11 @@ def test_the_tables_name_every_provider(name: str) -> None:
     }
     assert set(images) == set(aliases_of("aigc_kit.image.client"))
     shown = {first: set(others) for first, *others in (row.split(" / ") for row in chat)}
-    assert shown == {
-        first: set(others) for first, others in aliases_of("aigc_kit.chat.client").items()
-    }
+    known = {first: set(others) for first, others in aliases_of("aigc_kit.chat.client").items()}
+    assert shown == {first: known[first] for first in shown}
+    _, _, below = text.partition("| bedrock | Amazon Bedrock (Converse API) |")
+    named = set(re.findall(r"`([a-z_]+)`", below.split("\n\n")[1]))
+    assert named == set(known) - set(shown)
 
 
 RATIOS = (

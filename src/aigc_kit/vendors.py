@@ -21,6 +21,8 @@ class Account:
     - ``base_url_variables``: of the URL, in order.
     - ``prefixes``: of the other variables (``<PREFIX>_MODEL``, ``<PREFIX>_TIMEOUT_SECS``).
     - ``international``: the same API outside of China (``region="intl"``).
+    - ``example``: of a URL, where there is none of its own.
+    - ``needs_key``: off for relays and for servers on one's own machine.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Account:
     base_url_variables: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     international: str = ""
+    needs_key: bool = True
+    example: str = "http://localhost:8000/v1"
 
 
 ACCOUNTS = {
@@ -98,11 +102,95 @@ ACCOUNTS = {
             ("XAI_API_KEY",),
             ("XAI_BASE_URL",),
         ),
+        # pydantic-ai-slim 2.68 providers/azure.py, litellm 1.110.2 llms/azure, read 2026-11-25. The
+        # resource is the caller's.
+        Account(
+            "azure",
+            "",
+            ("AZURE_OPENAI_API_KEY",),
+            ("AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"),
+            prefixes=("AZURE_OPENAI",),
+            example="https://<resource>.openai.azure.com/openai/v1",
+        ),
+        # pydantic-ai-slim 2.68 providers/{ollama,vllm}.py, litellm 1.110.2 llms/lm_studio, read
+        # 2026-11-25.
+        Account(
+            "ollama",
+            "http://127.0.0.1:11434/v1",
+            ("OLLAMA_API_KEY",),
+            ("OLLAMA_BASE_URL",),
+            needs_key=False,
+        ),
+        Account(
+            "vllm",
+            "http://127.0.0.1:8000/v1",
+            ("VLLM_API_KEY",),
+            ("VLLM_BASE_URL",),
+            needs_key=False,
+        ),
+        Account(
+            "lmstudio",
+            "http://127.0.0.1:1234/v1",
+            ("LM_STUDIO_API_KEY",),
+            ("LM_STUDIO_BASE_URL", "LM_STUDIO_API_BASE"),
+            prefixes=("LM_STUDIO",),
+            needs_key=False,
+        ),
+        # litellm 1.110.2 llms/minimax, read 2026-11-25. Keys of the two are not interchangeable.
+        Account(
+            "minimax",
+            "https://api.minimaxi.com/v1",
+            ("MINIMAX_API_KEY",),
+            ("MINIMAX_BASE_URL",),
+            international="https://api.minimax.io/v1",
+        ),
+        # The Hunyuan platform was closed on 2026-09-30; its models are on TokenHub.
+        # https://cloud.tencent.com/document/product/1729/131925, read 2026-11-25.
+        Account(
+            "hunyuan",
+            "https://tokenhub.tencentcloudmaas.com/v1",
+            ("TOKENHUB_API_KEY", "TENCENT_API_KEY", "HUNYUAN_API_KEY"),
+            ("TOKENHUB_BASE_URL", "HUNYUAN_BASE_URL"),
+            prefixes=("TOKENHUB",),
+            international="https://tokenhub-intl.tencentcloudmaas.com/v1",
+        ),
+        # https://ai.baidu.com/ai-doc/WENXINWORKSHOP/wm9cvs292, read 2026-11-25.
+        Account(
+            "qianfan",
+            "https://qianfan.baidubce.com/v2",
+            ("QIANFAN_API_KEY",),
+            ("QIANFAN_BASE_URL",),
+        ),
+        # Unverified: no package or page was found fresh on 2026-11-25.
+        Account(
+            "stepfun",
+            "https://api.stepfun.com/v1",
+            ("STEPFUN_API_KEY", "STEP_API_KEY"),
+            ("STEPFUN_BASE_URL",),
+            prefixes=("STEP",),
+            international="https://api.stepfun.ai/v1",
+        ),
+        # litellm 1.110.2 llms/{mistral,groq,modelscope}, pydantic-ai-slim 2.68 providers/together.py,
+        # read 2026-11-25.
+        Account(
+            "mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), ("MISTRAL_BASE_URL",)
+        ),
+        Account("groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",), ("GROQ_BASE_URL",)),
+        Account(
+            "together", "https://api.together.xyz/v1", ("TOGETHER_API_KEY",), ("TOGETHER_BASE_URL",)
+        ),
+        Account(
+            "modelscope",
+            "https://api-inference.modelscope.cn/v1",
+            ("MODELSCOPE_API_KEY", "MODELSCOPE_SDK_TOKEN"),
+            ("MODELSCOPE_BASE_URL",),
+        ),
         Account(
             "openai_compat",
             "",
             ("OPENAI_COMPAT_API_KEY",),
             ("OPENAI_COMPAT_BASE_URL",),
+            needs_key=False,
         ),
     )
 }
@@ -114,6 +202,13 @@ ALIASES = {
     "ark": "volcengine",
     "kimi": "moonshot",
     "qwen": "dashscope",
+    "azure_openai": "azure",
+    "tokenhub": "hunyuan",
+    "tencent": "hunyuan",
+    "ernie": "qianfan",
+    "baidu": "qianfan",
+    "step": "stepfun",
+    "grok": "xai",
 }
 
 
@@ -131,7 +226,7 @@ def is_openai_host(base_url: str) -> bool:
 def relay_of(name: str) -> Account:
     """The variables of a vendor without a row: those that its name makes."""
     stem = re.sub(r"[^A-Z0-9]+", "_", name.upper())
-    return Account(name, "", (f"{stem}_API_KEY",), (f"{stem}_BASE_URL",))
+    return Account(name, "", (f"{stem}_API_KEY",), (f"{stem}_BASE_URL",), needs_key=False)
 
 
 def prefixes_of(account: Account) -> list[str]:

@@ -10,141 +10,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from aigc_kit.chat import models
+from aigc_kit.chat.hosted import HOSTED
+from aigc_kit.chat.vendor import OPENAI_MODEL, SAMPLING, row
+from aigc_kit.chat.vendor import Vendor as Vendor
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import spelled, suggestion
 from aigc_kit.transport import codes
-from aigc_kit.transport.failures import Judge
-from aigc_kit.vendors import ACCOUNTS, ALIASES, Account, relay_of
-
-
-@dataclass(frozen=True, eq=False)
-class Vendor(Account):
-    """
-    One back end: an account of ``aigc_kit.vendors``, and how it chats. Members that name models are
-    patterns.
-
-    - ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
-      in the system prompt.
-    - ``json_while_thinking``: whether either may go with thinking.
-    - ``schema_dialect``: ``"mfjs"`` is Moonshot's.
-    - ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
-      are in the request; ``reasoning_pad`` stands where there is none.
-    - ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget), ``"effort"`` or
-      ``"enable_thinking"``.
-    - ``always_thinks``, ``thinks_by_default``, ``thinks_streaming_only``: models.
-    - ``forced_choice``: ``"passed"``, ``"auto only"`` or ``"not while thinking"``;
-      ``no_forced_choice``: models that refuse it.
-    - ``refused``: (models, parameters) that are left out with a warning;
-      ``refused_while_reasoning``: likewise, unless the effort is none.
-    - ``one_sampling``: models that take either ``temperature`` or ``top_p``.
-    - ``efforts``: (models, ``reasoning_effort`` lowest first).
-    - ``no_tools``, ``tools_without_effort``: models.
-    - ``message_fields``: fields of a message that are the vendor's own; ``passes_fields``: any
-      field is sent (relays).
-    - ``cache_control``: whether marks on text parts are understood.
-    - ``tool_name``, ``call_id``: what is accepted.
-    - ``no_prefill``: models that refuse a history that ends with the assistant.
-    - ``responses_only``, ``responses_with_tools``, ``responses_with_effort``: models that chat
-      completions refuse, refuse tools for unless the effort is none, or refuse tools for when an
-      effort is asked for; they go to ``/responses``.
-    - ``encrypted_reasoning``: whether ``/responses`` gives reasoning to send back;
-      ``reasoning_ids``: whether with its id.
-    - ``stream_usage``: whether ``stream_options`` are sent.
-    """
-
-    model: str = ""
-    max_tokens: str = "max_tokens"
-    both_max_tokens: bool = False
-    json_schema: str = ".*"
-    json_while_thinking: bool = True
-    schema_dialect: str = ""
-    echo_reasoning: str = ""
-    reasoning_pad: str = ""
-    empty_tool_result: str = ""
-    thinking: str = "passed"
-    always_thinks: str = ""
-    thinks_by_default: str = ""
-    thinks_streaming_only: str = ""
-    forced_choice: str = "passed"
-    no_forced_choice: str = ""
-    efforts: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    no_tools: str = ""
-    tools_without_effort: str = ""
-    refused: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    refused_while_reasoning: str = ""
-    one_sampling: str = ""
-    ignored_while_thinking: tuple[str, ...] = ()
-    ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
-    image_addresses: bool = True
-    bare_base64: bool = False
-    keeps_developer: bool = False
-    message_fields: tuple[str, ...] = ()
-    passes_fields: bool = False
-    cache_control: bool = False
-    tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
-    call_id: str = ""
-    no_prefill: str = ""
-    stream_usage: bool = True
-    responses_only: str = ""
-    responses_with_tools: str = ""
-    responses_with_effort: str = ""
-    encrypted_reasoning: bool = True
-    reasoning_ids: bool = True
-    judge: Judge = codes.openai
-
-    def matches(self, pattern: str, model: str) -> bool:
-        return models.matches(pattern, model)
-
-
-SAMPLING = (
-    "temperature",
-    "top_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-)
-
-_OPENAI_MODEL: dict[str, Any] = {
-    "max_tokens": "max_completion_tokens",
-    "thinking": "effort",
-    "efforts": models.OPENAI_EFFORTS,
-    "no_tools": models.OPENAI_NO_TOOLS,
-    "tools_without_effort": models.OPENAI_TOOLS_WITHOUT_EFFORT,
-    "refused_while_reasoning": models.OPENAI_REASONING,
-    "keeps_developer": True,
-}
-
-
-def _row(name: str, model: str, **facts: Any) -> Vendor:
-    """A vendor's row: where it is, and what is true of its chat."""
-    account = {each.name: getattr(ACCOUNTS[name], each.name) for each in fields(Account)}
-    return Vendor(model=model, **account, **facts)
-
+from aigc_kit.vendors import ALIASES, Account, relay_of
 
 VENDORS = {
     vendor.name: vendor
     for vendor in (
         # https://platform.openai.com/docs/api-reference/chat and the deprecations page, read
         # 2026-11-22.
-        _row(
+        row(
             "openai",
             "gpt-6-luna",
             message_fields=("audio",),
             responses_only=models.OPENAI_RESPONSES_ONLY,
             responses_with_tools=models.OPENAI_RESPONSES_WITH_TOOLS,
             responses_with_effort=models.OPENAI_RESPONSES_WITH_EFFORT,
-            **_OPENAI_MODEL,
+            **OPENAI_MODEL,
         ),
         # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22.
         # json_schema answers 400, max_completion_tokens is ignored, reasoning_content is demanded
         # back in every conversation with tools.
-        _row(
+        row(
             "deepseek",
             "deepseek-flash",
             json_schema="",
@@ -157,7 +53,7 @@ VENDORS = {
         ),
         # https://docs.bigmodel.cn and https://docs.z.ai, read 2026-11-22. Documents of json_schema
         # contradict each other.
-        _row(
+        row(
             "glm",
             "glm-5.3-flash",
             json_schema="",
@@ -169,7 +65,7 @@ VENDORS = {
             judge=codes.glm,
         ),
         # https://www.volcengine.com/docs/82379/1494384, read 2026-11-22.
-        _row(
+        row(
             "volcengine",
             "doubao-seed-2-1-lite-260915",
             both_max_tokens=True,
@@ -181,7 +77,7 @@ VENDORS = {
             judge=codes.ark,
         ),
         # https://platform.moonshot.cn/docs, read 2026-11-22. Sampling parameters are fixed.
-        _row(
+        row(
             "moonshot",
             "kimi-k3",
             max_tokens="max_completion_tokens",
@@ -198,7 +94,7 @@ VENDORS = {
         # https://help.aliyun.com/zh/model-studio, cloudwego/eino#994,
         # agentscope-ai/agentscope#1608, read 2026-11-22. While a model thinks, JSON output and a
         # forced tool_choice are refused; open-source Qwen3 thinks in streams only.
-        _row(
+        row(
             "dashscope",
             "qwen3.8-flash",
             json_schema=r"qwen3\.(7-(plus|flash|max)|8-(max|flash)).*",
@@ -213,7 +109,8 @@ VENDORS = {
             ranges={"temperature": (0.0, 1.99)},
             message_fields=("partial",),
         ),
-        _row(
+        *HOSTED,
+        row(
             "openai_compat",
             "",
             both_max_tokens=True,
@@ -290,6 +187,7 @@ def row_of(name: str) -> Vendor:
         VENDORS["openai_compat"],
         name=name,
         variables=relay.variables,
+        needs_key=relay.needs_key,
         base_url_variables=relay.base_url_variables,
     )
 
@@ -310,7 +208,7 @@ def facts(
             VENDORS["openai_compat"], name=row.name, variables=row.variables, keeps_developer=True
         )
     if found.passes_fields and models.matches(models.OPENAI, model):
-        changes = dict(_OPENAI_MODEL)
+        changes = dict(OPENAI_MODEL)
         if not models.matches(models.OPENAI_REASONING, model):
             del changes["max_tokens"]
         found = replace(found, **changes)
@@ -324,7 +222,18 @@ def facts(
     return replace(found, **checked_profile(profile)) if profile else found
 
 
-_ANY_MODEL = frozenset({"volcengine", "dashscope"})
+_ANY_MODEL = frozenset(
+    {
+        "volcengine",
+        "dashscope",
+        "siliconflow",
+        "hunyuan",
+        "qianfan",
+        "together",
+        "modelscope",
+        "groq",
+    }
+)
 """Vendors that serve other vendors' models too."""
 
 _IDENTITY = frozenset({"model", *(each.name for each in fields(Account))})

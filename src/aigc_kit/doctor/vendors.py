@@ -279,6 +279,27 @@ _OWN: dict[str, Facts] = {
         console="https://console.x.ai",
         probe=replace(_MODELS, source="https://docs.x.ai/docs/api-reference"),
     ),
+    **{
+        name: Facts(name, console=console, probe=_MODELS)
+        for name, console in (
+            (
+                "minimax",
+                "https://platform.minimaxi.com/user-center/basic-information/interface-key",
+            ),
+            ("hunyuan", "https://console.cloud.tencent.com/tokenhub"),
+            ("qianfan", "https://console.bce.baidu.com/iam/#/iam/apikey/list"),
+            ("stepfun", "https://platform.stepfun.com/interface-key"),
+            ("mistral", "https://console.mistral.ai/api-keys"),
+            ("groq", "https://console.groq.com/keys"),
+            ("together", "https://api.together.ai/settings/api-keys"),
+            ("modelscope", "https://modelscope.cn/my/myaccesstoken"),
+            ("azure", "https://ai.azure.com"),
+        )
+    },
+    **{
+        name: Facts(name, key_optional=True, probe=_MODELS)
+        for name in ("ollama", "vllm", "lmstudio")
+    },
     "openai_compat": Facts("openai_compat", key_optional=True, probe=_MODELS),
     "gemini": Facts(
         "gemini",

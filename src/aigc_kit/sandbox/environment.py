@@ -23,6 +23,18 @@ _COMPATIBLE = {
     "siliconflow": ("/siliconflow/v1", ("SILICONFLOW",)),
     "openrouter": ("/openrouter/v1", ("OPENROUTER",)),
     "xai": ("/xai/v1", ("XAI",)),
+    "azure": ("/azure/openai/v1", ("AZURE_OPENAI",)),
+    "ollama": ("/ollama/v1", ("OLLAMA",)),
+    "vllm": ("/vllm/v1", ("VLLM",)),
+    "lmstudio": ("/lmstudio/v1", ("LM_STUDIO",)),
+    "minimax": ("/minimax/v1", ("MINIMAX",)),
+    "hunyuan": ("/hunyuan/v1", ("TOKENHUB",)),
+    "qianfan": ("/qianfan/v2", ("QIANFAN",)),
+    "stepfun": ("/stepfun/v1", ("STEPFUN",)),
+    "mistral": ("/mistral/v1", ("MISTRAL",)),
+    "groq": ("/groq/openai/v1", ("GROQ",)),
+    "together": ("/together/v1", ("TOGETHER",)),
+    "modelscope": ("/modelscope/v1", ("MODELSCOPE",)),
     "openai_compat": ("/local/v1", ("OPENAI_COMPAT",)),
 }
 # They would send an application elsewhere, or win over what is set here.

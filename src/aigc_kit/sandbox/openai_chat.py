@@ -1,5 +1,5 @@
 """
-``chat/completions`` as six vendors speak it, each with its rules, its words of refusal and its way
+``chat/completions`` as the vendors speak it, each with its rules, its words of refusal and its way
 to stream.
 
 Source: the vendors' API references and published probes, read 2026-11-22.
@@ -24,7 +24,8 @@ class _Vendor:
     ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back
     on ``"every"`` assistant turn of a conversation with tools, or on its ``"calls"``. ``pieces``:
     how calls are cut when streamed. ``models``: what its list has; none: it has no list. ``known``:
-    a pattern of the models that it serves, ``gone``: of those that it served.
+    a pattern of the models that it serves, ``gone``: of those that it served. ``always_usage``: a
+    stream ends with it unasked.
     """
 
     prefix: str
@@ -34,6 +35,7 @@ class _Vendor:
     has_schema: bool = True
     pieces: str = "split"
     comment: bool = False
+    always_usage: bool = False
     models: tuple[str, ...] = ()
     known: str = ".*"
     gone: str = ""
@@ -84,8 +86,30 @@ _VENDORS = {
         pieces="late id",
         known=r"(qwen|qwq|qvq|deepseek|kimi|glm|llama|tongyi|farui)[-\w.]*",
     ),
+    # Those that serve any model, with what tells them apart.
+    "siliconflow": _Vendor("/siliconflow/v1", has_schema=False),
+    "openrouter": _Vendor("/openrouter/v1", comment=True),
+    "xai": _Vendor("/xai/v1", known=r"grok-[-\w.]+"),
+    "azure": _Vendor("/azure/openai/v1"),
+    "ollama": _Vendor("/ollama/v1", pieces="whole"),
+    "vllm": _Vendor("/vllm/v1"),
+    "lmstudio": _Vendor("/lmstudio/v1", pieces="whole"),
+    "minimax": _Vendor("/minimax/v1", has_schema=False),
+    "hunyuan": _Vendor("/hunyuan/v1"),
+    "qianfan": _Vendor("/qianfan/v2", pieces="whole"),
+    "stepfun": _Vendor("/stepfun/v1"),
+    "mistral": _Vendor(
+        "/mistral/v1",
+        pieces="whole",
+        always_usage=True,
+        known=r"(ministral|mistral|magistral|codestral|pixtral|devstral|voxtral|open)[-\w.]*",
+    ),
+    "groq": _Vendor("/groq/openai/v1", has_schema=False, pieces="whole"),
+    "together": _Vendor("/together/v1"),
+    "modelscope": _Vendor("/modelscope/v1", has_schema=False, pieces="no index"),
     "openai_compat": _Vendor("/local/v1", pieces="repeated id", models=("local-model",)),
 }
+_WITHOUT_KEY = frozenset({"openai_compat", "ollama", "vllm", "lmstudio"})
 
 
 def base_url(vendor: str, root: str) -> str:
@@ -104,7 +128,7 @@ def handle(request: Request, state: State) -> Answer | None:
         return None
     vendor = _VENDORS[name]
     if (
-        name != "openai_compat"
+        name not in _WITHOUT_KEY
         and state.api_key
         and request.headers.get("authorization") != f"Bearer {state.api_key}"
     ):
@@ -287,12 +311,60 @@ def _openai_problem(body: dict[str, Any]) -> str:
     return ""
 
 
+def _mistral_problem(body: dict[str, Any]) -> str:
+    """litellm 1.110.2 llms/mistral, read 2026-11-25."""
+    for name in ("stream_options", "logprobs", "max_completion_tokens", "seed"):
+        if name in body:
+            return f"Extra inputs are not permitted: {name}"
+    last = body["messages"][-1]
+    if last["role"] == "assistant" and not last.get("prefix"):
+        return "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
+    for message in body["messages"]:
+        marks = [call["id"] for call in message.get("tool_calls") or ()]
+        marks += [message["tool_call_id"]] if "tool_call_id" in message else []
+        if any(not re.fullmatch(r"[a-zA-Z0-9]{9}", mark) for mark in marks):
+            return "Tool call id must be a-z, A-Z, 0-9, with a length of 9."
+    return ""
+
+
+def _groq_problem(body: dict[str, Any]) -> str:
+    if (body.get("response_format") or {}).get("type") and (
+        body.get("tools") or body.get("stream")
+    ):
+        return "json mode cannot be combined with tool/function calling or streaming"
+    return ""
+
+
+def _xai_problem(body: dict[str, Any]) -> str:
+    for name in ("stop", "presence_penalty", "frequency_penalty"):
+        if name in body:
+            return f"Argument not supported on this model: {name}"
+    return ""
+
+
+def _minimax_problem(body: dict[str, Any]) -> str:
+    if body.get("tool_choice") not in (None, "auto", "none"):
+        return "invalid params, tool_choice"
+    return ""
+
+
+def _ollama_problem(body: dict[str, Any]) -> str:
+    if '"url": "http' in json.dumps(body["messages"]):
+        return "invalid image input"
+    return ""
+
+
 _OWN_RULES: dict[str, Callable[[dict[str, Any]], str]] = {
     "deepseek": _deepseek_problem,
     "glm": _glm_problem,
     "moonshot": _moonshot_problem,
     "volcengine": _volcengine_problem,
     "openai": _openai_problem,
+    "mistral": _mistral_problem,
+    "groq": _groq_problem,
+    "xai": _xai_problem,
+    "minimax": _minimax_problem,
+    "ollama": _ollama_problem,
 }
 
 
@@ -387,7 +459,7 @@ def _events(body: dict[str, Any], completion: model.Completion, vendor: _Vendor)
         for piece in _cut(index, mark, name, json.dumps(value, ensure_ascii=False), vendor.pieces):
             yield event({"tool_calls": [piece]})
     yield event({}, completion.reason)
-    if (body.get("stream_options") or {}).get("include_usage"):
+    if (body.get("stream_options") or {}).get("include_usage") or vendor.always_usage:
         yield event(None, usage=_usage(body, completion))
     yield b"data: [DONE]\n\n"
 

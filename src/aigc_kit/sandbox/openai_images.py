@@ -94,6 +94,8 @@ def handle(request: Request, state: State) -> Answer | None:
         asked = _read(request, vendor)
     except ValueError as error:
         return _refused(vendor, 400, str(error), "invalid_request_error")
+    if vendor == "openrouter" and "image" not in (asked.fields.get("modalities") or ()):
+        return None  # a chat
     if azure and "model" in asked.fields:
         return _refused(vendor, 400, "Unknown parameter: 'model'.", "unknown_parameter")
     if azure:

@@ -5,6 +5,7 @@ The dialect of ``chat/completions``: every back end that speaks it, by its row o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -42,6 +43,18 @@ def _completion_reader(
 ) -> CompletionReader:
     echoes = request.fits(request.vendor.echo_reasoning)
     return CompletionReader(assembler, context, mark, marks_reasoning=not echoes)
+
+
+_AZURE_RESOURCE = re.compile(
+    r"https://[^/]+\.(openai\.azure|services\.ai\.azure|cognitiveservices\.azure)\.com/?(openai/?)?"
+)
+
+
+def _of_azure(url: str) -> str:
+    """The API below a resource's endpoint, which is what the portal and its variable show."""
+    if not _AZURE_RESOURCE.fullmatch(url):
+        return url
+    return url.rstrip("/").removesuffix("/openai") + "/openai/v1"
 
 
 class OpenAICompatProvider(Rebuilt, ChatProvider):
@@ -128,7 +141,7 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         self.model = settings.option(
             model, *(f"{prefix}_MODEL" for prefix in prefixes), default=row.model
         )
-        if row.base_url:
+        if row.needs_key:
             key: Secret | None = settings.credential(
                 api_key, *row.variables, what=f"{row.name}'s api_key", rotating=True
             )
@@ -136,15 +149,15 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
             key = settings.optional_credential(
                 api_key, *row.variables, what="api_key", rotating=True
             )
-            if not settings.option(base_url, *row.base_url_variables):
-                raise ConfigurationError(
-                    f"{row.name} needs base_url, the URL of the API, e.g. 'http://localhost:8000/v1'"
-                )
+        if not row.base_url and not settings.option(base_url, *row.base_url_variables):
+            raise ConfigurationError(
+                f"{row.name} needs base_url, the URL of the API, e.g. {row.example!r}"
+            )
         # People paste the whole endpoint.
         home = settings.in_region(region, row.base_url, row.international, what=row.name)
         variables = () if region else row.base_url_variables
         url = settings.base_url(base_url, *variables, default=home)
-        self.base_url = url.removesuffix(_ENDPOINT).removesuffix("/responses")
+        self.base_url = _of_azure(url.removesuffix(_ENDPOINT).removesuffix("/responses"))
         self._transport = OpenAITransport(
             self.base_url,
             key,

@@ -53,13 +53,16 @@ def to_body(
     )
     thinking = think(request, stream=stream)
     if call.format:
-        turns = _response_format(request, turns, thinking)
+        turns = _response_format(request, turns, thinking, stream=stream)
     with_tools = bool(call.tools) or has_tool_turns(turns)
     request.body["messages"] = to_messages(request, turns, with_tools=with_tools, fetch=fetch)
     add_tools(request, thinking)
     _max_tokens(request)
     _sampling(request)
     request.body |= request.given | request.extra
+    for name, own in vendor.renamed:
+        if name in request.body:
+            request.body[own] = request.body.pop(name)
     if stream:
         request.body["stream"] = True
         if vendor.stream_usage:
@@ -76,13 +79,13 @@ def to_body(
 
 
 def _response_format(
-    request: Draft, turns: list[dict[str, Any]], thinking: Thinking | None
+    request: Draft, turns: list[dict[str, Any]], thinking: Thinking | None, *, stream: bool
 ) -> list[dict[str, Any]]:
     """Ask for JSON in the way that this model takes it; returns the history with what it adds."""
     wanted = request.call.format
     if wanted is None:
         return turns
-    mode = _mode(request, wanted, thinking)
+    mode = _mode(request, wanted, thinking, stream=stream)
     native = "json_schema" if wanted.schema is not None else "json_object"
     if mode != native or wanted.schema is not None:
         reason = ""
@@ -96,13 +99,20 @@ def _response_format(
     return with_instruction(turns, wanted, mode=mode)
 
 
-def _mode(request: Draft, wanted: Format, thinking: Thinking | None) -> str:
+def _mode(request: Draft, wanted: Format, thinking: Thinking | None, *, stream: bool) -> str:
     """How this model is asked for JSON."""
     vendor = request.vendor
     chosen = request.call.options.structured_mode
     mode = chosen or "json_object"
     if not chosen and wanted.schema is not None and request.fits(vendor.json_schema):
         mode = "json_schema"
+    if mode != "prompt" and not vendor.json_with_tools and (stream or request.call.tools):
+        why = "with tools" if request.call.tools else "in a stream"
+        request.warn(
+            "response_format",
+            f"{vendor.name} has no JSON mode {why}; the answer is asked for in words",
+        )
+        return "prompt"
     if vendor.json_while_thinking or mode == "prompt":
         return mode
     if thinks(request, thinking):

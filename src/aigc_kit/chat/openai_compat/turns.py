@@ -41,6 +41,7 @@ def to_messages(
     if (
         last.get("role") == "assistant"
         and not last.get("tool_calls")
+        and not last.get("prefix")
         and request.fits(request.vendor.no_prefill)
     ):
         messages.append({"role": "user", "content": _CONTINUE})

@@ -21,7 +21,8 @@ from aigc_kit.chat.responses.history import items_of
 from aigc_kit.chat.structured import Format, with_instruction
 from aigc_kit.chat.thinking import Thinking
 from aigc_kit.chat.tool_names import ToolNames
-from aigc_kit.chat.vendors import SAMPLING, Vendor
+from aigc_kit.chat.vendor import SAMPLING
+from aigc_kit.chat.vendors import Vendor
 from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 
