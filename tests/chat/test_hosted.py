@@ -45,7 +45,8 @@ def test_mistral_takes_only_what_it_knows() -> None:
     ):
         list(chat.chat_stream(ASK, seed=3))
         assert "stream_options" not in vendor.bodies[0]
-        assert vendor.bodies[0]["random_seed"] == 3 and "seed" not in vendor.bodies[0]
+        assert vendor.bodies[0]["random_seed"] == 3
+        assert "seed" not in vendor.bodies[0]
     call = {"id": "call_abc-1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     history = [
         *ASK,
@@ -54,7 +55,9 @@ def test_mistral_takes_only_what_it_knows() -> None:
     ]
     _, turn, result = body("mistral", "mistral-medium-latest", history)["messages"]
     mark = turn["tool_calls"][0]["id"]
-    assert mark == result["tool_call_id"] and len(mark) == 9 and mark.isalnum()
+    assert mark == result["tool_call_id"]
+    assert len(mark) == 9
+    assert mark.isalnum()
 
 
 def test_mistral_ends_with_the_user_unless_the_turn_is_a_prefix() -> None:
@@ -75,7 +78,9 @@ def test_groq_has_no_json_mode_with_tools_or_in_a_stream() -> None:
 
 def test_xai_leaves_out_what_its_reasoning_models_refuse() -> None:
     sent = body("xai", "grok-4.1-fast", stop=["x"], presence_penalty=1.0, temperature=0.5)
-    assert "stop" not in sent and "presence_penalty" not in sent and sent["temperature"] == 0.5
+    assert "stop" not in sent
+    assert "presence_penalty" not in sent
+    assert sent["temperature"] == 0.5
 
 
 def test_minimax_reports_in_a_200() -> None:
