@@ -174,6 +174,8 @@ def without_comments(code: str) -> str:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "k")
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
     with Sandbox() as box, box.environment():
         yield tmp_path
 

@@ -89,7 +89,7 @@ def test_a_wrong_key_stops_the_run_and_is_the_exit_code(shell: Shell) -> None:
         (("--rate", "fast"), "a limit cannot be read from 'fast'"),
         (("--rate", "1/s", "--rate", "2/s"), "given twice"),
         (("--option", "n=2"), "use --n"),
-        (("--store", "ftp://x"), "--store must be"),
+        (("--store", "http://x"), "--store must be"),
         (("--dask", "tcp://127.0.0.1:1"), "--dask"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 import aigc_kit.cli
 from aigc_kit import errors
-from aigc_kit.cli import _failures, _terminal
+from aigc_kit.cli import _failures, _stores, _terminal
 from aigc_kit.cli.main import group
 
 HEAVY = [
@@ -97,3 +97,27 @@ def test_an_option_is_json_where_it_is() -> None:
         _terminal.pairs(["a"])
     with pytest.raises(click.UsageError, match="use --size"):
         _terminal.pairs(["size=2K"])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "url"),
+    [
+        ("oss://pictures", "OSSStorage", "https://pictures.oss-cn-hangzhou.aliyuncs.com/k"),
+        ("oss", "OSSStorage", "https://from-variable.oss-cn-hangzhou.aliyuncs.com/k"),
+        ("memory://dir", "FsspecStorage", "https://assets.example.com/k"),
+    ],
+)
+def test_a_store_has_its_name(
+    name: str, kind: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in {
+        "OSS_ACCESS_KEY_ID": "k",
+        "OSS_ACCESS_KEY_SECRET": "s",
+        "OSS_REGION": "cn-hangzhou",
+        "OSS_BUCKET": "from-variable",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    public = "assets.example.com" if "memory" in name else None
+    store = _stores.store_of(name, public=public)
+    assert type(store).__name__ == kind
+    assert store.url_of("k").partition("?")[0] == url

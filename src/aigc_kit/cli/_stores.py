@@ -1,4 +1,4 @@
-"""Where a command puts images: a directory, R2, or a bucket."""
+"""Where a command puts images: a directory, or a bucket of any service."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def store_of(
 ) -> Any:
     """
     Args:
-        name: ``"local"``, ``"r2"`` or ``"s3://BUCKET"``.
+        name: ``"local"``, ``"r2"``, ``"oss"``, ``"cos"``, ``"tos"`` or ``"minio"`` with the
+            bucket of their variables; ``"s3://BUCKET"``, ``"oss://BUCKET"`` and so on; or the URL of
+            a file system of fsspec, ``"gs://BUCKET/DIR"``.
         folder: the directory of ``"local"``.
 
     Raises:
@@ -45,6 +47,20 @@ def store_of(
     if name == "r2":
         return storage.R2Storage(endpoint=endpoint, public_domain=public)
     parts = urlsplit(name)
-    if parts.scheme == "s3" and parts.netloc:
-        return storage.S3Storage(parts.netloc, endpoint_url=endpoint, public_base_url=public)
-    raise click.UsageError(f"--store must be 'local', 'r2' or 's3://BUCKET', got {name!r}")
+    scheme, bucket = (parts.scheme, parts.netloc) if "://" in name else (name, None)
+    if scheme == "s3" and bucket:
+        return storage.S3Storage(bucket, endpoint_url=endpoint, public_base_url=public)
+    presets: dict[str, Any] = {
+        "oss": storage.OSSStorage,
+        "cos": storage.COSStorage,
+        "tos": storage.TOSStorage,
+        "minio": storage.MinIOStorage,
+    }
+    if scheme in presets:
+        return presets[scheme](bucket, endpoint_url=endpoint, public_base_url=public)
+    if bucket and scheme not in ("http", "https"):
+        return storage.FsspecStorage(name, public_base_url=public)
+    raise click.UsageError(
+        "--store must be 'local', 'r2', 'oss', 'cos', 'tos', 'minio', 's3://BUCKET', 'oss://BUCKET' and so on, or a URL"
+        f" that fsspec knows such as 'gs://BUCKET/DIR'; got {name!r}"
+    )

@@ -48,7 +48,11 @@ from aigc_kit.cli import _failures, _providers, _runs, _stores, _terminal
     "--max-attempts", type=click.IntRange(1), default=5, show_default=True, help="Tries of one job."
 )
 @click.option(
-    "--store", default="local", metavar="STORE", show_default=True, help="local, r2 or s3://BUCKET."
+    "--store",
+    default="local",
+    metavar="STORE",
+    show_default=True,
+    help="local, r2, oss, cos, tos, minio, or s3://BUCKET.",
 )
 @click.option("--endpoint", metavar="URL", help="The endpoint of --store.")
 @click.option("--public-domain", metavar="URL", help="Where the public reads --store.")

@@ -23,7 +23,10 @@ _MARKS = {
     help="Send requests that cost nothing; store, read and delete a small object.",
 )
 @click.option(
-    "--store", "store_name", metavar="STORE", help="Look at this store too: r2 or s3://BUCKET."
+    "--store",
+    "store_name",
+    metavar="STORE",
+    help="Look at this store too: r2, oss, cos, tos, minio, or s3://BUCKET.",
 )
 @click.option("--endpoint", metavar="URL", help="The endpoint of --store.")
 @click.option("--public-domain", metavar="URL", help="Where the public reads --store.")

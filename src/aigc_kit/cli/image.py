@@ -54,7 +54,11 @@ from aigc_kit.cli import _failures, _images, _providers, _stores, _terminal
     help="How many images.",
 )
 @click.option(
-    "--store", default="local", metavar="STORE", show_default=True, help="local, r2 or s3://BUCKET."
+    "--store",
+    default="local",
+    metavar="STORE",
+    show_default=True,
+    help="local, r2, oss, cos, tos, minio, or s3://BUCKET.",
 )
 @click.option("--endpoint", metavar="URL", help="The endpoint of --store.")
 @click.option("--public-domain", metavar="URL", help="Where the public reads --store.")

@@ -1,17 +1,23 @@
 """
-Buckets as Cloudflare R2 keeps them: PUT, HEAD, GET, DELETE and lists of objects.
+Buckets as Cloudflare R2 keeps them, and by their hosts (through an HTTP proxy) as Aliyun OSS,
+Tencent COS and Volcengine TOS do: PUT, HEAD, GET, DELETE and lists of objects.
 
 ``If-None-Match: *`` holds; signatures are v4 and are checked, also those of presigned URLs; SHA-256
 is checked, and checksum trailers are refused. What is in a bucket can be read without a signature
 below ``PUBLIC``, as from a domain that is connected to it.
 
-Source: https://developers.cloudflare.com/r2/api/s3/api/ and .../api/error-codes/, read 2026-11-22.
+Source: https://developers.cloudflare.com/r2/api/s3/api/ and .../api/error-codes/, read 2026-11-22;
+https://cloud.tencent.com/document/product/436/102489,
+https://www.alibabacloud.com/help/en/oss/developer-reference/compatibility-with-amazon-s3,
+apache/opendal#6549, read 2026-11-26.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from aigc_kit.sandbox.http import Answer, Request
@@ -20,6 +26,36 @@ from aigc_kit.sandbox.state import State
 
 ROOT = "/s3/"
 PUBLIC = "/public/"
+
+
+@dataclass(frozen=True)
+class _Service:
+    """
+    A service that has the bucket in its host. ``path_style``: how it refuses a bucket in the path;
+    ``chunked``: likewise a checksum behind the body, ``acl``: likewise a public object.
+    """
+
+    host: str
+    path_style: str
+    chunked: str = "NotImplemented"
+    acl: str = ""
+
+
+_SERVICES = {
+    "oss": _Service(
+        r"(s3\.)?oss-(?P<region>[a-z0-9-]+)\.aliyuncs\.com",
+        "SecondLevelDomainForbidden",
+        acl="AccessDenied",
+    ),
+    "cos": _Service(r"cos\.(?P<region>[a-z0-9-]+)\.myqcloud\.com", "PathStyleDomainForbidden"),
+    "tos": _Service(r"tos-s3-(?P<region>[a-z0-9-]+)\.volces\.com", "InvalidPathAccess"),
+}
+ENDPOINTS = {
+    "oss": "http://oss-cn-hangzhou.aliyuncs.com",
+    "cos": "http://cos.ap-guangzhou.myqcloud.com",
+    "tos": "http://tos-s3-cn-beijing.volces.com",
+}
+"""Of the services that are reached through a proxy."""
 _STATUS = {
     "NoSuchKey": 404,
     "NoSuchBucket": 404,
@@ -30,6 +66,11 @@ _STATUS = {
     "BadDigest": 400,
     "NotImplemented": 501,
     "PreconditionFailed": 412,
+    "AccessDenied": 403,
+    "AuthorizationHeaderMalformed": 400,
+    "SecondLevelDomainForbidden": 403,
+    "PathStyleDomainForbidden": 403,
+    "InvalidPathAccess": 403,
 }
 _NOT_IMPLEMENTED = "A header or query you provided implies functionality that is not implemented."
 
@@ -38,12 +79,16 @@ def handle(request: Request, state: State) -> Answer | None:
     """The response of the store, or None for a path that is not below ``ROOT`` or ``PUBLIC``."""
     if request.path.startswith(PUBLIC):
         return _read_in_public(request, state)
-    if not request.path.startswith(ROOT):
+    inside = _in_the_host(request)
+    if inside is None and not request.path.startswith(ROOT):
         return None
-    refused = _refusal(request, state)
+    refused = _refusal(request, state) or (inside and _service_refusal(request, *inside))
     if refused is not None:
         return refused
-    bucket, _, key = request.path.removeprefix(ROOT).partition("/")
+    if inside is None:
+        bucket, _, key = request.path.removeprefix(ROOT).partition("/")
+    else:
+        bucket, key = inside[1]["bucket"], request.path.removeprefix("/")
     if state.buckets is not None and bucket not in state.buckets:
         return _error("NoSuchBucket", "The specified bucket does not exist.")
     if not key:
@@ -51,7 +96,35 @@ def handle(request: Request, state: State) -> Answer | None:
     method = _METHODS.get(request.method)
     if method is None:
         return _error("NotImplemented", _NOT_IMPLEMENTED)
-    return method(request, state, request.path.lstrip("/"))
+    return method(request, state, f"s3/{bucket}/{key}")
+
+
+def _in_the_host(request: Request) -> tuple[_Service, re.Match[str]] | None:
+    host = request.headers.get("host", "").partition(":")[0]
+    for service in _SERVICES.values():
+        told = re.fullmatch(rf"((?P<bucket>.+)\.)?{service.host}", host)
+        if told:
+            return service, told
+    return None
+
+
+def _service_refusal(request: Request, service: _Service, told: re.Match[str]) -> Answer | None:
+    """What a service in China refuses that R2 takes."""
+    if not told["bucket"]:
+        return _error(service.path_style, "Please use virtual hosted style to access.")
+    headers = request.headers
+    if "x-amz-trailer" in headers or "aws-chunked" in headers.get("content-encoding", ""):
+        return _error(service.chunked, "Aws MultiChunkedEncoding is not supported.")
+    if service.acl and headers.get("x-amz-acl", "private") != "private":
+        return _error(service.acl, "Put public object acl is not allowed")
+    signature = signature_of(request)
+    region = signature.scope.split("/")[1] if signature else ""
+    if region != told["region"]:
+        return _error(
+            "AuthorizationHeaderMalformed",
+            f"The region '{region}' is wrong; expecting '{told['region']}'",
+        )
+    return None
 
 
 def _refusal(request: Request, state: State) -> Answer | None:

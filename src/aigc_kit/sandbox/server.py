@@ -263,10 +263,25 @@ class Sandbox(State):
             self._faults.clear()
             self.connections = 0
 
-    def storage_options(self, bucket: str = BUCKET) -> dict[str, Any]:
-        """Options that point ``R2Storage(...)`` here; the bucket exists from then on."""
+    def storage_options(self, bucket: str = BUCKET, store: str = "r2") -> dict[str, Any]:
+        """
+        Options that point ``R2Storage(...)`` here, or another store; the bucket exists from then
+        on.
+
+        Args:
+            store: ``"oss"``, ``"cos"`` or ``"tos"``: of ``OSSStorage`` and so on, with the refusals
+                of that service.
+        """
         if self.buckets is not None:
             self.buckets.add(bucket)
+        if store != "r2":
+            return {
+                "bucket": bucket,
+                "endpoint_url": s3.ENDPOINTS[store],
+                "access_key_id": self.api_key,
+                "secret_access_key": self.secret,
+                "proxies": {"http": self.url},
+            }
         return {
             "access_key_id": self.api_key,
             "access_key_secret": self.secret,

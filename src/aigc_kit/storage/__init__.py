@@ -7,19 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aigc_kit.storage.base import Storage, StoredObject
+    from aigc_kit.storage.filesystems import FsspecStorage
     from aigc_kit.storage.local import LocalStorage
+    from aigc_kit.storage.presets import COSStorage, MinIOStorage, OSSStorage, TOSStorage
     from aigc_kit.storage.r2 import R2Storage
     from aigc_kit.storage.s3 import S3Storage
 
 _HOMES = {
+    "COSStorage": "presets",
+    "FsspecStorage": "filesystems",
     "LocalStorage": "local",
+    "MinIOStorage": "presets",
+    "OSSStorage": "presets",
     "R2Storage": "r2",
     "S3Storage": "s3",
     "Storage": "base",
     "StoredObject": "base",
+    "TOSStorage": "presets",
 }
 
-__all__ = ["LocalStorage", "R2Storage", "S3Storage", "Storage", "StoredObject"]
+__all__ = [
+    "COSStorage",
+    "FsspecStorage",
+    "LocalStorage",
+    "MinIOStorage",
+    "OSSStorage",
+    "R2Storage",
+    "S3Storage",
+    "Storage",
+    "StoredObject",
+    "TOSStorage",
+]
 
 
 def __getattr__(name: str) -> Any:

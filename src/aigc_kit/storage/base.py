@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mimetypes
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from types import TracebackType
 from urllib.parse import quote, urlsplit
 
@@ -200,6 +202,22 @@ def check_key(key: str) -> str:
     if problem:
         raise InvalidInputError(f"storage key {key[:60]!r} {problem}")
     return key
+
+
+# Containers without a mime.types file do not know these.
+_KNOWN = {
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".gif": "image/gif",
+}
+
+
+def type_of_name(name: str) -> str:
+    """The content type that the extension says."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return _KNOWN.get(suffix) or mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"
 
 
 def check_content_type(content_type: str) -> str:

@@ -21,7 +21,9 @@ class Service:
     One service. ``host``: its endpoints, with the region in the group ``region``. ``virtual``: the
     bucket goes into the host.
     ``checksum``: whether it takes ``x-amz-checksum-sha256``. ``public``: whether the public can
-    read on the endpoint.
+    read on the endpoint. ``acls``: whether objects have any. ``region``: what is signed for where
+    neither the host nor the user says.
+    ``conditional``: whether it knows ``If-None-Match`` for a PUT; others have headers of their own.
     """
 
     name: str
@@ -29,6 +31,9 @@ class Service:
     virtual: bool = False
     checksum: bool = True
     public: bool = True
+    acls: bool = True
+    region: str = ""
+    conditional: bool = True
 
 
 def _host(pattern: str) -> re.Pattern[str]:
@@ -41,6 +46,8 @@ SERVICES = (
         "Cloudflare R2",
         _host(r"[0-9a-z]+(\.(eu|fedramp|us))?\.r2\.cloudflarestorage\.com"),
         public=False,
+        acls=False,
+        region="auto",
     ),
     Service(
         "Amazon S3", _host(r"s3([.-](?P<region>[a-z]{2}(-[a-z]+)+-\d))?\.amazonaws\.com(\.cn)?")
@@ -49,30 +56,48 @@ SERVICES = (
     # path style is refused
     Service(
         "Aliyun OSS",
-        _host(r"(s3\.)?oss-(?P<region>[a-z]{2}-[a-z0-9-]+?)(-internal)?\.aliyuncs\.com"),
+        _host(
+            r"(s3\.)?oss-((?P<region>[a-z]{2}-[a-z0-9-]+?)(-internal)?|accelerate(-overseas)?)\.aliyuncs\.com"
+        ),
         True,
         False,
+        conditional=False,
     ),
     # https://cloud.tencent.com/document/product/436/102489: path style is refused since 2024
     Service(
         "Tencent COS",
         _host(
-            r"cos(-internal)?\.(?P<region>[a-z]{2}-[a-z]+(-\d)?)\.(myqcloud|tencentcos)\.c(om|n)"
+            r"cos(-internal)?\.((?P<region>[a-z]{2}-[a-z]+(-\d)?)|accelerate)\.(myqcloud|tencentcos)\.c(om|n)"
         ),
         True,
+        conditional=False,
     ),
     # https://www.volcengine.com/docs/6349/147050; the S3 face has a host of its own
     Service(
-        "Volcengine TOS", _host(r"tos-s3-(?P<region>[a-z]{2}-[a-z]+(-\d)?)\.i?volces\.com"), True
+        "Volcengine TOS",
+        _host(r"tos-s3-(?P<region>[a-z]{2}-[a-z]+(-\d)?)\.i?volces\.com"),
+        True,
+        conditional=False,
     ),
-    Service("Huawei OBS", _host(r"obs\.(?P<region>[a-z]{2}-[a-z]+-\d)\.myhuaweicloud\.com"), True),
-    Service("Qiniu Kodo", _host(r"s3[.-](?P<region>[a-z]{2}-[a-z]+-\d)\.qiniucs\.com")),
+    Service(
+        "Huawei OBS",
+        _host(r"obs\.(?P<region>[a-z]{2}-[a-z]+-\d)\.myhuaweicloud\.com"),
+        True,
+        conditional=False,
+    ),
+    Service(
+        "Qiniu Kodo",
+        _host(r"s3[.-](?P<region>[a-z]{2}-[a-z]+-\d)\.qiniucs\.com"),
+        conditional=False,
+    ),
     # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api: x-amz-checksum-sha256 is
     # refused
     Service(
         "Backblaze B2",
         _host(r"s3\.(?P<region>[a-z]{2}-[a-z]+-\d{3})\.backblazeb2\.com"),
         checksum=False,
+        acls=False,
+        conditional=False,
     ),
 )
 OTHER = Service("", _host(r".*"))
@@ -84,6 +109,15 @@ _CONSOLES = re.compile(
     re.IGNORECASE,
 )
 """Where people look at their buckets."""
+
+
+_TOS_OWN = re.compile(
+    r"(://(?:[^/]+\.)?)tos-(?!s3-)([a-z]{2}-[a-z]+(-\d)?\.i?volces\.com)", re.IGNORECASE
+)
+"""
+The endpoint of TOS's own protocol, which its SDK and its console name.
+https://www.volcengine.com/docs/6349/107356, read 2026-11-25.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,6 +155,7 @@ def place_of(bucket: str, endpoint: str | None, style: str) -> Place:
         return Place(bucket, "", OTHER, style != "path")
     url = settings.base_url(endpoint)
     check_no_console(url, "endpoint")
+    url = _TOS_OWN.sub(r"\1tos-s3-\2", url)
     head, _, last = url.rpartition("/")
     if last == bucket and "://" in head and not head.endswith("/"):
         url = head
@@ -142,7 +177,28 @@ def place_of(bucket: str, endpoint: str | None, style: str) -> Place:
         )
     told = service.host.fullmatch(urlsplit(found.url).hostname or "")
     region = told.groupdict().get("region") if told else None
-    return replace(found, region=region or "")
+    found = replace(found, region=region or found.service.region)
+    _check_virtual(found)
+    return found
+
+
+def _check_virtual(place: Place) -> None:
+    """
+    Raises:
+        ConfigurationError: the bucket cannot be a part of the host.
+    """
+    if not place.virtual:
+        return
+    host = urlsplit(place.url).hostname or ""
+    if ":" in host or re.fullmatch(r"[\d.]+", host):
+        raise ConfigurationError(
+            f"addressing_style='virtual' puts the bucket before the host, and {host!r} is an IP address: use 'path'"
+        )
+    if "." in place.bucket and place.url.startswith("https:") and place.service is not OTHER:
+        raise ConfigurationError(
+            f"{place.service.name} takes the bucket in the host only, where its certificate does not cover a name with"
+            f" dots: {place.bucket!r}; use a bucket without dots"
+        )
 
 
 def service_of(host: str) -> Service:
@@ -158,7 +214,7 @@ def check_public(base: str, place: Place, name: str) -> None:
             without the bucket.
     """
     check_no_console(base, name)
-    parts = urlsplit(base)
+    parts = urlsplit(_TOS_OWN.sub(r"\1tos-s3-\2", base))
     host = (parts.hostname or "").lower()
     inner = host.removeprefix(f"{place.bucket.lower()}.")
     service = service_of(inner)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import mimetypes
 import os
 import re
 import tempfile
@@ -20,6 +19,7 @@ from aigc_kit.storage.base import (
     check_content_type,
     check_key,
     public_base,
+    type_of_name,
 )
 
 _MIME_ATTRIBUTE = "user.mime_type"  # https://www.freedesktop.org/wiki/CommonExtendedAttributes/
@@ -28,15 +28,6 @@ _NAME_BYTES = 200
 """
 Longest piece of a segment on disk; file systems stop at 255 bytes and temporary names need room.
 """
-
-# Containers without a mime.types file do not know these.
-_KNOWN = {
-    ".webp": "image/webp",
-    ".avif": "image/avif",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".gif": "image/gif",
-}
 
 
 class LocalStorage(Storage):
@@ -215,9 +206,4 @@ def _type_of(path: Path) -> str:
     try:
         return os.getxattr(path, _MIME_ATTRIBUTE).decode()
     except (OSError, AttributeError, UnicodeDecodeError):
-        suffix = path.suffix.lower()
-        return (
-            _KNOWN.get(suffix)
-            or mimetypes.guess_type(f"x{suffix}")[0]
-            or "application/octet-stream"
-        )
+        return type_of_name(path.name)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.client import constructor
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import Secret
-from aigc_kit.storage.s3 import LONGEST_SIGNATURE, S3Storage, one_secret
+from aigc_kit.storage.s3 import S3Storage, one_secret
 
 
 class R2Storage(S3Storage):
@@ -24,6 +23,7 @@ class R2Storage(S3Storage):
 
     _secret_positions = 2
     _public_name = "public_domain"
+    _signs = True
 
     @constructor
     def __init__(
@@ -79,21 +79,6 @@ class R2Storage(S3Storage):
             addressing_style=addressing_style,
             verify=verify,
             extra_args=extra_args,
-        )
-
-    def url_of(self, key: str) -> str:
-        """The public URL of a key; a presigned one, for a week, where there is no public domain."""
-        return (
-            super().url_of(key)
-            if self._public
-            else self.presigned_url(key, expires=LONGEST_SIGNATURE)
-        )
-
-    def _expiry(self) -> str:
-        if self._public:
-            return ""
-        return (datetime.now(UTC) + timedelta(seconds=LONGEST_SIGNATURE)).strftime(
-            "%Y-%m-%dT%H:%M:%SZ"
         )
 
 

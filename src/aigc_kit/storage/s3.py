@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from aigc_kit import settings
@@ -25,7 +26,7 @@ from aigc_kit.storage.base import (
     check_key,
     public_base,
 )
-from aigc_kit.storage.endpoints import check_public, place_of
+from aigc_kit.storage.endpoints import Place, check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.encoding import sha256_of
@@ -57,6 +58,8 @@ class S3Storage(Rebuilt, Storage):
     """
 
     _public_name = "public_base_url"
+    _signs: ClassVar[bool] = False
+    """Whether URLs are presigned where there is no public one."""
 
     @constructor
     def __init__(
@@ -69,6 +72,7 @@ class S3Storage(Rebuilt, Storage):
         access_key_id: str | Secret | None = None,
         secret_access_key: str | Secret | None = None,
         session_token: str | Secret | None = None,
+        session_expires: datetime | None = None,
         profile: str | None = None,
         cache_control: str | None = "public, max-age=31536000, immutable",
         timeout: float | None = None,
@@ -89,6 +93,8 @@ class S3Storage(Rebuilt, Storage):
             access_key_id: both keys or none; none means the machine's chain of variables, profiles
                 and roles.
             access_key_secret: another name of ``secret_access_key``.
+            session_expires: when temporary credentials end, with a time zone; presigned URLs end
+                with them.
             addressing_style: ``"virtual"`` puts the bucket into the host, ``"path"`` behind it;
                 ``"auto"`` knows Aliyun OSS, Tencent COS, Volcengine TOS and Huawei OBS, which
                 refuse the second.
@@ -114,8 +120,14 @@ class S3Storage(Rebuilt, Storage):
             )
         self.bucket = bucket.strip()
         self.cache_control = cache_control
+        self._session_expires = _moment(session_expires)
         self._place = place_of(self.bucket, endpoint_url, addressing_style)
         self._extra = _extra(acl, extra_args)
+        if "ACL" in self._extra and not self._place.service.acls:
+            raise ConfigurationError(
+                f"{self._place.service.name} has no ACLs of objects: leave out acl={spelled(self._extra['ACL'])} and"
+                " make the bucket public in its console"
+            )
         self._policy = Policy(
             settings.seconds(timeout, default=120.0),
             settings.whole_number(max_retries, name="max_retries"),
@@ -123,7 +135,7 @@ class S3Storage(Rebuilt, Storage):
         self._settings = aws.AwsSettings(
             region=settings.option(region)
             or self._place.region
-            or settings.variable("AWS_REGION", "AWS_DEFAULT_REGION"),
+            or _region_of_the_machine(self._place),
             endpoint_url=self._place.url or None,
             virtual=self._place.virtual,
             checksum=self._place.service.checksum,
@@ -149,7 +161,7 @@ class S3Storage(Rebuilt, Storage):
         )
         if self._public is not None:
             check_public(self._public, self._place, self._public_name)
-        self._conditional = True
+        self._conditional = self._place.service.conditional
         self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 
     def _described(self) -> str:
@@ -197,7 +209,7 @@ class S3Storage(Rebuilt, Storage):
 
     @property
     def claims(self) -> bool:
-        """Until the server says that it knows no ``If-None-Match`` for a PUT."""
+        """Until the service is known, or says, to have no ``If-None-Match`` for a PUT."""
         return self._conditional
 
     def create(
@@ -299,8 +311,13 @@ class S3Storage(Rebuilt, Storage):
         )
 
     def url_of(self, key: str) -> str:
-        """The public URL of a key; sends no request."""
-        return address_of(self._public or self._own_address(), check_key(key))
+        """
+        The public URL of a key; sends no request. Where there is none, R2 and the presets presign
+        one for a week, or for as long as the credentials live.
+        """
+        if self._public or not self._signs:
+            return address_of(self._public or self._own_address(), check_key(key))
+        return self.presigned_url(key, expires=self._lifetime())
 
     def presigned_url(self, key: str, *, expires: int = 3600) -> str:
         """
@@ -330,7 +347,17 @@ class S3Storage(Rebuilt, Storage):
 
     def _expiry(self) -> str:
         """When the URLs that are made now die, "" where they do not."""
-        return ""
+        if self._public or not self._signs:
+            return ""
+        end = datetime.now(UTC) + timedelta(seconds=self._lifetime())
+        return end.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _lifetime(self) -> int:
+        """Seconds that a presigned URL can live from now on."""
+        if self._session_expires is None:
+            return LONGEST_SIGNATURE
+        left = int((self._session_expires - datetime.now(UTC)).total_seconds())
+        return min(max(left, 1), LONGEST_SIGNATURE)
 
     def close(self) -> None:
         self._client.close()
@@ -424,6 +451,28 @@ def one_secret(*given: str | Secret | None) -> str | Secret | None:
     return found[0] if found else None
 
 
+def _region_of_the_machine(place: Place) -> str:
+    """
+    Raises:
+        ConfigurationError: AWS's variables mean nothing to the service.
+    """
+    if place.service.name not in ("", "Amazon S3"):
+        raise ConfigurationError(
+            f"{place.service.name} needs region: {place.url!r} does not say it, and the signature has it"
+        )
+    return settings.variable("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+def _moment(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ConfigurationError(
+            f"session_expires must be a datetime with a time zone, got {spelled(value)}"
+        )
+    return value
+
+
 def _ca_file(verify: Any) -> str:
     if verify is None or verify is True:
         return ""
@@ -452,6 +501,8 @@ def _extra(acl: Any, extra_args: Any) -> dict[str, Any]:
             f"acl must be a canned ACL such as 'public-read', got {spelled(acl)}"
         )
     given = dict(extra_args or {}) | ({"ACL": acl} if acl else {})
+    if "CacheControl" in given:
+        raise ConfigurationError("extra_args has CacheControl: pass it as cache_control")
     if taken := sorted(map(str, _OURS & given.keys())):
         raise ConfigurationError(
             f"extra_args has {', '.join(taken)}, which the storage sets itself"

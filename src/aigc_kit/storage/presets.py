@@ -1,0 +1,250 @@
+"""
+The object stores of Aliyun, Tencent Cloud and Volcengine, and MinIO, over the one S3 store.
+
+Source: https://www.alibabacloud.com/help/en/oss/developer-reference/compatibility-with-amazon-s3,
+https://cloud.tencent.com/document/product/436/57456, https://www.volcengine.com/docs/6349/147050,
+oss2 2.19.1, alibabacloud-oss-v2 1.4.1, tos 2.9.3 and minio 7.2.20, read 2026-11-25.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from aigc_kit import settings
+from aigc_kit.client import constructor
+from aigc_kit.errors import ConfigurationError
+from aigc_kit.settings import Secret
+from aigc_kit.storage.s3 import S3Storage, one_secret
+
+
+@dataclass(frozen=True)
+class Preset:
+    """
+    One service. ``endpoint``: with ``{region}``; "" where it is the user's own. The variables are
+    those of its SDKs, in order. ``bucket``: a pattern of its names, and ``example`` one.
+    """
+
+    endpoint: str
+    regions: str
+    example_region: str
+    access_key: tuple[str, ...]
+    secret_key: tuple[str, ...]
+    token: tuple[str, ...]
+    region: tuple[str, ...]
+    url: tuple[str, ...]
+    name: tuple[str, ...]
+    public: str
+    bucket: str = r".+"
+    example: str = "pictures"
+    prefix: str = ""
+    default_region: str = ""
+
+
+class PresetStorage(S3Storage):
+    """
+    What the presets share.
+
+    Without ``public_base_url`` URLs are presigned, and live for a week: the default hosts of OSS,
+    COS and TOS make browsers download, or serve nobody at all.
+    """
+
+    _preset: ClassVar[Preset]
+    _signs = True
+
+    @constructor
+    def __init__(
+        self,
+        bucket: str | None = None,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        public_base_url: str | None = None,
+        access_key_id: str | Secret | None = None,
+        secret_access_key: str | Secret | None = None,
+        session_token: str | Secret | None = None,
+        session_expires: datetime | None = None,
+        cache_control: str | None = "public, max-age=31536000, immutable",
+        timeout: float | None = None,
+        max_retries: int = 2,
+        max_pool_connections: int = 1000,
+        proxies: Mapping[str, str] | None = None,
+        addressing_style: str = "auto",
+        verify: str | os.PathLike[str] | None = None,
+        acl: str | None = None,
+        extra_args: Mapping[str, Any] | None = None,
+        access_key_secret: str | Secret | None = None,
+    ) -> None:
+        """
+        Args:
+            region: as the service writes it. The endpoint follows from it.
+            endpoint_url: instead: an internal one, an accelerated one, or a server of your own.
+            public_base_url: the domain that is connected to the bucket; None presigns URLs.
+            session_token: of temporary credentials (STS).
+            session_expires: when they end, with a time zone: no presigned URL lives longer.
+            acl: see ``S3Storage``; so are the other options.
+
+        Raises:
+            MissingCredentialError: a key is neither given nor set.
+            ConfigurationError: another option is missing or makes no sense.
+        """
+        preset, kind = self._preset, type(self).__name__
+        bucket = settings.option(bucket, *preset.name)
+        if not bucket:
+            raise ConfigurationError(f"{kind} needs bucket: pass it or set {preset.name[0]}")
+        if not re.fullmatch(preset.bucket, bucket):
+            raise ConfigurationError(
+                f"{kind}: bucket must be like {preset.example!r}, got {bucket!r}"
+            )
+        url = settings.option(endpoint_url, *(() if region else preset.url))
+        region = settings.option(region, *preset.region) or preset.default_region
+        region = region.strip().removeprefix(preset.prefix)
+        if region and not re.fullmatch(preset.regions, region):
+            raise ConfigurationError(
+                f"{kind}: region must be like {preset.example_region!r}, got {region!r}"
+            )
+        token = settings.optional_credential(session_token, *preset.token, what="session_token")
+        if token is not None and session_expires is None and not public_base_url:
+            raise ConfigurationError(
+                f"{kind}: a presigned URL dies with the session token: pass session_expires, or public_base_url"
+            )
+        super().__init__(
+            bucket,
+            endpoint_url=self._endpoint(url, region),
+            region=region or None,
+            public_base_url=settings.option(public_base_url, preset.public) or None,
+            access_key_id=settings.credential(
+                access_key_id, *preset.access_key, what="access_key_id"
+            ),
+            secret_access_key=settings.credential(
+                one_secret(secret_access_key, access_key_secret),
+                *preset.secret_key,
+                what="secret_access_key",
+            ),
+            session_token=token,
+            session_expires=session_expires,
+            cache_control=cache_control,
+            timeout=timeout,
+            max_retries=max_retries,
+            max_pool_connections=max_pool_connections,
+            proxies=proxies,
+            addressing_style=addressing_style,
+            verify=verify,
+            acl=acl,
+            extra_args=extra_args,
+        )
+
+    def _endpoint(self, url: str, region: str) -> str:
+        preset, kind = self._preset, type(self).__name__
+        if url:
+            # The SDKs take it without a scheme.
+            return url if "://" in url or not preset.endpoint else f"https://{url}"
+        if not preset.endpoint:
+            raise ConfigurationError(
+                f"{kind} needs endpoint_url, e.g. 'http://127.0.0.1:9000': pass it or set {preset.url[0]}"
+            )
+        if not region:
+            raise ConfigurationError(
+                f"{kind} needs region, e.g. {preset.example_region!r}: pass it or set {preset.region[0]}"
+            )
+        return preset.endpoint.format(region=region)
+
+
+class OSSStorage(PresetStorage):
+    """
+    A bucket of Aliyun OSS. Variables: ``OSS_ACCESS_KEY_ID``, ``OSS_ACCESS_KEY_SECRET``,
+    ``OSS_SESSION_TOKEN``, ``OSS_REGION``, ``OSS_ENDPOINT``, ``OSS_BUCKET``,
+    ``OSS_PUBLIC_BASE_URL``.
+
+    Customers since 2025-03-20 read and write buckets on the mainland through a domain of their own
+    only, from outside of Aliyun's network: pass it as ``public_base_url``.
+    """
+
+    _preset = Preset(
+        "https://oss-{region}.aliyuncs.com",
+        r"[a-z]{2}-[a-z0-9-]+",
+        "cn-hangzhou",
+        ("OSS_ACCESS_KEY_ID",),
+        ("OSS_ACCESS_KEY_SECRET",),
+        ("OSS_SESSION_TOKEN",),
+        ("OSS_REGION",),
+        ("OSS_ENDPOINT",),
+        ("OSS_BUCKET", "OSS_BUCKET_NAME"),
+        "OSS_PUBLIC_BASE_URL",
+        prefix="oss-",
+    )
+
+
+class COSStorage(PresetStorage):
+    """
+    A bucket of Tencent COS; its name ends with the APPID. Variables: ``COS_SECRET_ID`` and
+    ``COS_SECRET_KEY`` (or ``TENCENTCLOUD_SECRET_ID`` and ``_KEY``), ``COS_SESSION_TOKEN``,
+    ``COS_REGION``, ``COS_ENDPOINT``, ``COS_BUCKET``, ``COS_PUBLIC_BASE_URL``.
+
+    Buckets since 2024 make browsers download from the default host, whatever the request says.
+    """
+
+    _preset = Preset(
+        "https://cos.{region}.myqcloud.com",
+        r"[a-z]{2}-[a-z]+(-\d)?",
+        "ap-guangzhou",
+        ("COS_SECRET_ID", "TENCENTCLOUD_SECRET_ID"),
+        ("COS_SECRET_KEY", "TENCENTCLOUD_SECRET_KEY"),
+        ("COS_SESSION_TOKEN", "TENCENTCLOUD_SESSION_TOKEN"),
+        ("COS_REGION", "TENCENTCLOUD_REGION"),
+        ("COS_ENDPOINT",),
+        ("COS_BUCKET", "COS_BUCKET_NAME"),
+        "COS_PUBLIC_BASE_URL",
+        bucket=r"[a-z0-9][a-z0-9-]*-\d{8,12}",
+        example="pictures-1250000000",
+    )
+
+
+class TOSStorage(PresetStorage):
+    """
+    A bucket of Volcengine TOS. Variables: ``TOS_ACCESS_KEY``, ``TOS_SECRET_KEY``,
+    ``TOS_SECURITY_TOKEN``, ``TOS_REGION``, ``TOS_ENDPOINT``, ``TOS_BUCKET``,
+    ``TOS_PUBLIC_BASE_URL``. The endpoint of its own protocol is replaced by the one for S3.
+    """
+
+    _preset = Preset(
+        "https://tos-s3-{region}.volces.com",
+        r"[a-z]{2}-[a-z]+(-\d)?",
+        "cn-beijing",
+        ("TOS_ACCESS_KEY",),
+        ("TOS_SECRET_KEY",),
+        ("TOS_SECURITY_TOKEN",),
+        ("TOS_REGION",),
+        ("TOS_ENDPOINT",),
+        ("TOS_BUCKET", "TOS_BUCKET_NAME"),
+        "TOS_PUBLIC_BASE_URL",
+    )
+
+
+class MinIOStorage(PresetStorage):
+    """
+    A bucket of MinIO, or of another server of your own. Variables: ``MINIO_ACCESS_KEY`` and
+    ``MINIO_SECRET_KEY`` (or ``MINIO_ROOT_USER`` and ``MINIO_ROOT_PASSWORD``),
+    ``MINIO_SESSION_TOKEN``, ``MINIO_REGION``, ``MINIO_ENDPOINT``, ``MINIO_BUCKET``,
+    ``MINIO_PUBLIC_BASE_URL``.
+
+    ``public_base_url`` of a bucket with an anonymous policy is ``<endpoint>/<bucket>``.
+    """
+
+    _preset = Preset(
+        "",
+        r".+",
+        "us-east-1",
+        ("MINIO_ACCESS_KEY", "MINIO_ROOT_USER"),
+        ("MINIO_SECRET_KEY", "MINIO_ROOT_PASSWORD"),
+        ("MINIO_SESSION_TOKEN",),
+        ("MINIO_REGION",),
+        ("MINIO_ENDPOINT",),
+        ("MINIO_BUCKET", "MINIO_BUCKET_NAME"),
+        "MINIO_PUBLIC_BASE_URL",
+        default_region="us-east-1",
+    )
