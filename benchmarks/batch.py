@@ -380,6 +380,7 @@ def _throughput(out: Path, vendor: Found, client: Any, jobs: int, limits: Any) -
     slots = sum(client.nthreads().values())
     run_batch(killed.rows(slots), out.with_name(out.name + " warm"), concurrency=slots, **common)
     ends: list[float] = []
+    began = time.monotonic()
     summary = run_batch(
         killed.rows(jobs),
         out,
@@ -389,9 +390,9 @@ def _throughput(out: Path, vendor: Found, client: Any, jobs: int, limits: Any) -
         **common,
     )
     _check(summary, jobs)
-    # From the first end to the last: the first calls all end after the vendor's latency.
-    first = ends[min(slots, len(ends) // 4)]
-    return (len(ends) - 1 - min(slots, len(ends) // 4)) / (ends[-1] - first)
+    if limits is None:  # calls end in waves: all of the time, the start too
+        return jobs / (ends[-1] - began)
+    return (jobs - 1) / (ends[-1] - ends[0])
 
 
 def plot(found: Found) -> str:

@@ -157,6 +157,8 @@ def contents(language: str) -> str:
 
 
 def write_sources(folder: Path, language: str) -> None:
+    for picture in DOCS.glob("*.svg"):
+        shutil.copy(picture, folder)
     for name in pages():
         text = linked(text_of(name, language), name, language)
         if language == "zh":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ from aigc_kit.batch.clients import Spec
 from aigc_kit.batch.engine import MOST_LATER, WINDOW
 from aigc_kit.batch.jobs import Job
 from aigc_kit.batch.line import Line
-from aigc_kit.batch.worker import Outcome, Terms
+from aigc_kit.batch.worker import Outcome, Terms, lost
 from aigc_kit.errors import InvalidInputError
 from tests.batch.simulated import Simulation, Vendor, fails, works
 
@@ -270,7 +271,7 @@ def test_a_wrong_job_of_an_iterator_ends_the_run_after_what_was_begun() -> None:
     run = Simulation(rows)
     with pytest.raises(InvalidInputError, match="prompt is missing"):
         run.run()
-    assert run.engine.counts.not_run == 2  # none had begun: the window is read first
+    assert sorted(run.lines) == ["1", "2"]
 
 
 def test_what_is_in_flight_is_recorded_when_the_application_fails() -> None:
@@ -300,3 +301,29 @@ def test_the_progress_knows_the_limit_and_the_time_that_is_left() -> None:
     told = [left for left in seen if left is not None]
     assert told[0] == pytest.approx(600, rel=0.05)
     assert told[len(told) // 2] == pytest.approx(300, rel=0.1)
+
+
+def test_a_reference_that_is_gone_fails_its_job_alone() -> None:
+    """It was there when the jobs were checked."""
+    run = Simulation(3)
+
+    def carry(job: Job) -> Job:
+        if job.id == "1":
+            raise InvalidInputError("reference 'cat.png' cannot be read")
+        return job
+
+    run.engine._plan = replace(run.engine._plan, carry=carry)
+    run.run()
+    assert {name: line.status for name, line in run.lines.items()} == {
+        "0": "done",
+        "2": "done",
+        "1": "failed",
+    }
+
+
+def test_what_cannot_be_pickled_was_never_sent() -> None:
+    job = next(iter(Simulation(1).engine._jobs))
+    for error in (pickle.PicklingError("x"), TypeError("cannot pickle '_thread.lock' object")):
+        outcome = lost(error, job)
+        assert (outcome.status, outcome.unbilled, outcome.retryable) == ("failed", True, False)
+    assert lost(TypeError("of another kind"), job).status == "unknown"

@@ -146,6 +146,16 @@ def test_a_directory_that_is_none_is_refused(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no /dev/zero")
+def test_a_manifest_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A device would be read for ever."""
+    (tmp_path / FILE).symlink_to("/dev/zero")
+    with pytest.raises(ConfigurationError, match="is not a regular file"):
+        Manifest(tmp_path)
+    with pytest.raises(InvalidInputError, match="is not the directory of a run"):
+        read_manifest(tmp_path)
+
+
 def test_nothing_stays_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc") else 0
     for _ in range(20):

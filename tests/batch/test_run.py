@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -275,6 +276,9 @@ def test_whatever_a_provider_raises_is_a_line(tmp_path: Path) -> None:
         ({"provider": "nobody"}, UnknownProviderError, "no image provider 'nobody'"),
         ({"client_options": {"colour": 1}}, ConfigurationError, "colour"),
         ({"client_options": [1]}, ConfigurationError, "client_options must be a dict"),
+        ({"options": {"n": 2}}, InvalidInputError, "write n jobs"),
+        ({"size": 5}, ConfigurationError, "size must be a text"),
+        ({"mode": ["live"]}, ConfigurationError, "mode must be one of live"),
         ({"mode": "night"}, ConfigurationError, "mode must be one of live"),
         ({"kind": "video"}, ConfigurationError, "kind must be one of"),
         ({"concurrency": 0}, ConfigurationError, "concurrency must be 1 or more"),
@@ -468,3 +472,66 @@ def test_dask_workers_are_killed_and_nothing_is_paid_twice(
     files = [line.file for line in lines(out).values() if line.status == "done"]
     assert len(set(files)) == summary["done"]
     assert all((out / str(file)).is_file() for file in files)
+
+
+def test_a_signal_ends_a_run_that_waits_for_its_source(tmp_path: Path) -> None:
+    """Jobs from a pipe that nobody writes to."""
+    code = (
+        "import sys\nfrom aigc_kit.batch import run_batch\n"
+        "rows = ({'prompt': line} for line in sys.stdin)\n"
+        f"print('go', flush=True)\nrun_batch(rows, {str(tmp_path)!r}, provider='volcengine',"
+        " client_options={'api_key': 'k'})"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    until(lambda: (tmp_path / "journal").is_dir(), 60)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in errors
+
+
+def test_a_disk_that_is_full_ends_the_run_and_loses_nothing(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images are in the store, so that the next run finds them by their ids."""
+    write = os.write
+    journal = tmp_path / "manifest.jsonl"
+
+    def full(file: int, data: bytes) -> int:
+        if data.startswith(b'{"id":"job-') and journal.stat().st_size > 1000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("aigc_kit.batch.appender.os.write", full)
+        with pytest.raises(StorageError, match="No space left"):
+            run(sandbox, tmp_path, killed.rows(40), concurrency=4)
+    assert sum(posts(sandbox).values()) < 16
+    assert run(sandbox, tmp_path, killed.rows(40), resume=True).ok
+    assert set(posts(sandbox).values()) == {1}
+
+
+def test_an_empty_batch_is_done(sandbox: Sandbox, tmp_path: Path) -> None:
+    summary = run(sandbox, tmp_path, [])
+    assert (summary.ok, summary.jobs, summary.done) == (True, 0, 0)
+
+
+def test_a_model_keeps_its_letters_and_its_limit(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Names of providers do not depend on upper and lower case, those of models do."""
+    rows = [{"kind": "chat", "prompt": "hi", "provider": "DeepSeek:DeepSeek-Flash"}]
+    summary = run_batch(
+        rows,
+        tmp_path,
+        client_options={"deepseek": sandbox.chat_options("deepseek")},
+        limits={"DeepSeek:DeepSeek-Flash": "600/min"},
+    )
+    assert summary.tries == 1
+    assert next(r for r in sandbox.requests if r.method == "POST").body["model"] == "DeepSeek-Flash"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ class Appender:
         self._sync_seconds = sync_seconds
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise OSError("it is not a regular file")
             self.repaired = self._repair(is_whole)
         except OSError:
             os.close(self._file)
@@ -55,7 +58,8 @@ class Appender:
             try:
                 _write(self._file, line + b"\n")
             except OSError:
-                os.ftruncate(self._file, before)
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, before)
                 raise
             self._dirty = True
         except OSError as error:

@@ -22,11 +22,11 @@ from aigc_kit.batch.clock import Clock
 from aigc_kit.batch.jobs import Job
 from aigc_kit.batch.lanes import Lanes, Later, Ticket
 from aigc_kit.batch.line import Line
-from aigc_kit.batch.progress import Progress, Shown
+from aigc_kit.batch.progress import Progress, Quiet, Shown
 from aigc_kit.batch.routes import Routes, load_of
-from aigc_kit.batch.stops import Stops
-from aigc_kit.batch.worker import Outcome, Terms, lost, work
-from aigc_kit.errors import StorageError
+from aigc_kit.batch.stops import Stopped, Stops
+from aigc_kit.batch.worker import Outcome, Terms, failed, lost, work
+from aigc_kit.errors import InvalidInputError, StorageError
 
 WINDOW = 1000
 """Jobs that are read ahead at least: of a slow vendor's, so many wait before they hold up others."""
@@ -131,6 +131,7 @@ class Engine:
             except BaseException as error:
                 if not (stops.signal and isinstance(error, KeyboardInterrupt)):
                     self._drain()
+                self._unshow()
                 raise
             finally:
                 self.counts.interrupted = stops.signal
@@ -143,7 +144,7 @@ class Engine:
         while True:
             wait = _TICK
             if not stops.signal and not self._halted:
-                wait = min(self._fill(), _TICK)
+                wait = min(self._fill(stops), _TICK)
             elif stops.signal and not told:
                 told = True
                 self._shown.stopping(self._in_flight)
@@ -166,6 +167,12 @@ class Engine:
                 with contextlib.suppress(StorageError):
                     self._take(*event)
 
+    def _unshow(self) -> None:
+        """A callback of the application may be what failed."""
+        shown, self._shown = self._shown, Quiet()
+        with contextlib.suppress(Exception):
+            shown.close()
+
     def _leave(self) -> None:
         """Of a run that ended early: failures are told, and the rest was not run."""
         self._on_line = None
@@ -181,36 +188,43 @@ class Engine:
 
     # ---- giving out
 
-    def _fill(self) -> float:
+    def _fill(self, stops: Stops) -> float:
         """Give out everything that may leave now; seconds until the next may."""
-        while self._in_flight < self._plan.concurrency and not self._halted:
+        while self._in_flight < self._plan.concurrency and not (self._halted or stops.signal):
+            if not self._events.empty():
+                return 0.0  # what is done is recorded before a slow source is read on
             now = self._clock.now()
-            wait = self._top_up(now)
-            ticket, own = self._lanes.next(now)
+            ticket, wait = self._lanes.next(now)
             self._give_up()
             if ticket is not None:
                 self._submit(ticket, now)
-            elif not self._lanes.given_up:
-                return min(wait, own)
+                continue
+            more = self._read_on(now, stops)
+            if more > 0:
+                return min(wait, more)
         return math.inf
 
-    def _top_up(self, now: float) -> float:
-        """Keep a window of jobs ready; seconds until there may be more."""
-        while self._lanes.waiting < self._window:
-            if self._later and (self.counts.exhausted or len(self._later) >= MOST_LATER):
-                wait = self._later.wait(now)
-                if wait > 0:
-                    return wait
+    def _read_on(self, now: float, stops: Stops) -> float:
+        """Line up one more job; 0 when it did something, else seconds until there may be one."""
+        if self._lanes.waiting >= self._window:
+            return math.inf
+        if self._later and (self.counts.exhausted or len(self._later) >= MOST_LATER):
+            wait = self._later.wait(now)
+            if wait <= 0:
                 self._lanes.add(self._later.pop())
-            elif self.counts.exhausted:
-                break
-            else:
-                self._begin()
-        return math.inf
+            return wait
+        if self.counts.exhausted:
+            return math.inf
+        self._begin(stops)
+        return 0.0
 
-    def _begin(self) -> None:
+    def _begin(self, stops: Stops) -> None:
         """Take the next job of the source, unless it is done already."""
-        job = next(self._jobs, None)
+        try:
+            with stops.at_once():
+                job = next(self._jobs, None)
+        except Stopped:
+            return
         if job is None:
             self.counts.exhausted = True
             return
@@ -223,6 +237,8 @@ class Engine:
 
     def _give_up(self) -> None:
         """Jobs without a vendor left; the run ends when no vendor is left."""
+        if not self._lanes.given_up:
+            return
         while self._lanes.given_up:
             ticket = self._lanes.given_up.pop()
             error = ticket.route.circuit.dead or {}
@@ -248,10 +264,14 @@ class Engine:
             retry_ambiguous=ticket.again,
             others=tuple((other.spec, other.model) for other in others),
         )
-        job = self._plan.carry(ticket.job)
+        try:
+            job = self._plan.carry(ticket.job)
+        except InvalidInputError as error:  # a reference is gone since it was checked
+            self._write(ticket, failed(error, ticket.job, route.spec))
+            return
         try:
             future = self._executor.submit(work, route.spec, job, terms)
-        except (BrokenExecutor, RuntimeError) as error:  # RuntimeError: it was shut down
+        except Exception as error:  # noqa: BLE001 - shut down, broken, or its cluster is away
             self._broke(error)
             self._lanes.add(ticket)
             return

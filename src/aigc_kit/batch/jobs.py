@@ -97,7 +97,7 @@ def job_of(row: Mapping[str, Any], defaults: Defaults, folder: Path) -> Job:
     """
     fields = _sorted_out(row)
     kind = _kind(fields.get("kind"), defaults)
-    options = {**defaults.options, **_options(fields["options"])}
+    options = {**defaults.options, **checked_options(fields["options"])}
     messages = _messages(fields.get("messages"), kind)
     texts = _texts(fields.get("texts"), kind)
     prompt = _prompt(fields.get("prompt"), kind, messages, texts)
@@ -207,10 +207,20 @@ def provider_names(value: Any) -> tuple[str, ...]:
         )
     if not names:
         raise InvalidInputError("provider is an empty list: name at least one")
-    return tuple(dict.fromkeys(name.strip().lower() for name in names))
+    return tuple(dict.fromkeys(_spelled_alike(name) for name in names))
 
 
-def _options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+def _spelled_alike(named: str) -> str:
+    """A provider's name in lower case; a model's stays."""
+    name, colon, model = named.strip().partition(":")
+    return f"{name.strip().lower()}{colon}{model.strip()}"
+
+
+def checked_options(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    Raises:
+        InvalidInputError: one of them is not an option of a job's call.
+    """
     for name in options:
         if name in _NOT_OPTIONS:
             raise InvalidInputError(f"{name!r} is not an option of a job: {_NOT_OPTIONS[name]}")

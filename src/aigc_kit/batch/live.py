@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from aigc_kit.batch.clients import client_of, release
 from aigc_kit.batch.clock import Clock
@@ -33,9 +33,12 @@ def run(run: Run, asked: list[tuple[Kind, str]]) -> tuple[Counts, dict[str, floa
         if settings.is_local:
             for kind, named in asked:
                 client_of(routes.spec(kind, named.partition(":")[0]))
-        with _executor(settings.executor, settings.concurrency) as executor:
+        with (
+            _executor(settings.executor, settings.concurrency) as executor,
+            closing(run.source.jobs()) as jobs,
+        ):
             engine = Engine(
-                iter(run.source),
+                jobs,
                 routes,
                 executor,
                 Plan(

@@ -119,7 +119,9 @@ class Routes:
             named = self._limits.get(provider) or self._limits.get(family)
             given = named or self._limits.get("*") or Limit()
             vendor = self._vendors[kind, family] = Pace(given, self._now())
-        own = self._limits.get(f"{provider}:{model}") or self._limits.get(f"{family}:{model}")
+        own = self._limits.get(f"{provider}:{model}".lower()) or self._limits.get(
+            f"{family}:{model}".lower()
+        )
         paces = [vendor, Pace(own or Limit(), self._now())]
         return Route(f"{family}:{model}" if model else family, spec, model, paces)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from aigc_kit.batch import setup
 from aigc_kit.batch.engine import Counts
-from aigc_kit.batch.jobs import Defaults, provider_names
+from aigc_kit.batch.jobs import Defaults, checked_options, provider_names
 from aigc_kit.batch.limits import Limit, limits_of
 from aigc_kit.batch.line import KINDS, Kind, Line
 from aigc_kit.batch.manifest import FILE, Manifest
@@ -32,6 +32,8 @@ THUMBNAIL = Rendition("thumb", side=320)
 
 CONCURRENCY = 16
 
+_PREFIX = "aigc/images"
+
 
 def run_batch(
     jobs: Any,
@@ -44,7 +46,7 @@ def run_batch(
     options: Mapping[str, Any] | None = None,
     client_options: Mapping[str, Any] | None = None,
     storage: Any = None,
-    storage_key_prefix: str = "",
+    storage_key_prefix: str | None = None,
     renditions: Iterable[Rendition] = (THUMBNAIL,),
     spool_dir: str | os.PathLike[str] | None = None,
     executor: Executor | None = None,
@@ -75,8 +77,8 @@ def run_batch(
         model, size, options: of jobs that do not say; ``options`` are those of a call.
         client_options: of the clients, by provider: ``{"volcengine": {"api_key": ...}}``.
         storage: where images go; workers on several machines need one that they share.
-        storage_key_prefix: of keys in ``storage``; runs that share a store and have the same ids
-            for different jobs need different ones.
+        storage_key_prefix: of keys in ``storage``, ``"aigc/images"`` unless set; runs that share a
+            store and have the same ids for different jobs need different ones.
         renditions: copies to store beside each image; the smallest is the line's ``thumbnail``.
         spool_dir: the journal of paid images, on each worker's machine; unset: ``out/journal``.
         executor: any ``concurrent.futures.Executor``; unset: threads of this process. It is not
@@ -110,11 +112,15 @@ def run_batch(
     folder = Path(out).expanduser().resolve()
     settings = setup.Settings(
         defaults=Defaults(
-            kind=_kind(kind), providers=names, model=model, size=size, options=dict(options or {})
+            kind=_kind(kind),
+            providers=names,
+            model=_text(model, "model"),
+            size=_text(size, "size"),
+            options=checked_options(options or {}),
         ),
         client_options=setup.checked_client_options(client_options, names),
         storage=setup.local_store(folder) if storage is None else storage,
-        storage_key_prefix=storage_key_prefix,
+        storage_key_prefix=_prefix(storage_key_prefix, storage),
         spool_dir=str(Path(spool_dir).expanduser() if spool_dir else folder / setup.JOURNAL),
         renditions=tuple(renditions),
         executor=executor,
@@ -140,6 +146,18 @@ def run_batch(
     return _returned(summary, counts)
 
 
+def _prefix(given: str | None, storage: Any) -> str:
+    if given is not None:
+        return given
+    return "" if storage is None else _PREFIX
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a text, got {spelled(value)}")
+    return value
+
+
 def _kind(kind: Any) -> Kind:
     if kind not in KINDS:
         raise ConfigurationError(f"kind must be one of {', '.join(KINDS)}, got {spelled(kind)}")
@@ -147,7 +165,7 @@ def _kind(kind: Any) -> Kind:
 
 
 def _runner(mode: Any) -> Callable[..., tuple[Counts, dict[str, float]]]:
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ConfigurationError(
             f"mode must be one of {', '.join(MODES)}, got {spelled(mode)}"
             f"{suggestion(str(mode), MODES)}"

@@ -6,6 +6,8 @@ import sqlite3
 from hashlib import blake2b
 from types import TracebackType
 
+from aigc_kit.errors import StorageError
+
 _CACHE_KIB = 2048
 
 
@@ -19,7 +21,8 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._table = sqlite3.connect("", isolation_level=None)
+        # Used by one thread; the garbage collector may close it in another one.
+        self._table = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         for statement in (
             f"PRAGMA cache_size = -{_CACHE_KIB}",
             "PRAGMA journal_mode = OFF",
@@ -36,8 +39,19 @@ class Seen:
         return None if row is None else str(row[0])
 
     def put(self, name: str, word: str) -> None:
-        """Remember this, in place of what was known."""
-        self._table.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (_digest(name), word))
+        """
+        Remember this, in place of what was known.
+
+        Raises:
+            StorageError: there is no room.
+        """
+        try:
+            self._table.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (_digest(name), word))
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"the table of ids cannot be written to the temporary directory: {error};"
+                " SQLITE_TMPDIR names another one"
+            ) from error
 
     def counts(self) -> dict[str, int]:
         """Text -> how many ids have it."""

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,12 @@ class Source:
             raise InvalidInputError(f"{self.what} {number}: {error}") from None
 
     def __iter__(self) -> Iterator[Job]:
+        return self.jobs()
+
+    def jobs(self) -> Generator[Job, None, None]:
         """
+        Every job, from the first. Close it when you leave it early.
+
         Raises:
             InvalidInputError: a row is not a job, or has the id of another one.
         """

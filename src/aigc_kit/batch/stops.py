@@ -5,6 +5,8 @@ from __future__ import annotations
 import queue
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -13,6 +15,10 @@ _WATCHED = {
     signal.SIGTERM: signal.SIG_DFL,
 }
 """Only where they have no handler: an application's own handlers stay."""
+
+
+class Stopped(BaseException):
+    """The first signal came while a source was read, which may wait for ever."""
 
 
 class Stops:
@@ -26,12 +32,24 @@ class Stops:
         self.signal = 0
         self._events = events
         self._before: dict[int, Any] = {}
+        self._at_once = False
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal raises ``Stopped``: nothing is paid for there."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     def _noted(self, number: int, frame: FrameType | None) -> None:
         if self.signal:
             raise KeyboardInterrupt
         self.signal = number
         self._events.put((None, None))
+        if self._at_once:
+            raise Stopped
 
     def __enter__(self) -> Stops:
         if threading.current_thread() is threading.main_thread():

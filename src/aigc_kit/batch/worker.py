@@ -10,6 +10,7 @@ a scheduler runs again, because its first worker died, does not pay again.
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 import signal
 import threading
 import time
@@ -22,7 +23,7 @@ from aigc_kit import errors
 from aigc_kit.batch.clients import Spec, client_of
 from aigc_kit.batch.jobs import Job
 from aigc_kit.batch.line import Kind, Status, plain
-from aigc_kit.errors import AIGCError
+from aigc_kit.errors import AIGCError, InvalidInputError
 
 Trouble = Literal["", "limited", "down", "refused", "store", "lost", "before", "other"]
 """
@@ -107,13 +108,13 @@ def _tried(spec: Spec, job: Job, terms: Terms) -> Outcome:
     try:
         client = client_of(spec)
     except AIGCError as error:  # so would every other job of this vendor
-        return replace(_failed(error, job, spec), trouble="refused")
+        return replace(failed(error, job, spec), trouble="refused")
     try:
         return _CALLS[job.kind](client, job, terms)
     except AIGCError as error:
-        return _failed(error, job, spec)
+        return failed(error, job, spec)
     except Exception as error:  # noqa: BLE001 - an application's own provider raises anything
-        return _failed(_foreign(error), job, spec)
+        return failed(_foreign(error), job, spec)
 
 
 @contextmanager
@@ -277,7 +278,8 @@ def _tokens(usage: Any) -> float:
     return float(total) if isinstance(total, (int, float)) else 0.0
 
 
-def _failed(error: AIGCError, job: Job, spec: Spec) -> Outcome:
+def failed(error: AIGCError, job: Job, spec: Spec) -> Outcome:
+    """The outcome of a job that ended with this error."""
     billed = _billed(error)
     status: Status = "unknown" if job.kind == "image" and billed == "unknown" else "failed"
     metadata: dict[str, Any] = {}
@@ -327,8 +329,18 @@ def _foreign(error: Exception) -> AIGCError:
     return failure
 
 
+def _is_unpicklable(error: BaseException) -> bool:
+    """What pickle raises is not always its own."""
+    if isinstance(error, pickle.PicklingError):
+        return True
+    return isinstance(error, (TypeError, AttributeError)) and "pickle" in str(error)
+
+
 def lost(error: BaseException, job: Job) -> Outcome:
     """The worker, or the way to it, failed: what it did is not known here."""
+    if _is_unpicklable(error):  # it never left
+        told = InvalidInputError(f"the job cannot be sent to a worker: {str(error)[:300]}")
+        return failed(told, job, Spec(key="", kind=job.kind, provider=""))
     return Outcome(
         status="unknown" if job.kind == "image" else "failed",
         error={

@@ -56,7 +56,7 @@ from aigc_kit.cli import _failures, _providers, _runs, _stores, _terminal
 )
 @click.option("--endpoint", metavar="URL", help="The endpoint of --store.")
 @click.option("--public-domain", metavar="URL", help="Where the public reads --store.")
-@click.option("--prefix", default="", metavar="KEY", help="Of keys in --store.")
+@click.option("--prefix", metavar="KEY", help="Of keys in --store; unset: aigc/images.")
 @click.option(
     "--option",
     "options",
