@@ -249,7 +249,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aigc_kit.storage import LocalStorage
 from distributed import LocalCluster
 
-first, on_dask, on_ray, on_joblib = open("blocks", encoding="utf-8").read().split("~~~~")
+first, on_dask, on_ray, on_joblib, shown = open("blocks", encoding="utf-8").read().split("~~~~")
 names = {"storage": LocalStorage("store")}
 done = []
 
@@ -275,6 +275,7 @@ sys.modules["ray"] = types.SimpleNamespace(remote=lambda **_: Remote)
 run(on_ray, "ray")
 run(on_joblib, "joblib")
 names["executor"].shutdown()
+exec(shown, names)
 print(done)
 """
 

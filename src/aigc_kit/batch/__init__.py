@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from aigc_kit.batch.gallery import write_gallery
     from aigc_kit.batch.limits import Limit
     from aigc_kit.batch.line import Line
     from aigc_kit.batch.manifest import Manifest, read_manifest
@@ -25,9 +26,19 @@ _HOMES = {
     "Summary": "summary",
     "read_manifest": "manifest",
     "run_batch": "run",
+    "write_gallery": "gallery",
 }
 
-__all__ = ["Limit", "Line", "Manifest", "Progress", "Summary", "read_manifest", "run_batch"]
+__all__ = [
+    "Limit",
+    "Line",
+    "Manifest",
+    "Progress",
+    "Summary",
+    "read_manifest",
+    "run_batch",
+    "write_gallery",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from aigc_kit.batch import setup
 from aigc_kit.batch.engine import Counts
+from aigc_kit.batch.gallery import write_gallery
 from aigc_kit.batch.jobs import Defaults, checked_options, provider_names
 from aigc_kit.batch.limits import Limit, limits_of
 from aigc_kit.batch.line import KINDS, Kind, Line
@@ -20,7 +21,7 @@ from aigc_kit.batch.manifest import FILE, Manifest
 from aigc_kit.batch.progress import Progress
 from aigc_kit.batch.sources import Source
 from aigc_kit.batch.summary import Summary
-from aigc_kit.errors import ConfigurationError
+from aigc_kit.errors import ConfigurationError, StorageError
 from aigc_kit.image.request import DEFAULT_SIZE
 from aigc_kit.media.renditions import Rendition
 from aigc_kit.settings import spelled, suggestion, whole_number
@@ -57,6 +58,7 @@ def run_batch(
     max_attempts: int = 5,
     progress: bool | Callable[[Progress], object] | None = None,
     on_line: Callable[[Line], object] | None = None,
+    gallery: bool = True,
     mode: str = "live",
 ) -> Summary:
     """
@@ -95,6 +97,7 @@ def run_batch(
         progress: unset: a bar where stderr is a terminal; False: none; a function: it is called
             with a ``Progress``.
         on_line: called with each line, in this thread, after it is written.
+        gallery: whether ``out/gallery.html`` is written at the end (``write_gallery``).
         mode: ``"live"``: a call for each job.
 
     Returns:
@@ -143,6 +146,8 @@ def run_batch(
         counts, learned = runner(run, asked)
         manifest.sync()
         summary = _summary(manifest, counts, learned, time.monotonic() - began)
+        if gallery:
+            _show(summary)
     return _returned(summary, counts)
 
 
@@ -229,6 +234,14 @@ def _summary(
         )
     summary.add_manifest()
     return summary
+
+
+def _show(summary: Summary) -> None:
+    """The page of the run; a run does not fail for want of it."""
+    try:
+        summary.gallery = str(write_gallery(summary.folder))
+    except StorageError as error:
+        summary.notes.append(f"the gallery could not be written: {error}")
 
 
 def _returned(summary: Summary, counts: Counts) -> Summary:

@@ -34,6 +34,7 @@ class Summary:
         cause: the error behind ``stopped``, as a line has it, or None.
         errors: ``{type: how many}`` of the failed and the unknown.
         notes: what else should be known.
+        gallery: the path of the run's page, "" without one.
     """
 
     folder: str
@@ -56,6 +57,7 @@ class Summary:
     cause: dict[str, Any] | None = None
     errors: dict[str, int] = field(default_factory=dict[str, int])
     notes: list[str] = field(default_factory=list[str])
+    gallery: str = ""
 
     @property
     def ok(self) -> bool:

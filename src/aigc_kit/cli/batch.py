@@ -66,6 +66,7 @@ from aigc_kit.cli import _failures, _providers, _runs, _stores, _terminal
 )
 @click.option("--timeout", type=float, help="Seconds for one call.")
 @click.option("--no-thumbnails", is_flag=True, help="Store the images alone.")
+@click.option("--no-gallery", is_flag=True, help="Write no gallery.html.")
 @click.option(
     "--dask",
     metavar="ADDRESS",
@@ -125,6 +126,7 @@ def _run(jobs: str, given: dict[str, Any], executor: Any, concurrency: int | Non
             resume=given["resume"],
             retry_ambiguous=given["retry_ambiguous"],
             max_attempts=given["max_attempts"],
+            gallery=not given["no_gallery"],
             **size,
         )
 
