@@ -189,7 +189,11 @@ def proxy_pool(httpx: Any, core: Any, proxy: str, limits: dict[str, Any], variab
 class HttpTransport:
     """One vendor's API over httpx, with a bearer token. Shared by threads; ``close`` it."""
 
-    def __init__(self, base_url: str, key: Secret) -> None:
+    def __init__(self, base_url: str, key: Secret | None = None) -> None:
+        """
+        Args:
+            key: the bearer token; None: each request's own headers have the credentials.
+        """
         self.base_url = base_url
         self._key = key
         self._lease = Handle(lambda: Lease("httpx", reuse=False), Lease.close)
@@ -210,7 +214,7 @@ class HttpTransport:
             InvalidInputError: the body is not JSON.
             ProviderError: no response came.
         """
-        return self._send("POST", path, to_json(body), context, deadline, headers)
+        return self.send("POST", path, to_json(body), context, deadline, headers)
 
     def get(
         self,
@@ -226,9 +230,9 @@ class HttpTransport:
         Raises:
             ProviderError: no response came.
         """
-        return self._send("GET", path, None, context, deadline, headers)
+        return self.send("GET", path, None, context, deadline, headers)
 
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
@@ -236,17 +240,28 @@ class HttpTransport:
         context: RequestContext,
         deadline: Deadline,
         headers: Mapping[str, str | Secret] | None,
+        kind: str = "application/json",
     ) -> Response:
+        """
+        Send these bytes once; the response's body is still on the wire.
+
+        Args:
+            path: or a whole URL.
+            kind: the content type.
+
+        Raises:
+            ProviderError: no response came.
+        """
         client = self._lease.get().client
-        key = {"authorization": self._key.current().bearer()}
+        key = {} if self._key is None else {"authorization": self._key.current().bearer()}
         plain, secrets = parted({**key, **(headers or {})})
-        kind = {"content-type": "application/json"} if content is not None else {}
+        typed = {"content-type": kind} if content is not None else {}
         try:
             request = client.build_request(
                 method,
-                self.base_url + path,
+                path if "://" in path else self.base_url + path,
                 content=content,
-                headers={**plain, **kind},
+                headers={**plain, **typed},
                 timeout=timeouts(deadline),
             )
             send = partial(client.send, request)

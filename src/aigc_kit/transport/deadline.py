@@ -80,6 +80,7 @@ class _Thread(threading.local):
 
     deadline: float | None = None
     exchange: Exchange | None = None
+    stand_in: Any = None
 
 
 _thread = _Thread()
@@ -167,6 +168,27 @@ def mark_sent() -> None:
 def current_exchange() -> Exchange | None:
     """The innermost exchange of this thread."""
     return _thread.exchange
+
+
+class standing_in:
+    """Requests of this thread go to a function of (request, httpcore) instead of the network."""
+
+    __slots__ = ("_before", "_stand_in")
+
+    def __init__(self, stand_in: Any) -> None:
+        self._stand_in = stand_in
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._before, _thread.stand_in = _thread.stand_in, self._stand_in
+
+    def __exit__(self, *_: object) -> None:
+        _thread.stand_in = self._before
+
+
+def stand_in_of_this_thread() -> Any:
+    """The innermost ``standing_in``, None where there is none."""
+    return _thread.stand_in
 
 
 def seconds_left() -> float | None:

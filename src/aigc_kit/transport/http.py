@@ -26,6 +26,7 @@ from aigc_kit.transport.deadline import (
 )
 from aigc_kit.transport.interrupts import without_frames
 from aigc_kit.transport.network import WRITE_BYTES, failures_of, wire_error_of
+from aigc_kit.transport.offline import response_to
 
 MAX_RESPONSE_BYTES = 256 * 1024 * 1024
 """
@@ -360,6 +361,9 @@ class Connections:
         return response.shown()
 
     def _send(self, request: Any) -> Response:
+        made = response_to(request, self._core)
+        if made is not None:
+            return Response(self._core, made)
         mark_sent()
         call = object()
         self._running.add(call)
