@@ -249,7 +249,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aigc_kit.storage import LocalStorage
 from distributed import LocalCluster
 
-first, on_dask, on_ray, on_joblib, shown = open("blocks", encoding="utf-8").read().split("~~~~")
+first, on_dask, on_ray, on_joblib, at_vendor, shown = open("blocks", encoding="utf-8").read().split("~~~~")
 names = {"storage": LocalStorage("store")}
 done = []
 
@@ -275,6 +275,7 @@ sys.modules["ray"] = types.SimpleNamespace(remote=lambda **_: Remote)
 run(on_ray, "ray")
 run(on_joblib, "joblib")
 names["executor"].shutdown()
+run(at_vendor, "vendor")
 exec(shown, names)
 print(done)
 """
@@ -290,4 +291,4 @@ def test_the_blocks_about_batches_run(place: Path) -> None:
     command = [sys.executable, "-c", ON_OTHER_EXECUTORS]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    assert ran.stdout.splitlines()[-1] == "[2, 1, 1, 1]"
+    assert ran.stdout.splitlines()[-1] == "[2, 1, 1, 1, 0]"

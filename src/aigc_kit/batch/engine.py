@@ -81,6 +81,7 @@ class Counts:
     interrupted: int = 0
     stopped: str = ""
     cause: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list[str])
     progress: Progress = field(default_factory=Progress)
 
 

@@ -26,7 +26,7 @@ from aigc_kit.image.request import DEFAULT_SIZE
 from aigc_kit.media.renditions import Rendition
 from aigc_kit.settings import spelled, suggestion, whole_number
 
-MODES = {"live": "aigc_kit.batch.live:run"}
+MODES = {"live": "aigc_kit.batch.live:run", "vendor": "aigc_kit.batch.vendor.run:run"}
 """How jobs are run -> ``module:function`` of ``(Run, asked) -> (Counts, learned)``."""
 
 THUMBNAIL = Rendition("thumb", side=320)
@@ -60,6 +60,7 @@ def run_batch(
     on_line: Callable[[Line], object] | None = None,
     gallery: bool = True,
     mode: str = "live",
+    wait: bool = True,
 ) -> Summary:
     """
     Run any number of jobs, and write a line for each into ``out/manifest.jsonl``.
@@ -98,7 +99,10 @@ def run_batch(
             with a ``Progress``.
         on_line: called with each line, in this thread, after it is written.
         gallery: whether ``out/gallery.html`` is written at the end (``write_gallery``).
-        mode: ``"live"``: a call for each job.
+        mode: ``"live"``: a call for each job. ``"vendor"``: files of requests that the vendor runs
+            within a day, at half the price (OpenAI, Gemini's Developer API, DashScope, GLM).
+        wait: of ``"vendor"``: until the batches have ended; False: submit, collect what has ended,
+            and return. ``resume=True`` collects the rest, days later too.
 
     Returns:
         What is in the manifest, what it cost, and what was not run.
@@ -133,6 +137,7 @@ def run_batch(
         max_attempts=whole_number(max_attempts, name="max_attempts") or 1,
         progress=progress,
         on_line=on_line,
+        wait=bool(wait),
     )
     runner = _runner(mode)
     source = Source(jobs, settings.defaults)
@@ -219,6 +224,7 @@ def _summary(
         interrupted=bool(counts.interrupted),
         stopped=counts.stopped,
         cause=counts.cause,
+        notes=list(counts.notes),
     )
     if counts.exhausted and summary.jobs is None:
         summary.jobs = progress.finished + counts.not_run

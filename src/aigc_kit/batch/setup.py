@@ -52,6 +52,7 @@ class Settings:
     max_attempts: int
     progress: Any
     on_line: Callable[[Line], object] | None
+    wait: bool = True
 
     @property
     def is_local(self) -> bool:

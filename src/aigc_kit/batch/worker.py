@@ -98,13 +98,14 @@ def work(spec: Spec, job: Job, terms: Terms) -> Outcome:
     """One try of one job."""
     began, started = time.monotonic(), time.time()
     with _undisturbed():
-        outcome = _tried(spec, job, terms)
+        outcome = tried(spec, job, terms)
     outcome.started, outcome.seconds = started, round(time.monotonic() - began, 3)
     outcome.provider = outcome.provider or spec.provider
     return outcome
 
 
-def _tried(spec: Spec, job: Job, terms: Terms) -> Outcome:
+def tried(spec: Spec, job: Job, terms: Terms) -> Outcome:
+    """What came of a job with this process's client; ``work`` adds when and how long."""
     try:
         client = client_of(spec)
     except AIGCError as error:  # so would every other job of this vendor
@@ -154,6 +155,32 @@ def _image(client: Any, job: Job, terms: Terms) -> Outcome:
             raise
         result = found
     return _of_image(result)
+
+
+def ask(spec: Spec, job: Job, model: str) -> None:
+    """
+    The job's call without journal, store or repetition: for those who take its request.
+
+    Raises:
+        AIGCError: it cannot be asked for.
+    """
+    client = client_of(spec)
+    given: dict[str, Any] = {"model": model} if model else {}
+    if job.kind == "image":
+        call = client.image_to_image if job.references else client.text_to_image
+        call(job.prompt, max_retries=0, **_image_options(job, model))
+    elif job.kind == "chat":
+        client.chat(_messages(job), max_retries=0, **job.options, **given)
+    else:
+        client.embed(_texts(job), max_retries=0, **job.options, **given)
+
+
+def _messages(job: Job) -> list[Any]:
+    return list(job.messages) or [{"role": "user", "content": job.prompt}]
+
+
+def _texts(job: Job) -> list[str]:
+    return list(job.texts) or [job.prompt]
 
 
 def _image_options(job: Job, model: str) -> dict[str, Any]:
@@ -206,7 +233,7 @@ def _of_image(result: Any) -> Outcome:
 
 
 def _chat(client: Any, job: Job, terms: Terms) -> Outcome:
-    messages = list(job.messages) or [{"role": "user", "content": job.prompt}]
+    messages = _messages(job)
     options = {**job.options, **({"model": terms.model} if terms.model else {})}
     result = client.chat(messages, max_retries=0, **options)
     metadata: dict[str, Any] = {
@@ -236,7 +263,7 @@ def _chat(client: Any, job: Job, terms: Terms) -> Outcome:
 
 
 def _embedding(client: Any, job: Job, terms: Terms) -> Outcome:
-    texts = list(job.texts) or [job.prompt]
+    texts = _texts(job)
     options = {**job.options, **({"model": terms.model} if terms.model else {})}
     result = client.embed(texts, max_retries=0, **options)
     tolist = getattr(result.vectors, "tolist", None)

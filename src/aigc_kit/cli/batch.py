@@ -66,6 +66,12 @@ from aigc_kit.cli import _failures, _providers, _runs, _stores, _terminal
 )
 @click.option("--timeout", type=float, help="Seconds for one call.")
 @click.option("--no-thumbnails", is_flag=True, help="Store the images alone.")
+@click.option(
+    "--vendor-batch",
+    is_flag=True,
+    help="Use the vendor's own batches: within a day, at half price.",
+)
+@click.option("--no-wait", is_flag=True, help="Submit vendor batches; --resume collects them.")
 @click.option("--no-gallery", is_flag=True, help="Write no gallery.html.")
 @click.option(
     "--dask",
@@ -127,6 +133,8 @@ def _run(jobs: str, given: dict[str, Any], executor: Any, concurrency: int | Non
             retry_ambiguous=given["retry_ambiguous"],
             max_attempts=given["max_attempts"],
             gallery=not given["no_gallery"],
+            mode="vendor" if given["vendor_batch"] else "live",
+            wait=not given["no_wait"],
             **size,
         )
 

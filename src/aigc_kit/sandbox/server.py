@@ -14,6 +14,7 @@ from typing import Any
 
 from aigc_kit.sandbox import (
     ark,
+    batches,
     bedrock,
     dashscope_images,
     embeddings,
@@ -332,6 +333,9 @@ class Sandbox(State):
             return take(self._faults, "", but=lambda fault: not _is_of_connections(fault)) is None
 
     def _by_rules(self, request: Request) -> Answer:
+        found = batches.handle(request, self, self._by_rules)
+        if found is not None:
+            return found
         for rules in _RULES:
             answer = rules(request, self)
             if answer is not None:

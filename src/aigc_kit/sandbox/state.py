@@ -44,8 +44,8 @@ class State:
     ``url`` is the root of every link. ``secret``: of the access key of S3 and Bedrock. ``buckets``:
     those that exist, None: any. ``files``: name -> bytes, content type, and the monotonic time at
     which the link dies.
-    ``described``: name -> the ``x-amz-meta-*`` headers of an object. ``tasks``: id -> a task that was
-    begun.
+    ``described``: name -> the ``x-amz-meta-*`` headers of an object. ``tasks``: id -> a task or a
+    batch that was begun. ``batch_looks``: how often a batch is looked at before it has run.
     """
 
     secret = SECRET
@@ -65,6 +65,7 @@ class State:
         self.described: dict[str, dict[str, str]] = {}
         self.replies: list[Waiting] = []
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.batch_looks = 1
         self._lock = threading.Lock()
 
     def keep(self, name: str, data: bytes, content_type: str, *, always: bool = False) -> None:

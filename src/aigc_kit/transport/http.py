@@ -163,6 +163,18 @@ class Response:
                 )
             yield chunk
 
+    def file(self) -> Iterator[bytes]:
+        """
+        A body for the disk as it comes, however long it is. Set the deadline around each step.
+
+        Raises:
+            WireError: cut, reset, too slow, or in a content coding.
+        """
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding not in ("", "identity"):
+            raise WireError(f"the file has content coding {coding!r}", sent=True)
+        return self._raw()
+
     def read(
         self, deadline: Deadline, *, limit: int | None = None, inflated: int | None = None
     ) -> bytes:

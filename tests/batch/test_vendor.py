@@ -1,0 +1,305 @@
+"""The vendors' own batches: submitted, collected, and killed in between."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aigc_kit.batch import Line, Summary, read_manifest, run_batch
+from aigc_kit.batch.vendor import run as vendor_run
+from aigc_kit.batch.vendor.ledger import Ledger
+from aigc_kit.batch.vendor.services import OFFERS
+from aigc_kit.errors import ConfigurationError, ProviderError
+from aigc_kit.sandbox import Sandbox
+from tests.images import make
+
+CHATS = ["openai", "dashscope", "glm", "gemini"]
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendor_run, "FIRST_POLL", 0.02)
+
+
+def options(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
+    key = sandbox.api_key
+    return {
+        "openai": sandbox.chat_options("openai"),
+        "dashscope": sandbox.chat_options("dashscope"),
+        "glm": sandbox.chat_options("glm"),
+        "gemini": {"api_key": key, "base_url": sandbox.url, "vertexai": False},
+        "volcengine": sandbox.chat_options("volcengine"),
+    }
+
+
+def run(sandbox: Sandbox, out: Path, rows: list[dict[str, Any]], **more: Any) -> Summary:
+    return run_batch(
+        rows, out, mode="vendor", client_options=options(sandbox), gallery=False, **more
+    )
+
+
+def lines(out: Path) -> dict[str, Line]:
+    return {line.id: line for line in read_manifest(out)}
+
+
+def creations(sandbox: Sandbox) -> int:
+    return sum(
+        request.method == "POST"
+        and (request.path.endswith("/batches") or request.path.endswith(":batchGenerateContent"))
+        for request in sandbox.requests
+    )
+
+
+def rows_of(kind: str, provider: str, count: int = 5) -> list[dict[str, Any]]:
+    return [
+        {"id": f"job-{n}", "kind": kind, "provider": provider, "prompt": f"thing {n}"}
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("provider", CHATS)
+def test_chats(sandbox: Sandbox, tmp_path: Path, provider: str) -> None:
+    """Each response goes to its own job, in whatever order they come; nothing is asked live."""
+    summary = run(sandbox, tmp_path, rows_of("chat", provider))
+    assert (summary.done, summary.failed, summary.unknown) == (5, 0, 0)
+    for n in range(5):
+        assert lines(tmp_path)[f"job-{n}"].metadata["content"] == f"You said: thing {n}"
+    assert creations(sandbox) == 1
+    assert not any("completions" in r.path or "generateContent" in r.path for r in sandbox.requests)
+
+
+@pytest.mark.parametrize("provider", ["openai", "dashscope", "glm"])
+def test_embeddings(sandbox: Sandbox, tmp_path: Path, provider: str) -> None:
+    summary = run(sandbox, tmp_path, rows_of("embedding", provider))
+    assert summary.done == 5
+    vectors = (tmp_path / "vectors.jsonl").read_text().splitlines()
+    assert {json.loads(line)["id"] for line in vectors} == {f"job-{n}" for n in range(5)}
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_images_are_stored_as_live_ones_are(
+    sandbox: Sandbox, tmp_path: Path, provider: str
+) -> None:
+    """With thumbnail, metadata and journal; at half the price."""
+    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", provider, 3)]
+    summary = run(sandbox, tmp_path, rows)
+    assert summary.done == 3
+    for line in lines(tmp_path).values():
+        assert (tmp_path / str(line.file)).stat().st_size > 100
+        assert (tmp_path / str(line.thumbnail)).is_file()
+        assert line.metadata["batch"]["id"]
+        assert line.cost is not None
+        assert line.cost["tier"] == "batch"
+    live = tmp_path / "live"
+    run_batch(rows[:1], live, client_options=options(sandbox), gallery=False)
+    full = lines(live)["job-0"].cost
+    half = lines(tmp_path)["job-0"].cost
+    assert full is not None
+    assert half is not None
+    assert half["amount"] == pytest.approx(full["amount"] / 2)
+
+
+def test_a_job_fails_by_itself(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = rows_of("chat", "openai", 3)
+    rows[1]["prompt"] = "[blocked]"
+    rows.append(
+        {
+            "id": "bad",
+            "kind": "chat",
+            "provider": "openai",
+            "prompt": "x",
+            "options": {"temperature": "hot"},
+        }
+    )
+    summary = run(sandbox, tmp_path, rows)
+    assert (summary.done, summary.failed) == (2, 2)
+    blocked, bad = lines(tmp_path)["job-1"].error, lines(tmp_path)["bad"].error
+    assert blocked is not None
+    assert bad is not None
+    assert blocked["type"] == "ContentFilterError"
+    assert bad["type"] == "InvalidInputError"
+    assert bad["billed"] == "no"
+
+
+def test_batches_are_as_large_as_the_vendor_takes(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OFFERS["gemini"].most, "chat", 2)
+    assert run(sandbox, tmp_path, rows_of("chat", "gemini", 5)).done == 5
+    assert creations(sandbox) == 3
+
+
+def test_without_waiting_it_collects_later(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.batch_looks = 2
+    rows = rows_of("chat", "openai")
+    first = run(sandbox, tmp_path, rows, wait=False)
+    assert (first.done, first.not_run, first.ok) == (0, 5, False)
+    assert "are at the vendor" in first.notes[0]
+    second = run(sandbox, tmp_path, rows, wait=False, resume=True)
+    assert second.done == 0
+    third = run(sandbox, tmp_path, rows, wait=False, resume=True)
+    assert (third.done, third.ok) == (5, True)
+    assert creations(sandbox) == 1
+    assert list((tmp_path / "vendor").iterdir()) == []
+    assert run(sandbox, tmp_path, rows, resume=True).skipped == 5
+    assert creations(sandbox) == 1
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_a_lost_response_does_not_make_a_second_batch(
+    sandbox: Sandbox, tmp_path: Path, provider: str
+) -> None:
+    """The vendor's list tells that the batch is there."""
+    path = "/batches" if provider == "openai" else ":batchGenerateContent"
+    sandbox.fail("reset", path=path)
+    summary = run(sandbox, tmp_path, rows_of("chat", provider))
+    assert summary.done == 5
+    assert creations(sandbox) == 1
+
+
+def test_a_batch_that_is_nowhere_is_unknown(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is made again only when that is said."""
+    monkeypatch.setattr(vendor_run, "NOT_THERE_AFTER", 0.0)
+    sandbox.answer(500, {"error": {"message": "oops"}}, path="/batches")
+    rows = rows_of("chat", "openai", 2)
+    summary = run(sandbox, tmp_path, rows)
+    assert {line.error["billed"] for line in lines(tmp_path).values() if line.error} == {"unknown"}
+    assert summary.done == 0
+    assert creations(sandbox) == 1
+    again = run(sandbox, tmp_path, rows, resume=True, retry_ambiguous=True)
+    assert again.done == 2
+
+
+def test_a_refused_batch_fails_its_jobs_for_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    refusal = {"error": {"message": "Billing hard limit", "code": "billing_hard_limit_reached"}}
+    sandbox.answer(400, refusal, path="/batches")
+    summary = run(sandbox, tmp_path, rows_of("chat", "openai", 2))
+    assert summary.failed == 2
+    assert {line.error["type"] for line in lines(tmp_path).values() if line.error} == {
+        "QuotaExceededError"
+    }
+    assert run(sandbox, tmp_path, rows_of("chat", "openai", 2), resume=True).done == 2
+
+
+def test_a_batch_that_fails_at_the_vendor_says_why(sandbox: Sandbox, tmp_path: Path) -> None:
+    said = {"errors": {"data": [{"message": "the model is not available"}]}}
+    rows = rows_of("chat", "openai", 2)
+    run(sandbox, tmp_path, rows, wait=False)
+    sandbox.answer(200, {"id": "batch_1", "status": "failed", **said}, path="/batches/")
+    summary = run(sandbox, tmp_path, rows, resume=True)
+    assert summary.failed == 2
+    error = lines(tmp_path)["job-0"].error
+    assert error is not None
+    assert "the model is not available" in error["message"]
+    assert error["billed"] == "no"
+
+
+@pytest.mark.parametrize("step", range(12))
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_killed_after_each_step(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+    step: int,
+) -> None:
+    """After any entry of the ledger: one batch, every job once."""
+
+    class Killed(BaseException):
+        pass
+
+    put, left = Ledger.put, [step]
+
+    def put_and_die(self: Ledger, *args: Any, **changes: Any) -> Any:
+        made = put(self, *args, **changes)
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return made
+
+    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", provider, 2)]
+    monkeypatch.setattr(Ledger, "put", put_and_die)
+    try:
+        run(sandbox, tmp_path, rows)
+    except Killed:
+        monkeypatch.setattr(Ledger, "put", put)
+        monkeypatch.setattr(vendor_run, "NOT_THERE_AFTER", 0.0)
+        summary = run(sandbox, tmp_path, rows, resume=True)
+    else:
+        summary = run(sandbox, tmp_path, rows, resume=True)
+    found = list(lines(tmp_path).values())
+    done = [line for line in found if line.status == "done"]
+    if creations(sandbox) == 0:  # killed before the request left: the list is asked, and it is told
+        assert summary.unknown == 2
+        return
+    assert creations(sandbox) == 1
+    assert len(done) == 2
+
+
+def test_jobs_that_are_gone_keep_their_results(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = rows_of("chat", "openai", 3)
+    run(sandbox, tmp_path, rows, wait=False)
+    summary = run(sandbox, tmp_path, rows[:2], resume=True)
+    assert summary.done == 2
+    assert "1 jobs of earlier batches are not among these" in summary.notes[0]
+    assert run(sandbox, tmp_path, rows, resume=True).done == 3
+    other = tmp_path / "other"
+    run(sandbox, other, rows, wait=False)
+    with pytest.raises(ConfigurationError, match="none of the jobs"):
+        run(sandbox, other, rows_of("chat", "glm", 1)[:0], resume=True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (rows_of("image", "volcengine"), "Ark has no batches of images"),
+        (rows_of("image", "dashscope"), "there are dashscope, gemini, glm, openai"),
+        (rows_of("embedding", "gemini"), "no batches for kind 'embedding'"),
+    ],
+)
+def test_vendors_without_batches_are_refused_before_anything(
+    sandbox: Sandbox, tmp_path: Path, rows: list[dict[str, Any]], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        run(sandbox, tmp_path, rows)
+    assert sandbox.requests == []
+
+
+def test_jobs_of_an_iterator_are_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="reads the jobs again"):
+        run(sandbox, tmp_path, iter(rows_of("chat", "openai")))  # type: ignore[arg-type]
+
+
+def test_a_revoked_key_loses_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The batch waits for a key that works."""
+    rows = rows_of("chat", "openai", 2)
+    run(sandbox, tmp_path, rows, wait=False)
+    sandbox.answer(401, {"error": {"message": "no", "code": "invalid_api_key"}}, path="/batches/")
+    with pytest.raises(ProviderError):
+        run(sandbox, tmp_path, rows, resume=True)
+    assert run(sandbox, tmp_path, rows, resume=True).done == 2
+    assert creations(sandbox) == 1
+
+
+def test_references_go_as_files_only_live(sandbox: Sandbox, tmp_path: Path) -> None:
+    """OpenAI edits are forms, which a batch does not take: that job fails for nothing."""
+    (tmp_path / "cat.png").write_bytes(make("PNG", (256, 256)))
+    rows = [
+        {
+            "id": "e",
+            "provider": "openai",
+            "prompt": "x",
+            "references": str(tmp_path / "cat.png"),
+            "size": "1024x1024",
+        }
+    ]
+    summary = run(sandbox, tmp_path / "run", rows)
+    assert summary.failed == 1
+    error = lines(tmp_path / "run")["e"].error
+    assert error is not None
+    assert "run it with mode='live'" in error["message"]
