@@ -21,6 +21,7 @@ import pytest
 from aigc_kit import ChatClient, ImageClient
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
+from tests.images import make
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -174,6 +175,7 @@ def without_comments(code: str) -> str:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.png").write_bytes(make("PNG"))
     monkeypatch.setenv("OSS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
     with Sandbox() as box, box.environment():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from aigc_kit.image import read_labels
 from aigc_kit.sandbox import Sandbox
 from tests.images import make
 
@@ -98,6 +99,26 @@ def test_a_file_gets_the_name_that_was_asked_for_and_the_type_that_came(shell: S
     assert len(shell.box.requests) == 1
     forced = shell.run("image", "a cat", "-p", "gemini", "--out", "cat.jpg", "--force")
     assert forced.stdout == "cat.jpg\n"
+
+
+def test_the_file_has_the_label(shell: Shell) -> None:
+    done = shell.run(
+        "image",
+        "a cat",
+        "--out",
+        "cat.jpg",
+        "--size",
+        "2K",
+        "--label",
+        "示例公司",
+        "--visible-label",
+    )
+    assert (done.returncode, done.stdout) == (0, "cat.jpg\n"), done.stderr
+    assert (
+        read_labels((shell.folder / "cat.jpg").read_bytes()).aigc["ContentProducer"] == "示例公司"
+    )
+    assert shell.run("image", "a cat", "--visible-label").returncode == 2
+    assert len(shell.box.requests) == 2  # one image, and its download
 
 
 def test_the_same_key_is_paid_once(shell: Shell) -> None:

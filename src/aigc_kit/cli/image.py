@@ -69,6 +69,10 @@ from aigc_kit.cli import _failures, _images, _providers, _stores, _terminal
     metavar="KEY=VALUE",
     help="An option of the vendor or the call, such as seed=7. Repeat it for several.",
 )
+@click.option(
+    "--label", metavar="PRODUCER", help="Write the label of GB 45438 with this producer's name."
+)
+@click.option("--visible-label", is_flag=True, help="Draw the label too; needs --label.")
 @click.option("--timeout", type=float, help="Seconds.")
 @click.option(
     "--key",
@@ -125,6 +129,12 @@ def _client(provider: str, given: dict[str, Any], store: Any, spool: str) -> Any
     from aigc_kit import ImageClient
 
     options = {name: given[name] for name in ("model", "timeout") if given[name] is not None}
+    if given["visible_label"] and not given["label"]:
+        raise click.UsageError("--visible-label needs --label with the producer's name")
+    if given["label"]:
+        from aigc_kit.image import ContentLabel
+
+        options["label"] = ContentLabel(producer=given["label"], visible=given["visible_label"])
     return ImageClient(
         provider,
         storage=store,

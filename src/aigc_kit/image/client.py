@@ -19,9 +19,11 @@ from aigc_kit.image.request import (
     CallOptions,
     ImageRequest,
     check_prompt,
+    checked_label,
     given_references,
 )
 from aigc_kit.image.watching import Watcher
+from aigc_kit.media.labels.label import ContentLabel
 from aigc_kit.media.renditions import Rendition
 from aigc_kit.media.renditions import checked as checked_renditions
 from aigc_kit.media.result import Access
@@ -190,6 +192,7 @@ class ImageClient(Client):
         spool_dir: str | os.PathLike[str] | None = None,
         renditions: Sequence[Rendition] = (),
         download_proxy: str | None = None,
+        label: ContentLabel | None = None,
         **provider_options: Unpack[SeedreamOptions],
     ) -> None: ...
 
@@ -205,6 +208,7 @@ class ImageClient(Client):
         spool_dir: str | os.PathLike[str] | None = None,
         renditions: Sequence[Rendition] = (),
         download_proxy: str | None = None,
+        label: ContentLabel | None = None,
         **provider_options: Unpack[GeminiOptions],
     ) -> None: ...
 
@@ -220,6 +224,7 @@ class ImageClient(Client):
         spool_dir: str | os.PathLike[str] | None = None,
         renditions: Sequence[Rendition] = (),
         download_proxy: str | None = None,
+        label: ContentLabel | None = None,
         **provider_options: Any,
     ) -> None: ...
 
@@ -235,6 +240,7 @@ class ImageClient(Client):
         spool_dir: str | os.PathLike[str] | None = None,
         renditions: Sequence[Rendition] = (),
         download_proxy: str | None = None,
+        label: ContentLabel | None = None,
         **provider_options: Any,
     ) -> None:
         """
@@ -255,6 +261,8 @@ class ImageClient(Client):
                 a warning.
             download_proxy: ``"http://host:port"`` for references and links; the machine's own
                 proxies are not used for them.
+            label: written into each image and each copy, ``ContentLabel(producer="...")``; a call may
+                have its own. Images that come as a URL are fetched and stored for it.
             provider_options: see the provider's class. With a list, ``gemini={"model": ...}`` is
                 for one of them.
 
@@ -301,6 +309,7 @@ class ImageClient(Client):
             self.storage_key_prefix,
             keep_urls=keep_urls,
             renditions=self.renditions,
+            label=checked_label(label),
             downloader=Downloader(trusted=vendors, **guard),
             access=access,
         )

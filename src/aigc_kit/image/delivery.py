@@ -12,11 +12,18 @@ from typing import Any, cast
 from urllib.parse import quote, unquote
 
 from aigc_kit import log, tracing
-from aigc_kit.errors import AIGCError, InvalidInputError, InvalidReplyError, StorageError
+from aigc_kit.errors import (
+    AIGCError,
+    InvalidInputError,
+    InvalidReplyError,
+    StorageError,
+)
+from aigc_kit.image import labelling
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
 from aigc_kit.image.entries import Entry, Item
 from aigc_kit.image.sizes import pixels_of
 from aigc_kit.media import sniff
+from aigc_kit.media.labels.label import ContentLabel
 from aigc_kit.media.renditions import Rendered, Rendition, attempted
 from aigc_kit.media.result import Access
 from aigc_kit.storage.base import Storage, StoredObject
@@ -46,6 +53,7 @@ class Delivery:
         *,
         keep_urls: bool,
         renditions: tuple[Rendition, ...],
+        label: ContentLabel | None = None,
         downloader: Downloader,
         access: Access,
     ) -> None:
@@ -53,6 +61,7 @@ class Delivery:
         Args:
             prefix: of keys, without a trailing slash.
             renditions: made of each image that is stored.
+            label: of each image whose call has no other.
             downloader: fetches what the vendor's links lead to.
             access: what ``result.download`` may reach.
         """
@@ -60,6 +69,7 @@ class Delivery:
         self.prefix = prefix
         self.keep_urls = keep_urls
         self.renditions = renditions
+        self.label = label
         self._downloader = downloader
         self._access = access
 
@@ -128,8 +138,10 @@ class Delivery:
         Raises:
             StorageError: it failed; ``result`` has the image.
         """
+        facts = facts or ({"label": self.label.to_dict()} if self.label else {})
         try:
-            return self._upload(Item(0, result, name), facts or {}, again=again)
+            item = Item(0, result, name)
+            return self._kept(item, facts, self._labelled(item, facts), again=again)
         except BaseException as error:
             carry(error, [result])
             raise
@@ -142,7 +154,7 @@ class Delivery:
         fetched = False
         for item in items:
             result = item.result
-            if result.has_base64 or not result.url or not self._keeps(item):
+            if result.has_base64 or not result.url or not self._keeps(item, facts):
                 continue
             try:
                 self._fetch(result)
@@ -154,9 +166,9 @@ class Delivery:
                 entry.paid(items, facts)
         return failed
 
-    def _keeps(self, item: Item) -> bool:
+    def _keeps(self, item: Item, facts: dict[str, Any]) -> bool:
         return self.storage is not None and (
-            not item.result.url or self.keep_urls or bool(item.name)
+            not item.result.url or self.keep_urls or bool(item.name) or bool(facts.get("label"))
         )
 
     def _close(
@@ -189,8 +201,9 @@ class Delivery:
                 InvalidReplyError("the provider gave neither bytes nor a URL", billed="unknown"),
                 result,
             )
-        if self._keeps(item):
-            return self._upload(item, facts, again=again)
+        original = self._labelled(item, facts)
+        if self._keeps(item, facts):
+            return self._kept(item, facts, original, again=again)
         if not result.url:
             warn(
                 result,
@@ -202,6 +215,17 @@ class Delivery:
                 result, "renditions", "none was made: the image is not stored; pass keep_urls=True"
             )
         return result
+
+    def _labelled(self, item: Item, facts: dict[str, Any]) -> bytes:
+        return labelling.write(item, facts, self._fetch, stored=self.storage is not None)
+
+    def _kept(
+        self, item: Item, facts: dict[str, Any], original: bytes, *, again: bool
+    ) -> ImageResult:
+        done = self._upload(item, facts, again=again)
+        if original and self.storage is not None:
+            labelling.keep_original(done, original, self.storage)
+        return done
 
     def _upload(self, item: Item, facts: dict[str, Any], *, again: bool) -> ImageResult:
         result = item.result
@@ -376,6 +400,7 @@ class Delivery:
                 warn(result, "renditions", f"{name} was not made: the image {faults[name]}")
                 continue
             try:
+                copy = labelling.copied(result, copy)
                 stored = _stored(result, base + rendition.suffix, rendition, copy, self.storage)
                 found[name] = _rendition(stored, rendition, copy)
             except Exception as error:

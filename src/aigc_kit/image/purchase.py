@@ -206,8 +206,10 @@ class Purchases:
     def _facts(self, request: ImageRequest, together: int) -> dict[str, Any]:
         """What the journal says of a purchase before anybody is asked."""
         key = request.idempotency_key
+        label = request.label or self.delivery.label
+        told = {} if label is None else {"label": label.to_dict()}
         if key is None:
-            return {"key": "", "requested_size": request.size}
+            return {"key": "", "requested_size": request.size, **told}
         if self.delivery.storage is None:
             raise ConfigurationError(
                 "idempotency_key finds an image in the storage: pass storage to the client"
@@ -216,6 +218,7 @@ class Purchases:
             "key": self._lookup.name(key, request.place),
             "requested_size": request.size,
             "fingerprint": request.fingerprint(self.chain.asked(request), together),
+            **told,
         }
 
     # ---- the payment

@@ -13,6 +13,8 @@ from typing import Any, Literal, TypedDict
 from aigc_kit import settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, ReferenceImageError
 from aigc_kit.image.watching import Watcher
+from aigc_kit.media.labels.label import ContentLabel
+from aigc_kit.media.labels.mark import check_font
 from aigc_kit.media.result import ImageResult
 from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import sha256_of
@@ -30,7 +32,8 @@ class CallOptions(TypedDict, total=False):
     certainly did not run is sent again.
     ``retry_ambiguous``: send again what may have been paid for.
     ``mask``: of ``image_to_image``, a PNG whose transparent area is painted again. ``on_image``:
-    called with each partial and each finished image.
+    called with each partial and each finished image. ``label``: of this image, in the place of the
+    client's.
     """
 
     idempotency_key: str | None
@@ -45,6 +48,7 @@ class CallOptions(TypedDict, total=False):
     seed: int | None
     mask: Any
     on_image: Callable[[ImageResult], object] | None
+    label: ContentLabel | None
     # OpenAI and the services that speak its API
     quality: str | None
     output_compression: int | None
@@ -140,6 +144,7 @@ _OURS = (
     "aspect_ratio",
     "mask",
     "on_image",
+    "label",
 )
 _OF_THE_CLIENT = frozenset(
     {
@@ -259,6 +264,7 @@ class ImageRequest:
     idempotency_key: str | None = None
     place: int = 0
     mask: Any = None
+    label: ContentLabel | None = None
     on_image: Watcher | None = field(default=None, compare=False)
     previous: ImageResult | None = field(default=None, compare=False)
     on_receipt: Callable[[dict[str, Any]], None] | None = field(default=None, compare=False)
@@ -292,6 +298,7 @@ class ImageRequest:
         known = fields or Fields()
         rest = dict(options)
         mask, on_image = rest.pop("mask", None), rest.pop("on_image", None)
+        label = checked_label(rest.pop("label", None))
         if mask is not None and reference_images is None:
             raise InvalidInputError(
                 "mask says which part of a reference image changes: pass it to image_to_image"
@@ -317,6 +324,7 @@ class ImageRequest:
             n,
             idempotency_key=_encodable(key),
             mask=mask,
+            label=label,
             on_image=on_image,
             **_terms(rest),
             options=rest,
@@ -366,6 +374,22 @@ class ImageRequest:
         if n > 1:
             parts["n"] = n
         return {name: _digest(value) for name, value in parts.items()}
+
+
+def checked_label(label: Any) -> ContentLabel | None:
+    """
+    Raises:
+        ConfigurationError: it is not a label, or cannot be drawn on this machine.
+    """
+    if label is None:
+        return None
+    if not isinstance(label, ContentLabel):
+        raise ConfigurationError(
+            f"label must be a ContentLabel(producer='...'), got {spelled(label)}"
+        )
+    if label.text:
+        check_font()
+    return label
 
 
 def _terms(rest: dict[str, Any]) -> dict[str, Any]:

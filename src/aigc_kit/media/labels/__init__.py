@@ -1,0 +1,1 @@
+"""Labels of generated images: what the law of China asks for, written into files and read back."""
