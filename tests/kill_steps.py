@@ -29,8 +29,9 @@ WATCHED = (
     "image/entries.py",
     "image/delivery.py",
     "image/receipts.py",
+    "image/bfl/provider.py",
     "image/dashscope/provider.py",
-    "image/dashscope/tasks.py",
+    "image/tasks.py",
     "storage/local.py",
 )
 

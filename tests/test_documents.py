@@ -397,6 +397,7 @@ def ratio(rounds: dict[str, list[Any]], peer: str) -> float:
 def provider_rows() -> list[str]:
     from aigc_kit.chat import bedrock, gemini
     from aigc_kit.chat.vendors import VENDORS
+    from aigc_kit.image.bfl import models as bfl_images
     from aigc_kit.image.dashscope import models as dashscope_images
     from aigc_kit.image.gemini import provider as gemini_images
     from aigc_kit.image.openai.vendors import VENDORS as IMAGE_VENDORS
@@ -430,6 +431,13 @@ def provider_rows() -> list[str]:
             "`DASHSCOPE_API_KEY`",
             "`DASHSCOPE_BASE_URL`, `DASHSCOPE_IMAGE_MODEL`, `DASHSCOPE_TIMEOUT_SECS`",
             code([dashscope_images.DEFAULT]),
+        ),
+        row(
+            "bfl",
+            code(images.pop("bfl")),
+            "`BFL_API_KEY`",
+            "`BFL_BASE_URL`, `BFL_IMAGE_MODEL`, `BFL_TIMEOUT_SECS`",
+            code([bfl_images.DEFAULT]),
         ),
         row("gemini", code(chat.pop("gemini")), *google, code([gemini.provider.MODEL])),
         row(
@@ -519,6 +527,7 @@ def aliases_of(client: str) -> dict[str, list[str]]:
         "ark": "volcengine",
         "google": "gemini",
         "wan": "dashscope",
+        "flux": "bfl",
         **ALIASES,
     }
     found: dict[str, list[str]] = {name: [] for name in homes if name not in firsts}

@@ -102,6 +102,8 @@ ACCOUNTS = {
             ("XAI_API_KEY",),
             ("XAI_BASE_URL",),
         ),
+        # https://docs.bfl.ai, read 2026-11-25.
+        Account("bfl", "https://api.bfl.ai/v1", ("BFL_API_KEY",), ("BFL_BASE_URL",)),
         # pydantic-ai-slim 2.68 providers/azure.py, litellm 1.110.2 llms/azure, read 2026-11-25. The
         # resource is the caller's.
         Account(

@@ -23,7 +23,7 @@ def client(sandbox: Sandbox, name: str, **options: Any) -> ImageClient:
 
 
 @pytest.mark.parametrize(
-    "name", ["openai", "volcengine", "xai", "siliconflow", "openrouter", "dashscope"]
+    "name", ["openai", "volcengine", "xai", "siliconflow", "openrouter", "dashscope", "bfl"]
 )
 def test_the_image_is_the_reference(sandbox: Sandbox, name: str) -> None:
     """``result.edit`` asks the client that made it, with the size that was asked for."""
@@ -32,7 +32,8 @@ def test_the_image_is_the_reference(sandbox: Sandbox, name: str) -> None:
         second = first.edit("make it night")
     assert second.provider == name
     assert second.metadata["requested_size"] == "16:9"
-    assert "make it night" in str(sandbox.requests[-1].body)
+    asked = [request for request in sandbox.requests if request.method == "POST"]
+    assert "make it night" in str(asked[-1].body)
 
 
 def test_gemini_goes_on_with_the_conversation(sandbox: Sandbox) -> None:

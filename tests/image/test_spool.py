@@ -396,6 +396,12 @@ def vendor_server() -> Iterator[Wire]:
                 part = {"image": f"{server.url}/picture.png"}
                 done = {"task_status": "SUCCEEDED", "choices": [{"message": {"content": [part]}}]}
                 return [http(200, {"output": done})]
+            if b"/flux-" in line:
+                polling = f"{server.url}/bfl-task?id=t1"
+                return [http(200, {"id": "t1", "polling_url": polling, "cost": 4})]
+            if b"/bfl-task" in line:
+                sample = {"sample": f"{server.url}/picture.png"}
+                return [http(200, {"id": "t1", "status": "Ready", "result": sample})]
             if request.startswith(b"GET"):
                 return [http(200, PICTURE)]
             if b"/refuse/" in request.split(b"\r\n")[0]:
@@ -413,7 +419,7 @@ def vendor_server() -> Iterator[Wire]:
         yield server
 
 
-@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback", "dashscope"])
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback", "dashscope", "bfl"])
 def test_killed_at_every_line(
     vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any
 ) -> None:

@@ -67,6 +67,16 @@ def _failed(facts: Facts, error: AIGCError) -> Iterator[Finding]:
 
 
 def _bearer(facts: Facts, context: Context) -> Answered | None:
+    return _with_key(facts, context, lambda key: {"authorization": key.bearer()})
+
+
+def _x_key(facts: Facts, context: Context) -> Answered | None:
+    return _with_key(facts, context, lambda key: {"x-key": key})
+
+
+def _with_key(
+    facts: Facts, context: Context, headers: Callable[[Secret], dict[str, Secret]]
+) -> Answered | None:
     key = optional_credential(None, *facts.keys, what="the key")
     if facts.probe is None:  # pragma: no cover - the caller looks first
         return None
@@ -78,7 +88,7 @@ def _bearer(facts: Facts, context: Context) -> Answered | None:
         model,
         facts.probe.method,
         url,
-        headers={"authorization": key.bearer()} if key else {},
+        headers=headers(key) if key else {},
         body=facts.probe.body.replace("{model}", model),
         good=facts.probe.good,
         judge=row.judge if (row := VENDORS.get(facts.name)) else codes.openai,
@@ -184,6 +194,7 @@ def _aws(facts: Facts, context: Context) -> Answered | None:
 
 PROBES: dict[str, Callable[[Facts, Context], Answered | None]] = {
     "bearer": _bearer,
+    "x-key": _x_key,
     "google": _google,
     "aws": _aws,
 }

@@ -279,6 +279,15 @@ _OWN: dict[str, Facts] = {
         console="https://console.x.ai",
         probe=replace(_MODELS, source="https://docs.x.ai/docs/api-reference"),
     ),
+    "bfl": Facts(
+        "bfl",
+        models=("BFL_IMAGE_MODEL",),
+        console="https://dashboard.bfl.ai",
+        # A task that nobody has, asked for with the key.
+        probe=Probe(
+            means="x-key", path="/get_result?id=aigc-kit-doctor", source="https://docs.bfl.ai"
+        ),
+    ),
     **{
         name: Facts(name, console=console, probe=_MODELS)
         for name, console in (

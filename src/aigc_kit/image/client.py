@@ -82,6 +82,7 @@ def _ensure_registered() -> None:
             (("siliconflow",), f"{_OPENAI}:SiliconFlowImageProvider"),
             (("openrouter",), f"{_OPENAI}:OpenRouterImageProvider"),
             (("xai",), f"{_OPENAI}:XAIImageProvider"),
+            (("bfl", "flux"), "aigc_kit.image.bfl.provider:BFLProvider"),
         ]
     )
 

@@ -124,6 +124,14 @@ class CallOptions(TypedDict, total=False):
     siliconflow: Mapping[str, Any] | None
     openrouter: Mapping[str, Any] | None
     xai: Mapping[str, Any] | None
+    bfl: Mapping[str, Any] | None
+    flux: Mapping[str, Any] | None
+    # FLUX
+    safety_tolerance: int | None
+    prompt_upsampling: bool
+    raw: bool
+    steps: int | None
+    guidance: float | None
 
 
 _OURS = (

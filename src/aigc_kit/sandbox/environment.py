@@ -114,6 +114,7 @@ def environment_of(url: str, api_key: str) -> Environment:
     for prefix, stems in _COMPATIBLE.values():
         for stem in stems:
             found |= {f"{stem}_API_KEY": api_key, f"{stem}_BASE_URL": url + prefix}
+    found |= {"BFL_API_KEY": api_key, "BFL_BASE_URL": url + "/bfl/v1"}
     found["OPENAI_COMPAT_MODEL"] = "local-model"
     found |= {
         "GEMINI_API_KEY": api_key,

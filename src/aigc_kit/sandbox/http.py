@@ -11,7 +11,7 @@ from typing import Any
 from aigc_kit.sandbox.faults import Fault
 
 _SECRET_HEADERS = frozenset(
-    {"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "cookie"}
+    {"authorization", "x-goog-api-key", "x-amz-security-token", "api-key", "x-key", "cookie"}
 )
 
 

@@ -16,6 +16,7 @@ from aigc_kit.sandbox import (
     ark,
     batches,
     bedrock,
+    bfl,
     dashscope_images,
     embeddings,
     gemini,
@@ -39,6 +40,7 @@ _RULES = (
     embeddings.handle,
     ark.handle,
     dashscope_images.handle,
+    bfl.handle,
     openai_images.handle,
     openai_chat.handle,
     openai_responses.handle,
@@ -116,6 +118,8 @@ class Sandbox(State):
                 "base_url": self.url,
             }
         name = {"zhipu": "glm", "zai": "glm"}.get(provider, provider)
+        if provider in ("bfl", "flux"):
+            return {"api_key": self.api_key, "base_url": self.url + bfl.PREFIX}
         if name in ("dashscope", "qwen", "wan"):
             return {"api_key": self.api_key, "base_url": self.url + dashscope_images.PREFIX}
         if name in openai_images.VENDORS:

@@ -15,9 +15,8 @@ from typing import Any
 from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidReplyError, ProviderError
-from aigc_kit.image import references, sizes
+from aigc_kit.image import references, sizes, tasks
 from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
-from aigc_kit.image.dashscope import tasks
 from aigc_kit.image.dashscope.models import CURRENT, DEFAULT, Model, model_of
 from aigc_kit.image.dashscope.request import ASYNC, Sized, sized, to_body
 from aigc_kit.image.dashscope.response import LIFETIME, billed_rightly, from_response, refused
@@ -235,7 +234,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
             found: dict[str, Any] = answer_of(_free(context), response, until, _READ).json
             return found
 
-        body = tasks.finished(task_id, look, context, deadline, watch)
+        body = tasks.finished(task_id, look, _status, context, deadline, watch)
         output = body.get("output")
         output = output if isinstance(output, Mapping) else {}
         status = output.get("task_status")
@@ -307,6 +306,15 @@ class DashScopeProvider(Rebuilt, VendorProvider):
 
     def _fetch(self, url: str, deadline: Deadline) -> bytes:
         return self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
+
+
+_ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"})
+
+
+def _status(body: Mapping[str, Any]) -> tuple[str, bool]:
+    output = body.get("output")
+    status = str((output.get("task_status") if isinstance(output, Mapping) else None) or "")
+    return status, status in _ENDED
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """
 Tasks: asked for until they are done. The id of a task is the receipt of a payment: whoever has it
-gets the images, for 24 hours, and pays nothing.
+gets the images, while the vendor keeps them, and pays nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from aigc_kit.errors import (
     AIGCError,
@@ -21,15 +21,22 @@ from aigc_kit.image.base import TASK_RUNNING, TASK_UNKNOWN
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.failures import RequestContext
 
-ENDED = frozenset({"SUCCEEDED", "FAILED", "CANCELED", "UNKNOWN"})
-"""Any other status, also one that is not known yet, means that the task goes on."""
-
 FIRST_WAIT, LONGEST_WAIT, EACH = 1.0, 5.0, 3
 """
-Seconds between two looks: doubled after every third, as dashscope 2.0.2 does. 20 looks a second are
-allowed for an account. Source:
+Seconds between two looks: doubled after every third, as dashscope 2.0.2 does. DashScope allows 20 looks
+a second for an account. Source:
 https://www.alibabacloud.com/help/en/model-studio/manage-asynchronous-tasks, read 2026-11-25.
 """
+
+
+class Status(Protocol):
+    """Reads what an answer about a task says."""
+
+    def __call__(self, body: Mapping[str, Any]) -> tuple[str, bool]:
+        """
+        (the vendor's word, "" where it says none; whether the task has ended). A word that is not
+        known yet means that it goes on.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Progress:
 def finished(
     task_id: str,
     look: Callable[[Deadline], Mapping[str, Any]],
+    status_of: Status,
     context: RequestContext,
     deadline: Deadline,
     on_progress: Callable[[Progress], object] | None,
@@ -67,9 +75,8 @@ def finished(
     while True:
         try:
             body = look(deadline)
-            output = body.get("output")
-            status = str(output.get("task_status") if isinstance(output, Mapping) else "")
-            if status in ENDED:
+            status, has_ended = status_of(body)
+            if has_ended:
                 return body
             last = None if status else _no_status(body, context)
             if on_progress is not None and status:
@@ -88,7 +95,7 @@ def finished(
 
 def _no_status(body: Mapping[str, Any], context: RequestContext) -> InvalidReplyError:
     return InvalidReplyError(
-        "the response about the task has no task_status; its fields:"
+        "the response about the task has no status; its fields:"
         f" {', '.join(sorted(map(str, body))) or 'none'}",
         provider=context.provider,
         model=context.model,
@@ -104,7 +111,7 @@ def running(
     return OutcomeUnknownError(
         f"{context.provider}'s task {task_id} was not done after {elapsed:.0f} s{why}. It goes on and"
         " may be billed; nothing is paid twice for it: with spool_dir, client.resume_spool() or the"
-        " same idempotency_key collects its images for 24 hours",
+        " same idempotency_key collects its images",
         elapsed=elapsed,
         provider=context.provider,
         model=context.model,
@@ -115,7 +122,7 @@ def running(
 def unknown(task_id: str, context: RequestContext) -> OutcomeUnknownError:
     """The vendor does not know the task, or not any more."""
     return OutcomeUnknownError(
-        f"{context.provider} knows nothing of the task {task_id}: it is older than 24 hours, or it"
+        f"{context.provider} knows nothing of the task {task_id}: it is too old, or it"
         " belongs to another account than api_key. It may be billed. With the right key resume_spool()"
         " collects its images; resume_spool(forget=True) drops it, and retry_ambiguous=True pays again"
         " for the same idempotency_key",

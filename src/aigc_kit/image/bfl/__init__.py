@@ -1,0 +1,1 @@
+"""``bfl``: FLUX of Black Forest Labs."""

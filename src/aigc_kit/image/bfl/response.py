@@ -1,0 +1,105 @@
+"""Answers of Black Forest Labs -> an image, or the error of the one that did not come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aigc_kit.errors import (
+    ContentFilterError,
+    InvalidReplyError,
+    ProviderError,
+    ServerError,
+)
+from aigc_kit.image import unusual
+from aigc_kit.image.base import ImageGroup, ImageResult
+from aigc_kit.transport.failures import RequestContext
+
+LINK_LIFETIME = timedelta(minutes=10)
+"""Of a finished image. Source: https://docs.bfl.ai, read 2026-11-25."""
+
+_BLOCKED = frozenset({"Request Moderated", "Content Moderated"})
+GONE = "Task not found"
+_ENDED = _BLOCKED | {"Ready", "Error", "Failed", GONE}
+
+
+def status_of(body: Mapping[str, Any]) -> tuple[str, bool]:
+    """(the vendor's word, whether the task has ended)."""
+    status = str(body.get("status") or "")
+    return status, status in _ENDED
+
+
+def from_response(
+    body: Mapping[str, Any], context: RequestContext, facts: Mapping[str, Any]
+) -> ImageGroup:
+    """
+    The image of a finished task.
+
+    Raises:
+        ProviderError: it failed or was held back. ``billed`` is unknown there: the documents do not
+            say whether the credits come back.
+        InvalidReplyError: it is ready, and there is no link.
+    """
+    status, _ = status_of(body)
+    if status != "Ready":
+        raise _failed(status, body, context)
+    result = body.get("result")
+    result = result if isinstance(result, Mapping) else {}
+    link = unusual.usable_url(result.get("sample"), "")
+    if not link:
+        raise InvalidReplyError(
+            f"{context.provider}'s task is ready, and its result has no sample; its fields:"
+            f" {', '.join(sorted(map(str, result))) or 'none'}",
+            provider=context.provider,
+            model=context.model,
+            status_code=200,
+            billed="unknown",
+            body=context.clean(dict(body)),
+        )
+    image = ImageResult(url=link, provider=context.provider)
+    image.metadata = {
+        **facts,
+        "source_url": link,
+        "request_id": str(body.get("id") or facts.get("request_id") or ""),
+        "expires_at": (datetime.now(UTC) + LINK_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "warnings": list(facts.get("warnings") or ()),
+    }
+    if isinstance(result.get("prompt"), str):
+        image.metadata["revised_prompt"] = result["prompt"]
+    return ImageGroup([image])
+
+
+def _failed(status: str, body: Mapping[str, Any], context: RequestContext) -> ProviderError:
+    details = context.clean(body.get("details"))
+    kind = ContentFilterError if status in _BLOCKED else ServerError
+    more: dict[str, Any] = {"reason": status} if kind is ContentFilterError else {}
+    return kind(
+        f"{context.provider}'s task ended with {status!r}"
+        + (f": {str(details)[:300]}" if details else ""),
+        provider=context.provider,
+        model=context.model,
+        request_id=str(body.get("id") or ""),
+        status_code=200,
+        code=status,
+        billed="unknown",
+        body=context.clean(dict(body)),
+        **more,
+    )
+
+
+def usage_of(submitted: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    What the submission said of its price: credits, and megapixels in and out.
+
+    A credit is 0.01 USD (unverified; celeste ``bfl/client.py``, read 2026-11-25).
+    """
+    found = {
+        name: submitted[name]
+        for name in ("input_mp", "output_mp")
+        if type(submitted.get(name)) in (int, float)
+    }
+    credits = submitted.get("cost")
+    if isinstance(credits, (int, float)) and not isinstance(credits, bool):
+        found |= {"credits": credits, "cost": round(credits / 100, 6)}
+    return found
