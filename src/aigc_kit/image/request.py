@@ -99,6 +99,7 @@ class CallOptions(TypedDict, total=False):
     thinking_config: Mapping[str, Any] | Any
     labels: Mapping[str, str] | None
     # DashScope
+    upload_references: bool
     prompt_extend: bool
     prompt_extend_mode: str | None
     thinking_mode: bool

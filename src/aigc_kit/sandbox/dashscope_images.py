@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from email import message_from_bytes
 from typing import Any
 
 from aigc_kit.sandbox.drawing import draw
@@ -19,6 +20,8 @@ PREFIX = "/api/v1"
 _SYNC = f"{PREFIX}/services/aigc/multimodal-generation/generation"
 _TASK = f"{PREFIX}/services/aigc/image-generation/generation"
 _OLD = f"{PREFIX}/services/aigc/text2image/image-synthesis"
+_UPLOADS = f"{PREFIX}/uploads"
+_BUCKET = "/dashscope-instant/"
 _OF = {
     # path -> models that it serves
     _SYNC: r"qwen-image-[23]\.\d(-pro)?.*|z-image-turbo.*|wan2\.[67].*",
@@ -36,6 +39,8 @@ _numbers = itertools.count(1)
 
 def handle(request: Request, state: State) -> Answer | None:
     """The response of DashScope, or None for another path."""
+    if request.path in (_BUCKET, _UPLOADS):
+        return _of_uploads(request, state)
     is_task = request.path.startswith(f"{PREFIX}/tasks/")
     if request.path not in _OF and not is_task:
         return None
@@ -43,6 +48,11 @@ def handle(request: Request, state: State) -> Answer | None:
         return _refused(401, "InvalidApiKey", "Invalid API-key provided.")
     if is_task:
         return _looked(request, state)
+    return _begun(request, state)
+
+
+def _begun(request: Request, state: State) -> Answer:
+    """Images, or the task that makes them."""
     try:
         body = request.json()
     except ValueError:
@@ -56,6 +66,8 @@ def handle(request: Request, state: State) -> Answer | None:
     if request.path != _SYNC and not wants_task:
         return _refused(403, "AccessDenied", "current user api does not support synchronous calls.")
     prompt, images = _asked(body)
+    if not _can_be_read(images, request, state):
+        return _refused(400, "InvalidParameter", "The provided URL does not appear to be valid.")
     if "[blocked]" in prompt:
         return _refused(
             400, "DataInspectionFailed", "Input data may contain inappropriate content."
@@ -66,6 +78,55 @@ def handle(request: Request, state: State) -> Answer | None:
     state.tasks[task_id] = {"body": body, "old": request.path == _OLD, "looks": 0}
     output = {"task_id": task_id, "task_status": "PENDING"}
     return Answer(200, {"request_id": f"req-{task_id}", "output": output})
+
+
+def _can_be_read(images: list[str], request: Request, state: State) -> bool:
+    """Whether references in the temporary storage are there, and the request says that it names some."""
+    named = [name for name in images if name.startswith("oss://")]
+    resolves = request.headers.get("x-dashscope-ossresourceresolve") == "enable"
+    return not named or (resolves and all(name[6:] in state.files for name in named))
+
+
+def _of_uploads(request: Request, state: State) -> Answer:
+    if request.path == _BUCKET:
+        return _stored(request, state)
+    if state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
+        return _refused(401, "InvalidApiKey", "Invalid API-key provided.")
+    return _place(request, state)
+
+
+def _place(request: Request, state: State) -> Answer:
+    """Where a reference may be put."""
+    if request.query.get("action") != "getPolicy" or not request.query.get("model"):
+        return _refused(400, "InvalidParameter", "action and model are required")
+    data = {
+        "policy": "policy",
+        "signature": "signature",
+        "upload_dir": f"dashscope-instant/{next(_numbers)}",
+        "upload_host": state.url + _BUCKET,
+        "expire_in_seconds": 300,
+        "max_file_size_mb": 100,
+        "oss_access_key_id": "sandbox",
+        "x_oss_object_acl": "private",
+        "x_oss_forbid_overwrite": "true",
+    }
+    return Answer(200, {"request_id": "req-upload", "data": data})
+
+
+def _stored(request: Request, state: State) -> Answer:
+    """A form as OSS takes it."""
+    kind = request.headers.get("content-type", "")
+    message = message_from_bytes(b"Content-Type: " + kind.encode() + b"\r\n\r\n" + request.raw)
+    parts = {
+        str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)
+        for part in (message.get_payload() if message.is_multipart() else ())
+        if not isinstance(part, str)
+    }
+    key, data = parts.get("key"), parts.get("file")
+    if parts.get("Signature") != b"signature" or not isinstance(key, bytes):
+        return Answer(403, "<Error><Code>SignatureDoesNotMatch</Code></Error>")
+    state.keep(key.decode(), data if isinstance(data, bytes) else b"", "image/png")
+    return Answer(200, b"")
 
 
 def _problem(request: Request, body: dict[str, Any]) -> Answer | None:

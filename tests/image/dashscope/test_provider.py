@@ -174,6 +174,32 @@ def test_references_are_inlined(sandbox: Sandbox) -> None:
     assert content[0]["image"].startswith("data:image/png;base64,")
 
 
+@pytest.mark.parametrize("model", ["qwen-image-3.0", TASK])
+def test_references_can_go_into_the_vendors_storage(sandbox: Sandbox, model: str) -> None:
+    """The key goes to DashScope alone; the request names what was put there."""
+    given = [make("PNG", (300, 300)), make("JPEG", (300, 300))]
+    with client(sandbox, model=model, upload_references=True) as images:
+        images.image_to_image("a cat", reference_images=given)
+    stored = [r for r in sandbox.requests if r.path == "/dashscope-instant/"]
+    assert len(stored) == 2
+    assert all("authorization" not in request.headers for request in stored)
+    drawn = next(r for r in sandbox.requests if "generation" in r.path)
+    assert drawn.headers["x-dashscope-ossresourceresolve"] == "enable"
+    named = [part["image"] for part in drawn.body["input"]["messages"][0]["content"][:2]]
+    assert all(name.startswith("oss://dashscope-instant/") for name in named)
+    assert {sandbox.files[name[6:]][0] for name in named} == set(given)
+
+
+def test_a_place_that_is_none_costs_nothing(wire: Wire) -> None:
+    wire.script(http(200, {"data": {"policy": "p"}}))
+    with (
+        client(wire, upload_references=True) as images,
+        pytest.raises(errors.InvalidReplyError, match="no place for a reference") as caught,
+    ):
+        images.image_to_image("a cat", reference_images=make("PNG", (300, 300)))
+    assert caught.value.billed == "no"
+
+
 def test_too_many_references_are_refused_before_sending(sandbox: Sandbox) -> None:
     with client(sandbox) as images, pytest.raises(errors.ReferenceImageError):
         images.image_to_image("x", reference_images=[make()] * 4)

@@ -20,6 +20,7 @@ from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
 from aigc_kit.image.dashscope.models import CURRENT, DEFAULT, Model, model_of
 from aigc_kit.image.dashscope.request import ASYNC, Sized, sized, to_body
 from aigc_kit.image.dashscope.response import LIFETIME, billed_rightly, from_response, refused
+from aigc_kit.image.dashscope.uploads import RESOLVE, uploaded
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes
@@ -40,6 +41,7 @@ _OPTIONS = [
     "timeout",
     "family",
     "size_policy",
+    "upload_references",
     "max_retries",
     "default_headers",
 ]
@@ -55,6 +57,7 @@ _FIELDS = frozenset(
         "color_palette",
         "size_policy",
         "family",
+        "upload_references",
         "on_progress",
     }
 )
@@ -79,6 +82,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         timeout: float | None = None,
         family: str | None = None,
         size_policy: str = "nearest",
+        upload_references: bool = False,
         max_retries: int = 2,
         default_headers: Mapping[str, Any] | None = None,
         **unknown: Any,
@@ -93,6 +97,8 @@ class DashScopeProvider(Rebuilt, VendorProvider):
             timeout: seconds for one call, the whole task included; unset:
                 ``DASHSCOPE_TIMEOUT_SECS``, then 600.
             family: a model whose rules hold, where the name does not say it.
+            upload_references: put references into the vendor's temporary storage (48 hours) instead
+                of the request, where large ones make it slow.
             size_policy: ``"nearest"`` makes a size legal, ``"exact"`` refuses one that is not.
 
         Raises:
@@ -111,6 +117,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         self.family = family
         model_of(self.model, family)
         self.size_policy = sizes.check_policy(size_policy)
+        self.upload_references = bool(upload_references)
         self._policy = Policy(
             settings.seconds(
                 timeout, *(f"{prefix}_TIMEOUT_SECS" for prefix in prefixes), default=600.0
@@ -149,6 +156,9 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         if request.n > call.model.group:
             raise NoGroupError(f"{call.name} makes {call.model.group} images in one request")
         found = self._references(request, call)
+        uploads = bool(found) and call.uploads
+        if uploads:
+            found = [self._uploaded(one, call) for one in found or ()]
         path, body = to_body(
             request.prompt,
             name=call.name,
@@ -166,7 +176,11 @@ class DashScopeProvider(Rebuilt, VendorProvider):
             "warnings": [*call.warnings, *references.warnings_of(found or ())],
         }
         is_task = call.model.protocol != "sync"
-        headers = {**call.headers, **(ASYNC if is_task else {})}
+        headers = {
+            **call.headers,
+            **(ASYNC if is_task else {}),
+            **(RESOLVE if uploads else {}),
+        }
 
         def attempt(deadline: Deadline) -> dict[str, Any]:
             response = self._transport.post(
@@ -256,6 +270,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         }
         options.pop("extra_body", None)
         watch = options.pop("on_progress", None)
+        uploads = bool(options.pop("upload_references", self.upload_references))
         if watch is not None and not callable(watch):
             raise ConfigurationError(
                 f"on_progress must be a function that takes a Progress, got {settings.spelled(watch)}"
@@ -281,6 +296,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
             options,
             headers,
             watch,
+            uploads,
             self._context(name),
             run,
             Deadline.after(run.timeout),
@@ -303,6 +319,18 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         )
         fetch = partial(self._fetch, deadline=call.deadline)
         return references.resolve(request.reference_images, limits, fetch, is_public=is_public_url)
+
+    def _uploaded(self, one: references.Reference, call: _Call) -> references.Reference:
+        if one.address:
+            return one
+        return uploaded(
+            one,
+            self._transport,
+            call.name,
+            context=_free(call.context),
+            deadline=call.deadline,
+            headers=call.headers,
+        )
 
     def _fetch(self, url: str, deadline: Deadline) -> bytes:
         return self._downloader.fetch(url, timeout=min(deadline.left(), 60)).data
@@ -329,6 +357,7 @@ class _Call:
     options: dict[str, Any]
     headers: settings.Headers
     on_progress: Any
+    uploads: bool
     context: RequestContext
     run: Policy
     deadline: Deadline
