@@ -30,11 +30,14 @@ from aigc_kit.sandbox import openai_chat as openai_rules
 from aigc_kit.transport.download import Downloader
 from tests.test_contract import PROVIDERS, TOOLS
 
-DIALECTS = sorted(PROVIDERS)
+RESPONSES = "openai by responses"
+DIALECTS = [*sorted(PROVIDERS), RESPONSES]
 SIGNATURE = base64.b64encode(b"\x00signature\xff").decode()
 
 
 def client(name: str, sandbox: Sandbox) -> ChatClient:
+    if name == RESPONSES:
+        return ChatClient("openai", api="responses", **sandbox.chat_options("openai"))
     return ChatClient(name, **{**sandbox.chat_options(name), **PROVIDERS[name]})
 
 
@@ -87,6 +90,34 @@ def test_a_turn_in_the_middle_of_a_loop_goes_elsewhere(second: str, sandbox: San
                 [*question, json.loads(json.dumps(called.message)), *results], tools=TOOLS
             )
         assert answer.content == "The tools said: 22; 22", (first, second)
+
+
+def test_one_conversation_through_all_dialects_and_back(sandbox: Sandbox) -> None:
+    """With an image, tools and what each vendor adds to its turns; stored as JSON in between."""
+    way = ["openai", RESPONSES, "gemini", "bedrock", "deepseek"]
+    image = {"type": "image_url", "image_url": {"url": PNG}}
+    history: list[dict[str, Any]] = [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": [{"type": "text", "text": "what is this?"}, image]},
+    ]
+    for name in [*way, *reversed(way)]:
+        with client(name, sandbox) as chat:
+            answer = chat.chat(history)
+            history = [*history, answer.message, {"role": "user", "content": "[all tools]"}]
+            looped = chat.chat_with_tools(
+                history, TOOLS, tool_executor=lambda tool, args: {"temperature": 22}
+            )
+        history = json.loads(json.dumps(looped.messages))
+        if history[-1]["role"] != "assistant":
+            history.append(looped.message)
+        history.append({"role": "user", "content": f"thank you, {name}"})
+    said = [turn for turn in history if turn["role"] == "user"]
+    assert len(said) == 1 + 2 * 2 * len(way)
+    assert history[1]["content"][1] == image
+    results = [turn for turn in history if turn["role"] == "tool"]
+    calls = [call["id"] for turn in history for call in turn.get("tool_calls") or ()]
+    assert len(results) == len(calls) >= 2 * len(way)
+    assert len(set(calls)) == len(calls)
 
 
 # ---- generated conversations

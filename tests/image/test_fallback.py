@@ -190,3 +190,59 @@ def test_a_deadline_is_for_all_of_them(client: ImageClient, sandbox: Sandbox) ->
     with within(3.0) as waits, pytest.raises(errors.OutcomeUnknownError):
         client.text_to_image("a cat", timeout=3.0)
     assert waits.timeouts[-1] <= 3.0 - 0.5
+
+
+VENDORS = [
+    "volcengine",
+    "gemini",
+    "dashscope",
+    "bfl",
+    "openai",
+    "openai_compat",
+    "glm",
+    "siliconflow",
+    "openrouter",
+    "xai",
+]
+WITHOUT_REFERENCES = {"glm"}
+
+
+@pytest.mark.parametrize("second", VENDORS)
+@pytest.mark.parametrize("references", [False, True])
+def test_every_vendor_takes_over_from_every_other(
+    sandbox: Sandbox, tmp_path: Path, second: str, references: bool
+) -> None:
+    """With the size and the reference in its own terms, stored, once each, and for one payment."""
+    given: dict[str, Any] = {"size": "16:9"}
+    if references:
+        given["reference_images"] = make("PNG", (400, 400))
+    for first in VENDORS:
+        if first == second:
+            continue
+        own = {name: sandbox.image_options(name) for name in (first, second)}
+        refusing = {**own[first]}
+        if first == "gemini":
+            refusing = {"api_key": "wrong-key", "base_url": sandbox.url, "vertexai": False}
+        else:
+            refusing["api_key"] = "wrong-key"
+        if first == "openai_compat":  # a relay without a key
+            sandbox.answer(401, {"error": {"message": "no"}}, path="/local/v1/images")
+        with ImageClient(
+            [(first, refusing), (second, own[second])],
+            storage=LocalStorage(tmp_path / first),
+            keep_urls=True,
+            allow_private_hosts=True,
+        ) as images:
+            call = images.image_to_image if references else images.text_to_image
+            if references and second in WITHOUT_REFERENCES:
+                with pytest.raises(errors.AIGCError):
+                    call("a cat", **given)
+                continue
+            result = call("a cat", **given)
+        assert result.provider == second, first
+        assert result.metadata["attempts"][0]["provider"] == first
+        assert result.metadata["attempts"][0]["billed"] == "no"
+        assert result.width > result.height * 1.2 or second in ("openrouter", "openai_compat"), (
+            first
+        )
+        assert (tmp_path / first / result.metadata["storage_key"]).is_file()
