@@ -465,6 +465,24 @@ def test_every_text_is_in_both_languages_with_the_same_values(code: str) -> None
     assert not HAN.search(text.en + text.en_fix)
 
 
+def test_stores_of_china_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variables of their SDKs: what would be used, and what would be refused."""
+    for name, value in {
+        "OSS_ACCESS_KEY_ID": "k",
+        "OSS_ACCESS_KEY_SECRET": "s",
+        "OSS_BUCKET": "pictures",
+        "OSS_REGION": "cn-hangzhou",
+        "COS_SECRET_ID": "k",
+        "COS_SECRET_KEY": "s",
+        "COS_BUCKET": "pictures",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = {(each.code, each.subject): each for each in diagnose()}
+    assert ("s3", "s3://pictures") in found
+    assert ("s3_default_domain", "s3://pictures") in found
+    assert "pictures-1250000000" in found["store_refused", "cos"].text("en")
+
+
 def test_every_provider_has_its_facts_and_a_free_request() -> None:
     """A new vendor needs a row in ``aigc_kit.doctor.vendors``; this names those that lack one."""
     missing = [name for name in facts.providers() if not facts.facts_of(name).known]

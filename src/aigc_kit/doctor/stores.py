@@ -82,7 +82,33 @@ download-object, read 2026-11-25.
 @offline("s3")
 def s3(context: Context) -> Iterator[Finding]:
     """The store that was named for the test."""
-    place: Any = getattr(context.store, "_place", None)
+    yield from _of_service(context.store)
+
+
+@offline("presets")
+def presets(context: Context) -> Iterator[Finding]:
+    """OSS, COS, TOS and MinIO, where the variables of their SDKs are set."""
+    from aigc_kit import storage
+
+    for name, kind in (
+        ("oss", storage.OSSStorage),
+        ("cos", storage.COSStorage),
+        ("tos", storage.TOSStorage),
+        ("minio", storage.MinIOStorage),
+    ):
+        if not kind.is_configured():
+            continue
+        try:
+            store = kind()
+        except AIGCError as error:
+            yield Finding("error", "store_refused", name, {"problem": str(error)})
+            continue
+        yield from _of_service(store)
+        store.close()
+
+
+def _of_service(store: Any) -> Iterator[Finding]:
+    place: Any = getattr(store, "_place", None)
     if place is None:
         return
     subject = f"s3://{place.bucket}"
@@ -96,6 +122,5 @@ def s3(context: Context) -> Iterator[Finding]:
             "style": "virtual" if place.virtual else "path",
         },
     )
-    public = context.store.public_bases
-    if place.service.name in _CLOSED and not public:
+    if place.service.name in _CLOSED and not store.public_bases:
         yield Finding("warning", "s3_default_domain", subject, {"service": place.service.name})

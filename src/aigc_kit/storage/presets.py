@@ -138,6 +138,12 @@ class PresetStorage(S3Storage):
             extra_args=extra_args,
         )
 
+    @classmethod
+    def is_configured(cls) -> bool:
+        """Whether the environment has a key and a bucket of this service."""
+        preset = cls._preset
+        return bool(settings.variable(*preset.access_key) and settings.variable(*preset.name))
+
     def _endpoint(self, url: str, region: str) -> str:
         preset, kind = self._preset, type(self).__name__
         if url:
