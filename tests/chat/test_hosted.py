@@ -127,3 +127,74 @@ def test_servers_on_ones_own_machine_need_no_key(name: str) -> None:
         ChatClient(name, model="m", base_url=vendor.url) as chat,
     ):
         assert chat.chat(ASK).content == "hi"
+
+
+ON, OFF = {"type": "enabled", "budget_tokens": 2000}, {"type": "disabled"}
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "wish", "field", "sent"),
+    [
+        ("openrouter", "anthropic/claude-sonnet-4.6", ON, "reasoning", {"max_tokens": 2000}),
+        ("openrouter", "anthropic/claude-sonnet-4.6", OFF, "reasoning", {"enabled": False}),
+        (
+            "openrouter",
+            "x-ai/grok-4.1-fast",
+            {"type": "enabled"},
+            "reasoning",
+            {"effort": "medium"},
+        ),
+        ("together", "deepseek-ai/DeepSeek-V3.2", OFF, "reasoning", {"enabled": False}),
+        ("vllm", "Qwen/Qwen3-8B", OFF, "chat_template_kwargs", {"enable_thinking": False}),
+        ("vllm", "Qwen/Qwen3-8B", ON, "chat_template_kwargs", {"enable_thinking": True}),
+        ("minimax", "MiniMax-M3", ON, "thinking", {"type": "adaptive"}),
+        ("minimax", "MiniMax-M3", OFF, "thinking", {"type": "disabled"}),
+        ("siliconflow", "Qwen/Qwen3-8B", ON, "thinking_budget", 2000),
+        ("ollama", "qwen3:8b", OFF, "reasoning_effort", "none"),
+        ("ollama", "gpt-oss:20b", {"type": "enabled"}, "reasoning_effort", "medium"),
+        ("xai", "grok-4.1-fast", {"type": "enabled"}, "reasoning_effort", "low"),
+        ("mistral", "mistral-medium-latest", {"type": "enabled"}, "reasoning_effort", "medium"),
+    ],
+)
+def test_the_wish_to_think_is_said_as_each_reads_it(
+    name: str, model: str, wish: Any, field: str, sent: Any
+) -> None:
+    said = body(name, model, thinking=wish)
+    assert said[field] == sent
+    assert field == "thinking" or "thinking" not in said
+
+
+def test_vllm_gets_one_system_message_at_the_front() -> None:
+    """https://github.com/pydantic/pydantic-ai/issues/5812"""
+    history = [
+        {"role": "system", "content": "be brief"},
+        {"role": "developer", "content": "in English"},
+        *ASK,
+    ]
+    first, second = body("vllm", "Qwen/Qwen3-8B", history)["messages"]
+    assert first == {"role": "system", "content": "be brief\n\nin English"}
+    assert second["role"] == "user"
+
+
+def test_lmstudio_has_no_json_mode_without_a_schema() -> None:
+    assert "response_format" not in body("lmstudio", "m", response_format={"type": "json_object"})
+    assert body("lmstudio", "m", response_format=FORMAT)["response_format"]["type"] == "json_schema"
+
+
+def test_mistral_wants_an_assistant_behind_results_and_no_names() -> None:
+    call = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    history = [
+        {"role": "user", "content": "hello", "name": "ann"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "abcdefghi", "name": "f", "content": "ok"},
+        *ASK,
+    ]
+    sent = body("mistral", "mistral-large-latest", history)["messages"]
+    assert [turn["role"] for turn in sent] == ["user", "assistant", "tool", "assistant", "user"]
+    assert "name" not in sent[0]
+
+
+def test_xai_gets_tools_without_strict() -> None:
+    strict = [{**TOOLS[0], "function": {**TOOLS[0]["function"], "strict": True}}]
+    assert "strict" not in body("xai", "grok-4.1-fast", tools=strict)["tools"][0]["function"]
+    assert body("together", "m", tools=strict)["tools"][0]["function"]["strict"] is True

@@ -34,11 +34,12 @@ class Trace:
         self.where = ""
 
     def __enter__(self) -> Trace:
+        self.before = sys.gettrace()  # coverage's own
         sys.settrace(self._call)
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
+        sys.settrace(self.before)
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Any:
         name = frame.f_code.co_filename

@@ -20,7 +20,7 @@ HOSTED: tuple[Vendor, ...] = (
         passes_fields=True,
         cache_control=True,
         reasoning_ids=False,
-        thinking="effort",
+        thinking="reasoning",
     ),
     # Thinking by enable_thinking and thinking_budget; JSON schema by model is unverified.
     row("siliconflow", "", json_schema="", **_ENABLE),
@@ -30,9 +30,17 @@ HOSTED: tuple[Vendor, ...] = (
     # ollama/ollama#12362, pydantic-ai ollama.py: images only as bytes; the reasoning is "reasoning".
     row("ollama", "", image_addresses=False, passes_fields=True, thinking="effort"),
     # vllm-project/vllm#44216, pydantic-ai vllm.py.
-    row("vllm", "", passes_fields=True, thinking="effort"),
+    # pydantic-ai#5812: many templates take one system message, at the front.
+    row(
+        "vllm",
+        "",
+        passes_fields=True,
+        thinking="template",
+        one_system=True,
+        strict_tools=False,
+    ),
     # JSON schema is what it needs; json_object is unverified.
-    row("lmstudio", "", passes_fields=True, image_addresses=False),
+    row("lmstudio", "", passes_fields=True, image_addresses=False, json_object=False),
     # litellm minimax: <think> in the content, or reasoning_details, which go back; no JSON schema and
     # no forced choice (unverified).
     row(
@@ -40,6 +48,7 @@ HOSTED: tuple[Vendor, ...] = (
         "",
         json_schema="",
         forced_choice="auto only",
+        thinking="adaptive",
         passes_fields=True,
         cache_control=True,
     ),
@@ -53,9 +62,12 @@ HOSTED: tuple[Vendor, ...] = (
         "xai",
         "",
         thinking="effort",
+        efforts=((r".*", ("low", "high")),),
+        strict_tools=False,
         refused=((r"grok-(3-mini|4|5|code).*", (*SAMPLING[2:4], "stop")),),
     ),
-    # litellm mistral: unknown fields are 422, usage comes unasked; ids of nine letters and digits.
+    # litellm mistral: unknown fields are 422, usage comes unasked; ids of nine letters and digits; no
+    # names but of tools, and an assistant turn behind their results.
     row(
         "mistral",
         "",
@@ -63,6 +75,8 @@ HOSTED: tuple[Vendor, ...] = (
         thinking="effort",
         call_id=r"[a-zA-Z0-9]{9}",
         no_prefill=".*",
+        names=False,
+        ends_tools=True,
         message_fields=("prefix",),
         renamed=(("seed", "random_seed"),),
         refused=((r".*", ("logprobs", "top_logprobs")),),
@@ -77,7 +91,7 @@ HOSTED: tuple[Vendor, ...] = (
         thinking="effort",
         refused=((r".*", ("logprobs", "top_logprobs", "logit_bias")),),
     ),
-    row("together", "", thinking="effort", passes_fields=True),
+    row("together", "", thinking="reasoning switch", passes_fields=True),
     # litellm modelscope: contents that are lists of text are joined, which is done for every vendor.
     row("modelscope", "", json_schema="", **_ENABLE),
 )

@@ -26,7 +26,7 @@ CLAUDE_NO_PREFILL = r".*claude-((opus|sonnet)-4[.-][6-9]|(opus|sonnet|haiku)-5|f
 
 # OpenAI. Source: https://platform.openai.com/docs/api-reference/chat, the deprecations page,
 # openai/openai-dotnet#877.
-OPENAI = r"(gpt-|chatgpt-|o\d).*"
+OPENAI = r"(gpt-(?!oss)|chatgpt-|o\d).*"
 OPENAI_NOT_REASONING = r"gpt-5(\.\d+)?-chat.*"
 OPENAI_REASONING = rf"(?!{OPENAI_NOT_REASONING})(gpt-[56]|o\d).*"
 OPENAI_NO_TOOLS = r"gpt-(6-astra|6\.1-sol|6\.2-(astra|sol)).*"

@@ -20,12 +20,13 @@ class Vendor(Account):
     - ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
       in the system prompt.
     - ``json_while_thinking``: whether either may go with thinking; ``json_with_tools``: with tools
-      or in a stream.
+      or in a stream; ``json_object``: whether any JSON can be asked for without a schema.
     - ``schema_dialect``: ``"mfjs"`` is Moonshot's.
     - ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
       are in the request; ``reasoning_pad`` stands where there is none.
-    - ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget), ``"effort"`` or
-      ``"enable_thinking"``.
+    - ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget), ``"adaptive"`` (the
+      same, whose word for on is that), ``"effort"``, ``"enable_thinking"``, ``"template"``
+      (``chat_template_kwargs``), ``"reasoning"`` or ``"reasoning switch"`` (no budget).
     - ``always_thinks``, ``thinks_by_default``, ``thinks_streaming_only``: models.
     - ``forced_choice``: ``"passed"``, ``"auto only"`` or ``"not while thinking"``;
       ``no_forced_choice``: models that refuse it.
@@ -39,6 +40,9 @@ class Vendor(Account):
       field is sent (relays).
     - ``cache_control``: whether marks on text parts are understood.
     - ``tool_name``, ``call_id``: what is accepted.
+    - ``one_system``: all system messages become one at the front; ``names``: whether turns that are not
+      of tools may have a name; ``ends_tools``: an assistant turn must be behind results of tools;
+      ``strict_tools``: whether tools may say ``strict``.
     - ``no_prefill``: models that refuse a history that ends with the assistant (unless the turn says
       ``prefix``).
     - ``responses_only``, ``responses_with_tools``, ``responses_with_effort``: models that chat
@@ -55,6 +59,7 @@ class Vendor(Account):
     json_schema: str = ".*"
     json_while_thinking: bool = True
     json_with_tools: bool = True
+    json_object: bool = True
     schema_dialect: str = ""
     echo_reasoning: str = ""
     reasoning_pad: str = ""
@@ -82,6 +87,10 @@ class Vendor(Account):
     cache_control: bool = False
     tool_name: str = r"[a-zA-Z0-9_-]{1,64}"
     call_id: str = ""
+    one_system: bool = False
+    names: bool = True
+    ends_tools: bool = False
+    strict_tools: bool = True
     no_prefill: str = ""
     stream_usage: bool = True
     responses_only: str = ""

@@ -270,7 +270,16 @@ def checked_profile(profile: Mapping[str, Any] | str | None) -> dict[str, Any]:
 
 
 _WORDS = {
-    "thinking": ("passed", "type", "effort", "enable_thinking"),
+    "thinking": (
+        "passed",
+        "type",
+        "adaptive",
+        "effort",
+        "enable_thinking",
+        "template",
+        "reasoning",
+        "reasoning switch",
+    ),
     "forced_choice": ("passed", "auto only", "not while thinking"),
     "schema_dialect": ("", "mfjs"),
     "max_tokens": ("max_tokens", "max_completion_tokens"),

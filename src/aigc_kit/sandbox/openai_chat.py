@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from aigc_kit.sandbox import model
@@ -316,7 +317,13 @@ def _mistral_problem(body: dict[str, Any]) -> str:
     for name in ("stream_options", "logprobs", "max_completion_tokens", "seed"):
         if name in body:
             return f"Extra inputs are not permitted: {name}"
-    last = body["messages"][-1]
+    turns = body["messages"]
+    for before, after in pairwise(turns):
+        if before["role"] == "tool" and after["role"] not in ("tool", "assistant"):
+            return f"Unexpected role '{after['role']}' after role 'tool'"
+    if any("name" in turn for turn in turns if turn["role"] != "tool"):
+        return "Extra inputs are not permitted: name"
+    last = turns[-1]
     if last["role"] == "assistant" and not last.get("prefix"):
         return "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
     for message in body["messages"]:
@@ -335,7 +342,23 @@ def _groq_problem(body: dict[str, Any]) -> str:
     return ""
 
 
+def _vllm_problem(body: dict[str, Any]) -> str:
+    """https://github.com/pydantic/pydantic-ai/issues/5812, read 2026-11-25."""
+    if any(turn["role"] == "system" for turn in body["messages"][1:]):
+        return "System message must be at the beginning."
+    return ""
+
+
+def _lmstudio_problem(body: dict[str, Any]) -> str:
+    if (body.get("response_format") or {}).get("type") == "json_object":
+        return "'response_format.type' must be 'json_schema' or 'text'"
+    return ""
+
+
 def _xai_problem(body: dict[str, Any]) -> str:
+    for tool in body.get("tools") or ():
+        if "strict" in tool["function"]:
+            return "Argument not supported: strict"
     for name in ("stop", "presence_penalty", "frequency_penalty"):
         if name in body:
             return f"Argument not supported on this model: {name}"
@@ -365,6 +388,8 @@ _OWN_RULES: dict[str, Callable[[dict[str, Any]], str]] = {
     "xai": _xai_problem,
     "minimax": _minimax_problem,
     "ollama": _ollama_problem,
+    "vllm": _vllm_problem,
+    "lmstudio": _lmstudio_problem,
 }
 
 

@@ -106,6 +106,12 @@ def _mode(request: Draft, wanted: Format, thinking: Thinking | None, *, stream: 
     mode = chosen or "json_object"
     if not chosen and wanted.schema is not None and request.fits(vendor.json_schema):
         mode = "json_schema"
+    if mode == "json_object" and not vendor.json_object:
+        request.warn(
+            "response_format",
+            f"{vendor.name} has no JSON mode without a schema; the answer is asked for in words",
+        )
+        return "prompt"
     if mode != "prompt" and not vendor.json_with_tools and (stream or request.call.tools):
         why = "with tools" if request.call.tools else "in a stream"
         request.warn(

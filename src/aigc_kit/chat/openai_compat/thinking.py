@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aigc_kit.chat.openai_compat.draft import Draft
@@ -19,9 +20,12 @@ def thinks(request: Draft, thinking: Thinking | None) -> bool:
 
 
 def switch_off(request: Draft, why: str) -> None:
-    if request.vendor.thinking == "enable_thinking":
+    way = request.vendor.thinking
+    if way == "enable_thinking":
         if request.extra.setdefault("enable_thinking", False):
             return
+    elif way in _SWITCHES:
+        request.extra.update(_SWITCHES[way](Thinking(True, None, "disabled")))
     else:
         request.extra["thinking"] = {"type": "disabled"}
     request.warn("thinking", f"switched off: {why}")
@@ -46,6 +50,8 @@ def think(request: Draft, *, stream: bool) -> Thinking | None:
         _enable_thinking(request, thinking, stream=stream)
     elif vendor.thinking == "effort":
         _effort(request, thinking)
+    elif vendor.thinking in _SWITCHES:
+        _switch(request, thinking)
     elif request.fits(vendor.always_thinks):
         del request.extra["thinking"]
         request.warn("thinking", f"{model} always thinks; the switch was left out")
@@ -64,6 +70,11 @@ def _loosely(wish: Any) -> Thinking | None:
 
 def _typed(request: Draft, wish: Any, thinking: Thinking) -> None:
     """``{"type": ...}`` without a budget."""
+    if request.vendor.thinking == "adaptive" and not thinking.off:
+        request.extra["thinking"] = {"type": "adaptive"}
+        if thinking.budget is not None:
+            request.warn("thinking", f"{request.vendor.name} has no budget_tokens; it was left out")
+        return
     if thinking.budget is None:
         return
     request.extra["thinking"] = {
@@ -92,19 +103,51 @@ def _quiet_outside_of_streams(request: Draft) -> None:
         switch_off(request, f"{request.call.model} thinks only while it streams")
 
 
+def _reasoning(thinking: Thinking) -> dict[str, Any]:
+    """OpenRouter's own field."""
+    if thinking.off:
+        return {"reasoning": {"enabled": False}}
+    if thinking.budget and thinking.budget > 0:
+        return {"reasoning": {"max_tokens": thinking.budget}}
+    return {"reasoning": {"effort": thinking.effort}}
+
+
+_SWITCHES: dict[str, Callable[[Thinking], dict[str, Any]]] = {
+    "reasoning": _reasoning,
+    "reasoning switch": lambda thinking: {"reasoning": {"enabled": not thinking.off}},
+    "template": lambda thinking: {"chat_template_kwargs": {"enable_thinking": not thinking.off}},
+}
+
+
+def _switch(request: Draft, thinking: Thinking) -> None:
+    """The wish as a field of the vendor's, unless that is there already."""
+    del request.extra["thinking"]
+    way = request.vendor.thinking
+    for name, value in _SWITCHES[way](thinking).items():
+        given = request.extra.get(name)
+        request.extra[name] = {**value, **given} if isinstance(given, Mapping) else value
+    if way != "reasoning" and thinking.budget and thinking.budget > 0:
+        request.warn("thinking", f"{request.vendor.name} has no budget_tokens; it was left out")
+
+
+_LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
 def _effort(request: Draft, thinking: Thinking) -> None:
     del request.extra["thinking"]
     model = request.call.model
-    if not request.fits(request.vendor.refused_while_reasoning):
+    reasoners = request.vendor.refused_while_reasoning
+    if reasoners and not request.fits(reasoners):
         if not thinking.off:
             raise request.unsupported(f"{model} does not think")
         return
     if request.extra.get("reasoning_effort") is not None and not thinking.off:
         return
+    known = next((levels for models, levels in request.vendor.efforts if request.fits(models)), ())
     level = thinking.effort
     if thinking.off:
-        level = next(
-            (levels[0] for models, levels in request.vendor.efforts if request.fits(models)), "none"
-        )
+        level = known[0] if known else "none"
+    elif known and level not in known:
+        level = min(known, key=lambda each: abs(_LEVELS.index(each) - _LEVELS.index(level)))
     request.extra["reasoning_effort"] = level
     request.warn("thinking", f"sent as reasoning_effort={level!r}")

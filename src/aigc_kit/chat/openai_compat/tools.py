@@ -42,10 +42,13 @@ def _to_tool(request: Draft, tool: dict[str, Any]) -> dict[str, Any]:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     if request.vendor.schema_dialect == "mfjs":
         parameters = schemas.mfjs(parameters)
+    plain = dict(function)
+    if not request.vendor.strict_tools:
+        plain.pop("strict", None)
     return {
         **tool,
         "function": {
-            **function,
+            **plain,
             "name": request.names.sent(function["name"]),
             "parameters": parameters,
         },

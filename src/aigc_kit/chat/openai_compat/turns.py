@@ -35,6 +35,10 @@ def to_messages(
         )
     messages = [_to_message(request, turn, with_tools=with_tools, fetch=fetch) for turn in turns]
     messages = [message for message in messages if not _says_nothing(message)]
+    if request.vendor.one_system:
+        messages = _with_one_system(request, messages)
+    if request.vendor.ends_tools:
+        messages = _with_ends_of_tools(request, messages)
     if request.vendor.call_id:
         messages = _with_short_ids(messages, re.compile(request.vendor.call_id))
     last = messages[-1] if messages else {}
@@ -50,6 +54,35 @@ def to_messages(
             f"{request.call.model} refuses a history that ends with the assistant; a user turn was added",
         )
     return messages
+
+
+def _with_one_system(request: Draft, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All system messages as one at the front."""
+    places = [place for place, each in enumerate(messages) if each["role"] == "system"]
+    if places in ([], [0]):
+        return messages
+    if places != list(range(len(places))):
+        request.warn(
+            "messages",
+            f"{request.vendor.name} takes one system message: later ones went to the front",
+        )
+    texts = [text_of(messages[place].get("content")) for place in places]
+    rest = [each for each in messages if each["role"] != "system"]
+    return [{"role": "system", "content": "\n\n".join(filter(None, texts))}, *rest]
+
+
+def _with_ends_of_tools(request: Draft, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """An assistant turn between the results of tools and the next question."""
+    made: list[dict[str, Any]] = []
+    for message in messages:
+        if made and made[-1]["role"] == "tool" and message["role"] not in ("tool", "assistant"):
+            made.append({"role": "assistant", "content": _CONTINUE})
+            request.warn(
+                "messages",
+                f"{request.vendor.name} wants an assistant turn behind the results of tools; one was added",
+            )
+        made.append(message)
+    return made
 
 
 def _says_nothing(message: Mapping[str, Any]) -> bool:
@@ -80,6 +113,8 @@ def _to_message(
     if turn.get("content") is not None:
         message["content"] = _content(request, turn["content"], fetch)
     for name in ("name", "tool_call_id", "refusal"):
+        if name == "name" and role != "tool" and not vendor.names:
+            continue
         if name in turn and turn[name] is not None:
             message[name] = turn[name]
     if role == "tool":
