@@ -544,6 +544,7 @@ def abilities(vendor: Any) -> list[str]:
     forced = {
         "passed": "yes",
         "auto only": "sent as `auto`",
+        "auto or none": "sent as `auto`",
         "not while thinking": "ends thinking",
     }[vendor.forced_choice]
     if vendor.no_forced_choice:

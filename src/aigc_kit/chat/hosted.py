@@ -7,7 +7,7 @@ not verified is said so; a row says no more than what is known.
 
 from __future__ import annotations
 
-from aigc_kit.chat.vendor import OPENAI_MODEL, SAMPLING, Vendor, row
+from aigc_kit.chat.vendor import OPENAI_MODEL, OPENAI_RESPONSES, SAMPLING, Vendor, row
 
 _ENABLE = {"thinking": "enable_thinking"}
 
@@ -20,15 +20,23 @@ HOSTED: tuple[Vendor, ...] = (
         passes_fields=True,
         cache_control=True,
         reasoning_ids=False,
+        openai_rules=False,
         thinking="reasoning",
     ),
     # Thinking by enable_thinking and thinking_budget; JSON schema by model is unverified.
     row("siliconflow", "", json_schema="", **_ENABLE),
     # The deployment's name says nothing: pass family=. No file parts in chat. litellm
     # azure/common_utils.py; MicrosoftDocs.
-    row("azure", "", passes_fields=True, **OPENAI_MODEL),
-    # ollama/ollama#12362, pydantic-ai ollama.py: images only as bytes; the reasoning is "reasoning".
-    row("ollama", "", image_addresses=False, passes_fields=True, thinking="effort"),
+    row("azure", "", passes_fields=True, files=False, **OPENAI_MODEL, **OPENAI_RESPONSES),
+    # ollama/ollama#12362, pydantic-ai#4917: images only as bytes; a schema binds local models alone.
+    row(
+        "ollama",
+        "",
+        json_schema=r"(?!.*-cloud$).*",
+        image_addresses=False,
+        passes_fields=True,
+        thinking="effort",
+    ),
     # vllm-project/vllm#44216, pydantic-ai vllm.py.
     # pydantic-ai#5812: many templates take one system message, at the front.
     row(
@@ -36,6 +44,8 @@ HOSTED: tuple[Vendor, ...] = (
         "",
         passes_fields=True,
         thinking="template",
+        schema_in_prompt=True,
+        files=False,
         one_system=True,
         strict_tools=False,
     ),
@@ -47,13 +57,13 @@ HOSTED: tuple[Vendor, ...] = (
         "minimax",
         "",
         json_schema="",
-        forced_choice="auto only",
+        forced_choice="auto or none",
         thinking="adaptive",
         passes_fields=True,
         cache_control=True,
     ),
     # https://cloud.tencent.com/developer/article/2779936: thinking in the body, by model.
-    row("hunyuan", "", thinking="type", passes_fields=True),
+    row("hunyuan", "", passes_fields=True),
     row("qianfan", "", max_tokens="max_completion_tokens", **_ENABLE),
     row("stepfun", "", passes_fields=True),
     # litellm xai: reasoning models take neither stop nor penalties; completion_tokens leave the
@@ -62,9 +72,10 @@ HOSTED: tuple[Vendor, ...] = (
         "xai",
         "",
         thinking="effort",
-        efforts=((r".*", ("low", "high")),),
+        efforts=((r"grok-3-mini.*", ("low", "high")),),
+        always_thinks=r"grok-(4|5|code)(?!.*non-reasoning).*",
         strict_tools=False,
-        refused=((r"grok-(3-mini|4|5|code).*", (*SAMPLING[2:4], "stop")),),
+        refused=((r"grok-(3-mini|4|5|code)(?!.*non-reasoning).*", (*SAMPLING[2:4], "stop")),),
     ),
     # litellm mistral: unknown fields are 422, usage comes unasked; ids of nine letters and digits; no
     # names but of tools, and an assistant turn behind their results.
@@ -89,9 +100,20 @@ HOSTED: tuple[Vendor, ...] = (
         json_schema="",
         json_with_tools=False,
         thinking="effort",
+        efforts=(
+            (r"qwen.*", ("none", "default")),
+            (r"gpt-oss.*", ("low", "medium", "high")),
+        ),
         refused=((r".*", ("logprobs", "top_logprobs", "logit_bias")),),
     ),
-    row("together", "", thinking="reasoning switch", passes_fields=True),
+    row(
+        "together",
+        "",
+        schema_in_prompt=True,
+        thinking="reasoning switch",
+        no_forced_choice=r"deepseek-v4.*",
+        passes_fields=True,
+    ),
     # litellm modelscope: contents that are lists of text are joined, which is done for every vendor.
     row("modelscope", "", json_schema="", **_ENABLE),
 )

@@ -17,18 +17,23 @@ class Vendor(Account):
     One back end: an account of ``aigc_kit.vendors``, and how it chats. Members that name models are
     patterns.
 
+    - ``home``: the row whose host it is, where that is not its own.
     - ``json_schema``: models with native JSON schema; the others get ``json_object`` and the schema
       in the system prompt.
     - ``json_while_thinking``: whether either may go with thinking; ``json_with_tools``: with tools
       or in a stream; ``json_object``: whether any JSON can be asked for without a schema.
+    - ``schema_in_prompt``: it is said there beside a native one too.
+    - ``openai_rules``: whether OpenAI's models keep the rules of OpenAI's own endpoint; ``files``:
+      whether messages may have any.
     - ``schema_dialect``: ``"mfjs"`` is Moonshot's.
     - ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
       are in the request; ``reasoning_pad`` stands where there is none.
     - ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget), ``"adaptive"`` (the
       same, whose word for on is that), ``"effort"``, ``"enable_thinking"``, ``"template"``
-      (``chat_template_kwargs``), ``"reasoning"`` or ``"reasoning switch"`` (no budget).
+      (``chat_template_kwargs``), ``"reasoning"``, ``"reasoning switch"`` (no budget) or
+      ``"prompt mode"``.
     - ``always_thinks``, ``thinks_by_default``, ``thinks_streaming_only``: models.
-    - ``forced_choice``: ``"passed"``, ``"auto only"`` or ``"not while thinking"``;
+    - ``forced_choice``: ``"passed"``, ``"auto only"``, ``"auto or none"`` or ``"not while thinking"``;
       ``no_forced_choice``: models that refuse it.
     - ``renamed``: (parameter, the vendor's name of it).
     - ``refused``: (models, parameters) that are left out with a warning;
@@ -54,12 +59,14 @@ class Vendor(Account):
     """
 
     model: str = ""
+    home: str = ""
     max_tokens: str = "max_tokens"
     both_max_tokens: bool = False
     json_schema: str = ".*"
     json_while_thinking: bool = True
     json_with_tools: bool = True
     json_object: bool = True
+    schema_in_prompt: bool = False
     schema_dialect: str = ""
     echo_reasoning: str = ""
     reasoning_pad: str = ""
@@ -79,7 +86,9 @@ class Vendor(Account):
     one_sampling: str = ""
     ignored_while_thinking: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    openai_rules: bool = True
     image_addresses: bool = True
+    files: bool = True
     bare_base64: bool = False
     keeps_developer: bool = False
     message_fields: tuple[str, ...] = ()
@@ -121,6 +130,11 @@ OPENAI_MODEL: dict[str, Any] = {
     "tools_without_effort": models.OPENAI_TOOLS_WITHOUT_EFFORT,
     "refused_while_reasoning": models.OPENAI_REASONING,
     "keeps_developer": True,
+}
+OPENAI_RESPONSES: dict[str, Any] = {
+    "responses_only": models.OPENAI_RESPONSES_ONLY,
+    "responses_with_tools": models.OPENAI_RESPONSES_WITH_TOOLS,
+    "responses_with_effort": models.OPENAI_RESPONSES_WITH_EFFORT,
 }
 
 

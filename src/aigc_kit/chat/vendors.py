@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from aigc_kit.chat import models
 from aigc_kit.chat.hosted import HOSTED
-from aigc_kit.chat.vendor import OPENAI_MODEL, SAMPLING, row
+from aigc_kit.chat.vendor import OPENAI_MODEL, OPENAI_RESPONSES, SAMPLING, row
 from aigc_kit.chat.vendor import Vendor as Vendor
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import spelled, suggestion
@@ -32,9 +32,7 @@ VENDORS = {
             "openai",
             "gpt-6-luna",
             message_fields=("audio",),
-            responses_only=models.OPENAI_RESPONSES_ONLY,
-            responses_with_tools=models.OPENAI_RESPONSES_WITH_TOOLS,
-            responses_with_effort=models.OPENAI_RESPONSES_WITH_EFFORT,
+            **OPENAI_RESPONSES,
             **OPENAI_MODEL,
         ),
         # https://api-docs.deepseek.com, and the vendor's own harness client, read 2026-11-22.
@@ -147,30 +145,31 @@ _MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     # Ids of nine letters and digits: https://docs.mistral.ai, vercel/ai
     # convert-to-mistral-chat-messages, read 2026-11-25.
-    (models.MISTRAL, {"call_id": r"[a-zA-Z0-9]{9}", "message_fields": ("prefix",)}),
+    # pydantic-ai#6593: Azure refuses max_completion_tokens for them.
+    (
+        models.MISTRAL,
+        {
+            "call_id": r"[a-zA-Z0-9]{9}",
+            "message_fields": ("prefix",),
+            "max_tokens": "max_tokens",
+        },
+    ),
 )
 """What a model needs wherever it is served, in the words of ``Vendor``."""
 
 _HOSTS: tuple[tuple[str, dict[str, Any]], ...] = (
-    # OpenRouter reads max_tokens alone, whatever the model. Source: pydantic-ai openrouter.py, read
-    # 2026-11-25.
-    # Ids of reasoning are refused: langchain-ai/langchain#37777.
-    (
-        r"openrouter\.ai",
-        {"max_tokens": "max_tokens", "both_max_tokens": False, "reasoning_ids": False},
-    ),
-    # Unknown fields are 422, and usage comes unasked. Source: litellm's mistral transformation,
-    # read 2026-11-25.
-    (
-        r"api\.mistral\.ai",
-        {
-            "max_tokens": "max_tokens",
-            "both_max_tokens": False,
-            "stream_usage": False,
-            "passes_fields": False,
-        },
-    ),
+    # Models in the cloud do not keep to a schema: pydantic/pydantic-ai#4917.
+    (r"(.+\.)?ollama\.com", {"json_schema": ""}),
 )
+"""What a host needs beside its row."""
+
+_THERE: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    # https://docs.mistral.ai, litellm mistral, read 2026-11-25.
+    ("mistral", r"magistral.*", {"thinking": "prompt mode"}),
+    # MiniMax's models refuse "enabled": cloud.tencent.com/developer/article/2779936.
+    ("hunyuan", r"minimax.*", {"thinking": "adaptive"}),
+)
+"""What a model needs at one vendor: (vendor, models, facts)."""
 
 _OPENAI_HOST = re.compile(
     r"(.+\.)?openai\.com|.+\.openai\.azure\.com|.+\.services\.ai\.azure\.com", re.IGNORECASE
@@ -201,25 +200,49 @@ def facts(
     Args:
         profile: fields of ``Vendor`` that the caller knows better, or the name of another row.
     """
-    host = urlsplit(base_url).hostname or ""
-    found = row
-    if row.name == "openai" and not _OPENAI_HOST.fullmatch(host):
-        found = replace(
-            VENDORS["openai_compat"], name=row.name, variables=row.variables, keeps_developer=True
-        )
-    if found.passes_fields and models.matches(models.OPENAI, model):
+    host = (urlsplit(base_url).hostname or "").lower()
+    found = _at(row, host)
+    name = found.home or found.name
+    if found.passes_fields and found.openai_rules and models.matches(models.OPENAI, model):
         changes = dict(OPENAI_MODEL)
         if not models.matches(models.OPENAI_REASONING, model):
             del changes["max_tokens"]
         found = replace(found, **changes)
-    if row.name in _ANY_MODEL or found.passes_fields:
+    if name in _ANY_MODEL or found.passes_fields:
         for pattern, changes in _MODELS:
             if models.matches(pattern, model):
                 found = replace(found, **changes)
+    for vendor, pattern, changes in _THERE:
+        if vendor == name and models.matches(pattern, model):
+            found = replace(found, **changes)
     for pattern, changes in _HOSTS:
-        if re.fullmatch(pattern, host, re.IGNORECASE):
+        if re.fullmatch(pattern, host):
             found = replace(found, **changes)
     return replace(found, **checked_profile(profile)) if profile else found
+
+
+def _at(row: Vendor, host: str) -> Vendor:
+    """The row of the host: a relay's name says nothing of who is behind its URL."""
+    moved = row.name == "openai" and not _OPENAI_HOST.fullmatch(host)
+    if not moved and (row.name in VENDORS and row.name != "openai_compat"):
+        return row
+    known = VENDORS.get(_row_at(host), VENDORS["openai_compat"])
+    identity = {each.name: getattr(row, each.name) for each in fields(Account)}
+    found = replace(known, **identity, model=row.model, home=known.name)
+    return (
+        replace(found, keeps_developer=True) if moved and known.name == "openai_compat" else found
+    )
+
+
+def _row_at(host: str) -> str:
+    """The vendor whose own host this is, "" where it is nobody's."""
+    if host in ("", "127.0.0.1", "localhost"):
+        return ""
+    for vendor in VENDORS.values():
+        for url in (vendor.base_url, vendor.international):
+            if url and urlsplit(url).hostname == host:
+                return vendor.name
+    return ""
 
 
 _ANY_MODEL = frozenset(
@@ -279,8 +302,9 @@ _WORDS = {
         "template",
         "reasoning",
         "reasoning switch",
+        "prompt mode",
     ),
-    "forced_choice": ("passed", "auto only", "not while thinking"),
+    "forced_choice": ("passed", "auto only", "auto or none", "not while thinking"),
     "schema_dialect": ("", "mfjs"),
     "max_tokens": ("max_tokens", "max_completion_tokens"),
 }

@@ -356,11 +356,12 @@ def _lmstudio_problem(body: dict[str, Any]) -> str:
 
 
 def _xai_problem(body: dict[str, Any]) -> str:
+    reasons = re.match(r"grok-(3-mini|4|5|code)(?!.*non-reasoning)", body["model"])
     for tool in body.get("tools") or ():
         if "strict" in tool["function"]:
             return "Argument not supported: strict"
     for name in ("stop", "presence_penalty", "frequency_penalty"):
-        if name in body:
+        if reasons and name in body:
             return f"Argument not supported on this model: {name}"
     return ""
 

@@ -17,7 +17,7 @@ from aigc_kit.sandbox import model
 from aigc_kit.sandbox.http import Answer, Request
 from aigc_kit.sandbox.state import State
 
-_PATH = "/openai/v1/responses"
+_PATHS = ("/openai/v1/responses", "/azure/openai/v1/responses")
 ENCRYPTED = "gAAA-sandbox"
 _UNKNOWN = (
     "messages",
@@ -35,7 +35,7 @@ _UNKNOWN = (
 
 def handle(request: Request, state: State) -> Answer | None:
     """The response to ``POST /v1/responses``, or None for another path."""
-    if request.path != _PATH:
+    if request.path not in _PATHS:
         return None
     if state.api_key and request.headers.get("authorization") != f"Bearer {state.api_key}":
         return _refused(401, "Incorrect API key provided.", "invalid_api_key")

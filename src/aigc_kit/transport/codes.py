@@ -221,6 +221,10 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
         return Verdict(errors.ContentFilterError)
     if word in _LONG_CODES:
         return Verdict(errors.ContextLengthExceededError)
+    if word in ("tool_use_failed", "json_validate_failed"):  # Groq: the model's own mistake
+        return Verdict(errors.BadRequestError, retryable=True)
+    if word == "rate_limit_exceeded" and status == 413:
+        return Verdict(errors.RateLimitError)
     if word in ("model_not_found", "modelnotfound", "model_not_exist", "model_not_supported"):
         return Verdict(errors.NotFoundError)
     if word in (

@@ -71,6 +71,9 @@ def code_and_message(body: Any) -> tuple[str, str]:
     code, message = _google_word(error) or _first_word(error, _CODES), _first_text(error)
     if not code and error is not body:
         code = _first_word(body, _CODES)
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict) and ("flagged_input" in metadata or "reasons" in metadata):
+        code = "content_filter"  # OpenRouter's 403, which is no missing permission
     raw = _raw_of(error)
     if raw is not None:  # a gateway repeats what its own vendor said
         inner_code, inner_message = code_and_message(raw)
@@ -161,15 +164,15 @@ def is_error(body: Any) -> bool:
         return False
     if body.get("error") or body.get("error_code") or body.get("error_msg"):
         return True
+    inner = body.get("base_resp")
+    if isinstance(inner, dict) and inner.get("status_code"):
+        return True
     choices = body.get("choices")
     if choices:
         return any(choice.get("error") for choice in dicts(choices))
     for name in _RESULTS:
         if body.get(name):
             return False
-    inner = body.get("base_resp")
-    if isinstance(inner, dict) and inner.get("status_code"):
-        return True
     if body.get("success") is False or body.get("object") == "error" or body.get("type") == "error":
         return True
     if body.get("errors") or body.get("detail") or body.get("fault"):

@@ -67,7 +67,7 @@ def own_fields(
         state = name in mark.get("fields", ()) or name in _STATE
         if state:
             if is_own or (not mark and vendor.passes_fields):
-                kept[name] = _audio_id(value) if name == "audio" else value
+                kept[name] = _state_of(name, value, vendor)
             continue
         if vendor.passes_fields or name in vendor.message_fields:
             kept[name] = value
@@ -78,9 +78,31 @@ def own_fields(
     return kept
 
 
+def _state_of(name: str, value: Any, vendor: Vendor) -> Any:
+    if name == "audio":
+        return _audio_id(value)
+    if name == "reasoning_details" and not vendor.reasoning_ids and isinstance(value, list):
+        return [_without_id(item) for item in value]
+    return value
+
+
+def _without_id(item: Any) -> Any:
+    """Ids of OpenAI's own store are refused elsewhere: langchain-ai/langchain#37777."""
+    if not isinstance(item, Mapping) or not str(item.get("id") or "").startswith("rs_"):
+        return item
+    return {name: value for name, value in item.items() if name != "id"}
+
+
 def _audio_id(value: Any) -> Any:
     """The reference to an answer in sound; its bytes are not sent again."""
     return {"id": value["id"]} if isinstance(value, Mapping) and value.get("id") else value
+
+
+def reasoning_field(turn: Mapping[str, Any], origin: str) -> str:
+    """The field in which reasoning goes back to a back end that demands it."""
+    mark = mark_of(turn)
+    came_in = mark.get("reasoning") if mark.get("origin") == origin else None
+    return came_in if came_in in REASONING_FIELDS else "reasoning_content"
 
 
 def own_reasoning(turn: Mapping[str, Any], message: dict[str, Any], origin: str) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from aigc_kit import settings
 from aigc_kit.chat import thoughts, vendors
@@ -45,16 +46,28 @@ def _completion_reader(
     return CompletionReader(assembler, context, mark, marks_reasoning=not echoes)
 
 
-_AZURE_RESOURCE = re.compile(
-    r"https://[^/]+\.(openai\.azure|services\.ai\.azure|cognitiveservices\.azure)\.com/?(openai/?)?"
+_AZURE_HOST = re.compile(
+    r".+\.(openai\.azure|services\.ai\.azure|cognitiveservices\.azure)\.com", re.IGNORECASE
 )
+_OWN_SERVERS = frozenset({"ollama", "vllm", "lmstudio"})
 
 
-def _of_azure(url: str) -> str:
-    """The API below a resource's endpoint, which is what the portal and its variable show."""
-    if not _AZURE_RESOURCE.fullmatch(url):
+def _as_meant(url: str, name: str) -> str:
+    """
+    The URL of the API from what people paste: of Azure the resource, a deployment or its whole
+    "Target URI"; of a server of one's own its root.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
         return url
-    return url.rstrip("/").removesuffix("/openai") + "/openai/v1"
+    if _AZURE_HOST.fullmatch(parts.hostname or ""):
+        path = parts.path.rstrip("/")
+        if path in ("", "/openai", "/openai/v1") or path.startswith("/openai/deployments/"):
+            return f"{parts.scheme}://{parts.netloc}/openai/v1"
+    if name in _OWN_SERVERS and parts.path in ("", "/") and parts.hostname:
+        return url.strip().rstrip("/") + "/v1"
+    return url
 
 
 class OpenAICompatProvider(Rebuilt, ChatProvider):
@@ -156,8 +169,9 @@ class OpenAICompatProvider(Rebuilt, ChatProvider):
         # People paste the whole endpoint.
         home = settings.in_region(region, row.base_url, row.international, what=row.name)
         variables = () if region else row.base_url_variables
-        url = settings.base_url(base_url, *variables, default=home)
-        self.base_url = _of_azure(url.removesuffix(_ENDPOINT).removesuffix("/responses"))
+        given = settings.option(base_url, *variables, default=home)
+        url = settings.base_url(_as_meant(given, row.name))
+        self.base_url = url.removesuffix(_ENDPOINT).removesuffix("/responses")
         self._transport = OpenAITransport(
             self.base_url,
             key,

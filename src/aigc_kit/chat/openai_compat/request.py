@@ -96,7 +96,8 @@ def _response_format(
             )
         request.warn("response_format", f"mode {mode}{reason}")
     request.body |= _format_field(wanted, mode, request.vendor)
-    return with_instruction(turns, wanted, mode=mode)
+    said = "json_object" if request.vendor.schema_in_prompt and mode == "json_schema" else mode
+    return with_instruction(turns, wanted, mode=said)
 
 
 def _mode(request: Draft, wanted: Format, thinking: Thinking | None, *, stream: bool) -> str:

@@ -106,7 +106,7 @@ class CompletionReader:
         assembler = self._assembler
         event = unwrapped(event)
         choices = event.get("choices")
-        if not choices and is_error(event):
+        if (not choices or event.get("base_resp")) and is_error(event):
             raise vendor_error(self._context, event, {})
         if not assembler.id:
             _head(event, assembler)
@@ -170,7 +170,7 @@ class CompletionReader:
         """
         assembler = self._assembler
         reasoning = ""
-        if assembler.reasoning and self._marks_reasoning:
+        if assembler.reasoning and (self._marks_reasoning or self._reasoning_field == "reasoning"):
             reasoning = self._reasoning_field or assembler.thought_tag or "<think>"
         assembler.message_extra = origin.marked(
             self._origin, fields=self._unknown.returned(), reasoning=reasoning
@@ -267,7 +267,7 @@ class CompletionReader:
             if isinstance(value, str) and value:
                 self._reasoning_field = self._reasoning_field or name
                 return value
-        return ""
+        return _details_text(message.get("reasoning_details"))
 
     def _parts(self, content: Any) -> tuple[str, str, list[ImageResult]]:
         """
@@ -382,12 +382,27 @@ class CompletionReader:
         reason = reason if isinstance(reason, str) and reason else None
         if reason:
             self._assembler.finish_reason = reason
-        raw = body.get("usage") or choice.get("usage")
+        raw = body.get("usage") or choice.get("usage") or _groq_usage(body)
         usage = usage_of(raw) if raw else None
         if usage:
             self._usage = raw
             self._assembler.usage = usage
         return reason, usage
+
+
+def _groq_usage(body: Mapping[str, Any]) -> Any:
+    own = body.get("x_groq")
+    return own.get("usage") if isinstance(own, Mapping) else None
+
+
+def _details_text(details: Any) -> str:
+    """The words of ``reasoning_details`` where they stand there alone (OpenRouter)."""
+    texts = (
+        item.get("text") or item.get("summary")
+        for item in (details if isinstance(details, list) else ())
+        if isinstance(item, Mapping)
+    )
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _only_arguments(calls: Any) -> tuple[int, str] | None:

@@ -34,6 +34,8 @@ def switch_off(request: Draft, why: str) -> None:
 def think(request: Draft, *, stream: bool) -> Thinking | None:
     """Send the wish as this vendor reads it; returns it."""
     vendor, model = request.vendor, request.call.model
+    if vendor.thinking == "reasoning":
+        _effort_as_reasoning(request)
     if vendor.thinking == "passed" and vendor.passes_fields:
         return _loosely(request.extra.get("thinking"))
     wish = request.extra.get("thinking")
@@ -103,6 +105,16 @@ def _quiet_outside_of_streams(request: Draft) -> None:
         switch_off(request, f"{request.call.model} thinks only while it streams")
 
 
+def _effort_as_reasoning(request: Draft) -> None:
+    """OpenRouter has one field for all; its highest effort is ``xhigh``."""
+    effort = request.extra.pop("reasoning_effort", None)
+    if effort is None:
+        return
+    given = request.extra.get("reasoning")
+    own = {"effort": "xhigh" if effort == "max" else effort}
+    request.extra["reasoning"] = {**own, **given} if isinstance(given, Mapping) else own
+
+
 def _reasoning(thinking: Thinking) -> dict[str, Any]:
     """OpenRouter's own field."""
     if thinking.off:
@@ -115,6 +127,7 @@ def _reasoning(thinking: Thinking) -> dict[str, Any]:
 _SWITCHES: dict[str, Callable[[Thinking], dict[str, Any]]] = {
     "reasoning": _reasoning,
     "reasoning switch": lambda thinking: {"reasoning": {"enabled": not thinking.off}},
+    "prompt mode": lambda thinking: {} if thinking.off else {"prompt_mode": "reasoning"},
     "template": lambda thinking: {"chat_template_kwargs": {"enable_thinking": not thinking.off}},
 }
 
@@ -123,11 +136,24 @@ def _switch(request: Draft, thinking: Thinking) -> None:
     """The wish as a field of the vendor's, unless that is there already."""
     del request.extra["thinking"]
     way = request.vendor.thinking
+    if thinking.off:
+        request.extra.pop("reasoning", None)
+        if way == "reasoning switch":
+            request.extra.pop("reasoning_effort", None)
     for name, value in _SWITCHES[way](thinking).items():
         given = request.extra.get(name)
         request.extra[name] = {**value, **given} if isinstance(given, Mapping) else value
     if way != "reasoning" and thinking.budget and thinking.budget > 0:
         request.warn("thinking", f"{request.vendor.name} has no budget_tokens; it was left out")
+
+
+def _without_effort(request: Draft, thinking: Thinking) -> None:
+    """A model that has no efforts where others have."""
+    request.extra.pop("reasoning_effort", None)
+    if request.fits(request.vendor.always_thinks):
+        request.warn("thinking", f"{request.call.model} always thinks; the switch was left out")
+    elif not thinking.off:
+        raise request.unsupported(f"{request.call.model} does not think")
 
 
 _LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -143,10 +169,16 @@ def _effort(request: Draft, thinking: Thinking) -> None:
         return
     if request.extra.get("reasoning_effort") is not None and not thinking.off:
         return
-    known = next((levels for models, levels in request.vendor.efforts if request.fits(models)), ())
+    vendor = request.vendor
+    known = next((levels for models, levels in vendor.efforts if request.fits(models)), ())
+    if vendor.efforts and not known and not reasoners:
+        _without_effort(request, thinking)
+        return
     level = thinking.effort
     if thinking.off:
         level = known[0] if known else "none"
+    elif "default" in known:
+        level = "default"
     elif known and level not in known:
         level = min(known, key=lambda each: abs(_LEVELS.index(each) - _LEVELS.index(level)))
     request.extra["reasoning_effort"] = level

@@ -45,6 +45,7 @@ def _to_tool(request: Draft, tool: dict[str, Any]) -> dict[str, Any]:
     plain = dict(function)
     if not request.vendor.strict_tools:
         plain.pop("strict", None)
+        parameters = {k: v for k, v in parameters.items() if k != "additionalProperties"}
     return {
         **tool,
         "function": {
@@ -64,7 +65,7 @@ def _tool_choice(request: Draft, choice: str, thinking: Thinking | None) -> None
             "tool_choice", f"{vendor.name} knows only 'auto': for 'none' the tools were left out"
         )
         return
-    if vendor.forced_choice == "auto only" and forced:
+    if vendor.forced_choice in ("auto only", "auto or none") and forced:
         request.warn(
             "tool_choice",
             f"{vendor.name} knows only 'auto': {spelled(call.tool_choice)} was sent as 'auto'",

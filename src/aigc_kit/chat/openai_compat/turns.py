@@ -6,14 +6,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aigc_kit.chat.ids import fresh
 from aigc_kit.chat.messages import (
     arguments_object,
     arguments_text,
     plain_json,
 )
 from aigc_kit.chat.openai_compat.draft import Draft
-from aigc_kit.chat.openai_compat.origin import PLACED, own_fields, own_reasoning
+from aigc_kit.chat.openai_compat.origin import (
+    PLACED,
+    own_fields,
+    own_reasoning,
+    reasoning_field,
+)
 from aigc_kit.chat.parts import hoisted, image_url, text_of
 from aigc_kit.transport.encoding import sha256_of
 
@@ -113,7 +117,7 @@ def _to_message(
     if turn.get("content") is not None:
         message["content"] = _content(request, turn["content"], fetch)
     for name in ("name", "tool_call_id", "refusal"):
-        if name == "name" and role != "tool" and not vendor.names:
+        if not vendor.names and (name == "refusal" or (name == "name" and role != "tool")):
             continue
         if name in turn and turn[name] is not None:
             message[name] = turn[name]
@@ -137,9 +141,12 @@ def _assistant(
         message["tool_calls"] = [_to_call(request, call) for call in turn["tool_calls"]]
     if not with_tools:
         return
+    if message.get("reasoning_details"):
+        return  # they have the text; a back end takes one of the two
     if request.fits(vendor.echo_reasoning):
         own = "" if _is_foreign(turn) else turn.get("reasoning_content")
-        message["reasoning_content"] = own if isinstance(own, str) and own else vendor.reasoning_pad
+        name = reasoning_field(turn, request.origin)
+        message[name] = own if isinstance(own, str) and own else vendor.reasoning_pad
     else:
         own_reasoning(turn, message, request.origin)
 
@@ -193,10 +200,10 @@ def _with_short_ids(messages: list[dict[str, Any]], legal: re.Pattern[str]) -> l
     for message in messages:
         for call in message.get("tool_calls") or ():
             mark = call["id"]
-            if not legal.fullmatch(mark):
+            while mark in taken or not legal.fullmatch(mark):
                 mark = sha256_of(mark.encode()).hexdigest()[:9]
-            short[call["id"]] = mark if mark not in taken else fresh(mark, taken)[-9:]
-            taken.add(short[call["id"]])
+            short[call["id"]] = mark
+            taken.add(mark)
     made = []
     for message in messages:
         if message.get("tool_calls"):
@@ -233,6 +240,10 @@ def _to_part(
     made = dict(part)
     if not vendor.cache_control:
         made.pop("cache_control", None)
+    if part["type"] == "file" and not vendor.files:
+        raise request.unsupported(
+            f"{vendor.name} takes no files in chat: send the text, or images of the pages"
+        )
     if part["type"] != "image_url":
         return made
     image = part["image_url"]

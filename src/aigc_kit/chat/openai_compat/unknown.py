@@ -182,6 +182,7 @@ def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     inner = {
         name: item if name in _LABELS else joined(before.get(name), item)
         for name, item in value.items()
+        if item is not None or name not in before  # a later piece takes nothing back
     }
     return {**before, **inner}
 
@@ -203,4 +204,9 @@ def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
 def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
     if not isinstance(item.get("type"), str) or not item["type"].startswith("reasoning."):
         return False
-    return last.get("type") == item["type"] and last.get("index") == item.get("index")
+    if last.get("type") != item["type"] or last.get("index") != item.get("index"):
+        return False
+    ids = last.get("id"), item.get("id")
+    if all(ids):
+        return ids[0] == ids[1]
+    return "data" not in item or item.get("index") is not None
