@@ -94,6 +94,7 @@ def test_a_wrong_key_stops_the_run_and_is_the_exit_code(shell: Shell) -> None:
     ],
 )
 def test_wrong_options_are_refused(shell: Shell, arguments: tuple[str, ...], said: str) -> None:
+    shell.env["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "1s"
     done = shell.run("batch", "jobs.jsonl", *COMMON, *arguments)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr

@@ -13,7 +13,7 @@ import pytest
 from aigc_kit import ImageClient, errors
 from aigc_kit.image.gemini.provider import GeminiImageProvider
 from aigc_kit.image.volcengine.provider import VolcengineProvider
-from aigc_kit.sandbox import Sandbox
+from aigc_kit.sandbox import Sandbox, bfl
 from aigc_kit.storage import LocalStorage
 from tests.images import make
 from tests.waits import within
@@ -210,9 +210,14 @@ WITHOUT_REFERENCES = {"glm"}
 @pytest.mark.parametrize("second", VENDORS)
 @pytest.mark.parametrize("references", [False, True])
 def test_every_vendor_takes_over_from_every_other(
-    sandbox: Sandbox, tmp_path: Path, second: str, references: bool
+    sandbox: Sandbox,
+    tmp_path: Path,
+    second: str,
+    references: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With the size and the reference in its own terms, stored, once each, and for one payment."""
+    monkeypatch.setattr(bfl, "LOOKS", 0)
     given: dict[str, Any] = {"size": "16:9"}
     if references:
         given["reference_images"] = make("PNG", (400, 400))

@@ -419,7 +419,7 @@ def vendor_server() -> Iterator[Wire]:
         yield server
 
 
-@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback", "dashscope", "bfl"])
+@pytest.mark.parametrize("vendor", ["gemini", "volcengine", "fallback", "dashscope"])
 def test_killed_at_every_line(
     vendor_server: Wire, tmp_path: Path, vendor: str, capsys: Any
 ) -> None:
