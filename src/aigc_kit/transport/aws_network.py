@@ -310,7 +310,11 @@ class Sender:
 
 _LARGEST = 16 * 1024 * 1024
 _INFLATED = 4 * 1024 * 1024
-"""Bytes of a chat's response, and of one that came compressed without being asked for."""
+"""
+Bytes of a chat's whole response, and of one that came compressed without being asked for. A stream
+is read piece by piece: 128,000 tokens of one are 30 MB of frames.
+"""
+_STREAM = "application/vnd.amazon.eventstream"
 
 
 def _at_hand(body: Any) -> Any:
@@ -339,7 +343,9 @@ class _Body:
         return http.inflate(raw, _INFLATED) if coding in ("gzip", "x-gzip", "deflate") else raw
 
     def _raw(self) -> Iterator[bytes]:
-        total, limit = 0, min(_LARGEST, http.MAX_RESPONSE_BYTES)
+        kind = str(self._reply.headers.get("content-type", ""))
+        whole = http.MAX_RESPONSE_BYTES
+        total, limit = 0, whole if kind.startswith(_STREAM) else min(_LARGEST, whole)
         try:
             for piece in pieces(self._reply):
                 total += len(piece)

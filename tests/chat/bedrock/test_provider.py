@@ -20,6 +20,7 @@ from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.bedrock import frame
 from aigc_kit.transport import bedrock_sdk
 from aigc_kit.transport.failures import RequestContext
+from tests.vendor import Vendor, ask, block_delta, converse_stream
 from tests.waits import within
 from tests.wire import AMPLE, Reset, Wire, body_of, http, timeout_for
 
@@ -435,6 +436,16 @@ def test_fields_passed_through_are_checked_before(wire: Wire, option: dict[str, 
     ):
         chat.chat(ASK, **option)
     assert wire.requests == []
+
+
+def test_a_long_stream_is_read_to_its_end() -> None:
+    """Longer than a whole response may be: it is read piece by piece."""
+    text = "x" * 60_000
+    piece = block_delta(0, text=text)
+    count = 17 * 1024 * 1024 // len(piece) + 1
+    with Vendor(converse_stream(*[piece] * count)) as vendor:
+        result = ask(vendor.client("bedrock"), stream=True)
+    assert len(result.content) == count * len(text)
 
 
 def test_what_is_no_event_stream(wire: Wire) -> None:
