@@ -163,7 +163,7 @@ def hidden(value: Any, name: str = "", within: str = "") -> Any:
         within: the option that it is a part of; there only headers and the options of one provider
             of several are looked at, for a vendor's own fields may have any name.
     """
-    if name == "credentials" and isinstance(value, dict):
+    if name in ("credentials", "storage_options") and isinstance(value, dict):
         return _Hidden(cast(str, value))
     # A key of a wrong type is hidden too, until it is refused.
     if isinstance(value, (str, bytes, bytearray)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +128,84 @@ def test_a_worker_can_have_it() -> None:
     found = store.exists("sent.png")
     assert found is not None
     assert found.url == PUBLIC + "/sent.png"
+
+
+class Talkative(MemoryFileSystem):
+    """One that shows its key in its errors, and takes any option."""
+
+    cachable = False
+
+    def __init__(self, *args: Any, account_key: str = "", **kwargs: Any) -> None:
+        super().__init__(*args)
+        self.account_key, self.given = account_key, kwargs
+
+    def pipe_file(self, *args: Any, **kwargs: Any) -> None:
+        raise RuntimeError(f"401 for {self.account_key}")
+
+
+@pytest.fixture
+def talkative() -> None:
+    fsspec.register_implementation("talkative", Talkative, clobber=True)
+
+
+def test_credentials_reach_the_file_system_and_nobody_else(talkative: None) -> None:
+    options = {"account_key": "canary-key", "nested": {"api_key": "canary-nested"}}
+    store = FsspecStorage("talkative://p", public_base_url=PUBLIC, storage_options=options)
+    assert store._fs.account_key == "canary-key"
+    assert store._fs.given == {"nested": {"api_key": "canary-nested"}}
+    assert "canary" not in repr(store._made_from)
+    with pytest.raises(StorageError) as caught:
+        store.upload_bytes(b"x", "a.png", content_type="image/png")
+    assert "canary" not in str(caught.value)
+    with pytest.raises(ConfigurationError) as refused:
+        FsspecStorage("nosuch://user:canary@127.0.0.1/x", public_base_url=PUBLIC)
+    assert "canary" not in str(refused.value)
+
+
+def test_a_file_system_that_only_pretends_to_sign_is_refused() -> None:
+    """Before anything is paid for."""
+
+    class Refusing(MemoryFileSystem):
+        cachable = False
+
+        def sign(self, *args: Any, **kwargs: Any) -> str:
+            raise NotImplementedError("Sign is not implemented")
+
+    class Nothing(MemoryFileSystem):
+        cachable = False
+
+        def sign(self, *args: Any, **kwargs: Any) -> None:
+            return None
+
+    for kind in (Refusing, Nothing):
+        with pytest.raises(ConfigurationError, match="no signed URLs"):
+            FsspecStorage("p", filesystem=kind())
+
+
+def test_the_root_directory_is_the_root(tmp_path: Path) -> None:
+    store = FsspecStorage("/", filesystem=fsspec.filesystem("file"), public_base_url=PUBLIC)
+    assert store._path("a/b.png") == "/a/b.png"
+
+
+def test_a_time_limit_of_the_application_comes_out() -> None:
+    class Late(Exception):
+        pass
+
+    def handler(*_: object) -> None:
+        raise Late
+
+    class Slow(MemoryFileSystem):
+        cachable = False
+
+        def pipe_file(self, *args: Any, **kwargs: Any) -> None:
+            time.sleep(5)
+
+    store = FsspecStorage("p", filesystem=Slow(), public_base_url=PUBLIC)
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(Late):
+            store.upload_bytes(b"x", "a.png", content_type="image/png")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -48,6 +48,8 @@ def store_of(
         return storage.R2Storage(endpoint=endpoint, public_domain=public)
     parts = urlsplit(name)
     scheme, bucket = (parts.scheme, parts.netloc) if "://" in name else (name, None)
+    if "://" in name and parts.path.strip("/") and scheme in ("s3", "oss", "cos", "tos", "minio"):
+        raise click.UsageError(f"--store {name!r} names a directory: pass the bucket alone")
     if scheme == "s3" and bucket:
         return storage.S3Storage(bucket, endpoint_url=endpoint, public_base_url=public)
     presets: dict[str, Any] = {

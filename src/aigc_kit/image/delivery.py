@@ -360,6 +360,8 @@ class Delivery:
                     **{n: v for n, v in known.items() if v},
                     "storage_key": stored.key,
                 }
+                if stored.expires_at:
+                    result.metadata["expires_at"] = stored.expires_at
                 return result, _fingerprint(told.get(_REQUEST, ""))
         return None
 
@@ -558,6 +560,8 @@ def _rendition(stored: Any, rendition: Rendition, copy: Rendered | None) -> dict
         "key": str(stored.key),
         "mime_type": rendition.mime_type,
     }
+    if stored.expires_at:
+        entry["expires_at"] = stored.expires_at
     if stored.size:
         entry["size"] = int(stored.size)
     return entry | ({"width": copy.width, "height": copy.height} if copy else {})

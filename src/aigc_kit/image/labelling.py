@@ -66,6 +66,8 @@ def keep_original(result: ImageResult, data: bytes, storage: Storage) -> None:
     try:
         stored = storage.upload_bytes(data, key, content_type=kind)
         result.metadata["original"] = {"url": stored.url, "key": stored.key, "mime_type": kind}
+        if stored.expires_at:
+            result.metadata["original"]["expires_at"] = stored.expires_at
     except Exception as error:
         if callers_own(error, inside_of=storage):
             raise

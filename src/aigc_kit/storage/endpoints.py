@@ -58,6 +58,7 @@ SERVICES = (
         "Aliyun OSS",
         _host(
             r"(s3\.)?oss-((?P<region>[a-z]{2}-[a-z0-9-]+?)(-internal)?|accelerate(-overseas)?)\.aliyuncs\.com"
+            r"|[a-z]{2}-[a-z0-9-]+\.oss\.aliyuncs\.com"
         ),
         True,
         False,
@@ -67,7 +68,7 @@ SERVICES = (
     Service(
         "Tencent COS",
         _host(
-            r"cos(-internal)?\.((?P<region>[a-z]{2}-[a-z]+(-\d)?)|accelerate)\.(myqcloud|tencentcos)\.c(om|n)"
+            r"cos(-internal)?\.((dualstack\.)?(?P<region>[a-z]{2}-[a-z]+(-\d|-fsi)?)|accelerate)\.(myqcloud|tencentcos)\.c(om|n)"
         ),
         True,
         conditional=False,
@@ -111,6 +112,8 @@ _CONSOLES = re.compile(
 """Where people look at their buckets."""
 
 
+_DOT = re.compile(r"^(https?://[^/:]+?)\.(?=[/:]|$)", re.IGNORECASE)
+"""The dot at the end of a whole host name, which no certificate has."""
 _TOS_OWN = re.compile(
     r"(://(?:[^/]+\.)?)tos-(?!s3-)([a-z]{2}-[a-z]+(-\d)?\.i?volces\.com)", re.IGNORECASE
 )
@@ -140,9 +143,23 @@ class Place:
         return f"{scheme}://{self.bucket}.{rest}" if self.virtual else f"{self.url}/{self.bucket}"
 
 
-def place_of(bucket: str, endpoint: str | None, style: str) -> Place:
+def service_named(name: str) -> Service | None:
+    """The row of a service, None where there is none."""
+    return next((service for service in SERVICES if service.name == name), None)
+
+
+def is_internal(url: str) -> bool:
+    """Whether only the service's own network reaches it."""
+    host = urlsplit(url).hostname or ""
+    return "-internal." in host or host.endswith(".ivolces.com")
+
+
+def place_of(bucket: str, endpoint: str | None, style: str, own: Service | None = None) -> Place:
     """
     The endpoint as it is meant, with the bucket taken off where it is in its path or its host.
+
+    Args:
+        own: the service that the caller named: its rules hold at any host that is nobody's.
 
     Raises:
         ConfigurationError: it is not an endpoint, or it cannot be told what is meant.
@@ -156,6 +173,7 @@ def place_of(bucket: str, endpoint: str | None, style: str) -> Place:
     url = settings.base_url(endpoint)
     check_no_console(url, "endpoint")
     url = _TOS_OWN.sub(r"\1tos-s3-\2", url)
+    url = _DOT.sub(r"\1", url)
     head, _, last = url.rpartition("/")
     if last == bucket and "://" in head and not head.endswith("/"):
         url = head
@@ -175,11 +193,32 @@ def place_of(bucket: str, endpoint: str | None, style: str) -> Place:
         found = Place(
             bucket, url, service, service.virtual if style == "auto" else style == "virtual"
         )
+    if own is not None:
+        found = _owned(found, own, style)
     told = service.host.fullmatch(urlsplit(found.url).hostname or "")
     region = told.groupdict().get("region") if told else None
     found = replace(found, region=region or found.service.region)
     _check_virtual(found)
     return found
+
+
+def _owned(place: Place, own: Service, style: str) -> Place:
+    """
+    The place with the rules of the service that the caller named.
+
+    Raises:
+        ConfigurationError: it is another service's.
+    """
+    if place.service is own:
+        return place
+    if place.service is not OTHER:
+        raise ConfigurationError(
+            f"endpoint {place.url!r} is {place.service.name}, and this store is for {own.name}"
+        )
+    host = urlsplit(place.url).hostname or ""
+    on_this_machine = host == "localhost" or ":" in host or re.fullmatch(r"[\d.]+", host)
+    virtual = style == "virtual" or (style == "auto" and own.virtual and not on_this_machine)
+    return replace(place, service=own, virtual=virtual)
 
 
 def _check_virtual(place: Place) -> None:

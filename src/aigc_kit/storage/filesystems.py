@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
-from aigc_kit.settings import Secret, spelled
+from aigc_kit.settings import spelled
 from aigc_kit.storage.base import (
     Storage,
     StoredObject,
@@ -20,11 +21,14 @@ from aigc_kit.storage.base import (
     public_base,
     type_of_name,
 )
+from aigc_kit.transport.interrupts import callers_own
 
 _WEEK = 604_800
+_SHORTEST_SECRET = 6
 # Object stores put an object in one step; on others a file is written beside it and moved.
 # Source: gcsfs 2026.9, s3fs 2026.9, adlfs, ossfs, tosfs, read 2026-11-26.
 _IN_ONE_STEP = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "tos", "memory"})
+_AZURE = frozenset({"abfs", "abfss", "az"})
 _TYPE_NAMES = ("content_type", "ContentType")
 
 
@@ -69,7 +73,14 @@ class FsspecStorage(Rebuilt, Storage):
             if public_base_url is None
             else public_base(public_base_url, what="public_base_url")
         )
-        self._fs, self._root = _opened(root, storage_options, filesystem)
+        given = settings.revealed(storage_options)
+        self._hidden = tuple(_texts(given))
+        try:
+            self._fs, self._root = _opened(root, given, filesystem)
+        except ConfigurationError as error:
+            raise ConfigurationError(self._masked(str(error))) from None
+        if getattr(self._fs, "asynchronous", False):
+            raise ConfigurationError("FsspecStorage needs a file system with asynchronous=False")
         protocol = self._fs.protocol
         self._protocol = protocol if isinstance(protocol, str) else protocol[0]
         self._type_option = _type_option(self._fs)
@@ -95,16 +106,22 @@ class FsspecStorage(Rebuilt, Storage):
             raise InvalidInputError(f"data must be bytes, got {type(data).__name__}")
         check_content_type(content_type)
         path, plain = self._path(key), bytes(data)
-        options = {self._type_option: content_type} if self._type_option else {}
+        options: dict[str, Any] = {}
+        if self._protocol in _AZURE:
+            options["content_settings"] = {"content_type": content_type}
+        elif self._type_option:
+            options[self._type_option] = content_type
         try:
             if self._protocol in _IN_ONE_STEP:
                 self._fs.pipe_file(path, plain, **options)
             else:
                 self._moved_in(path, plain)
         except Exception as error:
+            if callers_own(error, inside_of=self._fs):
+                raise
             raise self._failed("written", key, error) from error
         found = self.exists(key)
-        if found is None or found.size != len(plain):
+        if found is None or found.size not in (len(plain), -1):
             raise StorageError(
                 f"{key!r} was written to {self._described()} and is not there",
                 key=key,
@@ -123,6 +140,8 @@ class FsspecStorage(Rebuilt, Storage):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except Exception as error:
+            if callers_own(error, inside_of=self._fs):
+                raise
             raise self._failed("read", key, error) from error
         if facts.get("type") != "file":
             return None
@@ -133,7 +152,7 @@ class FsspecStorage(Rebuilt, Storage):
         return StoredObject(
             url,
             key,
-            int(facts["size"]),
+            -1 if facts.get("size") is None else int(facts["size"]),
             str(kind),
             str(etag).strip('"'),
             expires_at=self._expiry(),
@@ -150,8 +169,13 @@ class FsspecStorage(Rebuilt, Storage):
         if self._public:
             return address_of(self._public, key)
         try:
-            return str(self._fs.sign(self._path(key), expiration=self._expires))
+            signed = self._fs.sign(self._path(key), expiration=self._expires)
+            if not isinstance(signed, str):
+                raise TypeError(f"sign() gave {type(signed).__name__} instead of a URL")
+            return signed
         except Exception as error:
+            if callers_own(error, inside_of=self._fs):
+                raise
             raise self._failed("signed", key, error) from error
 
     def _expiry(self) -> str:
@@ -167,10 +191,14 @@ class FsspecStorage(Rebuilt, Storage):
         except FileNotFoundError:
             return
         except Exception as error:
+            if callers_own(error, inside_of=self._fs):
+                raise
             raise self._failed("deleted", key, error) from error
 
     def _path(self, key: str) -> str:
-        return f"{self._root}/{key}" if self._root else key
+        if not self._root:
+            return key
+        return f"{self._root.rstrip('/')}/{key}"
 
     def _moved_in(self, path: str, data: bytes) -> None:
         parent = self._fs._parent(path)
@@ -184,9 +212,15 @@ class FsspecStorage(Rebuilt, Storage):
                 self._fs.rm_file(beside)
             raise
 
+    def _masked(self, text: str) -> str:
+        for value in self._hidden:
+            text = text.replace(value, "***")
+        return text
+
     def _failed(self, what: str, key: str, error: Exception) -> StorageError:
         return StorageError(
-            f"{key!r} cannot be {what} at {self._described()}: {type(error).__name__}: {str(error)[:300]}",
+            f"{key!r} cannot be {what} at {self._described()}: {type(error).__name__}:"
+            f" {self._masked(str(error)[:300])}",
             key=key,
             retryable=isinstance(error, (TimeoutError, ConnectionError)),
         )
@@ -208,32 +242,51 @@ def _opened(
     if filesystem is not None:
         if storage_options is not None:
             raise ConfigurationError("storage_options belong to the filesystem that you pass")
-        return filesystem, str(filesystem._strip_protocol(root)).rstrip("/")
+        return filesystem, str(filesystem._strip_protocol(root))
     try:
         import fsspec
     except ImportError:
         raise ConfigurationError("FsspecStorage needs fsspec: install aigc-kit[fsspec]") from None
     if "://" not in root:
         raise ConfigurationError(
-            f"root must be a URL such as 'gs://bucket/dir', got {root!r}; LocalStorage keeps files in a directory"
+            f"root must be a URL such as 'gs://bucket/dir', got {_without_user(root)!r}; LocalStorage keeps files in a directory"
         )
-    options = {
-        name: value.reveal() if isinstance(value, Secret) else value
-        for name, value in (storage_options or {}).items()
-    }
     try:
-        made, path = fsspec.core.url_to_fs(root, use_listings_cache=False, **options)
-    except Exception as error:
+        made, path = fsspec.core.url_to_fs(root, **(storage_options or {}))
+    except Exception as error:  # noqa: BLE001 - what its constructor raises may show a password
         raise ConfigurationError(
-            f"root {root!r}: {type(error).__name__}: {str(error)[:300]}"
-        ) from error
-    return made, str(path).rstrip("/")
+            f"root {_without_user(root)!r}: {type(error).__name__}: {str(error)[:300]}"
+        ) from None
+    return made, str(path)
 
 
 def _signs(filesystem: Any) -> bool:
-    from fsspec import AbstractFileSystem
+    """Whether it makes URLs; one that needs a network or a key for it is believed."""
+    try:
+        return isinstance(filesystem.sign("aigc-kit/probe", expiration=60), str)
+    except (NotImplementedError, AttributeError, TypeError):
+        return False
+    except Exception:  # noqa: BLE001 - whatever the file system raises, it has tried
+        return True
 
-    return getattr(filesystem.sign, "__func__", None) is not AbstractFileSystem.sign
+
+def _without_user(root: str) -> str:
+    """A URL without the user name and the password in it."""
+    head, mark, rest = root.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{head}{mark}{host.rpartition('@')[2]}{slash}{path}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text that may be a credential."""
+    if isinstance(value, str) and len(value) >= _SHORTEST_SECRET:
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _type_option(filesystem: Any) -> str:

@@ -26,7 +26,7 @@ from aigc_kit.storage.base import (
     check_key,
     public_base,
 )
-from aigc_kit.storage.endpoints import Place, check_public, place_of
+from aigc_kit.storage.endpoints import Place, Service, check_public, place_of
 from aigc_kit.transport import aws
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.encoding import sha256_of
@@ -58,6 +58,8 @@ class S3Storage(Rebuilt, Storage):
     """
 
     _public_name = "public_base_url"
+    _own_service: ClassVar[Service | None] = None
+    """The service that the class is for; others tell it by the endpoint."""
     _signs: ClassVar[bool] = False
     """Whether URLs are presigned where there is no public one."""
 
@@ -119,9 +121,9 @@ class S3Storage(Rebuilt, Storage):
                 "access_key_id and secret_access_key belong together: pass both or neither"
             )
         self.bucket = bucket.strip()
-        self.cache_control = cache_control
+        self.cache_control = _header(cache_control)
         self._session_expires = _moment(session_expires)
-        self._place = place_of(self.bucket, endpoint_url, addressing_style)
+        self._place = place_of(self.bucket, endpoint_url, addressing_style, self._own_service)
         self._extra = _extra(acl, extra_args)
         if "ACL" in self._extra and not self._place.service.acls:
             raise ConfigurationError(
@@ -317,7 +319,7 @@ class S3Storage(Rebuilt, Storage):
         """
         if self._public or not self._signs:
             return address_of(self._public or self._own_address(), check_key(key))
-        return self.presigned_url(key, expires=self._lifetime())
+        return self.presigned_url(key, expires=LONGEST_SIGNATURE)
 
     def presigned_url(self, key: str, *, expires: int = 3600) -> str:
         """
@@ -340,6 +342,13 @@ class S3Storage(Rebuilt, Storage):
             raise InvalidInputError(
                 f"expires must be 1 to {LONGEST_SIGNATURE} seconds, got {spelled(expires)}"
             )
+        expires = min(expires, self._lifetime())
+        if expires < 1:
+            raise StorageError(
+                f"the credentials of bucket {self.bucket!r} ended at {self._session_expires}: no URL can be signed with"
+                " them",
+                key=key,
+            )
         try:
             return str(self._client.get().presigned(self.bucket, key, expires))
         except aws.failures() as error:
@@ -357,7 +366,7 @@ class S3Storage(Rebuilt, Storage):
         if self._session_expires is None:
             return LONGEST_SIGNATURE
         left = int((self._session_expires - datetime.now(UTC)).total_seconds())
-        return min(max(left, 1), LONGEST_SIGNATURE)
+        return min(left, LONGEST_SIGNATURE)
 
     def close(self) -> None:
         self._client.close()
@@ -470,7 +479,17 @@ def _moment(value: Any) -> datetime | None:
         raise ConfigurationError(
             f"session_expires must be a datetime with a time zone, got {spelled(value)}"
         )
+    if value <= datetime.now(UTC):
+        raise ConfigurationError(f"session_expires is over: {value.isoformat()}")
     return value
+
+
+def _header(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value.isprintable()):
+        return value or None
+    raise ConfigurationError(
+        f"cache_control must be a header's text such as 'no-cache', or None; got {spelled(value)}"
+    )
 
 
 def _ca_file(verify: Any) -> str:
