@@ -81,9 +81,12 @@ def test_embeddings(sandbox: Sandbox, tmp_path: Path, provider: str) -> None:
 
 @pytest.mark.parametrize("provider", ["openai", "gemini"])
 def test_images_are_stored_as_live_ones_are(
-    sandbox: Sandbox, tmp_path: Path, provider: str
+    sandbox: Sandbox, tmp_path: Path, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With thumbnail, metadata and journal; at half the price."""
+    """With thumbnail, metadata and journal, at half the price; no file outside of ``out``."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     rows = [{**row, "size": "1024x1024"} for row in rows_of("image", provider, 3)]
     summary = run(sandbox, tmp_path, rows)
     assert summary.done == 3
@@ -100,6 +103,7 @@ def test_images_are_stored_as_live_ones_are(
     assert full is not None
     assert half is not None
     assert half["amount"] == pytest.approx(full["amount"] / 2)
+    assert not list(here.iterdir())
 
 
 def test_a_job_fails_by_itself(sandbox: Sandbox, tmp_path: Path) -> None:

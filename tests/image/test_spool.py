@@ -228,7 +228,7 @@ def test_a_full_disk_does_not_lose_what_the_memory_has(
     ] == ["spool"]
 
 
-@pytest.mark.parametrize("bad", ["/dev/null/x", 5])
+@pytest.mark.parametrize("bad", ["/dev/null/x", 5, ""])
 def test_a_spool_that_cannot_be_is_refused(bad: Any, store: Flaky) -> None:
     """When the client is made, not when a picture is paid for."""
     with pytest.raises(errors.ConfigurationError, match="spool_dir"):

@@ -18,7 +18,8 @@ class Spec:
     How a worker makes a client. It is pickled; credentials from variables are read where the
     worker is.
 
-    ``key``: of this client in a worker's memory. ``spool_dir``: a path on the worker's machine.
+    ``key``: of this client in a worker's memory. ``spool_dir``: a path on the worker's machine;
+    None: no journal.
     """
 
     key: str
@@ -27,7 +28,7 @@ class Spec:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     storage: Any = None
     storage_key_prefix: str = ""
-    spool_dir: str = ""
+    spool_dir: str | None = None
     renditions: tuple[Any, ...] = ()
 
     def client(self) -> Any:
@@ -74,7 +75,7 @@ def client_of(spec: Spec) -> Any:
         if found is None:
             found = spec.client()
             try:
-                if spec.kind == "image":
+                if spec.spool_dir is not None and spec.kind == "image":
                     found.resume_spool()
             except BaseException:
                 found.close()

@@ -51,6 +51,10 @@ class Journal:
             ConfigurationError: the directory cannot be made or written.
         """
         self._swept = time.monotonic()
+        if root == "":  # Path("") would be the current directory
+            raise ConfigurationError(
+                "spool_dir must be a directory, got '': name one, or pass None for no journal"
+            )
         try:
             self.root = Path(root).expanduser().resolve()
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -442,7 +442,7 @@ class _Part:
 
 def _without_journal(spec: Spec) -> Spec:
     """For calls that end before they send: they must leave no entry of a purchase."""
-    return replace(spec, key=f"{spec.key} asked", spool_dir="")
+    return replace(spec, key=f"{spec.key} asked", spool_dir=None)
 
 
 def _nobody(batch: Batch) -> Job:
