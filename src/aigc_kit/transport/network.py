@@ -218,14 +218,24 @@ class Backend:
 
 
 class Stream:
-    """A network stream of httpcore that keeps the thread's deadline."""
+    """
+    A network stream of httpcore that keeps the thread's deadline.
+
+    httpcore writes the head of a request, its body and its end one by one. The head waits for the
+    next write: head and body leave in one packet, or in one record of TLS.
+    """
 
     def __init__(self, core: Any, inner: Any) -> None:
         self._core = core
         self._inner = inner
         self._size = 0
+        self._begun = False
+        self._held = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._begun:
+            self._send(b"", timeout)
+            self._begun = False
         # A body that comes faster than it is read is read in larger pieces: each costs httpcore as
         # much as a small one.
         size = max(self._size, max_bytes)
@@ -234,8 +244,20 @@ class Stream:
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._begun:
+            self._send(buffer, timeout)
+        else:
+            self._begun, self._held = True, buffer
+
+    def _send(self, buffer: bytes, timeout: float | None) -> None:
+        held, self._held = self._held, b""
+        if len(held) + len(buffer) <= WRITE_BYTES:
+            buffer, held = held + buffer, b""
+        if held:
+            self._inner.write(held, _within(timeout, self._core.WriteTimeout))
         if len(buffer) <= WRITE_BYTES:
-            self._inner.write(buffer, _within(timeout, self._core.WriteTimeout))
+            if buffer:
+                self._inner.write(buffer, _within(timeout, self._core.WriteTimeout))
             return
         # In pieces: one timeout for 50 MB would start again with each packet a slow peer takes.
         for start in range(0, len(buffer), WRITE_BYTES):
