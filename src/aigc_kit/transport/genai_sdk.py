@@ -89,7 +89,7 @@ class GenaiTransport:
             request = {
                 "model": name,
                 "contents": opened.nothing,
-                "config": opened.config(body, plain, deadline, stream),
+                "config": opened.config_for(body, plain, deadline, stream),
             }
             models = opened.client.models
             send = (
@@ -210,7 +210,8 @@ class GenaiTransport:
             lease,
             types,
             types.Content(role="user", parts=[]),
-            continues="automatic_continuation" in types.GenerateContentConfig.model_fields,
+            types.HttpOptions(),
+            _config_of(types),
         )
 
     def _made(self, genai: Any, types: Any, lease: Lease, flavor: str) -> Any:
@@ -270,39 +271,59 @@ def _flavor_of(types: Any) -> str:
     return "httpx" if "httpx" in taken else flavor_of("google-genai")
 
 
+def _config_of(types: Any) -> Any:
+    """
+    What every ``GenerateContentConfig`` has: no call is repeated or continued by the SDK.
+
+    The SDK looks for 45 fields with ``name in config``, which pydantic answers by walking over all
+    fields, and then by the attribute, which is enough. google-genai 3.6, read 2026-11-26.
+    """
+
+    class Config(types.GenerateContentConfig):  # type: ignore[misc]
+        def __contains__(self, name: object) -> bool:
+            return False
+
+    options: dict[str, Any] = {
+        "automatic_function_calling": types.AutomaticFunctionCallingConfig(disable=True)
+    }
+    if "automatic_continuation" in types.GenerateContentConfig.model_fields:  # 3.x
+        options["automatic_continuation"] = False
+    return Config(**options)
+
+
 @dataclass(frozen=True)
 class _Open:
     """
-    The SDK's client and what belongs to it; ``nothing`` are contents, which ``extra_body``
-    replaces; ``continues``: the SDK asks again by itself where it is not told otherwise (3.x).
+    The SDK's client and what belongs to it.
+
+    ``nothing``: contents, which ``extra_body`` replaces. ``options``, ``config``: what requests
+    have in common, to be copied; the SDK checks each model that is made from scratch.
     """
 
     client: Any
     lease: Lease
     types: Any
     nothing: Any
-    continues: bool
+    options: Any
+    config: Any
     signing_in: threading.Lock = field(default_factory=threading.Lock)
 
-    def config(
+    def config_for(
         self, body: dict[str, Any], headers: Mapping[str, str], deadline: Deadline, stream: bool
     ) -> Any:
         """One request's ``GenerateContentConfig``: its body, headers and timeout."""
         seconds = max(deadline.left(), 0.001)
         server_seconds = max(_SHORTEST_SERVER_TIMEOUT, math.ceil(seconds))
-        options: dict[str, Any] = {
-            "http_options": self.types.HttpOptions(
-                timeout=math.ceil(seconds * 1000),
-                headers={**headers, "X-Server-Timeout": str(server_seconds)},
-                extra_body=body,
-            ),
-            "automatic_function_calling": self.types.AutomaticFunctionCallingConfig(disable=True),
-        }
-        if self.continues:
-            options["automatic_continuation"] = False
-        if not stream:
-            options["should_return_http_response"] = True  # spares the SDK the decoding
-        return self.types.GenerateContentConfig(**options)
+        options = self.options.model_copy(
+            update={
+                "timeout": math.ceil(seconds * 1000),
+                "headers": {**headers, "X-Server-Timeout": str(server_seconds)},
+                "extra_body": body,
+            }
+        )
+        # The raw response spares the SDK the decoding.
+        raw = {} if stream else {"should_return_http_response": True}
+        return self.config.model_copy(update={"http_options": options, **raw})
 
     def contents(self, texts: Sequence[str]) -> list[Any]:
         types = self.types
