@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from aigc_kit import settings
@@ -124,7 +125,7 @@ class CallOptions:
         """These options with what one call says; takes it out of ``given``."""
         named = {name: given.pop(name) for name in _OF_A_CALL if name in given}
         if not any(value is not None for value in named.values()):
-            return replace(self)
+            return copy(self)
         before = {
             "timeout": self.policy.timeout,
             "max_retries": self.policy.max_retries,

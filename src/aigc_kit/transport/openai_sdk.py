@@ -37,6 +37,19 @@ Headers that the SDK adds to each request unless the request names them. openai 
 """
 
 
+_OPTIONS: dict[str, Any] = {
+    "params": {},
+    "max_retries": 0,
+    "extra_json": None,
+    "idempotency_key": "",
+    "follow_redirects": False,
+}
+"""
+What the SDK would find out again for each request: it copies the default of each option that is
+missing, and makes a key for a header that OpenAI does not have.
+"""
+
+
 class OpenAITransport:
     """
     One kept ``openai.OpenAI`` over the shared HTTP client. Made at the first call; shared by
@@ -91,6 +104,7 @@ class OpenAITransport:
         authorization = {"Authorization": key.current().bearer()} if key is not None else {}
         plain, secrets = parted({**authorization, **(headers or {})})
         options: Any = {
+            **_OPTIONS,
             "headers": opened.headers(plain),
             "timeout": opened.timeout(left, connect=min(left, CONNECT_SECONDS)),
         }
