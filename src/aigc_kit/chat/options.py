@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -95,6 +94,8 @@ def _plain(name: str) -> str:
 
 
 def _close(name: str, known: tuple[str, ...]) -> str:
+    import difflib
+
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) > 4 else []
     return found[0] if found else ""
 

@@ -11,7 +11,7 @@ from aigc_kit.transport.failures import Judge
 from aigc_kit.vendors import ACCOUNTS, Account
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Vendor(Account):
     """
     One back end: an account of ``aigc_kit.vendors``, and how it chats. Members that name models are

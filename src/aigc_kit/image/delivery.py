@@ -21,7 +21,6 @@ from aigc_kit.errors import (
 from aigc_kit.image import labelling
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
 from aigc_kit.image.entries import Entry, Item
-from aigc_kit.image.sizes import pixels_of
 from aigc_kit.media import sniff
 from aigc_kit.media.labels.label import ContentLabel
 from aigc_kit.media.renditions import Rendered, Rendition, attempted
@@ -505,6 +504,8 @@ def _verify(result: ImageResult) -> None:
     result.mime_type = kind
     width, height = sniff.dimensions(data)
     if width and height:
+        from aigc_kit.image.sizes import pixels_of  # tables that only images need
+
         result.metadata |= {"width": width, "height": height}
         wanted = pixels_of(
             result.metadata.get("sent_size"), str(result.metadata.get("model") or "")

@@ -11,9 +11,7 @@ from aigc_kit.image.base import ImageResult, warn
 from aigc_kit.image.entries import Item
 from aigc_kit.media import sniff
 from aigc_kit.media.decoding import ImageFault
-from aigc_kit.media.labels.containers import is_signed
 from aigc_kit.media.labels.label import ContentLabel
-from aigc_kit.media.labels.writing import labelled, relabelled
 from aigc_kit.media.renditions import Rendered
 from aigc_kit.transport.interrupts import callers_own
 
@@ -38,6 +36,8 @@ def write(
     label, result = ContentLabel.from_dict(facts.get("label")), item.result
     if label is None or result.metadata.get("label"):
         return b""
+    from aigc_kit.media.labels.writing import labelled  # few programs label
+
     if not result.has_base64:
         fetch(result)
     before = result.data
@@ -79,6 +79,9 @@ def copied(result: ImageResult, copy: Rendered | None) -> Rendered | None:
     known = result.metadata.get("label")
     if copy is None or not isinstance(known, dict) or copy.data is result.data:
         return copy
+    from aigc_kit.media.labels.containers import is_signed
+    from aigc_kit.media.labels.writing import relabelled
+
     if is_signed(result.data) and not is_signed(copy.data):
         name = copy.rendition.name
         warn(result, "label", f"{name} has no manifest of C2PA: it was encoded again")

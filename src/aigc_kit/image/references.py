@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_kit.errors import AIGCError, ReferenceImageError
 from aigc_kit.image.base import ImageResult
-from aigc_kit.image.sizes import HEIC
 from aigc_kit.media import pixels, sniff
 from aigc_kit.media.decoding import FORMATS, MAX_PIXELS, ImageFault, can_decode, decode, first_jpeg
 from aigc_kit.transport.encoding import decode_base64
@@ -288,7 +287,7 @@ def checked(data: bytes, limits: Limits, what: str) -> Reference:
         raise ImageFault(
             f"{what} is not an image of a known type ({len(data)} bytes beginning with {data[:8]!r}); {_WAY_OUT}"
         )
-    if mime in HEIC and mime in limits.types and len(data) <= limits.bytes:
+    if mime in sniff.HEIC and mime in limits.types and len(data) <= limits.bytes:
         return Reference(data=data, mime_type=mime)
     if not can_decode(mime):
         raise ImageFault(

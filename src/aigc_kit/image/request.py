@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +13,6 @@ from aigc_kit import settings
 from aigc_kit.errors import ConfigurationError, InvalidInputError, ReferenceImageError
 from aigc_kit.image.watching import Watcher
 from aigc_kit.media.labels.label import ContentLabel
-from aigc_kit.media.labels.mark import check_font
 from aigc_kit.media.result import ImageResult
 from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import sha256_of
@@ -397,6 +395,8 @@ def checked_label(label: Any) -> ContentLabel | None:
             f"label must be a ContentLabel(producer='...'), got {spelled(label)}"
         )
     if label.text:
+        from aigc_kit.media.labels.mark import check_font
+
         check_font()
     return label
 
@@ -503,6 +503,8 @@ def check_names(options: Mapping[str, Any], fields: Fields, *, inside: str = "")
 
 
 def _misspelt(name: str) -> str:
+    import difflib
+
     plain = {own.replace("_", ""): own for own in _OURS}
     found = difflib.get_close_matches(
         name.replace("_", "").replace("-", "").lower(), plain, n=1, cutoff=_ALIKE

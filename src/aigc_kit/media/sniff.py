@@ -16,6 +16,8 @@ _EXTENSIONS = {
     "image/heif": ".heif",
 }
 
+HEIC = frozenset({"image/heic", "image/heif"})
+
 _BRANDS = {
     b"avif": "image/avif",
     b"avis": "image/avif",

@@ -20,13 +20,12 @@ from aigc_kit.image.sizes.seedream import (
     nearest_legal,
     with_floor,
 )
-from aigc_kit.image.sizes.size import HEIC, MAX_SIDE, POLICIES, Size, check_policy, parse, warning
+from aigc_kit.image.sizes.size import MAX_SIDE, POLICIES, Size, check_policy, parse, warning
 
 __all__ = [
     "CANVASES",
     "COMMON_CANVAS",
     "FAMILIES",
-    "HEIC",
     "MAX_SIDE",
     "POLICIES",
     "Canvas",

@@ -15,7 +15,8 @@ from math import log, sqrt
 from typing import Any
 
 from aigc_kit.errors import InvalidInputError
-from aigc_kit.image.sizes.size import HEIC, PIXELS, Size, tier_side, warning
+from aigc_kit.image.sizes.size import PIXELS, Size, tier_side, warning
+from aigc_kit.media.sniff import HEIC
 
 # ---- Gemini
 

@@ -14,7 +14,8 @@ from fractions import Fraction
 from math import sqrt
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
-from aigc_kit.image.sizes.size import HEIC, Size, tier_side, warning
+from aigc_kit.image.sizes.size import Size, tier_side, warning
+from aigc_kit.media.sniff import HEIC
 from aigc_kit.settings import spelled
 
 # ---- Seedream

@@ -79,8 +79,5 @@ def warning(requested: str, sent: str, why: str) -> dict[str, str]:
     return {"feature": "size", "details": f"{requested} was sent as {sent}: {why}"}
 
 
-HEIC = frozenset({"image/heic", "image/heif"})
-
-
 def tier_side(tier: str) -> float:
     return 512 if tier == "512" else float(tier.rstrip("K")) * 1024
