@@ -16,6 +16,8 @@ from aigc_kit.errors import ConfigurationError, ProviderError
 from aigc_kit.sandbox import Sandbox
 from tests.images import make
 
+OTHER = [{"id": "other", "kind": "chat", "provider": "openai", "prompt": "x"}]
+
 CHATS = ["openai", "dashscope", "glm", "gemini"]
 
 
@@ -262,6 +264,8 @@ def test_jobs_that_are_gone_keep_their_results(sandbox: Sandbox, tmp_path: Path)
     ("rows", "says"),
     [
         (rows_of("image", "volcengine"), "Ark has no batches of images"),
+        (rows_of("chat", "volcengine"), "take the id of a batch endpoint"),
+        (rows_of("chat", "volcengine", 1) + OTHER, "without other vendors"),
         (rows_of("image", "dashscope"), "there are dashscope, gemini, glm, openai"),
         (rows_of("embedding", "gemini"), "no batches for kind 'embedding'"),
     ],
@@ -272,6 +276,27 @@ def test_vendors_without_batches_are_refused_before_anything(
     with pytest.raises(ConfigurationError, match=says):
         run(sandbox, tmp_path, rows)
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("kind", ["chat", "embedding"])
+def test_ark_waits_for_each_response(sandbox: Sandbox, tmp_path: Path, kind: str) -> None:
+    """On its batch endpoint; a lost response is asked for again, and a refused job can be resumed."""
+    rows = [{**row, "model": "ep-bi-20261126-abc"} for row in rows_of(kind, "volcengine")]
+    sandbox.answer(400, {"error": {"code": "InvalidParameter", "message": "no"}}, path="/batch/")
+    summary = run(sandbox, tmp_path, rows, concurrency=1)
+    assert (summary.done, summary.failed, summary.unknown) == (4, 1, 0)
+    sandbox.fail("close", path="/batch/")
+    again = run(sandbox, tmp_path, rows, resume=True)
+    assert (again.done, again.skipped) == (5, 4)
+    ends = {"chat": "/chat/completions", "embedding": "/embeddings/multimodal"}
+    assert {request.path for request in sandbox.requests} == {f"/api/v3/batch{ends[kind]}"}
+    assert len(sandbox.requests) == 7
+
+
+def test_ark_cannot_be_left_waiting(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = [{**row, "model": "ep-bi-1"} for row in rows_of("chat", "volcengine")]
+    with pytest.raises(ConfigurationError, match="wait=False"):
+        run(sandbox, tmp_path, rows, wait=False)
 
 
 def test_jobs_of_an_iterator_are_refused(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aigc_kit.batch.line import Kind
@@ -30,6 +30,10 @@ class Spec:
     storage_key_prefix: str = ""
     spool_dir: str | None = None
     renditions: tuple[Any, ...] = ()
+
+    def asking(self) -> Spec:
+        """For calls that end before they send: they must leave no entry of a purchase."""
+        return replace(self, key=f"{self.key} asked", spool_dir=None)
 
     def client(self) -> Any:
         """

@@ -77,6 +77,10 @@ class Run:
         self._name = secrets.token_hex(8)
         self._families: dict[Kind, dict[str, str]] = {}
 
+    def with_settings(self, settings: Settings) -> Run:
+        """The same run, told something else."""
+        return Run(self.source, self.manifest, self._seen, settings)
+
     def left(self, job: Job) -> Left:
         """
         What an earlier run left of this job.

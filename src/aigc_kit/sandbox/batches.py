@@ -3,10 +3,11 @@ The vendors' own batches: files of requests that are run when there is room, at 
 
 In OpenAI's form (``/files``, ``/batches``: OpenAI, DashScope, GLM) and Gemini's (a file of keyed
 requests, ``:batchGenerateContent``). Each line is run by the rules of its vendor, in another order
-than it came, as theirs do.
+than it came, as theirs do. Ark has calls that wait, on a batch endpoint.
 
 Source: openai 3.57 ``batch_create_params.py``, google-genai 3.6 ``batches.py`` and ``files.py``,
-https://ai.google.dev/gemini-api/docs/batch-api, zai-sdk, read 2026-11-26.
+https://ai.google.dev/gemini-api/docs/batch-api, zai-sdk, volcengine-ark-runtime 5.0.54, read
+2026-11-26.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from email import message_from_bytes
 from typing import Any
 
@@ -39,6 +41,7 @@ _UPLOAD = re.compile(r"/upload/v1(beta)?/files(/(?P<id>\w+))?")
 _GENERATE = re.compile(r"/v1(beta)?/models/(?P<model>[\w.-]+):batchGenerateContent")
 _GEMINI = re.compile(r"/v1(beta)?/batches(/(?P<id>\w+))?")
 _DOWNLOAD = re.compile(r"/download/v1(beta)?/files/(?P<id>[\w-]+):download")
+_BLOCKING = re.compile(r"/api/v3/batch(?P<end>/(chat/completions|embeddings(/multimodal)?))")
 _MOST = 50_000
 
 
@@ -55,6 +58,9 @@ def handle(request: Request, state: State, run: Run) -> Answer | None:
             if state.api_key and not _has_key(request, state):
                 return _google_error(400, "INVALID_ARGUMENT", "API key not valid.")
             return answer(request, state, told, run)
+    waiting = _BLOCKING.fullmatch(request.path)
+    if waiting:
+        return _wait(request, f"/api/v3{waiting['end']}", run)
     for pattern, answer in ((_FILES, _file), (_BATCHES, _batch)):
         told = pattern.fullmatch(request.path)
         if told and told["prefix"] in _SERVICES:
@@ -67,6 +73,20 @@ def handle(request: Request, state: State, run: Run) -> Answer | None:
 def _has_key(request: Request, state: State) -> bool:
     resumed = request.headers.get("x-goog-upload-command", "").startswith("upload")
     return resumed or request.headers.get("x-goog-api-key") == state.api_key
+
+
+# ---- Ark's form
+
+
+def _wait(request: Request, path: str, run: Run) -> Answer:
+    """The live response; only batch endpoints are served."""
+    model = re.search(rb'"model":\s*"(?P<name>[^"]*)"', request.raw)
+    name = model["name"].decode() if model else ""
+    if not name.startswith("ep-bi-"):
+        message = f"The model or endpoint {name} does not exist or you do not have access to it."
+        code = "InvalidEndpointOrModel.NotFound"
+        return Answer(404, {"error": {"code": code, "message": message, "type": "NotFound"}})
+    return run(replace(request, path=path))
 
 
 # ---- OpenAI's form

@@ -17,7 +17,6 @@ import time
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from aigc_kit import errors
@@ -30,6 +29,7 @@ from aigc_kit.batch.progress import Progress, shown
 from aigc_kit.batch.seen import Seen
 from aigc_kit.batch.setup import Run
 from aigc_kit.batch.stops import Stops
+from aigc_kit.batch.vendor import blocking
 from aigc_kit.batch.vendor.ledger import OPEN, Batch, Ledger
 from aigc_kit.batch.vendor.results import Results, outcome_of, refused, without_result
 from aigc_kit.batch.vendor.service import Answered, Service, may_exist, text_of
@@ -58,6 +58,9 @@ def run(run: Run, asked: list[tuple[Kind, str]]) -> tuple[Counts, dict[str, floa
         raise ConfigurationError(
             "mode='vendor' reads the jobs again when their results come: pass a file, a list or a table, not an iterator"
         )
+    families = {run.family(kind, named.partition(":")[0]) for kind, named in asked}
+    if families and families <= blocking.FAMILIES:
+        return blocking.run(run, asked)
     for kind, named in asked:
         _offer(run, kind, named.partition(":")[0])
     with Ledger(run.manifest.folder) as ledger, Batches(run, ledger) as batches:
@@ -101,7 +104,7 @@ class Batches:
         for service in self._services.values():
             service.close()
         for spec in self._specs.values():
-            release([spec.key, _without_journal(spec).key])
+            release([spec.key, spec.asking().key])
         self._members.close()
         self._shown.close()
 
@@ -191,7 +194,7 @@ class Batches:
         Raises:
             AIGCError: the job cannot be asked for, or not in one request.
         """
-        spec = _without_journal(self._spec(job.kind, provider))
+        spec = self._spec(job.kind, provider).asking()
         taken = request_of(lambda: ask(spec, job, model))
         if job.kind == "embedding":
             sent = json.loads(taken.body).get("input")
@@ -438,11 +441,6 @@ class _Part:
             self._ledger.requests(self.key).unlink(missing_ok=True)
         if not self.lent:
             self.service.close()
-
-
-def _without_journal(spec: Spec) -> Spec:
-    """For calls that end before they send: they must leave no entry of a purchase."""
-    return replace(spec, key=f"{spec.key} asked", spool_dir=None)
 
 
 def _nobody(batch: Batch) -> Job:

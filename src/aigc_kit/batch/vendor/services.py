@@ -54,8 +54,7 @@ OFFERS: dict[str, Offer] = {
 }
 
 INSTEAD = {
-    "volcengine": "Ark has no batches of images; chats run on a batch endpoint by mode='live' with"
-    " client_options={'base_url': '<base>/batch', 'timeout': 86400} and model='ep-bi-...'",
+    "volcengine": "Ark has batches of chats and embeddings, whose calls wait for hours: in a run without other vendors",
     "bedrock": "Bedrock's batches read and write your own S3 bucket by a role of your account",
 }
 """What is said of vendors whose batches are of another kind."""
