@@ -221,7 +221,7 @@ def _cluster(given: dict[str, Any]) -> Iterator[tuple[Any, int | None]]:
             "--dask needs dask.distributed: pip install 'aigc-kit[dask]'"
         ) from None
     try:
-        client = Client(address, timeout=30)
+        client = Client(address)
     except (OSError, ValueError) as error:
         raise click.UsageError(f"--dask {address!r} cannot be reached: {error}") from None
     with client:
