@@ -56,6 +56,22 @@ def test_cached_and_written_tokens_have_their_own_price() -> None:
     assert json.loads(json.dumps(result.cost))["amount"] == 0.00253
 
 
+@pytest.mark.parametrize(
+    ("provider", "usage"),
+    [
+        ("openai", {"cache_write_tokens_details": {"ttl_30m_tokens": 200, "ttl_12h_tokens": 300}}),
+        ("openai", {"cache_write_tokens_details": "odd"}),
+    ],
+)
+def test_a_cache_of_the_longer_lifetime_costs_more(provider: str, usage: dict[str, Any]) -> None:
+    details = {"cached_tokens": 400, "cache_write_tokens": 500, **usage}
+    with Vendor(priced("gpt-6-sol", {"prompt_tokens_details": details})) as vendor:
+        result = vendor.client(provider, model="gpt-6-sol", api="chat").chat(ASK)
+    long = result.usage.cache_write_long_tokens
+    assert long == (300 if isinstance(usage["cache_write_tokens_details"], dict) else 0)
+    assert result.cost.amount == Decimal("0.00253") + long * Decimal("0.0000025")
+
+
 def test_bedrock_counts_its_cache_apart() -> None:
     usage = {
         "inputTokens": 100,

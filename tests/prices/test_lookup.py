@@ -110,6 +110,9 @@ def test_the_tier_of_the_response_counts(tier: str, price: str) -> None:
         ("openai", "a-model-of-tomorrow", {"prompt": 5}),
         ("my-vendor", "m", {"prompt": 5}),
         ("openai", "gpt-6-luna", {"prompt": 0}),
+        ("openai", "gpt-6-luna", {"prompt": 5, "tier": "a-tier-of-tomorrow"}),
+        ("deepseek", "deepseek-flash", {"prompt": 5, "tier": "priority"}),
+        ("bedrock", "anthropic.claude-haiku-4-5", {"prompt": 5, "written": 5, "written_long": 5}),
         ("dashscope", "qwen3.8-max", {"prompt": 5}),
     ],
 )

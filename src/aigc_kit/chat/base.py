@@ -25,8 +25,8 @@ class Usage:
     Tokens, 0 where the vendor says nothing.
 
     ``prompt_tokens`` include what was read from a cache (``cached_tokens``) or written to one
-    (``cache_write_tokens``), ``completion_tokens`` include reasoning; ``total_tokens`` is their
-    sum.
+    (``cache_write_tokens``, of which ``cache_write_long_tokens`` for its longer lifetime: OpenAI's 12
+    hours, Claude's hour), ``completion_tokens`` include reasoning; ``total_tokens`` is their sum.
     """
 
     prompt_tokens: int = 0
@@ -35,6 +35,7 @@ class Usage:
     cached_tokens: int = 0
     reasoning_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_long_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -44,6 +45,7 @@ class Usage:
             self.cached_tokens + other.cached_tokens,
             self.reasoning_tokens + other.reasoning_tokens,
             self.cache_write_tokens + other.cache_write_tokens,
+            self.cache_write_long_tokens + other.cache_write_long_tokens,
         )
 
 
@@ -82,6 +84,7 @@ class Spent:
             completion=used.completion_tokens,
             cached=used.cached_tokens,
             written=used.cache_write_tokens,
+            written_long=used.cache_write_long_tokens,
             base_url=self.base_url,
             at=datetime.fromtimestamp(self.at, UTC) if self.at else None,
             tier=self.tier,

@@ -18,6 +18,9 @@ from aigc_kit.prices.price import MILLION, ImagePrice, Price
 from aigc_kit.prices.tokens import TOKENS
 from aigc_kit.vendors import ACCOUNTS, ALIASES, account_of
 
+_PLAIN_TIERS = frozenset({"", "auto", "default", "standard", "on_demand", "on-demand"})
+"""What the service tier of the list price is called."""
+
 _lock = threading.Lock()
 _added: tuple[Price | ImagePrice, ...] = ()
 
@@ -58,6 +61,7 @@ def cost_of_tokens(
     completion: int = 0,
     cached: int = 0,
     written: int = 0,
+    written_long: int = 0,
     base_url: str = "",
     at: datetime | None = None,
     tier: str = "",
@@ -68,7 +72,8 @@ def cost_of_tokens(
 
     Args:
         provider: its name or an alias; ``openai_compat`` is told by its base URL.
-        prompt: tokens, those of the cache (``cached`` read, ``written``) included.
+        prompt: tokens, those of the cache (``cached`` read, ``written``) included; of ``written``
+            those that are kept longer are ``written_long``.
         at: when the request began; unset: now.
         tier: the service tier that the response names.
         reported: the amount in dollars that a gateway gives with the usage.
@@ -82,10 +87,12 @@ def cost_of_tokens(
     for price in (*_added, *TOKENS, *EMBEDDINGS):
         if isinstance(price, Price) and price.fits(name, bare, region=region, at=at):
             rates = price.rates_for(prompt, at)
+            factor = price.factors.get(tier, 1 if tier in _PLAIN_TIERS else None)
+            if factor is None or (written_long and not rates.tells_long_writes):
+                return None  # a tier or a lifetime whose price is not known
             with localcontext(EXACT):
-                factor = Decimal(price.factors.get(tier, 1)) * _regional(name, model)
-                amount = rates.cost(prompt, completion, cached, written) * factor
-            return _priced(price, amount)
+                amount = rates.cost(prompt, completion, cached, written, written_long)
+                return _priced(price, amount * Decimal(factor) * _regional(name, model))
     if name == "openai_compat":  # a relay sells by a list of its own
         return None
     return _of_library(name, bare, prompt, completion, cached, written, at)

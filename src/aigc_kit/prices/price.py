@@ -18,25 +18,36 @@ class Rates:
     Money for a million tokens.
 
     ``cached``: read from a cache; unset: like ``input``. ``cache_write``: written to one; unset:
-    like ``input``. Text in decimal digits is exact, a float is not taken.
+    like ``input``. ``cache_write_long``: for its longer lifetime. Text in decimal digits is exact, a float is not taken.
     """
 
     input: Number
     output: Number = 0
     cached: Number | None = None
     cache_write: Number | None = None
+    cache_write_long: Number | None = None
 
-    def cost(self, prompt: int, completion: int, cached: int, written: int) -> Decimal:
+    @property
+    def tells_long_writes(self) -> bool:
+        """Whether it is known what a cache of the longer lifetime costs."""
+        return self.cache_write_long is not None or self.cache_write is None
+
+    def cost(
+        self, prompt: int, completion: int, cached: int, written: int, written_long: int = 0
+    ) -> Decimal:
         """
         Args:
             prompt: all tokens of the request, those of the cache included.
+            written: all that were written to the cache, ``written_long`` included.
         """
         own = Decimal(self.input)
         read = own if self.cached is None else Decimal(self.cached)
         wrote = own if self.cache_write is None else Decimal(self.cache_write)
+        kept = wrote if self.cache_write_long is None else Decimal(self.cache_write_long)
+        long = min(written_long, written)
         plain = max(prompt - cached - written, 0)
-        spent = plain * own + cached * read + written * wrote + completion * Decimal(self.output)
-        return spent / MILLION
+        spent = plain * own + cached * read + (written - long) * wrote + long * kept
+        return (spent + completion * Decimal(self.output)) / MILLION
 
 
 @dataclass(frozen=True)

@@ -138,17 +138,21 @@ _NEW_YEAR = date(2027, 1, 1)
 _FLASH = r"gemini-3\.[678]-flash"
 
 TOKENS: tuple[Price, ...] = (
-    # The cache of OpenAI is billed when it is written, at the rate of 30 minutes here; 12 hours
-    # cost twice as much.
+    # Writing to a cache: for 30 minutes and for 12 hours at OpenAI, for 5 minutes and for an hour at
+    # Moonshot and Anthropic.
     _openai(
         r"gpt-6-luna(-\d.*)?",
-        Rates("0.10", "0.50", "0.01", "0.125"),
-        Rates("0.20", "0.75", "0.02", "0.25"),
+        Rates("0.10", "0.50", "0.01", "0.125", "0.25"),
+        Rates("0.20", "0.75", "0.02", "0.25", "0.50"),
     ),
-    _openai(r"gpt-6-sol(-\d.*)?", Rates(2, 10, "0.20", "2.5"), Rates(4, 15, "0.40", 5)),
-    _openai(r"gpt-6\.1-sol(-\d.*)?", Rates(2, 10, "0.10", "2.5"), Rates(4, 15, "0.20", 5)),
-    _openai(r"gpt-6\.1-terra(-\d.*)?", Rates(1, 5, "0.05", "1.25"), Rates(2, "7.5", "0.10", "2.5")),
-    _openai(r"gpt-6-astra(-\d.*)?", Rates(10, 50, 1, "12.5"), Rates(20, 75, 2, 25)),
+    _openai(r"gpt-6-sol(-\d.*)?", Rates(2, 10, "0.20", "2.5", 5), Rates(4, 15, "0.40", 5, 10)),
+    _openai(r"gpt-6\.1-sol(-\d.*)?", Rates(2, 10, "0.10", "2.5", 5), Rates(4, 15, "0.20", 5, 10)),
+    _openai(
+        r"gpt-6\.1-terra(-\d.*)?",
+        Rates(1, 5, "0.05", "1.25", "2.5"),
+        Rates(2, "7.5", "0.10", "2.5", 5),
+    ),
+    _openai(r"gpt-6-astra(-\d.*)?", Rates(10, 50, 1, "12.5", 25), Rates(20, 75, 2, 25, 50)),
     Price(
         provider="openai",
         models=r"gpt-5\.6-sol(-\d.*)?",
@@ -179,9 +183,9 @@ TOKENS: tuple[Price, ...] = (
     _ark(r"doubao-seed-2[-.]1-pro(-\d+)?", Rates(6, 30, "1.2")),
     _ark(r"doubao-seed-2[-.]1-lite(-\d+)?", Rates("0.8", "2.7", "0.16")),
     _ark(r"doubao-seed-2[-.]1-turbo(-\d+)?", Rates(3, 15, "0.6")),
-    _kimi(r"kimi-k3", Rates(3, 15, "0.30", 3)),
-    _kimi(r"kimi-k3\.1-pro", Rates(2, 10, "0.2", 2)),
-    _kimi(r"kimi-k3\.1-pro-highspeed|kimi-k3\.1-highspeed", Rates(4, 20, "0.2", 4)),
+    _kimi(r"kimi-k3", Rates(3, 15, "0.30", 3, 6)),
+    _kimi(r"kimi-k3\.1-pro", Rates(2, 10, "0.2", 2, 4)),
+    _kimi(r"kimi-k3\.1-pro-highspeed|kimi-k3\.1-highspeed", Rates(4, 20, "0.2", 4, 8)),
     _kimi(r"kimi-k2\.6", Rates("0.95", 4, "0.16")),
     _kimi(r"kimi-k2\.7-code", Rates("0.95", 4, "0.19")),
     _qwen(r"qwen3\.8-max(-\d.*)?", Rates(2, 6, "0.25", "2.5")),
@@ -197,8 +201,8 @@ TOKENS: tuple[Price, ...] = (
     _gemini(r"gemini-3\.5-flash-lite", Rates("0.3", "2.5", "0.03")),
     _gemini(r"gemini-3\.1-flash-lite", Rates("0.25", "1.5", "0.025")),
     _gemini(r"gemini-3\.1-pro-preview", Rates(2, 12, "0.2"), long=(200_000, Rates(4, 18, "0.4"))),
-    _claude(r"claude-sonnet-4-6.*", Rates(3, 15, "0.30", "3.75")),
-    _claude(r"claude-opus-4-6.*", Rates(5, 25, "0.5", "6.25")),
+    _claude(r"claude-sonnet-4-6.*", Rates(3, 15, "0.30", "3.75", 6)),
+    _claude(r"claude-opus-4-6.*", Rates(5, 25, "0.5", "6.25", 10)),
     _claude(r"claude-haiku-4-5.*", Rates(1, 5, "0.1", "1.25")),
     _claude(r"claude-sonnet-5-5.*", Rates(2, 10, "0.1", "2.5")),
     _claude(r"claude-opus-5-5.*", Rates(4, 20, "0.2", 5)),

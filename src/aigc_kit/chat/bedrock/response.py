@@ -334,7 +334,12 @@ def usage_of(value: Any) -> Usage | None:
     written = count(value, "cacheWriteInputTokens")
     prompt = count(value, "inputTokens") + read + written
     answer = count(value, "outputTokens")
-    return Usage(prompt, answer, prompt + answer, read, 0, written)
+    details = value.get("cacheDetails")
+    kept = (
+        [each for each in details if isinstance(each, Mapping)] if isinstance(details, list) else []
+    )
+    long = sum(count(each, "inputTokens") for each in kept if each.get("ttl") == "1h")
+    return Usage(prompt, answer, prompt + answer, read, 0, written, long)
 
 
 def as_json(value: Any) -> Any:

@@ -445,4 +445,6 @@ def usage_of(value: Any) -> Usage | None:
     if reasoning and count(value, "total_tokens") == prompt + completion + reasoning:
         completion += reasoning  # xAI counts it apart. Source: litellm 1.110.2, fold_reasoning_tokens_into_completion
     written = count(details, "cache_write_tokens") or count(details, "cache_creation_input_tokens")
-    return Usage(prompt, completion, prompt + completion, cached, reasoning, written)
+    kept = details.get("cache_write_tokens_details") if isinstance(details, Mapping) else None
+    long = count(kept, "ttl_12h_tokens")
+    return Usage(prompt, completion, prompt + completion, cached, reasoning, written, long)

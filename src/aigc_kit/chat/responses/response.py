@@ -349,11 +349,14 @@ def usage_of(value: Any) -> Usage | None:
     if not isinstance(value, Mapping):
         return None
     prompt, completion = count(value, "input_tokens"), count(value, "output_tokens")
+    details = value.get("input_tokens_details")
+    written = details.get("cache_write_tokens_details") if isinstance(details, Mapping) else None
     return Usage(
         prompt,
         completion,
         prompt + completion,
-        count(value.get("input_tokens_details"), "cached_tokens"),
+        count(details, "cached_tokens"),
         count(value.get("output_tokens_details"), "reasoning_tokens"),
-        count(value.get("input_tokens_details"), "cache_write_tokens"),
+        count(details, "cache_write_tokens"),
+        count(written, "ttl_12h_tokens"),
     )
