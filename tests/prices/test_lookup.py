@@ -290,3 +290,55 @@ def test_words_and_thoughts_beside_an_image_cost_what_text_costs() -> None:
     cost = cost_of_image("gemini", "gemini-3-pro-image", usage=usage)
     assert cost is not None
     assert cost.amount == Decimal("0.1344") + Decimal("0.006") + Decimal("0.024")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usage"),
+    [
+        # 3840x2160 at "max", three partial images, sixteen references
+        ("openai", "gpt-image-2.5-flare", {"input_tokens": 30_000, "output_tokens": 55_900}),
+        ("openai", "gpt-image-1.5", {"input_tokens": 30_000, "output_tokens": 6_500}),
+        ("openai", "gpt-image-1-mini", {"input_tokens": 30_000, "output_tokens": 6_500}),
+        # 4K, and thoughts up to the limit of an answer
+        (
+            "gemini",
+            "gemini-3-pro-image",
+            {
+                "promptTokenCount": 9_000,
+                "candidatesTokenCount": 2_000,
+                "thoughtsTokenCount": 30_000,
+            },
+        ),
+        (
+            "gemini",
+            "gemini-3.1-flash-image",
+            {
+                "promptTokenCount": 16_000,
+                "candidatesTokenCount": 2_520,
+                "thoughtsTokenCount": 30_000,
+            },
+        ),
+        (
+            "gemini",
+            "gemini-2.5-flash-image",
+            {"promptTokenCount": 30_000, "candidatesTokenCount": 32_768},
+        ),
+        (
+            "gemini",
+            "gemini-3.1-flash-lite-image",
+            {"promptTokenCount": 30_000, "candidatesTokenCount": 4_096},
+        ),
+    ],
+)
+def test_an_unknown_outcome_costs_no_less_than_the_dearest_image(
+    provider: str, model: str, usage: dict[str, Any]
+) -> None:
+    dearest = prices.cost_of_image(provider, model, usage=usage)
+    bound = prices.cost_of_image(provider, model, upper_bound=True)
+    assert dearest is not None
+    assert bound is not None
+    assert bound.upper_bound
+    assert dearest.amount <= bound.amount <= 3 * dearest.amount
+    more = prices.cost_of_image(provider, model, references=16, upper_bound=True)
+    assert more is not None
+    assert more.amount >= bound.amount

@@ -42,11 +42,20 @@ def _seedream(models: str, yuan: Number, dollars: Number) -> tuple[ImagePrice, .
 
 
 def _gemini(
-    models: str, each: Number, output: Number, text: Number, wrote: Number | None = None
+    models: str,
+    each: Number,
+    output: Number,
+    text: Number,
+    wrote: Number | None = None,
+    *,
+    most: Number,
 ) -> ImagePrice:
+    # most: an image of 4K, 32,768 tokens of text and thoughts (4,096 of lite), the longest prompt,
+    # in which the references are.
     return ImagePrice(
         provider="gemini",
         models=models,
+        most=most,
         each=((None, each),),
         input=text,
         output=output,
@@ -89,8 +98,11 @@ IMAGES: tuple[ImagePrice, ...] = (
         input=5,
         input_image=8,
         output=30,
-        # One image at the highest quality, where a response has no usage.
+        # One image of 1024x1024 at the highest quality, where a response has no usage.
         each=((None, "0.211"),),
+        # 7,024 tokens for that, in proportion for 3840x2160, and a prompt of 32,000 tokens.
+        most="1.84",
+        most_reference="0.05",
         source=_OPENAI,
         as_of=_AS_OF,
     ),
@@ -101,6 +113,8 @@ IMAGES: tuple[ImagePrice, ...] = (
         input_image=8,
         output=32,
         each=((None, "0.133"),),
+        most="0.37",
+        most_reference="0.05",
         source=_OPENAI,
         as_of=_AS_OF,
     ),
@@ -111,14 +125,16 @@ IMAGES: tuple[ImagePrice, ...] = (
         input_image="2.5",
         output=8,
         each=((None, "0.011"),),
+        most="0.12",
+        most_reference="0.02",
         source=_OPENAI,
         as_of=_AS_OF,
     ),
-    _gemini(r"gemini-2\.5-flash-image(-preview)?", "0.039", 30, "0.3"),
-    _gemini(r"gemini-3\.1-flash-image", "0.0672", 60, "0.5", 3),
-    _gemini(r"gemini-3\.1-flash-lite-image", "0.0336", 30, "0.25", "1.5"),
-    _gemini(r"gemini-3-pro-image", "0.134", 120, 2, 12),
-    _gemini(r"gemini-nano-banana-2\.1", "0.0336", 30, "1.5"),
+    _gemini(r"gemini-2\.5-flash-image(-preview)?", "0.039", 30, "0.3", most="1.00"),
+    _gemini(r"gemini-3\.1-flash-image", "0.0672", 60, "0.5", 3, most="0.32"),
+    _gemini(r"gemini-3\.1-flash-lite-image", "0.0336", 30, "0.25", "1.5", most="0.14"),
+    _gemini(r"gemini-3-pro-image", "0.134", 120, 2, 12, most="0.77"),
+    _gemini(r"gemini-nano-banana-2\.1", "0.0336", 30, "1.5", most="1.20"),
     *_seedream(r"(doubao-)?seedream-3[-.]0.*", "0.259", "0.03"),
     *_seedream(r"(doubao-)?seedream-4[-.]0.*", "0.2", "0.03"),
     *_seedream(r"(doubao-)?seedream-4[-.]5.*", "0.25", "0.04"),

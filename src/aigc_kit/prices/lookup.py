@@ -129,7 +129,8 @@ def cost_of_image(
             continue
         with localcontext(EXACT):
             amount = _by_tokens(price, usage, images)
-            amount = price.of_image(pixels) if amount is None else amount
+            if amount is None:
+                amount = price.at_most(references) if upper_bound else price.of_image(pixels)
             if amount is None:
                 return None
             charged = max(references - price.free_references, 0)

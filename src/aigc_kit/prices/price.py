@@ -120,6 +120,8 @@ class ImagePrice:
     - ``reference``: of each reference image behind the first ``free_references``.
     - ``output``: for a million tokens of images; ``output_text``: of text and thoughts beside them;
       ``input``: of the prompt's text; ``input_image``: of reference images.
+    - ``most``, ``most_reference``: the most that an image and a reference can cost, where they are
+      billed by tokens: the largest image, the longest prompt, text and thoughts.
     """
 
     provider: str
@@ -132,6 +134,8 @@ class ImagePrice:
     input_image: Number | None = None
     output: Number | None = None
     output_text: Number | None = None
+    most: Number | None = None
+    most_reference: Number = 0
     region: str = ""
     source: str = ""
     as_of: str = ""
@@ -143,6 +147,12 @@ class ImagePrice:
             and self.region in ("", region)
             and re.fullmatch(self.models, model) is not None
         )
+
+    def at_most(self, references: int) -> Decimal | None:
+        """The bound of one image, with all references of its request."""
+        if self.most is not None:
+            return Decimal(self.most) + Decimal(self.most_reference) * references
+        return self.of_image(0)
 
     def of_image(self, pixels: int) -> Decimal | None:
         """By pixels; of an unknown size the highest one."""
