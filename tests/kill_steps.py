@@ -8,6 +8,7 @@ the spool. One line of JSON for each step is printed.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -123,31 +124,36 @@ def stored(folder: Path) -> list[str]:
     )
 
 
+def afterwards(vendor: str, url: str, folder: Path) -> dict[str, Any]:
+    """What another process finds and does: it resumes the spool, and buys with the same key."""
+    resumed = resume(vendor, url, folder)
+    after = stored(folder)
+    again = buy(vendor, url, folder)
+    guarded = again == "OutcomeUnknownError"
+    if guarded:
+        again = buy(vendor, url, folder, retry_ambiguous=True)
+    return {
+        "resumed": resumed,
+        "stored": after,
+        "again": again,
+        "guarded": guarded,
+        "stored_at_the_end": stored(folder),
+        "spool": sorted(os.listdir(folder / "spool")),
+    }
+
+
 def main(vendor: str, url: str, root: str) -> None:
     warm = Path(root) / "warm"
     buy(vendor, url, warm)
+    gc.disable()  # a collection in a child would copy all memory of the parent
+    gc.freeze()
     status, lines = in_child(lambda: killed_at(0, lambda: buy(vendor, url, Path(root) / "count")))
     assert status == 0
     for step in range(1, lines + 1):
-        folder = Path(root) / str(step)
-        status, _ = in_child(lambda: killed_at(step, lambda: buy(vendor, url + f"/{step}", folder)))  # noqa: B023
-        _, resumed = in_child(lambda: resume(vendor, url + f"/{step}", folder))  # noqa: B023
-        after = stored(folder)
-        _, again = in_child(lambda: buy(vendor, url + f"/{step}", folder))  # noqa: B023
-        guarded = again == "OutcomeUnknownError"
-        if guarded:
-            _, again = in_child(lambda: buy(vendor, url + f"/{step}", folder, retry_ambiguous=True))  # noqa: B023
-        entry = {
-            "step": step,
-            "killed": os.WIFSIGNALED(status),
-            "resumed": resumed,
-            "stored": after,
-            "again": again,
-            "guarded": guarded,
-            "stored_at_the_end": stored(folder),
-            "spool": sorted(os.listdir(folder / "spool")),
-        }
-        print(json.dumps(entry), flush=True)
+        folder, own = Path(root) / str(step), f"{url}/{step}"
+        status, _ = in_child(lambda: killed_at(step, lambda: buy(vendor, own, folder)))  # noqa: B023
+        _, after = in_child(lambda: afterwards(vendor, own, folder))  # noqa: B023
+        print(json.dumps({"step": step, "killed": os.WIFSIGNALED(status), **after}), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from typing import Any, get_args
 
@@ -271,6 +271,7 @@ def _flavor_of(types: Any) -> str:
     return "httpx" if "httpx" in taken else flavor_of("google-genai")
 
 
+@cache  # pydantic builds the schema of a class once, which takes longer than a call
 def _config_of(types: Any) -> Any:
     """
     What every ``GenerateContentConfig`` has: no call is repeated or continued by the SDK.
