@@ -62,7 +62,7 @@ CHATS = (
     "gemini",
     "bedrock",
 )
-KEPT = "Picture with idempotency_key, kept"
+KEPT = "Image with idempotency_key, kept"
 ASK = [{"role": "user", "content": "hello"}]
 HTML = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>nginx</body></html>"
 
@@ -170,7 +170,7 @@ def targets() -> list[Target]:
         small = {"output_format": "png"} if name == "volcengine" else {}
         found += [
             Target(
-                "Picture",
+                "Image",
                 name,
                 images(name),
                 lambda c, s=small: c.text_to_image("a cat", **s),
@@ -178,7 +178,7 @@ def targets() -> list[Target]:
                 paid=True,
             ),
             Target(
-                "Picture group",
+                "Image group",
                 name,
                 images(name),
                 lambda c: c.text_to_images("cats", n=2),
@@ -262,7 +262,7 @@ def _streamed(client: ChatClient) -> Any:
 def run(target: Target, client: Any, limit: float) -> Cell:
     server = target.server
     before = sum(r.method == target.method and target.path in r.path for r in server.requests)
-    one_by_one = target.group == "Picture group" and target.name == "gemini"
+    one_by_one = target.group == "Image group" and target.name == "gemini"
     limit *= 2 if one_by_one else 1
     waits = Waits(limit)
     try:
@@ -590,7 +590,7 @@ SWEEPS = (CUT, CHANGED)
 
 
 def swept(target: Target, client: Any) -> dict[str, Cell]:
-    if target.group not in ("Picture", "Chat", "Chat stream", "Reference download"):
+    if target.group not in ("Image", "Chat", "Chat stream", "Reference download"):
         return {}
     size = len(true_body(target)) + 300
     step = 1 if size < 1500 and target.name in ("volcengine", "openai") else max(size // 60, 1)

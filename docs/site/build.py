@@ -52,9 +52,9 @@ _BREAK = re.compile(
 _SECTIONS = re.compile(r"<!-- sections of ([\w-]+\.md) -->\n")
 _TABLE = re.compile(r"<!-- table of ([\w-]+\.md): (.+?) -->")
 HEADINGS = {
-    "Picture": "图片",
-    "Picture group": "组图",
-    "Picture with idempotency_key, kept": "带 idempotency_key 并保存的图片",
+    "Image": "图片",
+    "Image group": "组图",
+    "Image with idempotency_key, kept": "带 idempotency_key 并保存的图片",
     "Reference download": "下载参考图",
     "Chat": "对话",
     "Chat stream": "流式对话",

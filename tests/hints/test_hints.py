@@ -57,7 +57,7 @@ def english(monkeypatch: pytest.MonkeyPatch) -> None:
         ("bedrock", "ValidationException", "with on-demand throughput isn’t supported", "global."),
         ("bedrock", "ExpiredTokenException", "", "sso login"),
         ("acme", "context_length_exceeded", "", "Shorten"),
-        ("acme", "", "[Errno 111] Connection refused", "Nobody listens"),
+        ("acme", "", "[Errno 111] Connection refused", "Nothing listens"),
         ("acme", "", "[SSL: CERTIFICATE_VERIFY_FAILED]", "SSL_CERT_FILE"),
     ],
 )

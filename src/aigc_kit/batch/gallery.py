@@ -139,7 +139,7 @@ _TYPES = {
 
 
 def _inlined(where: Path, path: str | None) -> str:
-    """The picture as a ``data:`` URI; "" where it is not a file of this machine."""
+    """The image as a ``data:`` URI; "" where it is not a file of this machine."""
     if not path or "://" in path:
         return ""
     try:

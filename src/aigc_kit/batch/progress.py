@@ -65,7 +65,7 @@ class Shown(Protocol):
 
 
 class Quiet:
-    """Nobody is told."""
+    """It is not shown."""
 
     def update(self, progress: Progress) -> None:
         """Nothing."""

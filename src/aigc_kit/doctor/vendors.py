@@ -283,7 +283,7 @@ _OWN: dict[str, Facts] = {
         "bfl",
         models=("BFL_IMAGE_MODEL",),
         console="https://dashboard.bfl.ai",
-        # A task that nobody has, asked for with the key.
+        # A task that does not exist, asked for with the key.
         probe=Probe(
             means="x-key", path="/get_result?id=aigc-kit-doctor", source="https://docs.bfl.ai"
         ),

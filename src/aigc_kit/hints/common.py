@@ -34,7 +34,7 @@ ROWS = (
     ),
     _network(
         words=r"Connection refused",
-        cause="Nobody listens at this address.",
+        cause="Nothing listens at this address.",
         remedy="Check host and port of the base URL, and of the proxy; is the local server running?",
         cause_zh="该地址没有服务在监听。",
         remedy_zh="检查 Base URL 和代理的主机与端口；本地服务启动了吗？",

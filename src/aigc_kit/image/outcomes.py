@@ -123,7 +123,7 @@ def at_most(asked: dict[str, Any], images: int) -> Any:
 
 
 def unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
-    """Somebody was asked, and nothing is known."""
+    """A vendor was asked, and the outcome is not known."""
     elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
     error = OutcomeUnknownError(
         f"{facts.get('provider') or 'the vendor'} was asked for an image {elapsed:.0f} s ago, and no response was recorded: it"

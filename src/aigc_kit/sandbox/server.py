@@ -161,7 +161,7 @@ class Sandbox(State):
         times: int | None = 1,
     ) -> None:
         """
-        Let the model say this next, in the dialect of whoever is asked, plain or streamed.
+        Let the model say this next, in the dialect of the provider that is called, plain or streamed.
 
         Args:
             content: a text, or a function of the conversation that gives a text or a

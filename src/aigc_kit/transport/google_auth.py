@@ -102,7 +102,7 @@ class GenaiSettings:
         region = settings.option(location, "GOOGLE_CLOUD_LOCATION", default="global")
         for name, value in (("project", where), ("location", region)):
             if not isinstance(value, str) or not _PLACE.fullmatch(value):
-                raise ConfigurationError(f"{name} {settings.spelled(value)} is no {name}'s name")
+                raise ConfigurationError(f"{name} {settings.spelled(value)} is not a {name} name")
         return cls(True, where, region, None, held, address, version)
 
 
