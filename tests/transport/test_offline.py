@@ -16,7 +16,7 @@ from tests.vendor import ASK, completion
 JSON = {"content-type": "application/json"}
 
 
-@pytest.mark.parametrize("name", ["openai", "deepseek", "gemini"])
+@pytest.mark.parametrize("name", ["openai", "deepseek", "gemini", "bedrock"])
 def test_a_chats_request_is_taken_and_not_sent(name: str, sandbox: Sandbox) -> None:
     with ChatClient(name, **sandbox.chat_options(name)) as chat:
         taken = request_of(lambda: chat.chat(ASK, max_tokens=5))
@@ -24,7 +24,8 @@ def test_a_chats_request_is_taken_and_not_sent(name: str, sandbox: Sandbox) -> N
         assert taken.url.startswith(sandbox.url)
         assert "hello" in taken.body.decode()
         assert "authorization" not in taken.headers
-        assert sandbox.api_key in next(iter(taken.secrets.values())).reveal()
+        if name != "bedrock":  # which signs each request
+            assert sandbox.api_key in next(iter(taken.secrets.values())).reveal()
         assert chat.chat(ASK).content  # the next one goes out again
 
 
@@ -53,6 +54,26 @@ def _said(sandbox: Sandbox, client: ImageClient) -> object:
     taken = request_of(lambda: client.text_to_image("a cat", size="1K"))
     secrets = {name: value.reveal() for name, value in taken.secrets.items()}
     return httpx.post(taken.url, content=taken.body, headers={**JSON, **secrets}).json()
+
+
+def test_bedrock_reads_a_response_that_is_there(sandbox: Sandbox) -> None:
+    said = {
+        "output": {"message": {"role": "assistant", "content": [{"text": "good day"}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5},
+    }
+    with ChatClient("bedrock", **sandbox.chat_options("bedrock")) as chat:
+        body = json.dumps(said).encode()
+        result = answered(lambda: chat.chat(ASK), status=200, headers=JSON, body=body)
+        assert (result.content, result.usage.total_tokens) == ("good day", 5)
+        with pytest.raises(errors.RateLimitError):
+            answered(
+                lambda: chat.chat(ASK, max_retries=0),
+                status=429,
+                headers={**JSON, "x-amzn-errortype": "ThrottlingException"},
+                body=b'{"message": "Too many requests"}',
+            )
+    assert sandbox.requests == []
 
 
 def test_an_error_that_is_there_is_typed(sandbox: Sandbox) -> None:

@@ -171,7 +171,7 @@ def current_exchange() -> Exchange | None:
 
 
 class standing_in:
-    """Requests of this thread go to a function of (request, httpcore) instead of the network."""
+    """Requests of this thread go to a function of ``Taken`` instead of the network."""
 
     __slots__ = ("_before", "_stand_in")
 

@@ -1,6 +1,6 @@
 """
 A call without a network: its request is taken instead of sent, or a response that is there already is
-given to it. Of calls over httpx, by the thread that makes them.
+given to it; by the thread that makes the call.
 """
 
 from __future__ import annotations
@@ -32,6 +32,15 @@ class Taken:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Held:
+    """A response that is there already."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class _Took(BaseException):
     """Ends the call. SDKs and clients catch ``Exception`` alone."""
 
@@ -46,7 +55,7 @@ def request_of(call: Callable[[], object]) -> Taken:
 
     Raises:
         AIGCError: the call fails before it sends anything.
-        RuntimeError: the call sends nothing over httpx.
+        RuntimeError: the call sends nothing.
     """
     with standing_in(_take):
         try:
@@ -56,6 +65,10 @@ def request_of(call: Callable[[], object]) -> Taken:
     raise RuntimeError("the call sent no request")
 
 
+def _take(taken: Taken) -> Held:
+    raise _Took(taken)
+
+
 def answered(call: Callable[[], T], *, status: int, headers: Mapping[str, str], body: bytes) -> T:
     """
     The result of a call whose request gets this response; another request of it fails.
@@ -63,52 +76,62 @@ def answered(call: Callable[[], T], *, status: int, headers: Mapping[str, str], 
     Raises:
         AIGCError: the response is an error, or what the call makes of it fails.
     """
-    left = [True]
+    left = [Held(status, headers, body)]
 
-    def respond(request: Any, core: Any) -> Any:
+    def respond(taken: Taken) -> Held:
         if not left:
             raise WireError("there is a response to one request of this call alone", sent=False)
-        left.clear()
         mark_sent()
-        pairs = [
-            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
-        ]
-        return core.Response(status, headers=pairs, content=_Held(body))
+        return left.pop()
 
     with standing_in(respond):
         return call()
 
 
-def response_to(request: Any, core: Any) -> Any:
-    """What stands in for the network of this thread makes of a request; None: nothing does."""
+def held_for(
+    method: str, url: str, headers: Mapping[str, str], body: Callable[[], bytes]
+) -> Held | None:
+    """
+    What stands in for the network of this thread makes of a request; None: nothing does.
+
+    Args:
+        headers: those with credentials among them are found in the exchange.
+    """
     stand_in = stand_in_of_this_thread()
-    return None if stand_in is None else stand_in(request, core)
-
-
-def _take(request: Any, core: Any) -> Any:
+    if stand_in is None:
+        return None
     exchange = current_exchange()
     secrets = dict(exchange.secrets) if exchange is not None else {}
-    shown = {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers
-    }
-    for name in secrets:
-        shown.pop(name.lower(), None)
+    hidden = {name.lower() for name in secrets}
+    shown = {name.lower(): value for name, value in headers.items()}
+    shown = {name: value for name, value in shown.items() if name not in hidden}
+    found: Held = stand_in(Taken(method, url, shown, secrets, body()))
+    return found
+
+
+def response_to(request: Any, core: Any) -> Any:
+    """``held_for`` a request of httpcore, as its response."""
+    if stand_in_of_this_thread() is None:
+        return None
     url = request.url
     origin = f"{url.scheme.decode('ascii')}://{url.host.decode('ascii')}"
     if url.port:
         origin += f":{url.port}"
-    raise _Took(
-        Taken(
-            request.method.decode("ascii"),
-            origin + url.target.decode("ascii"),
-            shown,
-            secrets,
-            b"".join(request.stream),
-        )
+    held = held_for(
+        request.method.decode("ascii"),
+        origin + url.target.decode("ascii"),
+        {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers},
+        lambda: b"".join(request.stream),
     )
+    if held is None:
+        return None
+    pairs = [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in held.headers.items()
+    ]
+    return core.Response(held.status, headers=pairs, content=_Body(held.body))
 
 
-class _Held:
+class _Body:
     """A body that is there, as a stream of httpcore."""
 
     def __init__(self, body: bytes) -> None:
