@@ -175,7 +175,8 @@ def test_a_batch_that_is_nowhere_is_unknown(
     rows = rows_of("chat", "openai", 2)
     summary = run(sandbox, tmp_path, rows)
     assert {line.error["billed"] for line in lines(tmp_path).values() if line.error} == {"unknown"}
-    assert summary.done == 0
+    assert (summary.done, summary.unknown) == (0, 2)
+    assert run(sandbox, tmp_path, rows, resume=True).unknown == 2
     assert creations(sandbox) == 1
     again = run(sandbox, tmp_path, rows, resume=True, retry_ambiguous=True)
     assert again.done == 2

@@ -134,5 +134,7 @@ def without_result(job: Job, batch: Batch) -> Outcome:
             billed="unknown",
         )
     outcome = failed(error, job, Spec(key="", kind=job.kind, provider=batch.provider))
+    if isinstance(error, errors.OutcomeUnknownError):  # of any kind: a batch is never made twice
+        outcome.status = "unknown"
     outcome.started = time.time()
     return outcome
