@@ -14,11 +14,12 @@ from aigc_kit.batch.vendor.ledger import Ledger
 from aigc_kit.batch.vendor.services import OFFERS
 from aigc_kit.errors import ConfigurationError, ProviderError
 from aigc_kit.sandbox import Sandbox
+from aigc_kit.sandbox.environment import BUCKET
 from tests.images import make
 
 OTHER = [{"id": "other", "kind": "chat", "provider": "openai", "prompt": "x"}]
 
-CHATS = ["openai", "dashscope", "glm", "gemini"]
+CHATS = ["openai", "dashscope", "glm", "gemini", "bedrock"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,13 @@ def options(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
         "glm": sandbox.chat_options("glm"),
         "gemini": {"api_key": key, "base_url": sandbox.url, "vertexai": False},
         "volcengine": sandbox.chat_options("volcengine"),
+        "bedrock": {
+            **sandbox.chat_options("bedrock"),
+            "batch_role_arn": "arn:aws:iam::123456789012:role/batches",
+            "batch_s3_uri": f"s3://{BUCKET}/some/where",
+            "batch_endpoint_url": sandbox.url,
+            "batch_s3_endpoint_url": f"{sandbox.url}/s3",
+        },
     }
 
 
@@ -50,7 +58,7 @@ def lines(out: Path) -> dict[str, Line]:
 def creations(sandbox: Sandbox) -> int:
     return sum(
         request.method == "POST"
-        and (request.path.endswith("/batches") or request.path.endswith(":batchGenerateContent"))
+        and request.path.endswith(("/batches", ":batchGenerateContent", "/model-invocation-job"))
         for request in sandbox.requests
     )
 
@@ -154,12 +162,18 @@ def test_without_waiting_it_collects_later(sandbox: Sandbox, tmp_path: Path) -> 
     assert creations(sandbox) == 1
 
 
-@pytest.mark.parametrize("provider", ["openai", "gemini"])
+@pytest.mark.parametrize(
+    ("provider", "path"),
+    [
+        ("openai", "/batches"),
+        ("gemini", ":batchGenerateContent"),
+        ("bedrock", "/model-invocation-job"),
+    ],
+)
 def test_a_lost_response_does_not_make_a_second_batch(
-    sandbox: Sandbox, tmp_path: Path, provider: str
+    sandbox: Sandbox, tmp_path: Path, provider: str, path: str
 ) -> None:
     """The vendor's list tells that the batch is there."""
-    path = "/batches" if provider == "openai" else ":batchGenerateContent"
     sandbox.fail("reset", path=path)
     summary = run(sandbox, tmp_path, rows_of("chat", provider))
     assert summary.done == 5
@@ -207,7 +221,7 @@ def test_a_batch_that_fails_at_the_vendor_says_why(sandbox: Sandbox, tmp_path: P
 
 
 @pytest.mark.parametrize("step", range(12))
-@pytest.mark.parametrize("provider", ["openai", "gemini"])
+@pytest.mark.parametrize("provider", ["openai", "gemini", "bedrock"])
 def test_killed_after_each_step(
     sandbox: Sandbox,
     tmp_path: Path,
@@ -229,7 +243,8 @@ def test_killed_after_each_step(
             raise Killed
         return made
 
-    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", provider, 2)]
+    kind = "chat" if provider == "bedrock" else "image"
+    rows = [{**row, "size": "1024x1024"} for row in rows_of(kind, provider, 2)]
     monkeypatch.setattr(Ledger, "put", put_and_die)
     try:
         run(sandbox, tmp_path, rows)
@@ -267,7 +282,7 @@ def test_jobs_that_are_gone_keep_their_results(sandbox: Sandbox, tmp_path: Path)
         (rows_of("image", "volcengine"), "Ark has no batches of images"),
         (rows_of("chat", "volcengine"), "take the id of a batch endpoint"),
         (rows_of("chat", "volcengine", 1) + OTHER, "without other vendors"),
-        (rows_of("image", "dashscope"), "there are dashscope, gemini, glm, openai"),
+        (rows_of("image", "dashscope"), "there are bedrock, dashscope, gemini, glm, openai"),
         (rows_of("embedding", "gemini"), "no batches for kind 'embedding'"),
     ],
 )
@@ -292,6 +307,58 @@ def test_ark_waits_for_each_response(sandbox: Sandbox, tmp_path: Path, kind: str
     ends = {"chat": "/chat/completions", "embedding": "/embeddings/multimodal"}
     assert {request.path for request in sandbox.requests} == {f"/api/v3/batch{ends[kind]}"}
     assert len(sandbox.requests) == 7
+
+
+def test_bedrock_reads_large_results_in_ranges(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of its own records, of which one was refused, under ids of any kind."""
+    monkeypatch.setattr("aigc_kit.transport.bedrock_jobs.PIECE", 100)
+    rows = [{**row, "id": f"产品 {n}/x"} for n, row in enumerate(rows_of("chat", "bedrock", 4))]
+    rows[1]["prompt"] = "[blocked]"
+    summary = run(sandbox, tmp_path, rows)
+    assert (summary.done, summary.failed) == (3, 1)
+    found = lines(tmp_path)
+    assert found["产品 3/x"].metadata["content"] == "You said: thing 3"
+    error = found["产品 1/x"].error
+    assert error is not None
+    assert error["type"] == "ContentFilterError"
+    assert found["产品 0/x"].cost is not None
+
+
+def test_a_record_that_bedrock_refuses_fails_by_itself(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = rows_of("chat", "bedrock", 2)
+    rows[0]["options"] = {"extra_body": {"inferenceConfig": {"temperature": 7}}}
+    assert (run(sandbox, tmp_path, rows).done, lines(tmp_path)["job-0"].status) == (1, "failed")
+    error = lines(tmp_path)["job-0"].error
+    assert error is not None
+    assert error["type"] == "BadRequestError"
+    assert "must be at most 1" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"batch_role_arn": None}, "BEDROCK_BATCH_ROLE_ARN"),
+        ({"batch_role_arn": "admin"}, "got 'admin'"),
+        ({"batch_s3_uri": "https://bucket"}, "batch_s3_uri"),
+        (
+            {"api_key": "k", "aws_access_key_id": None, "aws_secret_access_key": None},
+            "takes no Bedrock API key",
+        ),
+    ],
+)
+def test_bedrock_says_what_is_missing(
+    sandbox: Sandbox, tmp_path: Path, changed: dict[str, Any], says: str
+) -> None:
+    given = {"bedrock": {**options(sandbox)["bedrock"], **changed}}
+    rows = rows_of("chat", "bedrock", 2)
+    summary = run_batch(rows, tmp_path, mode="vendor", client_options=given, gallery=False)
+    assert summary.failed == 2
+    for line in lines(tmp_path).values():
+        assert line.error is not None
+        assert says in line.error["message"]
+    assert sandbox.requests == []
 
 
 def test_ark_cannot_be_left_waiting(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ from typing import Any
 
 from aigc_kit.batch.line import Kind
 
+OF_BATCHES = frozenset(
+    {"batch_role_arn", "batch_s3_uri", "batch_endpoint_url", "batch_s3_endpoint_url"}
+)
+"""Options in ``client_options`` that only Bedrock's batches read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -31,6 +36,11 @@ class Spec:
     spool_dir: str | None = None
     renditions: tuple[Any, ...] = ()
 
+    @property
+    def of_client(self) -> dict[str, Any]:
+        """The options without those of a vendor's batches."""
+        return {name: value for name, value in self.options.items() if name not in OF_BATCHES}
+
     def asking(self) -> Spec:
         """For calls that end before they send: they must leave no entry of a purchase."""
         return replace(self, key=f"{self.key} asked", spool_dir=None)
@@ -43,11 +53,11 @@ class Spec:
         if self.kind == "chat":
             from aigc_kit.chat.client import ChatClient
 
-            return ChatClient(self.provider, **self.options)
+            return ChatClient(self.provider, **self.of_client)
         if self.kind == "embedding":
             from aigc_kit.embedding.client import EmbeddingClient
 
-            return EmbeddingClient(self.provider, **self.options)
+            return EmbeddingClient(self.provider, **self.of_client)
         from aigc_kit.image.client import ImageClient
 
         return ImageClient(
@@ -57,7 +67,7 @@ class Spec:
             keep_urls=True,
             spool_dir=self.spool_dir,
             renditions=self.renditions,
-            **self.options,
+            **self.of_client,
         )
 
 

@@ -100,8 +100,8 @@ def run_batch(
         on_line: called with each line, in this thread, after it is written.
         gallery: whether ``out/gallery.html`` is written at the end (``write_gallery``).
         mode: ``"live"``: a call for each job. ``"vendor"``: files of requests that the vendor runs
-            within a day, at half the price (OpenAI, Gemini's Developer API, DashScope, GLM), or
-            calls that wait for as long (Volcengine).
+            within a day, at half the price (OpenAI, Gemini's Developer API, DashScope, GLM,
+            Bedrock), or calls that wait for as long (Volcengine).
         wait: of ``"vendor"``: until the batches have ended; False: submit, collect what has ended,
             and return. ``resume=True`` collects the rest, days later too.
 

@@ -3,7 +3,8 @@ The vendors' own batches: files of requests that are run when there is room, at 
 
 In OpenAI's form (``/files``, ``/batches``: OpenAI, DashScope, GLM) and Gemini's (a file of keyed
 requests, ``:batchGenerateContent``). Each line is run by the rules of its vendor, in another order
-than it came, as theirs do. Ark has calls that wait, on a batch endpoint.
+than it came, as theirs do. Ark has calls that wait, on a batch
+endpoint, and Bedrock jobs over a bucket.
 
 Source: openai 3.57 ``batch_create_params.py``, google-genai 3.6 ``batches.py`` and ``files.py``,
 https://ai.google.dev/gemini-api/docs/batch-api, zai-sdk, volcengine-ark-runtime 5.0.54, read
@@ -20,6 +21,7 @@ from dataclasses import replace
 from email import message_from_bytes
 from typing import Any
 
+from aigc_kit.sandbox import bedrock_jobs
 from aigc_kit.sandbox.http import Answer, Request
 from aigc_kit.sandbox.state import State
 
@@ -47,6 +49,9 @@ _MOST = 50_000
 
 def handle(request: Request, state: State, run: Run) -> Answer | None:
     """The response of a vendor's batches, or None for another path."""
+    found = bedrock_jobs.handle(request, state, run)
+    if found is not None:
+        return found
     for pattern, answer in (
         (_UPLOAD, _upload),
         (_GENERATE, _generate),

@@ -125,6 +125,7 @@ def environment_of(url: str, api_key: str) -> Environment:
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
+        "AWS_ENDPOINT_URL_BEDROCK": url,
         "AWS_ENDPOINT_URL_S3": f"{url}/s3",
         "R2_ACCESS_KEY_ID": api_key,
         "R2_ACCESS_KEY_SECRET": SECRET,

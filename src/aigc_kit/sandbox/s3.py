@@ -210,9 +210,13 @@ def _get(request: Request, state: State, name: str) -> Answer:
     if found is None:
         return _error("NoSuchKey", "The specified key does not exist.")
     data, kind, _ = found
-    return Answer(
-        200, data, {"content-type": kind, "etag": _etag(data), **state.described.get(name, {})}
-    )
+    headers = {"content-type": kind, "etag": _etag(data), **state.described.get(name, {})}
+    told = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
+    if told is None:
+        return Answer(200, data, headers)
+    start, last = int(told[1]), min(int(told[2]), len(data) - 1)
+    headers["content-range"] = f"bytes {start}-{last}/{len(data)}"
+    return Answer(206, data[start : last + 1], headers)
 
 
 _METHODS = {"PUT": _put, "DELETE": _delete, "HEAD": _get, "GET": _get}

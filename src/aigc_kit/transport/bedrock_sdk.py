@@ -99,7 +99,7 @@ MAX_INVOKED_BYTES = 16 * 1024 * 1024
 """Largest response of InvokeModel that is read: 96 vectors of 1536 numbers take a tenth of it."""
 
 
-def _read(source: Any) -> bytes:
+def whole_body(source: Any) -> bytes:
     """
     The whole body; our own sender has a stream under botocore's, which knows the deadline.
 
@@ -137,6 +137,11 @@ class BedrockTransport:
         self._settings = found
         self._bearer = bearer
         self._open = Handle(self._opened, AwsClient.close)
+
+    @property
+    def signs(self) -> AwsSettings | None:
+        """What requests are signed with, None where a bearer token stands in the place of keys."""
+        return None if self._bearer is not None else self._settings
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -198,7 +203,7 @@ class BedrockTransport:
                 "invoke_model", request, deadline, self._added(headers)
             )
             with deadline_of(deadline), contextlib.closing(response["body"]) as source:
-                raw = _read(source)
+                raw = whole_body(source)
         except AwsError:
             raise
         except failures() as error:

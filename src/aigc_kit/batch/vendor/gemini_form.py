@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from aigc_kit.batch.vendor.service import Answered, Look, Service, text_of
+from aigc_kit.batch.vendor.service import Answered, HttpService, Look, text_of
 from aigc_kit.errors import InvalidInputError, InvalidReplyError
 from aigc_kit.transport import codes
 from aigc_kit.transport.failures import Verdict
@@ -29,7 +29,7 @@ _RUNNING = frozenset({"UNSPECIFIED", "PENDING", "QUEUED", "RUNNING", "CANCELLING
 _MOST_PAGES = 20
 
 
-class GeminiForm(Service):
+class GeminiForm(HttpService):
     """Text and images by ``generateContent``."""
 
     def __init__(self, provider: str, taken: Taken) -> None:

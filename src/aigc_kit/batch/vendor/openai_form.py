@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from aigc_kit.batch.vendor.service import Answered, Look, Service, text_of
+from aigc_kit.batch.vendor.service import Answered, HttpService, Look, text_of
 from aigc_kit.errors import InvalidInputError, InvalidReplyError
 from aigc_kit.transport import codes
 from aigc_kit.transport.failures import Verdict
@@ -24,7 +24,7 @@ _RUNNING = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 _MOST_PAGES = 20
 
 
-class OpenAIForm(Service):
+class OpenAIForm(HttpService):
     """
     ``prefix``: what the URLs of lines begin with; ``ends``: the endpoints that batches take.
     """

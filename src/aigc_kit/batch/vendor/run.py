@@ -169,7 +169,8 @@ class Batches:
             where = (job.kind, provider, model, taken.url.partition("?")[0])
             part = parts.get(where)
             if part is None:
-                service = offer.open(provider, taken)
+                spec = self._spec(job.kind, provider)
+                service = offer.open(provider, taken, spec.options)
                 part = parts[where] = stack.enter_context(
                     _Part(self._ledger, service, job.kind, provider, model)
                 )
@@ -272,7 +273,9 @@ class Batches:
         for job in self._run.source:
             if self._members.get(job.id) == batch.key:
                 taken = self._request(job, batch.provider, batch.model)
-                made = _offer(self._run, batch.kind, batch.provider).open(batch.provider, taken)
+                options = self._spec(batch.kind, batch.provider).options
+                offer = _offer(self._run, batch.kind, batch.provider)
+                made = offer.open(batch.provider, taken, options)
                 self._services[batch.key] = made
                 return made
         raise ConfigurationError(
@@ -372,7 +375,7 @@ class Batches:
             found[batch.key] += 1
             if self._run.left(job) != "done":
                 held = results.get(batch.key)
-                answer = None if held is None else held.of(job.id)
+                answer = None if held is None else held.of(self._service(batch).name(job.id))
                 under_way.append((job, workers.submit(self._outcome, job, batch, answer)))
             if len(under_way) >= 2 * self._run.settings.concurrency:
                 self._end(*under_way.popleft())

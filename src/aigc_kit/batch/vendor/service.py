@@ -21,6 +21,11 @@ SECONDS = 120.0
 """For one request of the protocol; of files it is the longest wait for the next piece."""
 
 
+def upload_seconds(size: int) -> float:
+    """For a file of so many bytes, at 200 kB a second or more."""
+    return max(SECONDS, size / 200_000)
+
+
 @dataclass(frozen=True)
 class Look:
     """A batch at one moment. ``files``: of results, once it has ended; ``said``: why it failed."""
@@ -41,16 +46,14 @@ class Answered:
 
 
 class Service(ABC):
-    """One vendor's batches, with the credentials of a request that was taken."""
+    """One vendor's batches."""
 
-    def __init__(self, provider: str, taken: Taken) -> None:
+    def __init__(self, provider: str) -> None:
         self.provider = provider
-        self._secrets: dict[str, str | Secret] = dict(taken.secrets)
-        self._transport = HttpTransport("")
 
-    @abstractmethod
-    def judge(self, status: int, code: str, message: str) -> Verdict | None:
-        """What the vendor's error code means, None: what the status says."""
+    def name(self, job: str) -> str:
+        """What the job is called in the files, where any id is not good enough."""
+        return job
 
     @abstractmethod
     def line(self, name: str, taken: Taken) -> dict[str, Any]:
@@ -63,7 +66,7 @@ class Service(ABC):
     @abstractmethod
     def create(self, file: str, key: str) -> str:
         """
-        The id of a new batch of this file: from here on it may cost money.
+        The id of a new batch of this file: from here on it may cost money. ``key`` names the batch.
 
         Raises:
             ProviderError: ``billed`` says whether there may be one all the same.
@@ -83,12 +86,27 @@ class Service(ABC):
 
     @abstractmethod
     def answer(self, line: Mapping[str, Any]) -> Answered | None:
-        """One line of the results, None where it belongs to no job."""
+        """One line of the results, None where it belongs to no job. Its id is the ``name``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give connections back."""
+
+
+class HttpService(Service):
+    """Batches over HTTP, with the credentials of a request that was taken."""
+
+    def __init__(self, provider: str, taken: Taken) -> None:
+        super().__init__(provider)
+        self._secrets: dict[str, str | Secret] = dict(taken.secrets)
+        self._transport = HttpTransport("")
+
+    @abstractmethod
+    def judge(self, status: int, code: str, message: str) -> Verdict | None:
+        """What the vendor's error code means, None: what the status says."""
 
     def close(self) -> None:
         self._transport.close()
-
-    # ---- requests
 
     def _json(
         self,
@@ -108,7 +126,7 @@ class Service(ABC):
             ProviderError: there is none.
         """
         context = self._context(paid=paid)
-        deadline = Deadline.after(SECONDS)
+        deadline = Deadline.after(upload_seconds(len(content or b"")))
         given = {**(self._secrets if secret else {}), **(headers or {})}
         response = self._transport.send(method, url, content, context, deadline, given, kind)
         try:
