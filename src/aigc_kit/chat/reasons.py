@@ -16,6 +16,7 @@ _REASONS = {
     "guardrail_intervened": "content_filter",
     "content_filtered": "content_filter",
 }
+_NONE = frozenset({"", "null", "none", "finish_reason_unspecified"})
 FAILURES = frozenset({"network_error", "insufficient_system_resource", "error"})
 BROKEN_OFF = frozenset(
     {
@@ -28,13 +29,22 @@ BROKEN_OFF = frozenset(
         "pup_limited_disabled",
         "image_other",
         "no_image",
-        "finish_reason_unspecified",
     }
 )
 """
 Gemini's reasons that are not an end. Source: https://ai.google.dev/api/generate-content
 (FinishReason), 2026-11-22.
 """
+
+
+def stated(value: object) -> str:
+    """
+    The finish reason that a vendor gives, "" while it gives none.
+
+    DashScope and its relays write ``"null"``, relays of Gemini the default of the enumeration.
+    Source: https://help.aliyun.com/zh/model-studio/qwen-api-via-dashscope, read 2026-11-27.
+    """
+    return value if isinstance(value, str) and value.lower() not in _NONE else ""
 
 
 def reason_of(word: str) -> str:

@@ -970,3 +970,72 @@ def test_a_last_chunk_with_all_of_the_text_adds_nothing() -> None:
     with Vendor(gemini_stream(*pieces, whole)) as vendor:
         result = read(vendor.client("gemini").chat_stream(ASK))
     assert (result.content, result.message["content"]) == ("Hello, beautiful world",) * 2
+
+
+# ---- relays that write an SDK's objects out again
+
+
+def test_parts_of_null_are_no_parts() -> None:
+    parts = [{"text": None}, {"text": "o", "thought": None, "functionCall": None}, {"text": None}]
+    with Vendor(gemini_response(*parts, "k")) as vendor:
+        assert vendor.client("gemini").chat(ASK).content == "ok"
+    chunks = [gemini_chunk("a"), gemini_chunk({"text": None}), gemini_chunk("b", reason="STOP")]
+    with Vendor(gemini_stream(*chunks)) as vendor:
+        assert read(vendor.client("gemini").chat_stream(ASK)).content == "ab"
+
+
+def test_a_call_with_fields_of_null_is_whole() -> None:
+    call = {"name": "get_weather", "args": {"city": "Paris"}, "partialArgs": None, "id": None}
+    with Vendor(gemini_response({"functionCall": {**call, "willContinue": None}})) as vendor:
+        result = vendor.client("gemini").chat(ASK, tools=TOOLS)
+    assert [call.parse() for call in result.tool_calls] == [{"city": "Paris"}]
+
+
+def test_the_default_of_the_enumeration_is_no_finish_reason() -> None:
+    unspecified = "FINISH_REASON_UNSPECIFIED"
+    chunks = [gemini_chunk(text, reason=unspecified) for text in "ab"]
+    with Vendor(gemini_stream(*chunks)) as vendor:
+        found = outcome(lambda: read(vendor.client("gemini").chat_stream(ASK)))
+    assert isinstance(found, errors.StreamInterruptedError)
+    assert found.partial.content == "ab"
+    with Vendor(gemini_response("ab", reason=unspecified)) as vendor:
+        assert vendor.client("gemini").chat(ASK).finish_reason == "unknown"
+
+
+def begun(name: str, id: str = "") -> dict[str, Any]:
+    call = {"name": name, "willContinue": True}
+    return {"functionCall": {**call, "id": id} if id else call}
+
+
+def piece_of(path: str, value: str, id: str = "", *, more: bool = False) -> dict[str, Any]:
+    call = {"partialArgs": [{"jsonPath": path, "stringValue": value}], "willContinue": more}
+    return {"functionCall": {**call, "id": id} if id else call}
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_arguments_in_pieces_belong_to_the_call_of_their_id(order: list[int]) -> None:
+    pieces = [piece_of("$.a", "x", "1"), piece_of("$.b", "y", "2")]
+    chunks = [
+        gemini_chunk(begun("f", "1"), begun("g", "2")),
+        gemini_chunk(piece_of("$.c", "of g", "2", more=True)),
+        *(gemini_chunk(pieces[at]) for at in order),
+        gemini_chunk(reason="STOP"),
+    ]
+    with Vendor(gemini_stream(*chunks)) as vendor:
+        stream = vendor.client("gemini").chat_stream(ASK, tools=[tool("f"), tool("g")])
+        deltas = {call.index: call.arguments for chunk in stream for call in chunk.tool_calls}
+    found = {call.name: call.parse() for call in stream.result.tool_calls}
+    assert found == {"f": {"a": "x"}, "g": {"c": "of g", "b": "y"}}
+    assert json.loads(deltas[0]) == {"a": "x"}
+
+
+def test_arguments_in_pieces_without_ids_are_the_last_calls() -> None:
+    chunks = [
+        gemini_chunk(begun("f")),
+        gemini_chunk(piece_of("$.a", "x")),
+        gemini_chunk(begun("g")),
+        gemini_chunk(piece_of("$.b", "y", "of nobody"), reason="STOP"),
+    ]
+    with Vendor(gemini_stream(*chunks)) as vendor:
+        result = read(vendor.client("gemini").chat_stream(ASK, tools=[tool("f"), tool("g")]))
+    assert [call.parse() for call in result.tool_calls] == [{"a": "x"}, {"b": "y"}]

@@ -10,6 +10,7 @@ from typing import Any
 
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
+from aigc_kit.chat.reasons import stated
 from aigc_kit.errors import ContentFilterError
 from aigc_kit.transport.answers import vendor_error
 from aigc_kit.transport.encoding import decode_base64
@@ -60,7 +61,7 @@ class ResponseReader:
         self._backend = backend
         self._segments: list[dict[str, Any]] = []
         self._block: dict[str, Any] = {}
-        self._partial: _PartialCall | None = None
+        self._partial: dict[str, _PartialCall] = {}
         self._index: Any = None
         self._raw_parts: list[dict[str, Any]] = []
         self._raw_candidate: dict[str, Any] = {}
@@ -100,7 +101,9 @@ class ResponseReader:
         parts = _dict(candidate.get("content")).get("parts")
         if isinstance(parts, dict):
             parts = [parts]
-        self._is_last = bool(candidate.get("finishReason") or candidate.get("finish_reason"))
+        self._is_last = bool(
+            stated(candidate.get("finishReason") or candidate.get("finish_reason"))
+        )
         assembler.expect(parts, list, "parts")
         for part in parts if isinstance(parts, list) else ():
             self._part(_dict(part), chunk)
@@ -148,7 +151,7 @@ class ResponseReader:
     @property
     def _goes_on(self) -> bool:
         """Whether the last part was text without a signature, so that more text belongs to it."""
-        if not (self._segments and self._raw_parts) or self._partial is not None:
+        if not (self._segments and self._raw_parts) or self._partial:
             return False
         last, raw = self._segments[-1], self._raw_parts[-1]
         return (
@@ -211,15 +214,16 @@ class ResponseReader:
         return {}
 
     def _reason(self, candidate: dict[str, Any], chunk: ChatChunk) -> None:
-        reason = candidate.get("finishReason")
-        if not isinstance(reason, str) or not reason:
-            return
         assembler = self._assembler
-        self._end_partial(chunk)
-        blocked = "content_filter" if reason in _BLOCKED else reason.lower()
-        assembler.finish_reason = chunk.finish_reason = _REASONS.get(reason, blocked)
         message = candidate.get("finishMessage")
         assembler.finish_message = message if isinstance(message, str) else ""
+        reason = stated(candidate.get("finishReason"))
+        if not reason:
+            return
+        for mark in list(self._partial):
+            self._end_partial(mark, chunk)
+        blocked = "content_filter" if reason in _BLOCKED else reason.lower()
+        assembler.finish_reason = chunk.finish_reason = _REASONS.get(reason, blocked)
 
     def _note(self, event: dict[str, Any], candidate: dict[str, Any], chunk: ChatChunk) -> None:
         """Keep what has no field of its own: grounding, citations, log probabilities, feedback."""
@@ -249,6 +253,7 @@ class ResponseReader:
 
     def _part(self, part: dict[str, Any], chunk: ChatChunk) -> None:
         assembler = self._assembler
+        part = _given(part)
         self._keep_raw(part)
         assembler.expect(part.get("text"), str, "text")
         signature = part.get("thoughtSignature") or part.get("thought_signature")
@@ -327,6 +332,7 @@ class ResponseReader:
         if (
             plain
             and last is not None
+            and isinstance(last.get("text"), _Text)
             and set(last) == set(part)
             and last.get("thought") == part.get("thought")
         ):
@@ -340,9 +346,10 @@ class ResponseReader:
         own: dict[str, Any] = (
             {"thought_signature": signature, "backend": self._backend} if signature else {}
         )
-        if isinstance(call.get("name"), str) and call["name"]:
-            self._end_partial(chunk)
-            mark = call.get("id") if isinstance(call.get("id"), str) else ""
+        call = _given(call)
+        mark = call["id"] if isinstance(call.get("id"), str) else ""
+        if isinstance(call.get("name"), str) and call["name"] and not self._is_open(mark):
+            self._end_partial("", chunk)
             if mark:
                 own |= {"id": mark, "backend": self._backend}
             index = len(self._assembler.calls)
@@ -359,22 +366,30 @@ class ResponseReader:
             if delta is not None:
                 chunk.tool_calls.append(delta)
             if not whole:
-                self._partial = _PartialCall(index)
+                self._partial[mark] = _PartialCall(index)
         elif own and self._assembler.calls:
             self._assembler.calls[-1].extra.setdefault("google", {}).update(own)
-        if self._partial is not None:
-            pieces = call.get("partialArgs")
-            for piece in pieces if isinstance(pieces, list) else ():
-                self._partial.add(_dict(piece))
-            if not call.get("willContinue"):
-                self._end_partial(chunk)
+        if not self._is_open(mark):
+            # A piece without an id is the last call's; one with an id may be of a call without.
+            mark = "" if mark else next(reversed(self._partial), "")
+        if not self._is_open(mark):
+            return
+        pieces = call.get("partialArgs")
+        for piece in pieces if isinstance(pieces, list) else ():
+            self._partial[mark].add(_dict(piece))
+        if not call.get("willContinue"):
+            self._end_partial(mark, chunk)
 
-    def _end_partial(self, chunk: ChatChunk) -> None:
-        if self._partial is not None:
-            text = json.dumps(self._partial.value, ensure_ascii=False)
-            self._assembler.calls.fragment(index=self._partial.index, arguments=text, whole=True)
-            chunk.tool_calls.append(ToolCallDelta(self._partial.index, "", "", text))
-            self._partial = None
+    def _is_open(self, mark: str) -> bool:
+        """Whether the call of this id has arguments that come member by member."""
+        return mark in self._partial
+
+    def _end_partial(self, mark: str, chunk: ChatChunk) -> None:
+        partial = self._partial.pop(mark, None)
+        if partial is not None:
+            text = json.dumps(partial.value, ensure_ascii=False)
+            self._assembler.calls.fragment(index=partial.index, arguments=text, whole=True)
+            chunk.tool_calls.append(ToolCallDelta(partial.index, "", "", text))
 
 
 class _Text(list[str]):
@@ -413,6 +428,13 @@ def _says_something(chunk: ChatChunk) -> bool:
 
 def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _given(value: dict[str, Any]) -> dict[str, Any]:
+    """Without the nulls of relays that write an SDK's objects out again."""
+    if None not in value.values():
+        return value
+    return {name: each for name, each in value.items() if each is not None}
 
 
 def _either(holder: dict[str, Any], one: str, other: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from aigc_kit.chat.reasons import stated
 from aigc_kit.errors import InvalidReplyError
 
 _WRAPPERS = ("data", "result", "response", "body")
@@ -88,7 +89,9 @@ class ChoiceFollower:
         return self._repeated and not self._counted and index == self._first
 
     def _followed(self, choice: Mapping[str, Any]) -> Mapping[str, Any]:
-        if choice.get("finish_reason"):  # an index that is new after the end is another answer
+        if stated(
+            choice.get("finish_reason")
+        ):  # an index that is new after the end is another answer
             self._repeated = True
         return choice
 
