@@ -33,3 +33,12 @@ def test_json_over_many_lines_is_one_event() -> None:
     value = {"error": {"code": 429, "details": [{"a": [1, 2]}]}}
     body = json.dumps(value, indent=2).encode()
     assert [json.loads(event) for event in sse.events([body, b"\n", body])] == [value, value]
+
+
+@pytest.mark.parametrize("head", [b"error: ", b"error:", b"Error: "])
+def test_an_error_that_is_a_field_of_its_own_is_an_error(head: bytes) -> None:
+    said = {"code": 400, "message": "too long", "type": "exceed_context_size_error"}
+    body = head + json.dumps(said).encode() + b"\n\ndata: [DONE]\n\n"
+    found = list(sse.events([body]))
+    assert [json.loads(found[0]), *found[1:]] == [{"error": said}, b"[DONE]"]
+    assert list(sse.events([b"error: no JSON\n"])) == [b"error: no JSON"]

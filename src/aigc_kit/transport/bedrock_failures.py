@@ -64,6 +64,9 @@ def judge(status: int, code: str, message: str) -> Verdict | None:
         return Verdict(errors.QuotaExceededError)
     if code.lower() == "modelnotreadyexception":
         return Verdict(errors.RateLimitError, retryable=True)
+    if code.lower() == "modelstreamerrorexception":
+        # "Retry your request.": API reference of ConverseStream, read 2026-11-27.
+        return Verdict(errors.ServerError, retryable=True)
     return None
 
 

@@ -86,6 +86,9 @@ class _Gathered:
             return self.event()
         if line.startswith(b"data:"):
             return self._add_data(line)
+        if not self.bare and line[:6].lower() == b"error:" and _is_json(line[6:]):
+            # llama.cpp before b6500: ggml-org/llama.cpp#16109.
+            return [*self.event(), _event([line[6:]], failed=True)]
         if self.bare or not _is_field(line):
             return self._add_bare(line)
         if line == b"data":

@@ -1072,3 +1072,19 @@ def test_one_schema_in_all_of_still_goes_to_bedrocks_grammar() -> None:
     with Vendor(converse_response('{"place": {"y": 2}}')) as vendor:
         vendor.client("bedrock").chat(ASK, response_format=wanted)
     assert "outputConfig" in vendor.body
+
+
+BROKEN = frame("modelStreamErrorException", {"message": "try again"}, kind="exception")
+
+
+def test_an_error_while_streaming_is_sent_again_before_the_first_content() -> None:
+    """ "Retry your request", says the API reference of ConverseStream."""
+    with Vendor(converse_stream(BROKEN), converse_stream(block_delta(0, text="ok"))) as vendor:
+        assert read(vendor.client("bedrock", max_retries=2).chat_stream(ASK)).content == "ok"
+
+
+def test_an_error_while_streaming_may_be_tried_again_after_it() -> None:
+    with Vendor(converse_stream(block_delta(0, text="half"), BROKEN)) as vendor:
+        found = outcome(lambda: read(vendor.client("bedrock").chat_stream(ASK)))
+    assert isinstance(found, errors.StreamInterruptedError)
+    assert (found.retryable, found.partial.content) == (True, "half")
