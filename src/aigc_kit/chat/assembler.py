@@ -17,6 +17,9 @@ from aigc_kit.transport.encoding import decode_base64
 _SHORTEST_SUMMARY = 16
 """Characters; a shorter last piece that equals all before it may be a word said twice."""
 
+_NO_ARGUMENTS = ("", "null", '""')
+"""What chat templates of tools without parameters make of them."""
+
 
 class Assembler:
     """
@@ -124,10 +127,10 @@ class Assembler:
 
     def is_summary(self, text: str, before: Sequence[str]) -> bool:
         """
-        Whether the last piece of a text is all that came before it once more. Source:
-        agno-agi/agno#2336, vercel/ai#3953.
+        Whether the last piece of a text is all that came before it once more, maybe without the
+        white space around it. Source: agno-agi/agno#2336, vercel/ai#3953.
         """
-        return len(text) >= _SHORTEST_SUMMARY and text == "".join(before)
+        return len(text) >= _SHORTEST_SUMMARY and text.strip() == "".join(before).strip()
 
     def image(
         self, *, url: str = "", data: bytes = b"", mime_type: str = "", once: bool = False
@@ -253,7 +256,7 @@ class Assembler:
 
     def _whole(self, call: Call, *, cut: bool) -> ToolCall:
         text = json_text.one_object(call.text())
-        if not text.strip() and not cut:
+        if text.strip() in _NO_ARGUMENTS and not cut:
             text = "{}"
         return ToolCall(
             valid(call.id),

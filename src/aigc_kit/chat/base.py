@@ -37,6 +37,23 @@ class Usage:
     cache_write_tokens: int = 0
     cache_write_long_tokens: int = 0
 
+    def updated(self, later: Usage) -> Usage:
+        """
+        What a later report of the same answer adds: relays of Claude give the prompt's tokens first
+        and the answer's at the end. Source: deepset-ai/haystack-core-integrations#1992.
+        """
+        prompt = later.prompt_tokens or self.prompt_tokens
+        completion = later.completion_tokens or self.completion_tokens
+        return Usage(
+            prompt,
+            completion,
+            prompt + completion,
+            later.cached_tokens or self.cached_tokens,
+            later.reasoning_tokens or self.reasoning_tokens,
+            later.cache_write_tokens or self.cache_write_tokens,
+            later.cache_write_long_tokens or self.cache_write_long_tokens,
+        )
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt_tokens + other.prompt_tokens,

@@ -15,6 +15,7 @@ from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
 from aigc_kit.chat.endings import cut_off, settled
+from aigc_kit.chat.halves import Halves
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.tracing import NOTHING, Span
 from aigc_kit.transport import sse
@@ -160,7 +161,8 @@ def _chunks(
         yield last
     reader.end()
     if not (ended or assembler.is_whole or assembler.finish_reason):
-        raise cut_off(assembler, "it ended without a finish reason")
+        said = f": {assembler.finish_message}" if assembler.finish_message else ""
+        raise cut_off(assembler, f"it ended without a finish reason{said}")
 
 
 def _of_list(event: Any, reader: Reader, assembler: Assembler) -> Iterator[ChatChunk]:
@@ -307,6 +309,7 @@ class ChatStream(Iterator[ChatChunk]):
         self._feeds = feeds
         self._result: ChatResult | None = None
         self._closed = False
+        self._halves = Halves()
         self._span: Span | None = None
         """While it is watched."""
         self._awaited: Span | None = None
@@ -325,10 +328,13 @@ class ChatStream(Iterator[ChatChunk]):
         if self._closed or self._result is not None:
             raise StopIteration
         try:
-            chunk = next(self._source)
+            chunk = self._halves.joined(next(self._source))
         except StopIteration:
-            self._end()
-            raise
+            rest = self._halves.rest()
+            if rest is None:
+                self._end()
+                raise
+            chunk = rest
         except BaseException as error:
             if self._span is not None:
                 self._span.failed(error)

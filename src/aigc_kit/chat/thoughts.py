@@ -25,12 +25,13 @@ def without_start(text: str, tags: Sequence[tuple[str, str]]) -> tuple[str, str,
     (start tag, reasoning, answer) of a text whose reasoning has an end alone, else None.
 
     Chat templates of DeepSeek-R1 and QwQ put the start into the prompt. The end stands at the end of
-    its line; anything else is an answer that speaks of tags. Source: ggml-org/llama.cpp#11861,
+    its line and outside of a code block; anything else is an answer that speaks of tags. Source: ggml-org/llama.cpp#11861,
     deepseek-ai/DeepSeek-R1#526, read 2026-11-26.
     """
     for start, end in tags:
         before, found, behind = text.partition(end)
-        if found and start not in before and behind[:1] in ("", "\n", "\r"):
+        is_quoted = start in before or before.count("```") % 2 == 1
+        if found and not is_quoted and behind[:1] in ("", "\n", "\r"):
             return start, before, behind.lstrip()
     return None
 

@@ -252,16 +252,18 @@ class ToolCalls:
         if known is None:
             return self._new()
         call = self._calls[known]
+        if mark and not word:  # some servers make a new id for each piece: vllm-project/vllm#23522
+            return self._new() if _may_begin(text) and call.is_complete() else known
         if mark:
             late = not call.original and (
-                not word
-                or not call.name
-                or (word == call.name and not self._begins_again(known, word, text))
+                not call.name or (word == call.name and not self._begins_again(known, word, text))
             )
             return known if late else self._new()
-        if word and call.name and (word != call.name or self._begins_again(known, word, text)):
-            return self._new()
-        return known
+        if not (word and call.name) or (
+            word == call.name and not self._begins_again(known, word, text)
+        ):
+            return known
+        return self._repeated(known) if word == call.name and not text else self._new()
 
     def _begins_again(self, at: int, word: str, text: str) -> bool:
         call = self._calls[at]
@@ -269,7 +271,7 @@ class ToolCalls:
             return bool(call.name)
         if call.is_empty_object and not call.arguments:
             return False  # "{}" before the real arguments
-        return (not text or text.lstrip().startswith(("{", '"'))) and call.is_complete()
+        return (not text or _may_begin(text)) and call.is_complete()
 
     def _repeated(self, at: int) -> int:
         first = self._calls[at]
@@ -321,6 +323,11 @@ def _place(index: Any) -> int | None:
     if type(index) is int and 0 <= index < 1_000_000:
         return index
     return int(index) if isinstance(index, str) and re.fullmatch(r"[0-9]{1,6}", index) else None
+
+
+def _may_begin(text: str) -> bool:
+    """Whether the text can be the first of a call's arguments."""
+    return text.lstrip().startswith(("{", '"'))
 
 
 def _may_repeat(call: Call, text: str) -> bool:

@@ -100,7 +100,12 @@ def test_reasoning_with_an_end_tag_alone_leaves_the_streamed_answer(size: int) -
 
 
 @pytest.mark.parametrize(
-    "text", ["The tag </think> ends it.", "First <think>, then </think>\nis the order."]
+    "text",
+    [
+        "The tag </think> ends it.",
+        "First <think>, then </think>\nis the order.",
+        "It ends so:\n\n```\n</think>\n```\n\nSplit there.",
+    ],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_answer_that_speaks_of_tags_stays_whole(text: str, stream: bool) -> None:

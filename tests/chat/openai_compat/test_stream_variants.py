@@ -36,6 +36,7 @@ from tests.vendor import (
     delta,
     error,
     events,
+    features,
     frame,
     function_call,
     gemini_chunk,
@@ -1034,3 +1035,144 @@ def test_the_deltas_of_an_empty_object_with_space_behind_it_are_json() -> None:
     with Vendor(events(*chunks)) as vendor, vendor.client().chat_stream(ASK, tools=TOOLS) as stream:
         text = "".join(piece.arguments for chunk in stream for piece in chunk.tool_calls)
         assert json.loads(text) == stream.result.tool_calls[0].parse() == {}
+
+
+# ---- halves, repeats and ends that are none
+
+
+def arguments_of(*chunks: Any) -> list[tuple[str, str]]:
+    result = streamed(events(*chunks, delta("tool_calls")), tools=TOOLS)
+    return [(call.name, call.arguments) for call in result.tool_calls]
+
+
+@pytest.mark.parametrize("index", [0, None])
+def test_a_new_id_for_each_piece_is_one_call(index: int | None) -> None:
+    found = arguments_of(
+        call_delta("", index=index, id="a", name="get_weather"),
+        call_delta('{"city":', index=index, id="b"),
+        call_delta(' "Paris"}', index=index, id="c"),
+    )
+    assert found == [("get_weather", '{"city": "Paris"}')]
+
+
+def test_two_calls_with_a_new_id_for_each_piece_stay_two() -> None:
+    found = arguments_of(
+        call_delta("", id="a", name="get_weather"),
+        call_delta('{"city": "Paris"}', id="b"),
+        call_delta("", index=1, id="c", name="get_weather"),
+        call_delta('{"city": ', index=1, id="d"),
+        call_delta('"Rome"}', index=1, id="e"),
+    )
+    assert found == [
+        ("get_weather", '{"city": "Paris"}'),
+        ("get_weather", '{"city": "Rome"}'),
+    ]
+
+
+@pytest.mark.parametrize("mark", [{}, {"id": ""}, {"id": None}])
+@pytest.mark.parametrize("more", [[], [call_delta("")]])
+def test_a_name_in_the_closing_piece_makes_no_second_call(
+    mark: dict[str, Any], more: list[Any]
+) -> None:
+    found = arguments_of(
+        call_delta("", id="c1", name="get_weather"),
+        call_delta('{"city":', name="get_weather", **mark),
+        call_delta(' "Paris"}', name="get_weather", **mark),
+        call_delta("", name="get_weather", **mark),
+        *more,
+    )
+    assert found == [("get_weather", '{"city": "Paris"}')]
+
+
+def test_a_second_call_that_begins_without_arguments_is_a_call() -> None:
+    found = arguments_of(
+        call_delta('{"city": "Paris"}', name="get_weather"),
+        call_delta("", name="get_weather"),
+        call_delta('{"city": "Rome"}'),
+    )
+    assert [text for _, text in found] == ['{"city": "Paris"}', '{"city": "Rome"}']
+
+
+@pytest.mark.parametrize("word", ["null", "None", ""])
+@pytest.mark.parametrize("done", [False, True])
+def test_the_word_null_is_no_finish_reason(word: str, done: bool) -> None:
+    response = events(delta(word, content="Hel"), delta(word, content="lo"), done=done)
+    with Vendor(response) as vendor:
+        chunks = vendor.client().chat_stream(ASK)
+        if done:
+            assert [chunk.finish_reason for chunk in chunks] == [None, None]
+            assert chunks.result.finish_reason == "unknown"
+            assert features(chunks.result) == ["finish_reason"]
+        else:
+            with pytest.raises(errors.StreamInterruptedError):
+                list(chunks)
+
+
+def halves(*usages: tuple[int, int]) -> list[dict[str, Any]]:
+    return [
+        delta(
+            "stop" if at == len(usages) - 1 else None,
+            content="a",
+            usage={"prompt_tokens": one, "completion_tokens": two, "total_tokens": one + two},
+        )
+        for at, (one, two) in enumerate(usages)
+    ]
+
+
+@pytest.mark.parametrize(
+    "usages",
+    [[(10, 0), (0, 5)], [(10, 5), (0, 0)], [(10, 1), (10, 5)], [(10, 0), (0, 2), (0, 5)]],
+)
+def test_usage_that_comes_in_halves_is_whole(usages: list[tuple[int, int]]) -> None:
+    result = streamed(events(*halves(*usages)))
+    usage = result.usage
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) == (10, 5, 15)
+    raw = result.raw["usage"]
+    assert (raw["prompt_tokens"], raw["completion_tokens"], raw["total_tokens"]) == (10, 5, 15)
+
+
+def escaped(*pieces: dict[str, Any]) -> Response:
+    lines = [b"data: " + json.dumps(piece).encode() + b"\n\n" for piece in pieces]
+    return Response(content_type=EVENTS, pieces=[*lines, b"data: [DONE]\n\n"])
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+def test_a_character_in_two_pieces_is_given_whole(field: str) -> None:
+    pieces = [delta(**{field: text}) for text in ("好\ud83d", "\ude00 and \ud83d", " alone \ud83d")]
+    with Vendor(escaped(*pieces, delta("stop", content="end"))) as vendor:
+        chunks = list(vendor.client().chat_stream(ASK))
+    texts = [chunk.delta_content + chunk.delta_reasoning for chunk in chunks]
+    assert all(text.encode() for text in texts if text)
+    assert sorted("".join(texts)) == sorted("好😀 and \ufffd alone \ufffdend")
+
+
+def test_a_character_in_two_pieces_of_arguments_is_given_whole() -> None:
+    pieces = [
+        call_delta('{"city": "\ud83d', id="a", name="get_weather"),
+        call_delta('\ude00"}'),
+        delta("tool_calls"),
+    ]
+    with Vendor(escaped(*pieces)) as vendor:
+        chunks = vendor.client().chat_stream(ASK, tools=TOOLS)
+        text = "".join(call.arguments for chunk in chunks for call in chunk.tool_calls)
+    assert json.loads(text) == chunks.result.tool_calls[0].parse() == {"city": "😀"}
+
+
+@pytest.mark.parametrize(
+    ("last", "more"), [("Hello there, how are you today?", ""), (" Another end.", " Another end.")]
+)
+def test_a_summary_without_the_space_around_it_is_no_text(last: str, more: str) -> None:
+    pieces = ["\n\nHello there, how are ", "you today? "]
+    chunks = [delta(content=piece) for piece in pieces]
+    result = streamed(events(*chunks, delta("stop", content=last)))
+    assert result.content == "".join(pieces) + more
+
+
+@pytest.mark.parametrize("text", ["null", '""', " "])
+@pytest.mark.parametrize("stream", [False, True])
+def test_arguments_that_are_none_are_an_empty_object(text: str, stream: bool) -> None:
+    chunks = [call_delta(text, id="a", name="now"), delta("tool_calls")]
+    response = events(*chunks) if stream else calling(tool_call("now", text, "a"))
+    with Vendor(response) as vendor:
+        result = ask(vendor.client(), stream=stream, tools=[tool("now")])
+    assert [call.arguments for call in result.tool_calls] == ["{}"]

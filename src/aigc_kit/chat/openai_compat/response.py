@@ -11,7 +11,7 @@ from aigc_kit.chat.openai_compat import origin
 from aigc_kit.chat.openai_compat.choices import ChoiceFollower, delta_in, message_in, unwrapped
 from aigc_kit.chat.openai_compat.parts import THOUGHTS, as_json, image_url, thinking_text
 from aigc_kit.chat.openai_compat.unknown import CHOICE, FRAME, READ, Unknown
-from aigc_kit.chat.reasons import reason_of
+from aigc_kit.chat.reasons import reason_of, stated
 from aigc_kit.errors import ContentFilterError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.answers import vendor_error
@@ -116,7 +116,7 @@ class CompletionReader:
         delta = delta_in(choice)
         if delta:
             self._has_deltas = True
-            chunk = self._take(delta, reason=choice.get("finish_reason"))
+            chunk = self._take(delta, reason=stated(choice.get("finish_reason")))
         message = choice.get("message")
         if message and isinstance(message, dict):
             chunk = self._snapshot(message, chunk, event)
@@ -375,19 +375,28 @@ class CompletionReader:
             images=[*chunk.images, *made.images],
         )
 
-    def _tail(
-        self, body: Mapping[str, Any], choice: Mapping[str, Any]
-    ) -> tuple[str | None, Usage | None]:
-        reason = choice.get("finish_reason")
-        reason = reason if isinstance(reason, str) and reason else None
+    def _tail(self, body: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[str, Usage | None]:
+        reason = stated(choice.get("finish_reason"))
         if reason:
             self._assembler.finish_reason = reason
         raw = body.get("usage") or choice.get("usage") or _groq_usage(body)
         usage = usage_of(raw) if raw else None
         if usage:
-            self._usage = raw
-            self._assembler.usage = usage
+            self._usage = _later(self._usage, raw)
+            before = self._assembler.usage
+            usage = self._assembler.usage = usage if before is None else before.updated(usage)
         return reason, usage
+
+
+def _later(before: Any, raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The vendor's report of the tokens, with what an earlier one told and this one does not."""
+    if before is None:
+        return raw
+    merged = {**before, **{name: value for name, value in raw.items() if value}}
+    tokens = [merged.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    if merged != raw and "total_tokens" in merged and all(type(each) is int for each in tokens):
+        merged["total_tokens"] = sum(tokens)
+    return merged
 
 
 def _groq_usage(body: Mapping[str, Any]) -> Any:
