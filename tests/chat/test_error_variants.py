@@ -155,6 +155,33 @@ TOO_LONG = {
             "error": "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",
         },
     ),
+    # https://github.com/huggingface/text-generation-inference, router/src/validation.rs
+    "text-generation-inference": (
+        422,
+        {
+            "error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000 `inputs`"
+            " tokens and 100 `max_new_tokens`",
+            "error_type": "validation",
+        },
+    ),
+    "GitHub Models": (
+        413,
+        {
+            "error": {
+                "code": "tokens_limit_reached",
+                "message": "Request body too large for gpt-4o model. Max size: 8000 tokens.",
+            }
+        },
+    ),
+    "Ark": (
+        400,
+        {
+            "error": {
+                "code": "InvalidParameter",
+                "message": "Total tokens of image and text exceed max message tokens",
+            }
+        },
+    ),
 }
 
 
@@ -282,6 +309,41 @@ NO_MONEY = {
         200,
         {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
     ),
+    "Claude behind a relay": (
+        "openai_compat",
+        400,
+        {
+            "error": {
+                "type": "invalid_request_error",
+                "message": "Your credit balance is too low to access the Anthropic API.",
+            }
+        },
+    ),
+    "xAI": (
+        "openai_compat",
+        429,
+        {
+            "error": "Your team has either used all available credits or reached its monthly spending limit."
+        },
+    ),
+    "xAI's other status": (
+        "openai_compat",
+        403,
+        {
+            "error": "Your team has either used all available credits or reached its monthly spending limit."
+        },
+    ),
+    "OpenRouter's limit of a key": (
+        "openai_compat",
+        403,
+        {"error": {"code": 403, "message": "Key limit exceeded (total limit)."}},
+    ),
+    # QuantumNous/new-api, model/token.go
+    "new-api's used up token": (
+        "openai_compat",
+        401,
+        {"error": {"type": "new_api_error", "message": "该令牌额度已用尽 TokenStatusExhausted"}},
+    ),
 }
 
 
@@ -295,6 +357,13 @@ def test_an_account_without_money_is_told_apart_in_every_vendors_words(
 
 
 MODERATED = {
+    "xAI": (
+        "openai_compat",
+        403,
+        {
+            "error": "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO",
+        },
+    ),
     "Kimi": (
         "kimi",
         400,
@@ -923,3 +992,28 @@ def test_an_answer_blocked_after_its_reasoning_is_the_same_error_plain_and_strea
     with Vendor(responses[provider, stream]) as vendor:
         found = outcome(lambda: ask(vendor.client(provider), stream=stream))
     assert type(found) is errors.ContentFilterError
+
+
+# ---- codes of a stream, which has no status of its own
+
+SOON = "Rate limit reached, try again in 0.01s"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"type": "tokens", "code": "rate_limit_exceeded"}, errors.RateLimitError),
+        ({"type": "engine_overloaded_error"}, errors.RateLimitError),
+        ({"type": "rate_limit_reached_error"}, errors.RateLimitError),
+        ({"code": "server_error"}, errors.ServerError),
+        ({"code": "internal_error"}, errors.ServerError),
+        ({"code": "service_unavailable"}, errors.ServerError),
+    ],
+)
+def test_an_error_in_a_200_is_tried_again_by_its_code(said: dict[str, str], kind: Any) -> None:
+    failed = {"error": {"message": SOON, **said}}
+    with Vendor(events(failed), completion("fine")) as vendor:
+        assert read(vendor.client(max_retries=1).chat_stream(ASK)).content == "fine"
+    for response, stream in ((events(failed), True), (json_response(failed), False)):
+        found = failure(response, stream=stream)
+        assert (type(found), found.retryable, found.retry_after) == (kind, True, 0.01)

@@ -111,24 +111,26 @@ def glm(status: int, code: str, message: str) -> Verdict | None:
 
 # Words of back ends in use, hosted, relayed or on one's own machine, where neither status nor code
 # tells. Sources: the vendors' error pages as below, llama.cpp, SGLang, vLLM, LM Studio and new-api;
-# MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615, langgenius/dify#2406, read 2026-11-26.
+# MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615, langgenius/dify#2406, read 2026-11-26; xAI, GitHub
+# Models and text-generation-inference, 2026-11-27.
 _TOO_LONG = (
     r"maximum context length|context_length|context length|context window|context size|(prompt|input|message)s? (is|are) too"
     r" long|exceeds? the (model's )?max|exceed(s|ed)? (the )?(model )?(token|context|input length) limit|model token limit"
     r"|range of input length|input length .{0,60}exceed|exceed.{0,40}(context|max_model_len|n_ctx|prompt length)"
+    r"|`inputs` tokens .{0,40}must be <=|max(imum)? size: \d+ tokens|exceed(s|ed)? max(imum)? (message )?tokens"
     r"|n_ctx|max_seq_len|maximum prompt length|longer than the (model's )?context|too many (input )?tokens|max length of current question|token count .{0,40}exceeds"
     r"|上下文(长度|窗口)|(输入|提示).{0,10}(过长|超长|超过)|超出.{0,12}(长度|上下文|token)"
 )
 _NO_MONEY = (
     r"insufficient (account )?(balance|quota|credit|funds)|exceeded your current quota|(free (tier|quota|trial)|quota|credit"
     r"|balance).{0,40}(exhausted|used up|depleted|run out)|account (is )?(in arrears|overdue|suspended)|account has been"
-    r" suspended|out of credits|not enough (balance|credit)|payment required|billing (hard )?limit|overdue balance|recharge"
+    r" suspended|out of credits|(credit )?balance is too low|used all (available |your )?credits|spend(ing)? limit|key limit exceeded|not enough (balance|credit)|payment required|billing (hard )?limit|overdue balance|recharge"
     r"|余额不足|欠费|额度(已|不足|用尽|已用完)|配额(不足|已用)|账户.{0,6}(欠费|余额)|资源包"
 )
 _MODERATED = (
     r"content exists risk|(inappropriate|sensitive|unsafe|prohibited|high[- ]risk) content|considered high risk|content"
     r" (management )?policy|content[ _]filter|content moderation|moderation (failed|blocked|rejected)|risk control|was flagged|flagged (by|for)"
-    r"|violat\w+ .{0,40}(usage|content) polic|data_?inspection|safety (system|policy|filter)|censor"
+    r"|violat\w+ .{0,40}(usage|content) (polic|guideline)|safety_check_type|data_?inspection|safety (system|policy|filter)|censor"
     r"|敏感(内容|信息|词)|内容(安全|违规|审核)|违规内容|不安全|风控"
 )
 _QUOTA_CODES = frozenset(
@@ -174,6 +176,7 @@ _LONG_CODES = frozenset(
         "max_tokens_exceeded",
         "context_window_exceeded",
         "request_too_large",
+        "tokens_limit_reached",
     }
 )
 
@@ -255,7 +258,7 @@ def _by_words(status: int, message: str) -> Verdict | None:
     if (refused or status == 500) and _says(_TOO_LONG, message):
         return Verdict(errors.ContextLengthExceededError)
     soon = status == 429 and wait_in(message) is not None and not _GOOGLE_DAILY.search(message)
-    if (refused or status == 429) and not soon and _says(_NO_MONEY, message):
+    if (refused or status in (401, 429)) and not soon and _says(_NO_MONEY, message):
         return Verdict(errors.QuotaExceededError)
     if (refused or status == 451) and _says(_MODERATED, message):
         return Verdict(errors.ContentFilterError)

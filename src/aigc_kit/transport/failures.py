@@ -48,8 +48,9 @@ class Verdict(NamedTuple):
     retryable: bool = False
 
 
-# The word in ``error.type`` where no status tells. Ark's words first, then OpenAI's and those of
-# its kin.
+# The word in ``error.type`` or ``error.code`` where no status tells. Ark's words first, then
+# OpenAI's (whose events of streams have a code alone) and those of its kin; Kimi's:
+# https://platform.moonshot.cn/docs/api/chat, read 2026-11-27.
 _TYPES = {
     "BadRequest": 400,
     "Unauthorized": 401,
@@ -66,6 +67,13 @@ _TYPES = {
     "server_error": 500,
     "api_error": 500,
     "overloaded_error": 529,
+    "rate_limit_exceeded": 429,
+    "rate_limit_reached_error": 429,
+    "engine_overloaded_error": 429,
+    "internal_error": 500,
+    "internal_server_error": 500,
+    "service_unavailable": 503,
+    "service_unavailable_error": 503,
 }
 
 Judge = Callable[[int, str, str], Verdict | None]
@@ -201,7 +209,8 @@ def error_from_body(
     code, message = code_and_message(body)
     inner = inner_status(body, code)
     effective = inner if status < 400 and inner else status
-    effective = effective if effective >= 400 else _TYPES.get(type_of(body), effective)
+    if effective < 400:
+        effective = _TYPES.get(type_of(body)) or _TYPES.get(code.lower(), effective)
     if 300 <= status < 400 and headers.get("location"):
         message = f"a redirect to {context.redact(headers['location'])[:300]}, which is not followed; is that the base_url?"
     verdict = (context.judge and context.judge(effective, code, message)) or verdict_of(effective)
