@@ -330,3 +330,54 @@ def test_items_without_an_index_are_all_there(chat: ChatClient, sandbox: Sandbox
     stream = chat.chat_stream(ASK, tools=TOOLS)
     list(stream)
     assert [call.id for call in stream.result.tool_calls] == ["c0", "c1"]
+
+
+@pytest.mark.parametrize("code", ["rate_limit_exceeded", "server_error"])
+def test_a_failed_response_is_asked_for_again(
+    chat: ChatClient, sandbox: Sandbox, code: str
+) -> None:
+    error = {"code": code, "message": "Please try again in 0.01s"}
+    response = {"id": "r", "status": "failed", "output": [], "error": error}
+    scripted(sandbox, {"type": "response.failed", "response": response})
+    stream = chat.chat_stream(ASK, max_retries=1)
+    assert list(stream)
+    assert stream.result.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("body", [{}, {"message": "hello"}, {"id": "r", "object": "response"}])
+def test_an_object_without_an_output_is_no_answer(
+    chat: ChatClient, sandbox: Sandbox, body: dict[str, Any]
+) -> None:
+    sandbox.answer(200, body)
+    with pytest.raises(errors.InvalidReplyError, match="nothing in it"):
+        chat.chat(ASK)
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_an_answer_that_is_still_made_says_so(
+    chat: ChatClient, sandbox: Sandbox, status: str
+) -> None:
+    sandbox.answer(200, {"id": "r", "object": "response", "status": status, "output": []})
+    result = chat.chat(ASK)
+    assert (result.finish_reason, result.id) == (status, "r")
+    assert [warning["feature"] for warning in result.warnings] == ["background"]
+
+
+def test_a_chat_completion_in_its_place_is_kept_in_the_error(
+    chat: ChatClient, sandbox: Sandbox
+) -> None:
+    message = {"role": "assistant", "content": "paid"}
+    sandbox.answer(200, {"choices": [{"message": message, "finish_reason": "stop"}]})
+    with pytest.raises(errors.InvalidReplyError, match="api='chat'") as caught:
+        chat.chat(ASK)
+    assert (caught.value.result.content, caught.value.retryable) == ("paid", False)
+
+
+def test_a_stream_of_chat_completions_in_its_place_is_told_at_once(
+    chat: ChatClient, sandbox: Sandbox
+) -> None:
+    chunk = {"type": "", "object": "chat.completion.chunk", "choices": [{"delta": {}}]}
+    scripted(sandbox, chunk)
+    with pytest.raises(errors.InvalidReplyError, match="api='chat'") as caught:
+        list(chat.chat_stream(ASK))
+    assert not caught.value.retryable

@@ -10,7 +10,7 @@ from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, coun
 from aigc_kit.chat.endings import cut_off
 from aigc_kit.chat.reasons import reason_of
 from aigc_kit.chat.responses.history import marked
-from aigc_kit.errors import ContentFilterError
+from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.transport.answers import vendor_error
 from aigc_kit.transport.failures import RequestContext
 
@@ -53,6 +53,8 @@ class ResponseReader:
 
     def whole(self, body: Mapping[str, Any]) -> None:
         """A whole response; ``raw`` is the response itself."""
+        if "choices" in body and "output" not in body:
+            self._refuse_chat(body)
         self._end_with(body)
         self._assembler.raw = dict(body)
         self.end()
@@ -90,6 +92,8 @@ class ResponseReader:
         if kind == "error" or event.get("error"):
             inner = event.get("error")
             raise vendor_error(self._context, event if inner else {"error": event}, {})
+        if "choices" in event:
+            self._refuse_chat(event)
         response = event.get("response")
         if kind in _ENDS and isinstance(response, dict):
             return self._end_with(response)
@@ -127,6 +131,30 @@ class ResponseReader:
                 billed="unknown",
                 body=assembler.raw,
             )
+
+    def _refuse_chat(self, body: Mapping[str, Any]) -> None:
+        """
+        Raises:
+            InvalidReplyError: always; ``result`` is the answer, where it is whole.
+        """
+        for choice in _parts(body.get("choices"))[:1]:
+            message = choice.get("message")
+            text = message.get("content") if isinstance(message, Mapping) else None
+            if isinstance(text, str):
+                self._assembler.text(text)
+        context = self._context
+        error = InvalidReplyError(
+            f"{context.provider} answered /responses with a chat completion: pass api='chat'",
+            provider=context.provider,
+            model=context.model,
+            request_id=self._assembler.request_id,
+            status_code=200,
+            billed="unknown",
+            body=dict(body),
+        )
+        if self._assembler.has_answer():
+            error.result = self._assembler.result(complete=False)
+        raise error
 
     # ---- pieces
 
@@ -265,6 +293,9 @@ class ResponseReader:
             chunk.tool_calls += more.tool_calls
             chunk.images += more.images
         status = response.get("status")
+        if status in ("queued", "in_progress"):
+            details = f"the answer is still {status}: ask for the response by its id"
+            self._assembler.warnings.append({"feature": "background", "details": details})
         self._assembler.usage = chunk.usage = usage_of(response.get("usage"))
         if status in ("failed", "cancelled"):
             self._fail(response, str(status))
@@ -294,6 +325,8 @@ class ResponseReader:
             return _REASONS.get(word, word)
         if status in ("queued", "in_progress", "incomplete"):
             return str(status)
+        if not status and not isinstance(response.get("output"), list):
+            return ""  # no response of this API at all
         return "tool_calls" if self._assembler.calls else "stop"
 
     def _keep_items(self) -> None:
