@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aigc_kit import ImageClient
-from aigc_kit.errors import ConfigurationError, StorageError
+from aigc_kit.errors import ConfigurationError, IdempotencyConflictError, StorageError
 from aigc_kit.image import ContentLabel, Rendition, read_labels
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
@@ -129,3 +129,46 @@ def test_geminis_labels_are_another_thing(sandbox: Sandbox, tmp_path: Path) -> N
     """Of billing, not of images."""
     with client(sandbox, tmp_path) as images:
         images.text_to_image("a cat", size="1K", labels={"team": "shop"})
+
+
+def test_what_an_error_has_is_stored_with_the_label_of_its_call(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Without a journal or a key nothing else remembers it."""
+    sandbox.answer(404, b"gone", path="/ark-content", times=1)
+    with client(sandbox, tmp_path, "volcengine", keep_urls=True) as images:
+        with pytest.raises(StorageError) as caught:
+            images.text_to_image("a cat", size="2K", label=LABEL)
+        result = images.store(caught.value.result)
+    assert read_labels(stored(tmp_path, result.metadata["storage_key"])).aigc["Label"] == "1"
+    assert "pending" not in result.metadata
+
+
+def test_one_key_is_of_one_label(sandbox: Sandbox, tmp_path: Path) -> None:
+    """An image that was bought without it is not given out as if it had it."""
+    with client(sandbox, tmp_path) as images:
+        images.text_to_image("a cat", idempotency_key="bare")
+        labelled = images.text_to_image("a cat", idempotency_key="labelled", label=LABEL)
+    with client(sandbox, tmp_path, label=LABEL) as images:
+        with pytest.raises(IdempotencyConflictError, match="label"):
+            images.text_to_image("a cat", idempotency_key="bare")
+        found = images.text_to_image("a cat", idempotency_key="labelled")
+        again = images.text_to_image(
+            "a cat",
+            idempotency_key="labelled",
+            label=ContentLabel(producer="示例公司", produce_id="another"),
+        )
+    assert found.url == again.url == labelled.url
+    assert len(sandbox.requests) == 2
+
+
+def test_the_journal_tells_the_label_of_an_image_that_is_found_again(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    options = {"label": LABEL, "spool_dir": tmp_path / "spool"}
+    with client(sandbox, tmp_path / "images", **options) as images:
+        first = images.text_to_image("a cat", idempotency_key="k")
+        assert (
+            images.text_to_image("a cat", idempotency_key="k").metadata["label"]
+            == (first.metadata["label"])
+        )

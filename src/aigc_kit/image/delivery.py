@@ -178,12 +178,15 @@ class Delivery:
             with tracing.span("journal.done"):
                 entry.done(stored, facts)
             return
-        for item in left if entry.name else [item for item in left if item.name]:
-            item.result.metadata["pending"] = {
-                "entry": entry.name,
-                "place": item.place,
-                "name": item.name,
-            }
+        label = facts.get("label")
+        for item in left:
+            if entry.name or item.name or label:
+                item.result.metadata["pending"] = {
+                    "entry": entry.name,
+                    "place": item.place,
+                    "name": item.name,
+                    **({"label": label} if label else {}),
+                }
         with contextlib.suppress(StorageError):  # then the entry as it was has them, and others
             entry.paid(left, facts)
 

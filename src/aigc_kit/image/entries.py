@@ -33,6 +33,7 @@ _KNOWN = (
     "expires_at",
     "storage_key",
     "revised_prompt",
+    "label",
 )
 """The metadata that a ``done`` mark keeps."""
 

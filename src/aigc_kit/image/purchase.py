@@ -175,8 +175,10 @@ class Purchases:
         pending = pending if isinstance(pending, dict) else {}
         keyed = str(pending.get("name") or "")
         name = str(pending.get("entry") or "") or self.journal.named(result)
+        label = pending.get("label")
+        told = {"label": label} if label else {}
         if not name:
-            return self.delivery.store(result, keyed)
+            return self.delivery.store(result, keyed, told)
         entry = self.journal.take(name, wait=60.0)
         if entry is None:
             failure = StorageError(
@@ -190,7 +192,7 @@ class Purchases:
             if item is not None:
                 keyed = item.name
             done = self.delivery.store(
-                result, keyed, record.facts if record else {}, again=item is None
+                result, keyed, record.facts if record else told, again=item is None
             )
             if record is not None and item is not None:
                 left = [other for other in record.items if other.place != item.place]
@@ -217,7 +219,7 @@ class Purchases:
         return {
             "key": self._lookup.name(key, request.place),
             "requested_size": request.size,
-            "fingerprint": request.fingerprint(self.chain.asked(request), together),
+            "fingerprint": request.fingerprint(self.chain.asked(request), together, label),
             **told,
         }
 
@@ -255,6 +257,7 @@ class Purchases:
                 return group, asked
             except AIGCError as error:
                 outcomes.perhaps_paid(error)
+                _keep_label(error, facts)
                 unbilled = certainly_unbilled(error)
                 if unbilled:
                     entry.refused()
@@ -424,6 +427,12 @@ class Purchases:
         self._claims.forget(record.facts)
 
 
+def _keep_label(error: AIGCError, facts: dict[str, Any]) -> None:
+    """What came with an error is labelled by ``store``, where it has no entry."""
+    for result in outcomes.images_of(error) if facts.get("label") else ():
+        result.metadata.setdefault("pending", {"label": facts["label"]})
+
+
 def _announce(group: ImageGroup, request: ImageRequest) -> None:
     watcher = request.on_image
     if watcher is None:
@@ -440,9 +449,9 @@ def _waiting(record: Record | None, result: ImageResult, pending: dict[str, Any]
     if record is None or record.state != "paid":
         return None
     for item in record.items:
-        if pending and item.place == pending.get("place"):
+        if "place" in pending and item.place == pending["place"]:
             return item
-    if pending or not result.has_base64:
+    if "place" in pending or not result.has_base64:
         return None
     return next(
         (

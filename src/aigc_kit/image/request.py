@@ -18,6 +18,8 @@ from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import sha256_of
 
 DEFAULT_SIZE = "1024x1024"
+_ORIENTATION = 0x0112
+"""EXIF's tag."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -133,6 +135,19 @@ class CallOptions(TypedDict, total=False):
     guidance: float | None
 
 
+_SWITCHES = frozenset(
+    {
+        "watermark",
+        "inline_references",
+        "stream",
+        "upload_references",
+        "prompt_extend",
+        "thinking_mode",
+        "enable_sequential",
+        "prompt_upsampling",
+        "raw",
+    }
+)
 _OURS = (
     "idempotency_key",
     "timeout",
@@ -355,13 +370,16 @@ class ImageRequest:
         """A request for one of the images."""
         return replace(self, n=1, place=place)
 
-    def fingerprint(self, asked: Iterable[tuple[str, str]], n: int) -> dict[str, str]:
+    def fingerprint(
+        self, asked: Iterable[tuple[str, str]], n: int, label: ContentLabel | None = None
+    ) -> dict[str, str]:
         """
         What tells this request from another one: a digest of each part. It holds none of them.
 
         Args:
             asked: (provider, model) of everybody who may be asked.
             n: how many images were asked for together.
+            label: that the images get.
         """
         options = {
             name: value
@@ -380,6 +398,14 @@ class ImageRequest:
             parts["mask"] = _identity(self.mask)
         if n > 1:
             parts["n"] = n
+        if label is not None:
+            parts["label"] = [
+                label.producer,
+                label.text,
+                label.corner,
+                label.kind,
+                label.propagator,
+            ]
         return {name: _digest(value) for name, value in parts.items()}
 
 
@@ -418,7 +444,7 @@ def _terms(rest: dict[str, Any]) -> dict[str, Any]:
         "timeout": timeout,
         "max_retries": retries,
         "model": model or None,
-        "retry_ambiguous": bool(rest.pop("retry_ambiguous", False)),
+        "retry_ambiguous": settings.switch(rest.pop("retry_ambiguous", False), "retry_ambiguous"),
     }
 
 
@@ -479,6 +505,12 @@ def check_names(options: Mapping[str, Any], fields: Fields, *, inside: str = "")
     """
     where = f" in {inside}" if inside else ""
     for name in options:
+        if (
+            name in _SWITCHES
+            and (name in _PER_CALL or name in fields.names)
+            and options[name] is not None
+        ):
+            settings.switch(options[name], f"{name}{where}")
         if (
             not isinstance(name, str)
             or name in _PER_CALL
@@ -608,8 +640,19 @@ def _identity_of(item: Any) -> str:
         return _identity_of_file(Path(item))
     if isinstance(item, str):
         return item
-    pixels = getattr(item, "tobytes", None)
-    return sha256_of(pixels()).hexdigest() if callable(pixels) else type(item).__name__
+    return _identity_of_pixels(item) if hasattr(item, "tobytes") else type(item).__name__
+
+
+def _identity_of_pixels(image: Any) -> str:
+    """Of a PIL image or an array: its bytes, and what says what they mean."""
+    digest = sha256_of(image.tobytes())
+    facts = [getattr(image, name, None) for name in ("mode", "size", "shape", "dtype")]
+    if hasattr(image, "getpalette"):
+        info = image.info
+        facts += [image.getpalette(), info.get("transparency"), image.getexif().get(_ORIENTATION)]
+        digest.update(info.get("icc_profile") or b"")
+    digest.update(repr(facts).encode())
+    return digest.hexdigest()
 
 
 def _identity_of_file(path: Path) -> str:
