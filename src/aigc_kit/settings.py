@@ -412,6 +412,18 @@ def seconds(value: float | str | None, *names: str, default: float) -> float:
     return number
 
 
+def switch(value: Any, name: str) -> bool:
+    """
+    An option that is on or off: "false" from a file or a variable would be on.
+
+    Raises:
+        ConfigurationError: neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {spelled(value)}")
+    return value
+
+
 def whole_number(value: Any, *, name: str, minimum: int = 0) -> int:
     """
     An option that counts something.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from aigc_kit import ImageClient, ImageProvider, ImageResult, errors
 from aigc_kit.image import ImageGroup, client, register_provider
@@ -475,3 +476,83 @@ def test_a_timeout_is_for_the_whole_group(sandbox: Sandbox) -> None:
     assert (len(group), len(sandbox.requests)) == (1, 2)
     assert group.errors[-1].index is not None
     assert "cats" not in str(group.errors[-1])
+
+
+# ---- options that are on or off
+
+
+@pytest.mark.parametrize("value", ["false", "no", 0, 1, "True"])
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("gemini", "keep_urls"),
+        ("gemini", "allow_private_hosts"),
+        ("gemini", "vertexai"),
+        ("volcengine", "inline_references"),
+        ("volcengine", "watermark"),
+        ("dashscope", "upload_references"),
+    ],
+)
+def test_a_word_is_no_switch_of_a_client(
+    sandbox: Sandbox, tmp_path: Path, provider: str, name: str, value: Any
+) -> None:
+    options = {**sandbox.image_options(provider), "storage": LocalStorage(tmp_path), name: value}
+    with pytest.raises(errors.ConfigurationError, match=f"{name} must be True or False"):
+        ImageClient(provider, **options)
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("gemini", "retry_ambiguous"),
+        ("volcengine", "inline_references"),
+        ("volcengine", "watermark"),
+        ("dashscope", "prompt_extend"),
+        ("openai", "stream"),
+        ("bfl", "prompt_upsampling"),
+    ],
+)
+def test_a_word_is_no_switch_of_a_call(sandbox: Sandbox, provider: str, name: str) -> None:
+    with (
+        ImageClient(provider, **sandbox.image_options(provider)) as images,
+        pytest.raises(errors.ConfigurationError, match=f"{name} must be True or False, got 'no'"),
+    ):
+        images.text_to_image("a cat", **{name: "no"})
+    assert sandbox.requests == []
+
+
+# ---- what tells one reference from another
+
+
+def palette(color: tuple[int, int, int]) -> Image.Image:
+    image = Image.new("P", (256, 256))
+    image.putpalette(list(color) * 256)
+    return image
+
+
+def turned(orientation: int) -> Image.Image:
+    image = Image.new("RGB", (256, 256), "white")
+    image.getexif()[0x0112] = orientation
+    return image
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (palette((255, 0, 0)), palette((0, 0, 255))),
+        (Image.new("RGB", (512, 256), "white"), Image.new("RGB", (256, 512), "white")),
+        (Image.new("L", (300, 100)), Image.new("RGB", (100, 100))),
+        (turned(1), turned(6)),
+    ],
+)
+def test_images_of_equal_bytes_are_not_one_reference(
+    sandbox: Sandbox, tmp_path: Path, one: Image.Image, other: Image.Image
+) -> None:
+    options = {**sandbox.image_options("gemini"), "storage": LocalStorage(tmp_path)}
+    with ImageClient("gemini", **options) as images:
+        first = images.image_to_image("x", reference_images=one, idempotency_key="k")
+        again = images.image_to_image("x", reference_images=one, idempotency_key="k")
+        assert first.url == again.url
+        with pytest.raises(errors.IdempotencyConflictError, match="reference_images"):
+            images.image_to_image("x", reference_images=other, idempotency_key="k")
+    assert len(sandbox.requests) == 1

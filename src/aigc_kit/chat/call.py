@@ -118,7 +118,7 @@ class CallOptions:
             settings.whole_number(max_repairs, name="max_repairs"),
             settings.text(family, "family") or "",
             settings.headers(default_headers, "default_headers"),
-            bool(split_think_tags),
+            settings.switch(split_think_tags, "split_think_tags"),
         )
 
     def for_call(self, given: dict[str, Any]) -> CallOptions:

@@ -174,8 +174,10 @@ class Call:
             provider,
             own,
             input_type=input_type,
-            normalize=bool(given.pop("normalize", False)),
-            numpy=vectors.checked_numpy() if given.pop("as_numpy", False) else None,
+            normalize=settings.switch(given.pop("normalize", False), "normalize"),
+            numpy=vectors.checked_numpy()
+            if settings.switch(given.pop("as_numpy", False), "as_numpy")
+            else None,
             extra_body=dict(extra_body or {}),
             headers={**(own.headers or {}), **(settings.headers(headers) or {})} or None,
             deadline=Deadline.after(own.policy.timeout),

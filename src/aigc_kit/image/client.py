@@ -28,7 +28,7 @@ from aigc_kit.media.renditions import Rendition
 from aigc_kit.media.renditions import checked as checked_renditions
 from aigc_kit.media.result import Access
 from aigc_kit.registry import Registry
-from aigc_kit.settings import Secret, for_factory
+from aigc_kit.settings import Secret, for_factory, switch
 from aigc_kit.storage.base import Storage, check_key
 from aigc_kit.transport.addresses import origin
 from aigc_kit.transport.download import Downloader
@@ -276,6 +276,8 @@ class ImageClient(Client):
             raise ConfigurationError(
                 f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}"
             )
+        switch(keep_urls, "keep_urls")
+        switch(allow_private_hosts, "allow_private_hosts")
         if keep_urls and storage is None:
             raise ConfigurationError("keep_urls=True stores images: pass storage too")
         if spool_dir is not None and storage is None:
@@ -524,6 +526,7 @@ class ImageClient(Client):
         Raises:
             ConfigurationError: the client has no ``spool_dir``.
         """
+        switch(forget, "forget")
         if self._journal is None:
             raise ConfigurationError("resume_spool needs a client with spool_dir")
         return self._told(self._purchases.resume(forget=forget))

@@ -16,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 from aigc_kit.errors import AIGCError
+from aigc_kit.settings import switch
 from aigc_kit.transport import USER_AGENT, network
 from aigc_kit.transport.addresses import (
     forbidden,
@@ -119,7 +120,7 @@ class Downloader:
         proxy: str = "",
         resolve: Resolver = _resolve,
     ) -> None:
-        self.allow_private_hosts = allow_private_hosts
+        self.allow_private_hosts = switch(allow_private_hosts, "allow_private_hosts")
         self.resolve = resolve
         self._trusted = frozenset(trusted)
         self._bases = tuple(bases)

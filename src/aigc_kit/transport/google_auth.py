@@ -130,7 +130,7 @@ def _version_of(base_url: str, version: str | None) -> tuple[str, str]:
 
 def _on_vertex(vertexai: bool | None, key: Secret | None, vertex_options: Any) -> bool:
     if vertexai is not None:
-        return bool(vertexai)
+        return settings.switch(vertexai, "vertexai")
     if vertex_options:
         return True
     if key is not None:

@@ -117,7 +117,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         self.family = family
         model_of(self.model, family)
         self.size_policy = sizes.check_policy(size_policy)
-        self.upload_references = bool(upload_references)
+        self.upload_references = settings.switch(upload_references, "upload_references")
         self._policy = Policy(
             settings.seconds(
                 timeout, *(f"{prefix}_TIMEOUT_SECS" for prefix in prefixes), default=600.0

@@ -120,9 +120,9 @@ class VolcengineProvider(Rebuilt, VendorProvider):
         self.model = settings.option(model, "VOLCENGINE_IMAGE_MODEL", default=own_model)
         self.family = family
         sizes.family_of(self.model, family)
-        self.watermark = watermark
+        self.watermark = settings.switch(watermark, "watermark")
         self.size_policy = sizes.check_policy(size_policy)
-        self.inline_references = bool(inline_references)
+        self.inline_references = settings.switch(inline_references, "inline_references")
         self._policy = Policy(
             settings.seconds(timeout, "VOLCENGINE_TIMEOUT_SECS", default=300.0),
             settings.whole_number(max_retries, name="max_retries"),
