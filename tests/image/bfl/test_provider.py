@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +217,28 @@ def test_flux_is_another_name(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("BFL_IMAGE_MODEL", "flux-2-pro")
     with ImageClient("flux") as images:
         assert images.text_to_image("a cat").metadata["model"] == "flux-2-pro"
+
+
+PIXELS = make("PNG", (64, 64))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"sample": f"data:image/png;base64,{b64encode(PIXELS).decode()}"},
+        {"sample": ["https://x.example/a.png"]},
+        {"samples": ["https://x.example/a.png"]},
+        {"url": "https://x.example/a.png"},
+    ],
+)
+def test_a_relays_result_is_read(result: dict[str, Any]) -> None:
+    (image,) = from_response({"status": "Ready", "result": result}, CONTEXT, {})
+    assert image.url == "https://x.example/a.png" or image.data == PIXELS
+    assert bool(image.url) == ("expires_at" in image.metadata)
+
+
+def test_what_is_nearly_an_image_is_in_the_error() -> None:
+    body = {"status": "Ready", "result": {"said": "see https://x.example/a.png"}}
+    with pytest.raises(errors.InvalidReplyError, match="no sample") as caught:
+        from_response(body, CONTEXT, {})
+    assert caught.value.result.url == "https://x.example/a.png"

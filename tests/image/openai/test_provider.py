@@ -15,7 +15,7 @@ from aigc_kit import ImageClient, ImageResult, errors
 from aigc_kit.image.openai.vendors import VENDORS
 from aigc_kit.sandbox import Sandbox
 from tests.images import make
-from tests.wire import AMPLE
+from tests.wire import AMPLE, Wire, http
 
 
 def client(sandbox: Sandbox, name: str = "openai", **options: Any) -> ImageClient:
@@ -398,3 +398,45 @@ def test_the_sandbox_speaks_to_the_vendors_sdk(sandbox: Sandbox) -> None:
         ]
         with pytest.raises(openai.NotFoundError):
             sdk.images.generate(model="dall-e-3", prompt="x")
+
+
+COMPLETED = {
+    "type": "image_generation.completed",
+    "b64_json": base64.b64encode(make()).decode(),
+}
+BLOCKED = {"type": "error", "error": {"code": "moderation_blocked", "message": "blocked"}}
+
+
+def streamed(*events: dict[str, Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+@pytest.mark.parametrize(
+    ("events", "cut", "kind"),
+    [
+        ([COMPLETED, BLOCKED], False, errors.ContentFilterError),
+        ([COMPLETED], True, errors.OutcomeUnknownError),
+    ],
+)
+def test_the_error_of_a_later_image_is_told(
+    events: list[dict[str, Any]], cut: bool, kind: type[Exception]
+) -> None:
+    head = {"content-type": "text/event-stream"}
+    body = streamed(*events)
+    length = len(body) + 100 if cut else None
+    with Wire() as wire:
+        wire.scripts.append([http(200, body, headers=head, length=length)])
+        options = {"api_key": "key-of-openai", "base_url": wire.url, "max_retries": 0}
+        with ImageClient("openai", timeout=AMPLE, **options) as images:
+            group = images.text_to_images("a cat", n=2, stream=True)
+    assert [type(error) for error in group.errors] == [kind]
+    assert (len(group.images), group.errors[0].index) == (1, 1)
+    assert group.images[0].metadata["warnings"][0]["feature"] != "n"
+
+
+def test_an_error_behind_the_last_image_is_none_of_the_group(sandbox: Sandbox) -> None:
+    head = {"Content-Type": "text/event-stream"}
+    sandbox.answer(200, streamed(COMPLETED, COMPLETED, BLOCKED), headers=head)
+    with client(sandbox) as images:
+        group = images.text_to_images("a cat", n=2, stream=True)
+    assert (len(group.images), group.errors) == (2, [])

@@ -20,6 +20,7 @@ LINK_LIFETIME = timedelta(minutes=10)
 """Of a finished image. Source: https://docs.bfl.ai, read 2026-11-25."""
 
 _BLOCKED = frozenset({"Request Moderated", "Content Moderated"})
+_SAMPLES = ("sample", "samples", "url", "urls", "image", "images")
 GONE = "Task not found"
 _ENDED = _BLOCKED | {"Ready", "Error", "Failed", GONE}
 
@@ -46,9 +47,9 @@ def from_response(
         raise _failed(status, body, context)
     result = body.get("result")
     result = result if isinstance(result, Mapping) else {}
-    link = unusual.usable_url(result.get("sample"), "")
-    if not link:
-        raise InvalidReplyError(
+    image = _image_in(result)
+    if image is None:
+        error = InvalidReplyError(
             f"{context.provider}'s task is ready, and its result has no sample; its fields:"
             f" {', '.join(sorted(map(str, result))) or 'none'}",
             provider=context.provider,
@@ -57,17 +58,29 @@ def from_response(
             billed="unknown",
             body=context.clean(dict(body)),
         )
-    image = ImageResult(url=link, provider=context.provider)
+        error.result = unusual.look(dict(body)).any()
+        raise error
+    image.provider = context.provider
     image.metadata = {
         **facts,
-        "source_url": link,
         "request_id": str(body.get("id") or facts.get("request_id") or ""),
-        "expires_at": (datetime.now(UTC) + LINK_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "warnings": list(facts.get("warnings") or ()),
     }
+    if image.url:
+        dies = (datetime.now(UTC) + LINK_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
+        image.metadata |= {"source_url": image.url, "expires_at": dies}
     if isinstance(result.get("prompt"), str):
         image.metadata["revised_prompt"] = result["prompt"]
     return ImageGroup([image])
+
+
+def _image_in(result: Mapping[str, Any]) -> ImageResult | None:
+    """``sample`` is a link; relays give a data URI, a list, or another name."""
+    link = unusual.usable_url(result.get("sample"), "")
+    if link:
+        return ImageResult(url=link)
+    given = [result[name] for name in _SAMPLES if result.get(name)]
+    return next(iter(unusual.look({"images": given}).images), None)
 
 
 def _failed(status: str, body: Mapping[str, Any], context: RequestContext) -> ProviderError:

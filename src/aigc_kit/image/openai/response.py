@@ -28,12 +28,14 @@ OnPartial = Callable[[ImageResult], None]
 class Answer:
     """
     One response, whole or streamed. ``body``: as JSON, with what a stream brought under ``data``.
-    ``cut``: the error that ended a stream after something had come.
+    ``cut``: the error that ended a stream after something had come. ``finished``: an image or the
+    end had come before it.
     """
 
     body: dict[str, Any]
     request_id: str = ""
     cut: AIGCError | None = None
+    finished: bool = False
 
 
 def read(
@@ -157,7 +159,7 @@ class _Gathered:
             cut.result = _partial(self.last) if self.last else None
             raise _explained(cut)
         body = {**self.facts, "data": self.data}
-        return Answer(body, request_id_of(self.headers), None if self.finished else cut)
+        return Answer(body, request_id_of(self.headers), cut, self.finished)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -212,7 +214,7 @@ def from_response(
             group.errors.append(error)
     if not entries:
         group.images = reader.elsewhere()
-    if answer.cut is not None:
+    if answer.cut is not None and not (answer.finished and len(entries) >= n):
         answer.cut.index = len(entries)
         group.errors.append(answer.cut)
     if not group.images and not group.errors:
@@ -220,7 +222,7 @@ def from_response(
     usage = answer.body.get("usage")
     for image in group.images:
         notes = [*facts["warnings"], *image.metadata.pop("warnings", [])]
-        if len(entries) < n and len(group.images) < n:
+        if not group.errors and len(entries) < n and len(group.images) < n:
             notes.append(_fewer(n, len(group.images)))
         image.provider = context.provider
         image.metadata = {
