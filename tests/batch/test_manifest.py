@@ -162,3 +162,13 @@ def test_nothing_stays_open(tmp_path: Path) -> None:
         written(tmp_path, THREE)
         list(read_manifest(tmp_path))
     assert not before or len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_half_a_character_is_escaped(tmp_path: Path) -> None:
+    """Every reader of JSON takes the manifest; a raw half is not UTF-8."""
+    with Manifest(tmp_path) as manifest:
+        manifest.append(Line(id="1", metadata={"title": "cut \ud83d"}))
+    text = (tmp_path / FILE).read_text("utf-8")
+    assert json.loads(text)["metadata"]["title"] == "cut \ud83d"
+    (line,) = read_manifest(tmp_path)
+    assert line.metadata["title"] == "cut \ud83d"

@@ -208,3 +208,16 @@ def test_any_json_is_a_job_or_a_refusal(row: dict[str, Any]) -> None:
         return
     assert job.id
     assert jobs_of([row])[0].id == job.id
+
+
+def test_metadata_of_a_csv_come_out_as_they_went_in(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text(
+        "prompt,metadata.sku,metadata.version,metadata.n,metadata.tags,options.guidance\n"
+        'a cat,12E4,1.10,7,"[1, 2]",7.50\n'
+        "a dog,007,NaN,true,{broken,2\n"
+    )
+    first, second = jobs_of(path)
+    assert first.metadata == {"sku": "12E4", "version": "1.10", "n": 7, "tags": [1, 2]}
+    assert first.options == {"guidance": 7.5}
+    assert second.metadata == {"sku": "007", "version": "NaN", "n": True, "tags": "{broken"}

@@ -98,7 +98,7 @@ class Manifest:
         Raises:
             StorageError: it cannot be written; nothing of it stays in the file.
         """
-        self._lines.append(line.to_json().encode("utf-8", "surrogatepass"))
+        self._lines.append(line.to_json().encode("utf-8", "backslashreplace"))
         if self._lines.is_due:
             self.sync()
 

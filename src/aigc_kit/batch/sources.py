@@ -212,13 +212,20 @@ def _cells(row: Mapping[Any, Any]) -> Any:
 
 
 def _cell(name: str, text: str) -> Any:
-    nested = name in _NESTED and text.lstrip().startswith(("[", "{"))
-    if not nested and not name.startswith(("options.", "metadata.")):
+    begins = text.lstrip().startswith(("[", "{"))
+    is_own = name.startswith("metadata.") and not begins
+    if not (name in _NESTED and begins) and not name.startswith(("options.", "metadata.")):
         return text
     try:
-        return json.loads(text)
+        value = json.loads(text, parse_constant=_no_constant)
     except ValueError:
         return text
+    # Metadata come out as they went in: 12E4 and 1.10 are names of articles and versions.
+    return text if is_own and json.dumps(value) != text else value
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not JSON")
 
 
 def _batches(table: Any) -> Iterator[Any]:
