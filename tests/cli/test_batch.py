@@ -118,3 +118,23 @@ def test_ctrl_c_finishes_what_is_under_way(shell: Shell) -> None:
     asked = sum(request.method == "POST" for request in shell.box.requests)
     assert out.endswith("manifest.jsonl\n")
     assert f"{asked} done, 0 failed, 0 unknown, {300 - asked} not run" in errors
+
+
+def test_a_wrong_line_of_stdin_ends_the_run_with_what_was_done(shell: Shell) -> None:
+    lines = '\ufeff{"id": "1", "prompt": "猫"}\nnope\n'
+    done = shell.run("batch", "-", *COMMON, stdin=lines)
+    assert (done.returncode, Path(done.stdout.strip()).name) == (3, "manifest.jsonl")
+    assert "1 done" in done.stderr
+    assert "it is not JSON" in done.stderr
+    before = len(shell.box.requests)
+    refused = shell.run("batch", "-", "--out", "other", *COMMON[2:], stdin="nope\n")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert len(shell.box.requests) == before
+
+
+def test_a_batch_that_was_submitted_is_what_was_asked_for(shell: Shell) -> None:
+    command = ("batch", "jobs.jsonl", "--out", "run", "-p", "gemini", "--vendor-batch")
+    shell.box.batch_looks = 3
+    done = shell.run(*command, "--no-wait")
+    assert done.returncode == 0, done.stderr
+    assert "--resume --vendor-batch" in done.stderr

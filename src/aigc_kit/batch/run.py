@@ -21,10 +21,10 @@ from aigc_kit.batch.manifest import FILE, Manifest
 from aigc_kit.batch.progress import Progress
 from aigc_kit.batch.sources import Source
 from aigc_kit.batch.summary import Summary
-from aigc_kit.errors import ConfigurationError, StorageError
+from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.image.request import DEFAULT_SIZE
 from aigc_kit.media.renditions import Rendition
-from aigc_kit.settings import spelled, suggestion, whole_number
+from aigc_kit.settings import spelled, suggestion, switch, whole_number
 
 MODES = {"live": "aigc_kit.batch.live:run", "vendor": "aigc_kit.batch.vendor.run:run"}
 """How jobs are run -> ``module:function`` of ``(Run, asked) -> (Counts, learned)``."""
@@ -110,7 +110,7 @@ def run_batch(
 
     Raises:
         ConfigurationError, InvalidInputError: nothing was sent (of an iterator: after what was
-            begun is finished).
+            begun is finished; then ``result`` is the summary).
         StorageError: the manifest cannot be written. What was begun is in the journal.
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after calls under way were finished;
             ``result`` is the summary. A second one does not wait for them.
@@ -134,13 +134,15 @@ def run_batch(
         executor=executor,
         concurrency=_concurrency(concurrency, executor),
         limits=limits_of(limits),
-        retry_ambiguous=bool(retry_ambiguous),
+        retry_ambiguous=switch(retry_ambiguous, "retry_ambiguous"),
         max_attempts=whole_number(max_attempts, name="max_attempts") or 1,
         progress=progress,
         on_line=on_line,
-        wait=bool(wait),
+        wait=switch(wait, "wait"),
     )
     runner = _runner(mode)
+    for name, value in (("resume", resume), ("gallery", gallery)):
+        switch(value, name)
     source = Source(jobs, settings.defaults)
     _check_folder(folder, resume=resume)
     with Manifest(folder) as manifest, manifest.seen() as seen:
@@ -149,7 +151,15 @@ def run_batch(
         if source.again:
             asked = source.check(run.left)
         setup.check_limits(settings.limits, [name for _, name in asked])
-        counts, learned = runner(run, asked)
+        try:
+            counts, learned = runner(run, asked)
+        except InvalidInputError as error:  # in the middle of an iterator
+            manifest.sync()
+            begun = _summary(manifest, Counts(), {}, time.monotonic() - began)
+            if begun.done or begun.unknown or begun.paid_waiting:
+                begun.stopped = str(error)
+                error.result = begun
+            raise
         manifest.sync()
         summary = _summary(manifest, counts, learned, time.monotonic() - began)
         if gallery:

@@ -86,11 +86,17 @@ def _amounts(costs: dict[str, dict[str, float]]) -> str:
     )
 
 
-def exit_code(summary: Any) -> int:
-    """0 when every job is done; see ``docs/command-line.md``."""
+def exit_code(summary: Any, *, waits: bool = True) -> int:
+    """
+    0 when every job is done; see ``docs/command-line.md``.
+
+    Args:
+        waits: False where it was enough to submit the jobs.
+    """
     if summary.interrupted:
         return INTERRUPTED
-    if summary.ok:
+    wrong = summary.failed or summary.unknown or summary.paid_waiting or summary.stopped
+    if summary.ok or not (waits or wrong):
         return 0
     if summary.done:
         return PARTIAL

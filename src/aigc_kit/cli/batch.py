@@ -86,6 +86,7 @@ def command(session: _terminal.Session, /, jobs: str, as_json: bool, **given: An
     A run that was stopped or killed goes on with --resume: what is done is skipped, what was paid
     for is finished, and an unknown outcome is reported and not paid for again.
     """
+    from aigc_kit.batch.summary import Summary
     from aigc_kit.errors import AIGCError
 
     language = session.chosen_language()
@@ -93,7 +94,9 @@ def command(session: _terminal.Session, /, jobs: str, as_json: bool, **given: An
         with _cluster(given) as (executor, concurrency):
             summary = _run(jobs, given, executor, concurrency)
     except AIGCError as error:
-        raise _failures.failed(error, session, in_json=as_json, paid=True) from None
+        if not isinstance(error.result, Summary):
+            raise _failures.failed(error, session, in_json=as_json, paid=True) from None
+        summary = error.result  # jobs before the wrong line of stdin were run
     except (KeyboardInterrupt, SystemExit) as stop:
         summary = getattr(stop, "result", None)
         if summary is None:
@@ -102,7 +105,7 @@ def command(session: _terminal.Session, /, jobs: str, as_json: bool, **given: An
         code = stop.code if isinstance(stop, SystemExit) else _failures.INTERRUPTED
         raise _failures.Finished(int(code or 0)) from None
     _tell(summary, language, as_json=as_json)
-    code = _runs.exit_code(summary)
+    code = _runs.exit_code(summary, waits=not given["no_wait"])
     if code:
         raise _failures.Finished(code)
     return 0
@@ -154,9 +157,10 @@ def _tell(summary: Any, language: str, *, as_json: bool) -> None:
 def _lines_of_stdin() -> Iterator[Any]:
     from aigc_kit.batch.sources import parsed_line
 
-    for line in sys.stdin:
-        if line.strip():
-            yield parsed_line(line)
+    for number, line in enumerate(sys.stdin):
+        text = line if number else line.removeprefix("\ufeff")  # PowerShell's pipes
+        if text.strip():
+            yield parsed_line(text)
 
 
 _DEFAULTS = {

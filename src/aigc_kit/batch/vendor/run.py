@@ -131,8 +131,8 @@ class Batches:
             )
         if left:
             self.counts.notes.append(
-                f"{len(left)} batches with {self.counts.not_run} jobs are at the vendor: run it again with resume=True and"
-                " mode='vendor' to collect them"
+                f"{len(left)} batches with {self.counts.not_run} jobs are at the vendor: collect them with resume=True and"
+                " mode='vendor' (aigc-kit batch --resume --vendor-batch)"
             )
 
     # ---- submitting
