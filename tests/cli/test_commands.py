@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from aigc_kit import ImageResult
+from aigc_kit.cli import _images
 from aigc_kit.image import read_labels
 from aigc_kit.sandbox import Sandbox
 from tests.images import make
@@ -461,3 +463,61 @@ def test_completion_knows_commands_and_providers(shell: Shell) -> None:
     assert "volcengine" in shell.run(env=asked).stdout
     asked = {"_AIGC_KIT_COMPLETE": "bash_complete", "COMP_WORDS": "aigc-kit do", "COMP_CWORD": "1"}
     assert "doctor" in shell.run(env=asked).stdout
+
+
+def test_two_equal_images_are_two_files(shell: Shell) -> None:
+    """They have one name in the store: a vendor's cache, or a fixed seed."""
+    done = shell.run("image", "a cat", "-p", "gemini", "-n", "2", "--out", "two.jpg")
+    assert (done.returncode, done.stdout) == (0, "two-1.jpg\ntwo-2.jpg\n")
+    assert (shell.folder / "two-1.jpg").read_bytes() == (shell.folder / "two-2.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_that_came_meanwhile_is_not_replaced(tmp_path: Path, force: bool) -> None:
+    target = _images.Target(str(tmp_path / "cat.png"), 1, force=force)
+    stored = tmp_path / "x.png"
+    stored.write_bytes(make())
+    (tmp_path / "cat.png").write_bytes(b"of somebody else")
+    result = ImageResult(stored.as_uri())
+    note = target.name(result, 0)
+    assert note == ("" if force else "cat.png exists: saved as cat (2).png")
+    named = _images.path_of(result.url)
+    assert named is not None
+    assert named.read_bytes() == make()
+    assert ((tmp_path / "cat.png").read_bytes() == b"of somebody else") != force
+    assert not stored.exists()
+
+
+def test_a_name_that_cannot_be_given_leaves_the_image_where_it_is(tmp_path: Path) -> None:
+    target = _images.Target(str(tmp_path / "cat.png"), 1, force=True)
+    stored = tmp_path / "x.png"
+    stored.write_bytes(make())
+    (tmp_path / "cat.png").mkdir()
+    result = ImageResult(stored.as_uri())
+    assert "could not be saved as" in target.name(result, 0)
+    assert (target.has_failed, stored.read_bytes()) == (True, make())
+    assert result.url == stored.as_uri()
+
+
+@pytest.mark.parametrize("more", [[], ["--visible-label"]])
+def test_a_label_of_an_unset_variable_is_refused(shell: Shell, more: list[str]) -> None:
+    done = shell.run("image", "a cat", "-p", "gemini", "--label", "", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "producer must be the name" in done.stderr
+    assert shell.box.requests == []
+
+
+def test_resume_collects_a_task(shell: Shell) -> None:
+    """With the key of the environment; without one it says so."""
+    shell.env |= {"BFL_API_KEY": shell.box.api_key, "BFL_BASE_URL": f"{shell.box.url}/bfl/v1"}
+    shell.box.answer(200, {"status": "Pending"}, path="get_result", times=None)
+    command = ("image", "a cat", "-p", "bfl", "--timeout", "3", "--out", "a.png")
+    assert shell.run(*command).returncode == 6
+    shell.box.reset()
+    without = shell.run("resume", "--out", "got", env={"BFL_API_KEY": ""})
+    assert without.returncode == 6
+    assert "bfl has a task" in without.stderr
+    done = shell.run("resume", "--out", "got")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (shell.folder / done.stdout.strip()).stat().st_size
+    assert sum(request.method == "POST" for request in shell.box.requests) == 0

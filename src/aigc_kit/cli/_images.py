@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 import click
 
 from aigc_kit.cli import _terminal
+from aigc_kit.errors import StorageError
 
 
 def nobody() -> Any:
@@ -34,6 +35,25 @@ def nobody() -> Any:
             raise UnsupportedFeatureError("resume draws nothing")
 
     return Nobody()
+
+
+def open_tasks(spool: str) -> list[tuple[str, str]]:
+    """(vendor, base URL) of the tasks that the journal has receipts of."""
+    from aigc_kit.image.journal import Journal
+    from aigc_kit.image.receipts import receipt_of
+
+    found: dict[tuple[str, str], None] = {}
+    journal = Journal(spool)
+    for name in journal.names():
+        entry = journal.take(name)
+        if entry is None:  # in use
+            continue
+        with entry, contextlib.suppress(StorageError):  # damaged: told when it is resumed
+            record = entry.read()
+            if record is not None and receipt_of(record) is not None:
+                facts = record.facts
+                found[str(facts.get("provider")), str(facts.get("base_url"))] = None
+    return list(found)
 
 
 def path_of(url: str) -> Path | None:
@@ -102,6 +122,9 @@ class Target:
         self.folder = given if is_folder else given.parent
         self._force = force
         self._keep = keep
+        self._moved: dict[Path, Path] = {}  # a file in the store -> its first name
+        self.has_failed = False
+        """Whether an image could not be given its name and is still under the store's."""
         self.names = [] if is_folder else self._names(given, n)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -125,28 +148,60 @@ class Target:
 
     def name(self, result: Any, place: int) -> str:
         """
-        Give the stored file its name; a note where its type is not what the name said, else ``""``.
+        Give the stored file its name; a note where it has another one, else ``""``.
         """
         path = path_of(result.url)
         if path is None or place >= len(self.names):
             return ""
         wanted = self.folder / self.names[place]
-        note = ""
+        why = ""
         if not _same_type(wanted.suffix, path.suffix):
-            wanted = self._free(wanted.with_suffix(path.suffix))
-            note = f"the image is {result.mime_type}: saved as {_terminal.plain_text(wanted.name)}"
-        if self._keep:
-            shutil.copyfile(path, wanted)
-        else:
-            os.replace(path, wanted)
-        result.url = wanted.absolute().as_uri()
-        return note
+            wanted = wanted.with_suffix(path.suffix)
+            why = f"the image is {result.mime_type}"
+        try:
+            named = self._put(path, wanted)
+        except OSError as error:  # it is paid for, and in the store
+            self.has_failed = True
+            return f"the image could not be saved as {_terminal.plain_text(str(wanted))}: {error}"
+        if named != wanted:
+            why = why or f"{_terminal.plain_text(wanted.name)} exists"
+        result.url = named.absolute().as_uri()
+        return f"{why}: saved as {_terminal.plain_text(named.name)}" if why else ""
+
+    def _put(self, path: Path, wanted: Path) -> Path:
+        """
+        Where the file is now. Another process may make a file of that name in any moment.
+        """
+        source = self._moved.get(path, path)  # one image may come twice
+        named = wanted if self._force else self._copied(source, wanted)
+        if self._force and (self._keep or source != path):
+            shutil.copyfile(source, named)
+        elif self._force:
+            os.replace(source, named)
+        elif source == path and not self._keep:
+            source.unlink()
+        if not self._keep:
+            self._moved[path] = named
+        return named
+
+    def _copied(self, source: Path, wanted: Path) -> Path:
+        """A new file of this name, or of one with a number."""
+        while True:
+            named = self._free(wanted)
+            with contextlib.suppress(FileExistsError), named.open("xb") as file:
+                try:
+                    with source.open("rb") as data:
+                        shutil.copyfileobj(data, file)
+                except OSError:
+                    named.unlink()
+                    raise
+                return named
 
     def _free(self, wanted: Path) -> Path:
         """This name, or one with a number where a file has it that may not be replaced."""
         number = 1
         found = wanted
-        while found.exists() and not self._force:
+        while found.exists():
             number += 1
             found = wanted.with_name(f"{wanted.stem} ({number}){wanted.suffix}")
         return found

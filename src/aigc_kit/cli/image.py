@@ -129,9 +129,9 @@ def _client(provider: str, given: dict[str, Any], store: Any, spool: str) -> Any
     from aigc_kit import ImageClient
 
     options = {name: given[name] for name in ("model", "timeout") if given[name] is not None}
-    if given["visible_label"] and not given["label"]:
+    if given["visible_label"] and given["label"] is None:
         raise click.UsageError("--visible-label needs --label with the producer's name")
-    if given["label"]:
+    if given["label"] is not None:
         from aigc_kit.image import ContentLabel
 
         options["label"] = ContentLabel(producer=given["label"], visible=given["visible_label"])
@@ -192,6 +192,8 @@ def _delivered(
     code = 0
     if group.errors:
         code = _failures.PARTIAL if group.images else _failures.code_of(group.errors[0], paid=True)
+    elif target.has_failed:
+        code = _failures.PARTIAL
     if as_json:
         failures = [
             _failures.document_of(error, _failures.code_of(error, paid=True), language)["error"]

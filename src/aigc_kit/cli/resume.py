@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -50,14 +51,16 @@ def command(
     from aigc_kit import ImageClient
 
     held = _stores.store_of(store, folder=out, endpoint=endpoint, public=public_domain)
+    journal = spool or _stores.journal_dir()
     with (
+        ExitStack() as stack,
         held,
         ImageClient(
-            _images.nobody(),
+            [_images.nobody(), *_collectors(journal, stack)],
             storage=held,
             storage_key_prefix="",
             keep_urls=True,
-            spool_dir=spool or _stores.journal_dir(),
+            spool_dir=journal,
         ) as client,
         _terminal.waiting("resuming"),
     ):
@@ -84,6 +87,20 @@ def command(
             _terminal.note("nothing to resume")
         return 0
     raise Finished(_code(group))
+
+
+def _collectors(journal: str, stack: ExitStack) -> list[Any]:
+    """The vendors that have tasks of this journal, with the keys of the environment."""
+    from aigc_kit import ImageClient
+    from aigc_kit.errors import AIGCError
+
+    found: list[Any] = []
+    for vendor, base_url in _images.open_tasks(journal):
+        try:
+            found.append(stack.enter_context(ImageClient(vendor, base_url=base_url)).provider)
+        except AIGCError as error:
+            _terminal.note(f"{vendor} has a task at {base_url}, and cannot be asked: {error}")
+    return found
 
 
 def _code(group: Any) -> int:
