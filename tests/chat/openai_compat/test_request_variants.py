@@ -21,6 +21,7 @@ from tests.vendor import (
     Vendor,
     ask,
     assistant_call,
+    call_delta,
     calling,
     completion,
     converse_response,
@@ -29,6 +30,7 @@ from tests.vendor import (
     error,
     events,
     features,
+    function_call,
     gemini_chunk,
     gemini_response,
     gemini_stream,
@@ -886,3 +888,78 @@ def test_a_profile_read_from_json_has_lists_in_place_of_tuples() -> None:
     with Vendor(completion("ok")) as vendor:
         vendor.client(profile={"refused": [[".*", ["temperature"]]]}).chat(ASK, temperature=0.5)
     assert "temperature" not in vendor.body
+
+
+# ---- what LiteLLM and relays of Claude and Gemini want back
+
+SIGNED = {"type": "thinking", "thinking": "ab", "signature": "S"}
+CLAUDE_PIECES = [
+    delta(thinking_blocks=[{"type": "thinking", "thinking": "a", "signature": ""}]),
+    delta(thinking_blocks=[{"type": "thinking", "thinking": "b", "signature": ""}]),
+    delta(thinking_blocks=[{"type": "thinking", "thinking": "", "signature": "S"}]),
+    delta(thinking_blocks=[{"type": "thinking", "thinking": "c", "signature": "T"}]),
+    call_delta('{"city": "Paris"}', id="c1", name="get_weather"),
+    delta("tool_calls"),
+]
+
+
+def second_request(first: Response, *, stream: bool = False, host: str = "") -> tuple[Any, Any]:
+    """(the first result, the assistant's turn as the next request has it)."""
+    with Vendor(first, completion("next")) as vendor, Vendor(completion("next")) as other:
+        chat = vendor.client(model="claude-sonnet-4-5")
+        result = ask(chat, stream=stream, tools=TOOLS)
+        results = [tool_result(call.id, "22") for call in result.tool_calls]
+        asked = (other if host else vendor).client(model="claude-sonnet-4-5")
+        asked.chat([*ASK, result.message, *results], tools=TOOLS)
+        return result, (other if host else vendor).body["messages"][1]
+
+
+def test_signed_thoughts_return_to_their_owner() -> None:
+    first = calling(tool_call(), thinking_blocks=[SIGNED])
+    result, turn = second_request(first)
+    assert (result.reasoning_content, turn["thinking_blocks"]) == ("ab", [SIGNED])
+    assert "thinking_blocks" not in second_request(first, host="other")[1]
+
+
+def test_streamed_thoughts_are_whole_blocks() -> None:
+    result, turn = second_request(events(*CLAUDE_PIECES), stream=True)
+    last = {"type": "thinking", "thinking": "c", "signature": "T"}
+    assert turn["thinking_blocks"] == [SIGNED, last]
+    assert result.reasoning_content == "abc"
+
+
+def test_thoughts_are_not_read_twice() -> None:
+    blocks = [{"type": "thinking", "thinking": "ab", "signature": "S"}]
+    chunks = [delta(reasoning_content="ab"), delta(thinking_blocks=blocks), delta("stop")]
+    with Vendor(events(*chunks)) as vendor:
+        result = ask(vendor.client(), stream=True)
+    assert result.reasoning_content == "ab"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_fields_of_a_call_return_to_their_owner(stream: bool) -> None:
+    fields = {"provider_specific_fields": {"thought_signature": "SIG"}}
+    if stream:
+        begun = call_delta("", id="c1", name="get_weather")
+        begun["choices"][0]["delta"]["tool_calls"][0] |= fields
+        first = events(begun, call_delta('{"city": "Paris"}'), delta("tool_calls"))
+    else:
+        first = calling({**tool_call(), **fields})
+    _, turn = second_request(first, stream=stream)
+    (call,) = turn["tool_calls"]
+    assert call["provider_specific_fields"] == fields["provider_specific_fields"]
+    assert "extra_content" not in call
+    (call,) = second_request(first, stream=stream, host="other")[1]["tool_calls"]
+    assert call.keys() == {"id", "type", "function"}
+
+
+@pytest.mark.parametrize("provider", ["openai_compat", "openai", "openrouter"])
+def test_signatures_of_geminis_own_api_go_to_no_stranger(provider: str) -> None:
+    call = function_call({"city": "Paris"}, signature="SIG", id="g1")
+    with Vendor(gemini_response(call)) as vendor:
+        result = vendor.client("gemini").chat(ASK, tools=TOOLS)
+    history = [*ASK, result.message, tool_result(result.tool_calls[0].id, "22")]
+    with Vendor(completion("ok")) as vendor:
+        vendor.client(provider, model="m").chat(history, tools=TOOLS)
+    assert "SIG" not in json.dumps(vendor.body)
+    assert "extra_content" not in vendor.body["messages"][1]["tool_calls"][0]

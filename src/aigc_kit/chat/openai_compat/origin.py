@@ -34,6 +34,9 @@ _HANDLED = frozenset(
 )
 """State of some vendor that is never sent as an unknown field."""
 
+_RETURNED = frozenset({"thinking_blocks", "provider_specific_fields"})
+"""Of these, what LiteLLM wants back. Source: https://docs.litellm.ai/docs/reasoning_content, read 2026-11-27."""
+
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 _STATE = ("reasoning_details", "audio")
 """Fields that only their maker understands."""
@@ -62,9 +65,11 @@ def own_fields(
     is_own = bool(mark) and mark.get("origin") == origin
     kept: dict[str, Any] = {}
     for name, value in turn.items():
-        if name in PLACED or name in _HANDLED or value is None:
+        if name in PLACED or value is None:
             continue
         state = name in mark.get("fields", ()) or name in _STATE
+        if name in _HANDLED and not (is_own and state and name in _RETURNED):
+            continue
         if state:
             if is_own or (not mark and vendor.passes_fields):
                 kept[name] = _state_of(name, value, vendor)
@@ -96,6 +101,27 @@ def _without_id(item: Any) -> Any:
 def _audio_id(value: Any) -> Any:
     """The reference to an answer in sound; its bytes are not sent again."""
     return {"id": value["id"]} if isinstance(value, Mapping) and value.get("id") else value
+
+
+def marked_call(origin: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a call that its back end wants back, for ``extra_content``."""
+    return {"aigc_kit": {"origin": origin, "fields": dict(fields)}}
+
+
+def call_fields(call: Mapping[str, Any], origin: str, vendor: Vendor) -> dict[str, Any]:
+    """What of a call goes to this back end beside its name and arguments."""
+    extra = call.get("extra_content")
+    if not isinstance(extra, Mapping):
+        return {}
+    mark = extra.get("aigc_kit")
+    is_own = isinstance(mark, Mapping) and mark.get("origin") == origin
+    kept = {name: value for name, value in extra.items() if name != "aigc_kit"}
+    google = kept.get("google")
+    if isinstance(google, Mapping) and "backend" in google:  # of Gemini's own API
+        del kept["google"]
+    made = dict(mark["fields"]) if isinstance(mark, Mapping) and is_own else {}
+    # Gemini's compatible endpoint demands its signature back.
+    return {**made, "extra_content": kept} if kept and vendor.passes_fields else made
 
 
 def reasoning_field(turn: Mapping[str, Any], origin: str) -> str:

@@ -14,6 +14,8 @@ from aigc_kit.chat.messages import (
 from aigc_kit.chat.openai_compat.draft import Draft
 from aigc_kit.chat.openai_compat.origin import (
     PLACED,
+    call_fields,
+    mark_of,
     own_fields,
     own_reasoning,
     reasoning_field,
@@ -144,7 +146,7 @@ def _assistant(
     if message.get("reasoning_details"):
         return  # they have the text; a back end takes one of the two
     if request.fits(vendor.echo_reasoning):
-        own = "" if _is_foreign(turn) else turn.get("reasoning_content")
+        own = "" if _is_foreign(turn, request.origin) else turn.get("reasoning_content")
         name = reasoning_field(turn, request.origin)
         message[name] = own if isinstance(own, str) and own else vendor.reasoning_pad
     else:
@@ -158,8 +160,10 @@ def _transcript(turn: Mapping[str, Any]) -> str:
     return words if isinstance(words, str) else ""
 
 
-def _is_foreign(turn: Mapping[str, Any]) -> bool:
+def _is_foreign(turn: Mapping[str, Any], origin: str) -> bool:
     """Whether Bedrock or Gemini made the turn: their reasoning means nothing to this vendor."""
+    if mark_of(turn).get("origin") == origin:
+        return False
     if "thinking_blocks" in turn:
         return True
     extra = turn.get("extra_content")
@@ -176,11 +180,8 @@ def _to_call(request: Draft, call: Mapping[str, Any]) -> dict[str, Any]:
             "arguments": _arguments(function.get("arguments")),
         },
     }
-    if request.vendor.passes_fields and isinstance(call.get("extra_content"), Mapping):
-        made["extra_content"] = call[
-            "extra_content"
-        ]  # Gemini's own compatible endpoint demands its signature back
-    return made
+    own = call_fields(call, request.origin, request.vendor) if "extra_content" in call else {}
+    return {**own, **made}
 
 
 def _arguments(value: Any) -> str:

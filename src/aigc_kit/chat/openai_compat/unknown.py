@@ -180,7 +180,7 @@ def latest(before: Any, value: Any) -> Any:
 
 def _merged(before: dict[str, Any], value: dict[str, Any]) -> dict[str, Any]:
     inner = {
-        name: item if name in _LABELS else joined(before.get(name), item)
+        name: item or before.get(name) if name in _LABELS else joined(before.get(name), item)
         for name, item in value.items()
         if item is not None or name not in before  # a later piece takes nothing back
     }
@@ -202,6 +202,8 @@ def _joined_lists(before: list[Any], value: list[Any]) -> list[Any]:
 
 
 def _goes_on(last: dict[str, Any], item: dict[str, Any]) -> bool:
+    if item.get("type") == last.get("type") == "thinking":  # LiteLLM: the signature ends a block
+        return not last.get("signature")
     if not isinstance(item.get("type"), str) or not item["type"].startswith("reasoning."):
         return False
     if last.get("type") != item["type"] or last.get("index") != item.get("index"):
