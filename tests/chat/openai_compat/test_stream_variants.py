@@ -1176,3 +1176,37 @@ def test_arguments_that_are_none_are_an_empty_object(text: str, stream: bool) ->
     with Vendor(response) as vendor:
         result = ask(vendor.client(), stream=stream, tools=[tool("now")])
     assert [call.arguments for call in result.tool_calls] == ["{}"]
+
+
+# ---- one answer in several choices
+
+
+def split_answer(second: int) -> Response:
+    says = {"role": "assistant", "content": "I'll check."}
+    calls = {"role": "assistant", "content": None, "tool_calls": [tool_call()]}
+    choices = [
+        {"index": place, "message": message, "finish_reason": "tool_calls"}
+        for place, message in ((0, says), (second, calls))
+    ]
+    return json_response({"id": "c", "model": "m", "choices": choices, "usage": USAGE})
+
+
+@pytest.mark.parametrize("second", [0, 1])
+def test_text_and_calls_in_choices_of_their_own_are_one_answer(second: int) -> None:
+    with Vendor(split_answer(second)) as vendor:
+        result = vendor.client().chat(ASK, tools=TOOLS)
+    assert (result.content, result.finish_reason) == ("I'll check.", "tool_calls")
+    assert [call.name for call in result.tool_calls] == ["get_weather"]
+    assert result.warnings == []
+
+
+def test_two_pieces_of_one_choice_in_a_chunk_are_both_read() -> None:
+    pieces = [{"index": 0, "delta": {"content": text}} for text in "ab"]
+    assert streamed(events({"choices": pieces}, delta("stop"))).content == "ab"
+
+
+def test_the_index_of_a_chunk_that_says_nothing_decides_nothing() -> None:
+    chunks = [delta(role="assistant", content="", index=0)]
+    chunks += [delta(content=text, index=1) for text in "ab"]
+    result = streamed(events(*chunks, delta("stop", content="c", index=1)))
+    assert (result.content, result.finish_reason) == ("abc", "stop")

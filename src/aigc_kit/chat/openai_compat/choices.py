@@ -39,6 +39,29 @@ def delta_in(choice: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": text} if isinstance(text, str) and text else {}
 
 
+def is_split(choices: Any) -> bool:
+    """Whether several entries are pieces of one choice: they have one index."""
+    if type(choices) is not list or len(choices) < 2:
+        return False
+    marks = [choice.get("index") if isinstance(choice, dict) else None for choice in choices]
+    return type(marks[0]) is int and marks.count(marks[0]) == len(marks)
+
+
+def parts_of_answer(choices: Any, first: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    The messages of other entries that belong to the first: Copilot's relays of Claude put the text
+    and the tool calls of one answer into choices of their own. Source: zeroclaw-labs/zeroclaw#2136.
+    """
+    rest = [choice for choice in choices if isinstance(choice, dict)][1:]
+    found = [message for message in map(message_in, rest) if message is not None]
+    if is_split(choices):
+        return found
+    message = message_in(first) or {}
+    if first.get("finish_reason") != "tool_calls" or message.get("tool_calls"):
+        return []
+    return [{"tool_calls": part["tool_calls"]} for part in found if part.get("tool_calls")][:1]
+
+
 class ChoiceFollower:
     """
     Which of several choices is the answer: the one whose index came first.
@@ -69,7 +92,8 @@ class ChoiceFollower:
             self._repeated = True
         index = _index_of(listed[0])
         if self._first is None:
-            self._first = self._last = index
+            if any(value for name, value in delta_in(listed[0]).items() if name != "role"):
+                self._first = self._last = index
             return self._followed(listed[0])
         own = next((choice for choice in listed if _index_of(choice) == self._first), None)
         if own is not None:

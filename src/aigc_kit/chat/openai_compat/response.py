@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, count
 from aigc_kit.chat.openai_compat import origin
-from aigc_kit.chat.openai_compat.choices import ChoiceFollower, delta_in, message_in, unwrapped
+from aigc_kit.chat.openai_compat.choices import (
+    ChoiceFollower,
+    delta_in,
+    is_split,
+    message_in,
+    parts_of_answer,
+    unwrapped,
+)
 from aigc_kit.chat.openai_compat.parts import THOUGHTS, as_json, image_url, thinking_text
 from aigc_kit.chat.openai_compat.unknown import CHOICE, FRAME, READ, Unknown
 from aigc_kit.chat.reasons import reason_of, stated
@@ -21,6 +28,8 @@ from aigc_kit.transport.failures import RequestContext
 _NOTHING: dict[str, Any] = {}
 _CONTENT = ["content"]
 _CALLS = ["tool_calls"]
+_PIECE = frozenset({"id", "index", "type", "function"})
+_CALL = frozenset({"id", "index", "type", "function", "extra_content"})
 
 
 class CompletionReader:
@@ -62,14 +71,18 @@ class CompletionReader:
         _head(body, assembler)
         choices = body.get("choices")
         choice = self._choice.of(choices)
+        more: list[dict[str, Any]] = []
         message = message_in(choice)
         if message is not None:
             self._take(message, whole=True)
+            more = parts_of_answer(choices, choice)
+            for part in more:
+                self._take(part, whole=True)
         elif choice:
             assembler.oddities.append(
                 f"a choice without a message ({type(choice.get('message')).__name__})"
             )
-        if isinstance(choices, list) and len(choices) > 1:
+        if isinstance(choices, list) and len(choices) > 1 and not more:
             assembler.warnings.append(
                 {
                     "feature": "choices",
@@ -103,9 +116,16 @@ class CompletionReader:
             chunk = self._arguments_chunk(plain["tool_calls"])
         if chunk is not None:
             return chunk
-        assembler = self._assembler
         event = unwrapped(event)
         choices = event.get("choices")
+        if isinstance(choices, list) and is_split(choices):
+            return _together([self._event({**event, "choices": [part]}) for part in choices])
+        return self._event(event)
+
+    def _event(self, event: dict[str, Any]) -> ChatChunk | None:
+        """Any chunk of one choice."""
+        chunk: ChatChunk | None = None
+        assembler, choices = self._assembler, event.get("choices")
         if (not choices or event.get("base_resp")) and is_error(event):
             raise vendor_error(self._context, event, {})
         if not assembler.id:
@@ -267,7 +287,12 @@ class CompletionReader:
             if isinstance(value, str) and value:
                 self._reasoning_field = self._reasoning_field or name
                 return value
-        return _details_text(message.get("reasoning_details"))
+        details = _details_text(message.get("reasoning_details"))
+        if details or self._reasoning_field or "thinking_blocks" not in message:
+            return details
+        blocks = message["thinking_blocks"]
+        listed = blocks if isinstance(blocks, list) else ()
+        return "".join(thinking_text(block) for block in listed if isinstance(block, dict))
 
     def _parts(self, content: Any) -> tuple[str, str, list[ImageResult]]:
         """
@@ -332,6 +357,9 @@ class CompletionReader:
         function = function if isinstance(function, dict) else {}
         extra = call.get("extra_content")
         extra = extra if isinstance(extra, dict) else None
+        if not call.keys() <= _CALL and self._origin:
+            own = {n: v for n, v in call.items() if n not in _CALL and v is not None}
+            extra = {**(extra or {}), **(origin.marked_call(self._origin, own) if own else {})}
         index = call.get("index")
         if whole and index is None:
             index = number
@@ -365,15 +393,7 @@ class CompletionReader:
         if assembler.calls and self._has_deltas:
             fresh.pop("tool_calls", None)
             fresh.pop("function_call", None)
-        made = self._take(fresh, whole=True)
-        if chunk is None or made is None:
-            return chunk or made
-        return ChatChunk(
-            chunk.delta_content + made.delta_content,
-            chunk.delta_reasoning + made.delta_reasoning,
-            [*chunk.tool_calls, *made.tool_calls],
-            images=[*chunk.images, *made.images],
-        )
+        return _together([chunk, self._take(fresh, whole=True)])
 
     def _tail(self, body: Mapping[str, Any], choice: Mapping[str, Any]) -> tuple[str, Usage | None]:
         reason = stated(choice.get("finish_reason"))
@@ -386,6 +406,23 @@ class CompletionReader:
             before = self._assembler.usage
             usage = self._assembler.usage = usage if before is None else before.updated(usage)
         return reason, usage
+
+
+def _together(chunks: Iterable[ChatChunk | None]) -> ChatChunk | None:
+    """The pieces of one event as one chunk."""
+    made = [chunk for chunk in chunks if chunk is not None]
+    if len(made) < 2:
+        return made[0] if made else None
+    whole = ChatChunk()
+    for chunk in made:
+        whole.delta_content += chunk.delta_content
+        whole.delta_reasoning += chunk.delta_reasoning
+        whole.tool_calls = [*whole.tool_calls, *chunk.tool_calls]
+        whole.images = [*whole.images, *chunk.images]
+        whole.extra |= chunk.extra
+        whole.usage = chunk.usage or whole.usage
+        whole.finish_reason = chunk.finish_reason or whole.finish_reason
+    return whole
 
 
 def _later(before: Any, raw: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -422,7 +459,7 @@ def _only_arguments(calls: Any) -> tuple[int, str] | None:
     if type(call) is not dict or call.get("id"):
         return None
     function, index = call.get("function"), call.get("index")
-    if type(function) is not dict or type(index) is not int or "extra_content" in call:
+    if type(function) is not dict or type(index) is not int or not call.keys() <= _PIECE:
         return None
     piece = function.get("arguments")
     return None if type(piece) is not str or function.get("name") else (index, piece)
