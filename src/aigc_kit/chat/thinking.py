@@ -15,6 +15,10 @@ Budgets in tokens up to which an effort counts as low or medium, for models that
 instead of budgets.
 """
 
+_TYPES = ("enabled", "disabled", "adaptive", "auto", "between_tools")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""From the least to the most."""
+
 
 @dataclass(frozen=True)
 class Thinking:
@@ -42,6 +46,16 @@ class Thinking:
             raise InvalidInputError(
                 f"thinking must be {{'type': 'enabled' | 'disabled', 'budget_tokens': n}}, got {spelled(wish)}"
             )
+        if wish["type"] not in _TYPES:
+            raise InvalidInputError(
+                f"thinking's type must be one of {', '.join(map(repr, _TYPES))}, got {spelled(wish['type'])};"
+                " extra_body={'thinking': ...} sends any other"
+            )
+        for name in wish:
+            if name not in ("type", "budget_tokens") and ("budget" in str(name)):
+                raise InvalidInputError(
+                    f"thinking has no {spelled(name)}; did you mean 'budget_tokens'?"
+                )
         budget = wish.get("budget_tokens")
         if budget is not None and (
             isinstance(budget, bool) or not isinstance(budget, int) or budget < -1

@@ -7,8 +7,9 @@ from typing import Any
 
 from aigc_kit.chat import models
 from aigc_kit.chat.gemini.draft import Draft, plain_value
-from aigc_kit.chat.thinking import Thinking
+from aigc_kit.chat.thinking import EFFORTS, Thinking
 from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
+from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import camel
 
 
@@ -26,6 +27,10 @@ def think(request: Draft, generation: dict[str, Any], extra: dict[str, Any]) -> 
     thinking = Thinking.read(wish)
     if thinking is None and effort is None:
         return
+    if effort is not None and effort not in EFFORTS:
+        raise InvalidInputError(
+            f"reasoning_effort must be one of {', '.join(EFFORTS)}, got {spelled(effort)}"
+        )
     off = thinking.off if thinking else effort == "none"
     if request.fits(models.GEMINI_BUDGET):
         generation["thinkingConfig"] = _budget(request, thinking, effort, off=off)
@@ -44,7 +49,14 @@ def _budget(request: Draft, thinking: Thinking | None, effort: Any, *, off: bool
         return {"thinkingBudget": 0}
     budget = thinking.budget if thinking else None
     if budget is None:
-        budget = {"minimal": 512, "low": 1024, "medium": 8192, "high": 24576}.get(str(effort), -1)
+        budget = {
+            "minimal": 512,
+            "low": 1024,
+            "medium": 8192,
+            "high": 24576,
+            "xhigh": 24576,
+            "max": 24576,
+        }.get(str(effort), -1)
     return {"thinkingBudget": budget, "includeThoughts": True}
 
 
@@ -60,5 +72,8 @@ def _level(request: Draft, thinking: Thinking | None, effort: Any, *, off: bool)
             "thinking",
             f"{model} has levels instead of a budget; {thinking.budget} tokens were sent as {level}",
         )
+    if level in ("XHIGH", "MAX"):
+        request.warn("reasoning_effort", f"{model} has no level {level}; it was sent as HIGH")
+        level = "HIGH"
     config: dict[str, Any] = {"thinkingLevel": level} if level else {}
     return {**config, "includeThoughts": True}

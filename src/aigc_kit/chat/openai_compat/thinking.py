@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aigc_kit.chat.openai_compat.draft import Draft
-from aigc_kit.chat.thinking import Thinking
+from aigc_kit.chat.thinking import EFFORTS, Thinking
 from aigc_kit.errors import InvalidInputError
 
 
@@ -156,9 +156,6 @@ def _without_effort(request: Draft, thinking: Thinking) -> None:
         raise request.unsupported(f"{request.call.model} does not think")
 
 
-_LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
-
 def _effort(request: Draft, thinking: Thinking) -> None:
     del request.extra["thinking"]
     model = request.call.model
@@ -180,6 +177,6 @@ def _effort(request: Draft, thinking: Thinking) -> None:
     elif "default" in known:
         level = "default"
     elif known and level not in known:
-        level = min(known, key=lambda each: abs(_LEVELS.index(each) - _LEVELS.index(level)))
+        level = min(known, key=lambda each: abs(EFFORTS.index(each) - EFFORTS.index(level)))
     request.extra["reasoning_effort"] = level
     request.warn("thinking", f"sent as reasoning_effort={level!r}")
