@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aigc_kit import errors
+from aigc_kit import ChatClient, errors
 from tests.vendor import (
     ASK,
     EVENTS,
@@ -1017,3 +1017,27 @@ def test_an_error_in_a_200_is_tried_again_by_its_code(said: dict[str, str], kind
     for response, stream in ((events(failed), True), (json_response(failed), False)):
         found = failure(response, stream=stream)
         assert (type(found), found.retryable, found.retry_after) == (kind, True, 0.01)
+
+
+# ---- an answer that fails before its first content
+
+
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "network_error"])
+def test_a_failing_reason_before_any_content_is_tried_again(reason: str) -> None:
+    with Vendor(events(delta(reason)), completion("fine")) as vendor:
+        assert read(vendor.client(max_retries=1).chat_stream(ASK)).content == "fine"
+    with Vendor(events(delta(reason))) as vendor:
+        found = outcome(lambda: read(vendor.client().chat_stream(ASK)))
+    assert (type(found), found.retryable) == (errors.ServerError, True)
+
+
+def test_the_next_vendor_is_asked_after_a_failing_reason() -> None:
+    with Vendor(events(delta("network_error"))) as first, Vendor(completion("fine")) as second:
+        options = [(name, vendor) for name, vendor in (("deepseek", first), ("qwen", second))]
+        chain = [
+            (name, {"api_key": "k" * 20, "base_url": f"{vendor.url}/v1", "max_retries": 0})
+            for name, vendor in options
+        ]
+        with ChatClient(chain) as chat:
+            result = read(chat.chat_stream(ASK))
+    assert (result.content, result.provider) == ("fine", "dashscope")

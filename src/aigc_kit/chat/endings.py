@@ -7,7 +7,7 @@ from typing import Any
 from aigc_kit import log
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatResult
-from aigc_kit.chat.reasons import BROKEN_OFF, FAILURES, is_failure
+from aigc_kit.chat.reasons import BROKEN_OFF, FAILURES, is_failure, reason_of
 from aigc_kit.errors import AIGCError, InvalidReplyError, ServerError, StreamInterruptedError
 
 
@@ -20,9 +20,10 @@ def settled(assembler: Assembler) -> ChatResult:
         InvalidReplyError: there is nothing in it.
     """
     result = assembler.result()
+    failure = vendor_failure(assembler)
+    if failure is not None:
+        raise failure
     reason, empty = result.finish_reason, assembler.is_empty()
-    if is_failure(reason) or (empty and (reason in BROKEN_OFF or assembler.finish_message)):
-        raise _failed(assembler, result)
     odd = ", ".join(dict.fromkeys([*assembler.oddities, *_nameless(assembler)]))
     if empty and (odd or not reason):
         raise InvalidReplyError(
@@ -56,6 +57,14 @@ def settled(assembler: Assembler) -> ChatResult:
     if result.warnings:
         log.warnings("chat", result.provider, result.model, result.warnings)
     return result
+
+
+def vendor_failure(assembler: Assembler) -> AIGCError | None:
+    """The error of an answer that ended with the vendor's own failure."""
+    reason, empty = reason_of(assembler.finish_reason), assembler.is_empty()
+    if is_failure(reason) or (empty and (reason in BROKEN_OFF or assembler.finish_message)):
+        return _failed(assembler, assembler.result())
+    return None
 
 
 def _nameless(assembler: Assembler) -> list[str]:

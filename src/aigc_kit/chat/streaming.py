@@ -14,7 +14,7 @@ from aigc_kit import log
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
-from aigc_kit.chat.endings import cut_off, settled
+from aigc_kit.chat.endings import cut_off, settled, vendor_failure
 from aigc_kit.chat.halves import Halves
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.tracing import NOTHING, Span
@@ -90,7 +90,7 @@ def open_stream(
             body_of(context, response, deadline)
         call.options.limit = deadline.sooner(call.options.first_chunk_timeout).at
         chunks = _chunks(response, deadline, call, context, assembler, reader())
-        return chunks, until_content(chunks)
+        return chunks, opened(chunks, assembler)
 
     (chunks, head), _ = call.options.policy.run(attempt)
     yield from head
@@ -104,6 +104,20 @@ def until_content(chunks: Iterator[ChatChunk]) -> list[ChatChunk]:
         head.append(chunk)
         if chunk.delta_content or chunk.delta_reasoning or chunk.tool_calls or chunk.images:
             break
+    return head
+
+
+def opened(chunks: Iterator[ChatChunk], assembler: Assembler) -> list[ChatChunk]:
+    """
+    The chunks up to the first that has content.
+
+    Raises:
+        ServerError: the answer ended before that, with the vendor's failure for a reason.
+    """
+    head = until_content(chunks)
+    failure = None if assembler.has_answer() or assembler.reasoning else vendor_failure(assembler)
+    if failure is not None:
+        raise failure
     return head
 
 
@@ -214,6 +228,8 @@ def _event(
     if event is not BROKEN:
         return event
     text = raw.strip()
+    if text.startswith(b"data:"):  # a finished line that was framed again: sysid/sse-starlette#106
+        return _event(text[5:], decode, context, assembler) if text[5:].strip() != _END else None
     if text.decode("utf-8", "replace").lower().strip(": ") in _KEEP_ALIVE:
         return None
     if text.startswith((b"{", b"[")):

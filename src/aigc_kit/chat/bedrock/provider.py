@@ -16,7 +16,7 @@ from aigc_kit.chat.bedrock.request import to_request
 from aigc_kit.chat.bedrock.response import ConverseReader
 from aigc_kit.chat.call import Call, CallOptions
 from aigc_kit.chat.endings import cut_off, settled
-from aigc_kit.chat.streaming import ChatStream, after_content, until_content
+from aigc_kit.chat.streaming import ChatStream, after_content, opened
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.errors import InvalidReplyError
 from aigc_kit.settings import Secret
@@ -242,7 +242,7 @@ class BedrockProvider(Rebuilt, ChatProvider):
                 status_code=200,
             )
         chunks = _read(source, deadline, call, context, assembler)
-        return chunks, until_content(chunks)
+        return chunks, opened(chunks, assembler)
 
 
 def _head(response: Mapping[str, Any], assembler: Assembler) -> None:
