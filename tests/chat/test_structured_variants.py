@@ -594,3 +594,20 @@ def test_a_schema_that_is_none_is_still_refused_before_sending() -> None:
         chat: ChatClient = vendor.client()
         result = outcome(lambda: chat.chat(ASK, response_format=dict_format({"type": "objekt"})))
     assert refused(result, vendor)
+
+
+class Named(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [('"{\\"name\\": \\"x\\"}"', "x"), ('{"name": "a\nb"}', "a\nb")],
+    ids=["encoded twice", "raw line break"],
+)
+def test_nearly_json_costs_no_second_request(content: str, name: str) -> None:
+    with Vendor(completion(content)) as vendor:
+        result = vendor.client().chat(ASK, response_format=Named)
+        assert len(vendor.requests) == 1
+    assert result.parsed == Named(name=name)
+    assert json.loads(result.content) == {"name": name}

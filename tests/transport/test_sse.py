@@ -42,3 +42,8 @@ def test_an_error_that_is_a_field_of_its_own_is_an_error(head: bytes) -> None:
     found = list(sse.events([body]))
     assert [json.loads(found[0]), *found[1:]] == [{"error": said}, b"[DONE]"]
     assert list(sse.events([b"error: no JSON\n"])) == [b"error: no JSON"]
+
+
+def test_an_event_without_data_gives_its_name_to_no_other() -> None:
+    assert list(sse.events([b'event: error\n\ndata: {"a": 1}\n\n'])) == [b'{"a": 1}']
+    assert list(sse.events([b'event: error\ndata: {"a": 1}\n\n'])) == [b'{"error":{"a": 1}}']

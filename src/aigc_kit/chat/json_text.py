@@ -53,6 +53,9 @@ def values_in(text: str) -> Iterator[tuple[str, Any]]:
     whole = _parsed(text)
     if whole is not None:
         yield whole
+        inner = _parsed(whole[1]) if isinstance(whole[1], str) else None
+        if inner is not None:  # encoded a second time
+            yield inner
         return
     body = text[_thought_ends(text) :]
     whole = _parsed(body)
@@ -73,7 +76,14 @@ def _parsed(text: str) -> tuple[str, Any] | None:
     try:
         return stripped, loads(stripped)
     except (ValueError, RecursionError):
+        pass
+    if stripped[:1] not in ("{", "["):
         return None
+    try:  # with line breaks inside of texts
+        value = json.loads(stripped, strict=False, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        return None
+    return json.dumps(value, ensure_ascii=False), value
 
 
 def _scanned(text: str) -> Iterator[tuple[str, Any]]:

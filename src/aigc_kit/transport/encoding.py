@@ -107,8 +107,17 @@ def loaded(raw: bytes) -> Any:
     """
     The JSON value, or ``BROKEN``; not an exception, which would carry the whole text along as its
     context.
+
+    Half a character and line breaks inside of texts, of relays that cut by bytes, are no reason to
+    lose an answer: U+FFFD stands for the first.
     """
     try:
         return json.loads(raw)
+    except (ValueError, RecursionError):
+        pass
+    if raw.lstrip()[:1] not in (b"{", b"["):
+        return BROKEN
+    try:
+        return json.loads(raw.decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError):
         return BROKEN

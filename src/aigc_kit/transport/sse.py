@@ -100,6 +100,7 @@ class _Gathered:
     def event(self) -> list[bytes]:
         """The event that ends here, if there is one."""
         if not self.data:
+            self.failed = False  # an event without data is none, whatever its name
             return []
         data, failed = self.data, self.failed
         self.data, self.failed = [], False
