@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -368,17 +368,16 @@ def _bytes_behind(source: str, what: str, downloader: Downloader, deadline: Dead
 
 def text_of(content: Any) -> str:
     """
-    The text of a message's content: the text itself, or its text parts joined with nothing between.
+    The text of a message's content: the text itself, or its text parts joined with nothing between;
+    the words of a refusal are text too.
     """
     if isinstance(content, str):
         return content
-    if isinstance(content, (list, tuple)):
-        return "".join(
-            part["text"]
-            for part in content
-            if isinstance(part, Mapping) and isinstance(part.get("text"), str)
-        )
-    return ""
+    if not isinstance(content, (list, tuple)):
+        return ""
+    parts = [part for part in content if isinstance(part, Mapping)]
+    texts = (part.get("text", part.get("refusal")) for part in parts)
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def other_parts(content: Any) -> list[dict[str, Any]]:
@@ -386,6 +385,26 @@ def other_parts(content: Any) -> list[dict[str, Any]]:
     if not isinstance(content, (list, tuple)):
         return []
     return [dict(part) for part in content if part["type"] not in ("text", "refusal")]
+
+
+def spoken(
+    turns: list[dict[str, Any]], warn: Callable[[str, str], None], vendor: str
+) -> list[dict[str, Any]]:
+    """
+    The history for a vendor that has neither refusals, whose words become the turn's text, nor
+    names of speakers, which are left out with a warning.
+    """
+    if any(turn.get("name") and turn["role"] != "tool" for turn in turns):
+        warn("name", f"{vendor} has no names of speakers in a message; they were left out")
+    return [with_refusal(turn) if turn.get("refusal") else turn for turn in turns]
+
+
+def with_refusal(turn: dict[str, Any]) -> dict[str, Any]:
+    """The turn with the words of its refusal as its text, where it has no other."""
+    refusal = turn["refusal"]
+    if not isinstance(refusal, str) or text_of(turn.get("content")).strip():
+        return turn
+    return {**turn, "content": refusal}
 
 
 def hoisted(

@@ -69,9 +69,11 @@ class ToolNames:
 
 def _legal_name(name: str, taken: set[str], legal: re.Pattern[str]) -> str:
     plain = re.sub(r"[^a-zA-Z0-9_-]", "_", name)
+    mark = sha256_of(name.encode()).hexdigest()[:8]
+    if not plain.strip("_-"):  # Chinese: "____" could be anything
+        plain = f"tool_{mark}"
     if not legal.match(plain[:1]):
         plain = f"f_{plain}"
     if len(plain) <= _LONGEST and plain not in taken and legal.fullmatch(plain):
         return plain
-    mark = sha256_of(name.encode()).hexdigest()[:8]
     return f"{plain[: _LONGEST - 9]}_{mark}"

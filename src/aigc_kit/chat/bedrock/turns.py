@@ -9,7 +9,7 @@ from typing import Any
 from aigc_kit.chat import models
 from aigc_kit.chat.bedrock.draft import Draft
 from aigc_kit.chat.messages import arguments_object
-from aigc_kit.chat.parts import audio_of, file_of, hoisted, image_of, image_url, text_of
+from aigc_kit.chat.parts import audio_of, file_of, hoisted, image_of, image_url, spoken, text_of
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.transport.encoding import decode_base64, sha256_of
 
@@ -88,6 +88,7 @@ def to_converse_messages(
     Reasoning with its signature comes first and unchanged, for Claude only; ids that Bedrock
     refuses are made again, the same on both sides.
     """
+    turns = spoken(turns, request.warn, "bedrock")
     turns, moved = hoisted(turns, from_tools=request.fits(_NO_TOOL_IMAGES), from_assistant=True)
     if moved:
         request.warn(

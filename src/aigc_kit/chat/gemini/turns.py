@@ -9,7 +9,7 @@ from typing import Any
 from aigc_kit.chat import models
 from aigc_kit.chat.gemini.draft import DEVELOPER, VERTEX, Draft
 from aigc_kit.chat.messages import arguments_object, plain_json
-from aigc_kit.chat.parts import audio_of, file_of, hoisted, image_of, image_url, text_of
+from aigc_kit.chat.parts import audio_of, file_of, hoisted, image_of, image_url, spoken, text_of
 from aigc_kit.errors import InvalidInputError
 
 SKIP_SIGNATURE = "skip_thought_signature_validator"
@@ -61,7 +61,7 @@ def to_contents(
     when Gemini issued them.
     """
     request.vendor_ids = _vendor_ids(request, turns)
-    turns = _without_images_in_results(request, turns)
+    turns = _without_images_in_results(request, spoken(turns, request.warn, "gemini"))
     system: list[str] = []
     history = _History(request)
     for turn in turns:

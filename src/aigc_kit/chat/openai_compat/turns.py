@@ -20,7 +20,8 @@ from aigc_kit.chat.openai_compat.origin import (
     own_reasoning,
     reasoning_field,
 )
-from aigc_kit.chat.parts import hoisted, image_url, text_of
+from aigc_kit.chat.parts import hoisted, image_url, text_of, with_refusal
+from aigc_kit.chat.vendors import Vendor
 from aigc_kit.transport.encoding import sha256_of
 
 _CONTINUE = "(continue)"
@@ -113,6 +114,8 @@ def _to_message(
     request: Draft, turn: dict[str, Any], *, with_tools: bool, fetch: Callable[[str], str]
 ) -> dict[str, Any]:
     vendor, role = request.vendor, turn["role"]
+    if turn.get("refusal") and not _has_refusals(vendor):
+        turn = {**with_refusal(turn), "refusal": None}
     message: dict[str, Any] = {"role": role}
     if role == "developer" and not vendor.keeps_developer:
         message["role"] = "system"
@@ -151,6 +154,11 @@ def _assistant(
         message[name] = own if isinstance(own, str) and own else vendor.reasoning_pad
     else:
         own_reasoning(turn, message, request.origin)
+
+
+def _has_refusals(vendor: Vendor) -> bool:
+    """Whether the vendor speaks OpenAI's own dialect, or nothing is known of it."""
+    return vendor.keeps_developer or vendor.passes_fields
 
 
 def _transcript(turn: Mapping[str, Any]) -> str:
@@ -229,7 +237,8 @@ def _content(request: Draft, content: Any, fetch: Callable[[str], str]) -> Any:
             "cache_control", f"{request.vendor.name} has no marks for its cache; they were left out"
         )
         marked = False
-    if not marked and all(part["type"] == "text" for part in content):
+    texts = ("text",) if _has_refusals(request.vendor) else ("text", "refusal")
+    if not marked and all(part["type"] in texts for part in content):
         return text_of(content)
     return [_to_part(request, part, fetch) for part in content]
 
@@ -239,6 +248,8 @@ def _to_part(
 ) -> dict[str, Any]:
     vendor = request.vendor
     made = dict(part)
+    if part["type"] == "refusal" and not _has_refusals(vendor):
+        return {"type": "text", "text": part["refusal"]}
     if not vendor.cache_control:
         made.pop("cache_control", None)
     if part["type"] == "file" and not vendor.files:

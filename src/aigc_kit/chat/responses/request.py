@@ -86,6 +86,8 @@ def to_body(
     _thinking(request)
     if call.format:
         turns = _format(request, turns, call.format)
+    if any(turn.get("name") and turn["role"] != "tool" for turn in turns):
+        request.warn("name", "/responses has no names of speakers; they were left out")
     turns, moved = hoisted(turns, from_tools=False, from_assistant=True)
     if moved:
         request.warn("images", f"{moved} images of answers were sent in the user turn behind them")
