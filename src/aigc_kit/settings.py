@@ -258,7 +258,19 @@ def missing_credential(message: str, *names: str) -> MissingCredentialError:
 
 def option(explicit: str | None, *names: str, default: str = "") -> str:
     """An option as given, else from the first variable that is set, else ``default``."""
-    return text(explicit, "an option") if explicit is not None else variable(*names) or default
+    if explicit is None:
+        return variable(*names) or default
+    found: str = text(explicit, next(filter(None, map(_option_of, names)), "an option"))
+    return found
+
+
+_OPTIONS = ("base_url", "model", "region", "location", "project", "profile", "endpoint", "bucket")
+
+
+def _option_of(variable: str) -> str:
+    """``"model"`` of ``"DEEPSEEK_MODEL"``."""
+    word = variable.lower()
+    return next((option for option in _OPTIONS if word.endswith(option)), "")
 
 
 def text(value: Any, name: str) -> Any:
@@ -266,6 +278,10 @@ def text(value: Any, name: str) -> Any:
     Raises:
         ConfigurationError: neither None nor a printable text.
     """
+    if isinstance(value, Secret):
+        raise ConfigurationError(
+            f"{name} must not contain a user name and a password: pass api_key"
+        )
     if value is not None and (not isinstance(value, str) or not value.isprintable()):
         raise ConfigurationError(f"{name} must be a printable text, got {spelled(value)}")
     return value
@@ -448,11 +464,8 @@ def base_url(explicit: str | None, *names: str, default: str = "") -> str:
     """
     from urllib.parse import urlsplit
 
-    if isinstance(explicit, Secret):
-        raise ConfigurationError(
-            "base_url must not contain a user name and a password: pass api_key"
-        )
-    address = option(explicit, *names, default=default).strip().rstrip("/")
+    given = variable(*names) or default if explicit is None else text(explicit, "base_url")
+    address = given.strip().rstrip("/")
     try:
         parts = urlsplit(address)
         good = (

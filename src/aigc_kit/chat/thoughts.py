@@ -12,9 +12,12 @@ TAGS = (
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("[THINK]", "[/THINK]"),
+    ("<mm:think>", "</mm:think>"),
+    ("<seed:think>", "</seed:think>"),
 )
-"""Qwen, DeepSeek and MiniMax; Claude's prompts; Gemini's compatible endpoint; Magistral. Source:
-langchain-ai/langchain#35530 and the vendors' model cards, read 2026-11-26."""
+"""Qwen, DeepSeek and MiniMax; Claude's prompts; Gemini's compatible endpoint; Magistral; MiniMax M3;
+Seed-OSS. Source: langchain-ai/langchain#35530, the vendors' model cards and vLLM's reasoning
+parsers, read 2026-11-27."""
 
 THINK = TAGS[:1]
 """Where other tags are the answer's own: Nova writes ``<thinking>`` into its text on Bedrock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.vendor import (
     EVENTS,
+    PNG_BASE64,
     TOOLS,
     USAGE,
     Response,
@@ -163,3 +165,94 @@ def test_a_name_in_pieces_is_one_name(ids: list[str | None]) -> None:
     assert [(call.name, call.arguments) for call in result.tool_calls] == [
         ("get_weather", '{"city": "Paris"}')
     ]
+
+
+@pytest.mark.parametrize("tag", ["mm:think", "seed:think"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_tags_of_minimax_and_seed_hold_reasoning(tag: str, stream: bool) -> None:
+    text = f"<{tag}>hmm</{tag}>Paris"
+    pieces = [delta(content=text[:9]), delta(content=text[9:]), delta("stop")]
+    result = answer(events(*pieces) if stream else completion(text), stream=stream)
+    assert (result.content, result.reasoning_content) == ("Paris", "hmm")
+
+
+@pytest.mark.parametrize(
+    ("usage", "prompt", "cached"),
+    [
+        ({"input_tokens": 3, "output_tokens": 4}, 3, 0),
+        (
+            {
+                "input_tokens": 3,
+                "output_tokens": 4,
+                "cache_read_input_tokens": 5,
+                "cache_creation_input_tokens": 6,
+            },
+            14,
+            5,
+        ),
+    ],
+)
+def test_usage_in_anthropics_words_is_read(usage: dict[str, Any], prompt: int, cached: int) -> None:
+    found = answer(completion("x", usage=usage)).usage
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (
+        prompt,
+        4,
+        cached,
+    )
+    assert found.total_tokens == prompt + 4
+
+
+CLAUDES = {"type": "base64", "media_type": "image/png", "data": PNG_BASE64}
+
+
+@pytest.mark.parametrize(
+    ("content", "more"),
+    [
+        ("x", {"images": [f"data:image/png;base64,{PNG_BASE64}"]}),
+        ("x", {"images": [PNG_BASE64]}),
+        ([{"type": "image", "source": CLAUDES}], {}),
+        ([{"type": "text", "text": "x"}, {"type": "image", "source": CLAUDES}], {}),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_images_of_other_shapes_are_images(
+    content: Any, more: dict[str, Any], stream: bool
+) -> None:
+    chunks = [delta(content=content, **more), delta("stop")]
+    result = answer(events(*chunks) if stream else completion(content, **more), stream=stream)
+    assert [image.data for image in result.images] == [base64.b64decode(PNG_BASE64)]
+    assert features(result) == []
+
+
+BROKEN = [
+    (b"a\xe4\xb8 b", "a\ufffd b"),  # half a character
+    (b"a\nb", "a\nb"),  # a line break that is not escaped
+]
+
+
+@pytest.mark.parametrize(("raw", "text"), BROKEN, ids=["half", "break"])
+def test_one_wrong_byte_does_not_lose_an_answer(raw: bytes, text: str) -> None:
+    body = b'{"choices":[{"index":0,"message":{"content":"%s"},"finish_reason":"stop"}]}' % raw
+    assert answer(Response(body)).content == text
+    if b"\n" in raw:
+        return  # a line of a stream ends there
+    event = body.replace(b"message", b"delta")
+    pieces = [b"data: " + event + b"\n\n", b"data: [DONE]\n\n"]
+    result = answer(Response(content_type=EVENTS, pieces=pieces), stream=True)
+    assert result.content == text
+
+
+def test_lines_that_were_framed_twice_are_events() -> None:
+    chunks = [json.dumps(chunk).encode() for chunk in (delta(content="hi"), delta("stop"))]
+    pieces = [b"data: data: " + chunk + b"\n\n" for chunk in [*chunks, b"[DONE]"]]
+    result = answer(Response(content_type=EVENTS, pieces=pieces), stream=True)
+    assert (result.content, result.finish_reason) == ("hi", "stop")
+
+
+@pytest.mark.parametrize("key", ["sk-no-key-required", "your_api_key_here", "0" * 20])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_placeholder_in_an_answer_stays(key: str, stream: bool) -> None:
+    text = f'OpenAI(api_key="{key}")'
+    response = events(delta(content=text), delta("stop")) if stream else completion(text)
+    with Vendor(response) as vendor:
+        assert ask(vendor.client(api_key=key), stream=stream).content == text

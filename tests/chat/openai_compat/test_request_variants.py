@@ -6,6 +6,7 @@ roots.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from tests.vendor import (
     outcome,
     read,
     refused,
+    tool,
     tool_call,
     tool_result,
     unless_refused,
@@ -963,3 +965,100 @@ def test_signatures_of_geminis_own_api_go_to_no_stranger(provider: str) -> None:
         vendor.client(provider, model="m").chat(history, tools=TOOLS)
     assert "SIG" not in json.dumps(vendor.body)
     assert "extra_content" not in vendor.body["messages"][1]["tool_calls"][0]
+
+
+# ---- the wish to think, misspelt
+
+
+@pytest.mark.parametrize("provider", ["dashscope", "openai", "volcengine", "gemini", "bedrock"])
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"type": "disable"}, "'disable'"),
+        ({"type": "off"}, "'off'"),
+        ({"type": "enabled", "budget_token": 512}, "did you mean 'budget_tokens'"),
+        ({"type": "enabled", "budget": 512}, "did you mean 'budget_tokens'"),
+    ],
+)
+def test_a_misspelt_wish_to_think_is_refused(
+    provider: str, wish: dict[str, Any], says: str
+) -> None:
+    """``disable`` would switch it on."""
+    with Vendor(completion("ok")) as vendor:
+        found = outcome(lambda: vendor.client(provider).chat(ASK, thinking=wish))
+        assert vendor.requests == []
+    assert isinstance(found, errors.InvalidInputError)
+    assert says in str(found)
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "gemini-3-pro-preview"])
+def test_a_misspelt_effort_is_refused(model: str) -> None:
+    with Vendor(gemini_response("ok")) as vendor:
+        chat = vendor.client("gemini", model=model)
+        found = outcome(lambda: chat.chat(ASK, reasoning_effort="meduim"))
+        assert vendor.requests == []
+        assert isinstance(found, errors.InvalidInputError)
+        assert chat.chat(ASK, reasoning_effort="max").content == "ok"
+
+
+# ---- names of tools, words of refusals, names of speakers
+
+
+@pytest.mark.parametrize("provider", ["openai_compat", "deepseek", "gemini", "bedrock"])
+def test_chinese_names_of_tools_are_told_apart(provider: str) -> None:
+    """``____`` and ``__`` tell a model nothing."""
+    tools = [tool("查询天气"), tool("查询"), tool("查询weather")]
+    responses = {"gemini": gemini_response("ok"), "bedrock": converse_response({"text": "ok"})}
+    with Vendor(responses.get(provider, completion("ok"))) as vendor:
+        vendor.client(provider).chat(ASK, tools=tools)
+    names = re.findall(r'"name": ?"([^"]+)"', json.dumps(vendor.body))
+    assert len([name for name in names if re.fullmatch(r"tool_[0-9a-f]{8}", name)]) == 2
+    assert "__weather" in names
+
+
+REFUSED = [
+    {"role": "user", "content": "help"},
+    {"role": "assistant", "content": "", "refusal": "I cannot do that"},
+    {"role": "user", "content": "why?"},
+]
+REFUSED_PART = [
+    REFUSED[0],
+    {"role": "assistant", "content": [{"type": "refusal", "refusal": "I cannot do that"}]},
+    REFUSED[2],
+]
+
+
+@pytest.mark.parametrize("provider", ["openai", "deepseek", "glm", "gemini", "bedrock"])
+@pytest.mark.parametrize("history", [REFUSED, REFUSED_PART], ids=["field", "part"])
+def test_the_words_of_a_refusal_go_everywhere(provider: str, history: list[dict[str, Any]]) -> None:
+    responses = {"gemini": gemini_response("ok"), "bedrock": converse_response({"text": "ok"})}
+    with Vendor(responses.get(provider, completion("ok"))) as vendor:
+        model = {"model": "gpt-4o"} if provider == "openai" else {}
+        vendor.client(provider, **model).chat(history)
+    turns = vendor.body.get("messages") or vendor.body["contents"]
+    assert len(turns) == 3
+    assert "I cannot do that" in json.dumps(turns[1])
+    assert ("refusal" in json.dumps(turns[1])) == (provider == "openai")
+
+
+@pytest.mark.parametrize("provider", ["gemini", "bedrock"])
+def test_names_of_speakers_are_missed_with_a_warning(provider: str) -> None:
+    response = gemini_response("ok") if provider == "gemini" else converse_response({"text": "ok"})
+    with Vendor(response) as vendor:
+        result = vendor.client(provider).chat([{"role": "user", "name": "Alice", "content": "hi"}])
+    assert features(result) == ["name"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"base_url": "http://user:pw@127.0.0.1:1/v1"}, "base_url must not contain a user name"),
+        ({"base_url": 5}, "base_url must be a printable text, got 5"),
+        ({"model": 5}, "model must be a printable text, got 5"),
+        ({"split_think_tags": "no"}, "split_think_tags must be True or False"),
+    ],
+)
+def test_the_message_names_the_option(options: dict[str, Any], says: str) -> None:
+    given = {"api_key": "k", "base_url": "http://127.0.0.1:1/v1", **options}
+    with pytest.raises(errors.ConfigurationError, match=says):
+        ChatClient("openai_compat", **given)

@@ -320,8 +320,8 @@ class CompletionReader:
                 images += self._image_of(part)
         return "".join(texts), "".join(thoughts), images
 
-    def _image_of(self, part: Mapping[str, Any]) -> list[ImageResult]:
-        url = image_url(part)
+    def _image_of(self, part: Any) -> list[ImageResult]:
+        url = _address_of(part)
         made = self._assembler.image(url=url, once=True) if url else None
         return [made] if made is not None else []
 
@@ -331,7 +331,7 @@ class CompletionReader:
         listed = message.get("images")
         images: list[ImageResult] = []
         for part in listed if isinstance(listed, list) else ():
-            images += self._image_of(part) if isinstance(part, Mapping) else []
+            images += self._image_of(part)
         return images
 
     def _calls(self, message: dict[str, Any], *, whole: bool) -> list[ToolCallDelta]:
@@ -436,6 +436,22 @@ def _later(before: Any, raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return merged
 
 
+def _address_of(part: Any) -> str:
+    """
+    The URL of an image: OpenAI's part, Claude's ``source``, or a text alone, which is Ollama's
+    base64 or an address.
+    """
+    if isinstance(part, Mapping) and isinstance(part.get("source"), Mapping):
+        source = part["source"]
+        kind = source.get("media_type") or "image/png"
+        return str(source.get("url") or f"data:{kind};base64,{source.get('data') or ''}")
+    if isinstance(part, Mapping):
+        return image_url(part)
+    if not isinstance(part, str) or part.startswith(("data:", "http://", "https://")):
+        return part if isinstance(part, str) else ""
+    return f"data:image/png;base64,{part}"
+
+
 def _groq_usage(body: Mapping[str, Any]) -> Any:
     own = body.get("x_groq")
     return own.get("usage") if isinstance(own, Mapping) else None
@@ -480,6 +496,8 @@ def usage_of(value: Any) -> Usage | None:
     """Tokens from OpenAI's shape and its neighbours', or None."""
     if not isinstance(value, Mapping):
         return None
+    if "prompt_tokens" not in value and "input_tokens" in value:
+        return _claudes_usage(value)
     prompt, completion = count(value, "prompt_tokens"), count(value, "completion_tokens")
     details, more = value.get("prompt_tokens_details"), value.get("completion_tokens_details")
     cached = (
@@ -494,3 +512,17 @@ def usage_of(value: Any) -> Usage | None:
     kept = details.get("cache_write_tokens_details") if isinstance(details, Mapping) else None
     long = count(kept, "ttl_12h_tokens")
     return Usage(prompt, completion, prompt + completion, cached, reasoning, written, long)
+
+
+def _claudes_usage(value: Mapping[str, Any]) -> Usage:
+    """
+    Anthropic's words, which relays pass on; what was read from a cache or written to one is not in
+    ``input_tokens``.
+    """
+    read, written = (
+        count(value, "cache_read_input_tokens"),
+        count(value, "cache_creation_input_tokens"),
+    )
+    prompt = count(value, "input_tokens") + read + written
+    completion = count(value, "output_tokens")
+    return Usage(prompt, completion, prompt + completion, read, 0, written)
