@@ -400,3 +400,18 @@ def test_references_go_as_files_only_live(sandbox: Sandbox, tmp_path: Path) -> N
     error = lines(tmp_path / "run")["e"].error
     assert error is not None
     assert "run it with mode='live'" in error["message"]
+
+
+def test_a_live_run_does_not_buy_what_is_at_the_vendor(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.batch_looks = 1
+    rows = rows_of("chat", "openai", 2)
+    first = run(sandbox, tmp_path, rows, wait=False)
+    assert (first.not_run, first.at_vendor) == (2, 2)
+    given = {name: each for name, each in options(sandbox).items() if name == "openai"}
+    sent = len(sandbox.requests)
+    with pytest.raises(ConfigurationError, match="mode='vendor'"):
+        run_batch(rows, tmp_path, client_options=given, resume=True, gallery=False)
+    assert len(sandbox.requests) == sent
+    assert run(sandbox, tmp_path, rows, resume=True).done == 2
+    again = run_batch(rows, tmp_path, client_options=given, resume=True, gallery=False)
+    assert (again.done, again.skipped) == (2, 2)

@@ -138,3 +138,4 @@ def test_a_batch_that_was_submitted_is_what_was_asked_for(shell: Shell) -> None:
     done = shell.run(*command, "--no-wait")
     assert done.returncode == 0, done.stderr
     assert "--resume --vendor-batch" in done.stderr
+    assert "--resume runs the rest" not in done.stderr

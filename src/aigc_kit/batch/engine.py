@@ -72,11 +72,15 @@ class Plan:
 
 @dataclass
 class Counts:
-    """What a run did. ``not_run``: jobs that were begun with and have no line of this run."""
+    """
+    What a run did. ``not_run``: jobs that were begun with and have no line of this run;
+    ``at_vendor``: of these, those in batches at a vendor.
+    """
 
     tries: int = 0
     repeats: int = 0
     not_run: int = 0
+    at_vendor: int = 0
     exhausted: bool = False
     interrupted: int = 0
     stopped: str = ""

@@ -21,6 +21,7 @@ from aigc_kit.batch.manifest import FILE, Manifest
 from aigc_kit.batch.progress import Progress
 from aigc_kit.batch.sources import Source
 from aigc_kit.batch.summary import Summary
+from aigc_kit.batch.vendor.ledger import waiting
 from aigc_kit.errors import ConfigurationError, InvalidInputError, StorageError
 from aigc_kit.image.request import DEFAULT_SIZE
 from aigc_kit.media.renditions import Rendition
@@ -144,7 +145,7 @@ def run_batch(
     for name, value in (("resume", resume), ("gallery", gallery)):
         switch(value, name)
     source = Source(jobs, settings.defaults)
-    _check_folder(folder, resume=resume)
+    _check_folder(folder, resume=resume, mode=mode)
     with Manifest(folder) as manifest, manifest.seen() as seen:
         run = setup.Run(source, manifest, seen, settings)
         asked = [(settings.defaults.kind, name) for name in names]
@@ -210,13 +211,19 @@ def _concurrency(given: Any, executor: Any) -> int:
     return number
 
 
-def _check_folder(folder: Path, *, resume: bool) -> None:
+def _check_folder(folder: Path, *, resume: bool, mode: str) -> None:
     path = folder / FILE
     there = path.is_file() and path.stat().st_size > 0
     if there and not resume:
         raise ConfigurationError(
             f"{str(folder)!r} has the manifest of an earlier run: pass resume=True to go on with it,"
             " or choose another directory"
+        )
+    open_batches = 0 if mode == "vendor" else waiting(folder)
+    if open_batches:
+        raise ConfigurationError(
+            f"{open_batches} batches of {str(folder)!r} are at the vendor, and their jobs would be paid for twice: collect them"
+            " with resume=True and mode='vendor' (aigc-kit batch --resume --vendor-batch)"
         )
 
 
@@ -228,6 +235,7 @@ def _summary(
         folder=str(manifest.folder),
         jobs=progress.total,
         skipped=progress.skipped,
+        at_vendor=counts.at_vendor,
         tries=counts.tries,
         repeats=counts.repeats,
         seconds=round(seconds, 3),

@@ -22,6 +22,8 @@ class Summary:
         paid_waiting: of the failed ones, those whose image is paid for and waits to be stored;
             resuming finishes them.
         not_run: jobs that this run did not come to; resuming runs them.
+        at_vendor: of these, those in batches at a vendor; resuming with ``mode="vendor"`` collects
+            them.
         skipped: jobs that were done before this run.
         tries, repeats: requests to workers in this run, and how many of them were repetitions.
         costs: ``{provider: {currency: amount}}`` of the done and the failed.
@@ -44,6 +46,7 @@ class Summary:
     unknown: int = 0
     paid_waiting: int = 0
     not_run: int = 0
+    at_vendor: int = 0
     skipped: int = 0
     tries: int = 0
     repeats: int = 0

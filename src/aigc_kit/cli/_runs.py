@@ -20,6 +20,7 @@ _WORDS = {
         " --retry-ambiguous pays for them again",
         "paid": "{n} images are paid for and wait in the journal: --resume stores them",
         "rest": "--resume runs the rest, and again what failed without a charge",
+        "collect": "{n} jobs are at the vendor: --resume --vendor-batch collects them",
         "learned": "the vendors' 429s leave {rates}",
     },
     "zh": {
@@ -32,6 +33,7 @@ _WORDS = {
         "unknown": "{n} 个任务结果未知，可能已计费。请先查看厂商控制台；--retry-ambiguous 会再次付费",
         "paid": "{n} 张图片已付费，保存在日志目录中：用 --resume 完成上传",
         "rest": "用 --resume 运行剩余任务，并重试未计费的失败任务",
+        "collect": "{n} 个任务在厂商处：用 --resume --vendor-batch 取回",
         "learned": "根据 429 学到的速率：{rates}",
     },
 }
@@ -72,7 +74,9 @@ def _advise(summary: Any, words: dict[str, str], language: str) -> None:
         hints.append(words["unknown"].format(n=summary.unknown))
     if summary.paid_waiting:
         hints.append(words["paid"].format(n=summary.paid_waiting))
-    elif summary.not_run or summary.failed:
+    if summary.at_vendor:
+        hints.append(words["collect"].format(n=summary.at_vendor))
+    elif not summary.paid_waiting and (summary.not_run or summary.failed):
         hints.append(words["rest"])
     for hint in hints:
         _terminal.note(f"{_terminal.styled('hint:', fg='cyan', bold=True)} {hint}")

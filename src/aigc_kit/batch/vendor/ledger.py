@@ -51,6 +51,17 @@ class Batch:
     said: str = ""
 
 
+def waiting(folder: Path) -> int:
+    """How many batches of this run's directory have not given their results yet. Changes nothing."""
+    states: dict[str, str] = {}
+    if (folder / FILE).is_file():
+        for _, raw in whole_lines(folder / FILE):
+            if _is_entry(raw):
+                entry = json.loads(raw)
+                states[entry["key"]] = entry.get("state", "")
+    return sum(state in (*OPEN, "fetched") for state in states.values())
+
+
 class Ledger:
     """The batches of a run's directory; a context manager."""
 

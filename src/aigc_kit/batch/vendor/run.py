@@ -123,7 +123,7 @@ class Batches:
             self.counts.interrupted = stops.signal
         left = self._ledger.in_state(*OPEN)
         self.counts.exhausted = True
-        self.counts.not_run = sum(batch.jobs for batch in left)
+        self.counts.not_run = self.counts.at_vendor = sum(batch.jobs for batch in left)
         if self._missing:
             self.counts.notes.append(
                 f"{sum(self._missing.values())} jobs of earlier batches are not among these; their results are kept in"
