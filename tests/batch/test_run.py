@@ -535,3 +535,19 @@ def test_a_model_keeps_its_letters_and_its_limit(sandbox: Sandbox, tmp_path: Pat
     )
     assert summary.tries == 1
     assert next(r for r in sandbox.requests if r.method == "POST").body["model"] == "DeepSeek-Flash"
+
+
+@pytest.mark.parametrize("change", [{"size": "128x64"}, {"options": {"seed": 7}}])
+def test_an_unknown_outcome_stays_unknown_with_other_defaults(
+    sandbox: Sandbox, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """The last line of an id counts: ``failed`` would say that nothing was paid."""
+    sandbox.fail("close", path="/images/generations")
+    jobs = [{"id": "a", "prompt": "一只猫"}]
+    first = run(sandbox, tmp_path, jobs)
+    assert first.unknown == 1
+    again = run(sandbox, tmp_path, jobs, resume=True, **change)
+    assert (again.unknown, again.failed) == (1, 0)
+    assert lines(tmp_path)["a"].billed == "unknown"
+    bought = run(sandbox, tmp_path, jobs, resume=True, retry_ambiguous=True, **change)
+    assert (bought.done, posts(sandbox)) == (1, {"一只猫": 2})

@@ -938,3 +938,63 @@ def test_recall_says_that_an_outcome_is_unknown(sandbox: Sandbox, tmp_path: Path
         with pytest.raises(errors.OutcomeUnknownError):
             client.recall("job-1", "a cat", size="2K", retry_ambiguous=True)
         assert len(sandbox.requests) == posts
+
+
+# ---- what is not known stays unknown, whatever is asked now
+
+
+@pytest.mark.parametrize(
+    "change", [{"prompt": "another"}, {"size": "16:9"}, {"model": "gemini-3.1-flash-image"}]
+)
+def test_an_unknown_outcome_is_not_hidden_by_another_request(
+    sandbox: Sandbox, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    first = {"prompt": "a cat", "size": "1:1", "idempotency_key": "k", "max_retries": 0}
+    options = {**sandbox.image_options("gemini"), "spool_dir": tmp_path / "spool"}
+    with ImageClient("gemini", storage=LocalStorage(tmp_path / "store"), **options) as made:
+        sandbox.fail("close")
+        with pytest.raises(errors.OutcomeUnknownError):
+            made.text_to_image(**first)
+        with pytest.raises(errors.OutcomeUnknownError, match=r"another one: the .* differ"):
+            made.text_to_image(**{**first, **change})
+        assert len(sandbox.requests) == 1
+        bought = made.text_to_image(**{**first, **change, "retry_ambiguous": True})
+        assert made.text_to_image(**{**first, **change}).url == bought.url
+        with pytest.raises(errors.IdempotencyConflictError):
+            made.text_to_image(**first)
+    assert len(sandbox.requests) == 2
+
+
+@pytest.mark.parametrize("blocked", [0, 1])
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_group_found_again_tells_why_images_are_missing(
+    sandbox: Sandbox, tmp_path: Path, blocked: int, journal: bool
+) -> None:
+    options = {**sandbox.image_options("volcengine"), "keep_urls": True}
+    if journal:
+        options["spool_dir"] = tmp_path / "spool"
+    storage = LocalStorage(tmp_path / "store")
+    prompt = f"x [blocked image {blocked}]"
+    with ImageClient("volcengine", storage=storage, allow_private_hosts=True, **options) as made:
+        for again in (False, True):
+            group = made.text_to_images(prompt, n=2, size="2K", idempotency_key="k")
+            (error,) = group.errors
+            assert (len(group.images), error.index) == (1, blocked)
+            if journal or not again:
+                assert isinstance(error, errors.ContentFilterError)
+                assert error.billed == "no" or not again
+    assert sum(request.method == "POST" for request in sandbox.requests) == 1
+
+
+def test_an_empty_object_is_not_an_image(sandbox: Sandbox, tmp_path: Path) -> None:
+    """After a full disk, or a copy that was cut."""
+    options = {**sandbox.image_options("gemini"), "storage": LocalStorage(tmp_path)}
+    with ImageClient("gemini", **options) as made:
+        key = made.text_to_image("a cat", idempotency_key="k").metadata["storage_key"]
+        (tmp_path / key).write_bytes(b"")
+        with pytest.raises(errors.StorageError, match="is empty") as caught:
+            made.text_to_image("a cat", idempotency_key="k")
+    with ImageClient("gemini", **options) as other:
+        (tmp_path / caught.value.key).unlink()
+        assert other.text_to_image("a cat", idempotency_key="k").url
+    assert len(sandbox.requests) == 2

@@ -24,7 +24,7 @@ from aigc_kit.image.base import (
 from aigc_kit.image.chain import Chain
 from aigc_kit.image.claims import Claims
 from aigc_kit.image.delivery import Delivery
-from aigc_kit.image.entries import Entry, Item, Record
+from aigc_kit.image.entries import Entry, Item, Record, failures_of
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.transport.encoding import sha256_of
 from aigc_kit.transport.retry import certainly_unbilled
@@ -72,8 +72,13 @@ class Lookup:
         if not facts["key"]:
             return None
         record = entry.read()
-        if record is not None:
-            _same_request(record.fingerprint, facts)
+        different = [] if record is None else _differing(record.fingerprint, facts)
+        if record is not None and different and record.state == "asked":
+            if not request.retry_ambiguous:
+                raise outcomes.unknown(record.facts, different)
+            return None  # what was asked for may come or not; this is another image
+        if different:
+            raise _conflict(different)
         kept, gone = ImageGroup(), None
         if record is not None:
             kept, gone = self._kept(entry, record, request.timeout)
@@ -81,7 +86,8 @@ class Lookup:
         if there or kept.errors:
             if record is not None and record.state == "asked" and not kept:  # by someone else
                 entry.remove()
-            return _with_gaps(there, kept, facts["key"])
+            known = [] if record is None else failures_of(record.facts)
+            return _with_gaps(there, kept, facts["key"], request.n, known)
         if record is None or request.retry_ambiguous:
             return None
         if record.state == "done":
@@ -164,7 +170,7 @@ class Lookup:
             found = self._delivery.found(mark.name if mark and mark.name else name)
             if found is not None:
                 result, fingerprint = found
-                _same_request(fingerprint, facts)
+                _check_request(fingerprint, facts)
                 there[place] = self._delivery.completed(_told(result, mark), name)
                 if not fingerprint and record is None:
                     warn(
@@ -178,18 +184,28 @@ class Lookup:
         return there
 
 
-def _same_request(known: dict[str, str], facts: dict[str, Any]) -> None:
+def _differing(known: dict[str, str], facts: dict[str, Any]) -> list[str]:
+    """The parts in which this request is another than the one of these digests."""
+    mine = facts["fingerprint"]
+    names = {*known, *mine} if known else ()
+    return sorted(name for name in names if known.get(name) != mine.get(name))
+
+
+def _check_request(known: dict[str, str], facts: dict[str, Any]) -> None:
     """
     Raises:
         IdempotencyConflictError: these are the digests of another request.
     """
-    mine = facts["fingerprint"]
-    different = sorted(name for name in {*known, *mine} if known.get(name) != mine.get(name))
-    if known and different:
-        raise IdempotencyConflictError(
-            f"this idempotency_key belongs to another request: the {' and the '.join(different)} differ. The same key repeats"
-            " a request; for another image take another key"
-        )
+    different = _differing(known, facts)
+    if different:
+        raise _conflict(different)
+
+
+def _conflict(different: list[str]) -> IdempotencyConflictError:
+    return IdempotencyConflictError(
+        f"this idempotency_key belongs to another request: the {' and the '.join(different)} differ. The same key repeats"
+        " a request; for another image take another key"
+    )
 
 
 def _told(result: ImageResult, mark: Item | None) -> ImageResult:
@@ -206,13 +222,25 @@ def _told(result: ImageResult, mark: Item | None) -> ImageResult:
     return result
 
 
-def _with_gaps(there: dict[int, ImageResult], kept: ImageGroup, key: str) -> ImageGroup:
-    errors = list(kept.errors)
+def _with_gaps(
+    there: dict[int, ImageResult],
+    kept: ImageGroup,
+    key: str,
+    n: int,
+    known: list[AIGCError],
+) -> ImageGroup:
+    """
+    An image or an error for each place.
+
+    Args:
+        known: what the journal has of the images that did not come.
+    """
+    errors = [*kept.errors, *(error for error in known if error.index not in there)]
     missing = {error.index for error in errors}
-    for place in set(range(max(there, default=0))) - set(there) - missing:
+    for place in set(range(max(n, max(there, default=-1) + 1))) - set(there) - missing:
         gap = StorageError(
-            f"image {place} of this idempotency_key is not in the storage: its upload failed, and only the error of that"
-            " call has it",
+            f"image {place} of this idempotency_key is not in the storage, and nothing tells why: it did not come, or its"
+            " upload failed and only the error of that call has it",
             key=key,
         )
         gap.index = place

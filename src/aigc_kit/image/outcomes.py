@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from aigc_kit.errors import (
@@ -122,13 +123,23 @@ def at_most(asked: dict[str, Any], images: int) -> Any:
     return summed([cost] * max(images, 1))
 
 
-def unknown(facts: dict[str, Any]) -> OutcomeUnknownError:
-    """A vendor was asked, and the outcome is not known."""
+def unknown(facts: dict[str, Any], different: Sequence[str] = ()) -> OutcomeUnknownError:
+    """
+    A vendor was asked, and the outcome is not known.
+
+    Args:
+        different: in what the request of now is another one.
+    """
     elapsed = max(0.0, time.time() - float(facts.get("at") or 0))
     error = OutcomeUnknownError(
         f"{facts.get('provider') or 'the vendor'} was asked for an image {elapsed:.0f} s ago, and no response was recorded: it"
         " may have been billed. It is not asked again for the same idempotency_key unless you pass retry_ambiguous=True; look"
-        " at the vendor's console before you do",
+        " at the vendor's console before you do"
+        + (
+            f". This request is another one: the {' and the '.join(different)} differ"
+            if different
+            else ""
+        ),
         elapsed=elapsed,
         provider=str(facts.get("provider") or ""),
         model=str(facts.get("model") or ""),
