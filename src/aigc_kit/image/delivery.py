@@ -20,7 +20,7 @@ from aigc_kit.errors import (
 )
 from aigc_kit.image import labelling
 from aigc_kit.image.base import ImageGroup, ImageResult, warn
-from aigc_kit.image.entries import Entry, Item
+from aigc_kit.image.entries import Entry, Item, failure_facts
 from aigc_kit.media import sniff
 from aigc_kit.media.labels.label import ContentLabel
 from aigc_kit.media.renditions import Rendered, Rendition, attempted
@@ -113,7 +113,8 @@ class Delivery:
                     done.errors.append(_placed(error, item))
                     if isinstance(error, StorageError):
                         left.append(item)
-            self._close(entry, stored, left, facts)
+            failures = failure_facts(done.errors)
+            self._close(entry, stored, left, {**facts, "failures": failures} if failures else facts)
         except BaseException as error:
             carry(error, [item.result for item in items], done.errors)
             raise
@@ -349,6 +350,13 @@ class Delivery:
         """
         for end in KEYED_TYPES:
             stored = self.look_up(name + end)
+            # Whether an application's own storage tells a size is not known.
+            if stored is not None and stored.size == 0 and _is_ours(self.storage):
+                raise StorageError(
+                    "what the storage has under this idempotency_key is empty, as after a full disk: remove the object, and"
+                    " the key can buy the image again",
+                    key=stored.key,
+                )
             if stored is not None:
                 told = stored.metadata
                 result = ImageResult(
@@ -428,6 +436,10 @@ class Delivery:
         result.metadata.setdefault("source_url", result.url)
         result.hold(fetched.data)
         _verify(result)
+
+
+def _is_ours(storage: Any) -> bool:
+    return type(storage).__module__.startswith("aigc_kit.")
 
 
 def _log(result: ImageResult, *, resumed: bool) -> None:

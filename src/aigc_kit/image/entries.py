@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from aigc_kit.errors import InvalidReplyError, StorageError
+from aigc_kit import errors
+from aigc_kit.errors import AIGCError, InvalidReplyError, ProviderError, StorageError
 from aigc_kit.media.result import ImageResult
 
 DONE_SECONDS = 86_400.0
@@ -36,6 +37,9 @@ _KNOWN = (
     "label",
 )
 """The metadata that a ``done`` mark keeps."""
+
+_LONGEST = 300
+"""Characters of an error's message that the journal keeps."""
 
 
 @dataclass
@@ -226,3 +230,40 @@ def _mark(item: Item) -> dict[str, Any]:
         "name": item.name,
         "place": item.place,
     }
+
+
+def failure_facts(failures: Iterable[AIGCError]) -> list[dict[str, Any]]:
+    """Errors of single images, for the journal."""
+    return [
+        {
+            "type": type(error).__name__,
+            "message": str(error)[:_LONGEST],
+            "index": error.index,
+            "code": getattr(error, "code", ""),
+            "billed": getattr(error, "billed", None),
+            "provider": error.provider,
+            "model": error.model,
+        }
+        for error in failures
+        if error.result is None and error.index is not None
+    ]
+
+
+def failures_of(facts: dict[str, Any]) -> list[AIGCError]:
+    """The errors that ``failure_facts`` was given."""
+    found: list[AIGCError] = []
+    known = facts.get("failures")
+    for entry in known if isinstance(known, list) else ():
+        named: Any = getattr(errors, str(entry.get("type")), None)
+        is_known = isinstance(named, type) and issubclass(named, ProviderError)
+        kind: Any = named if is_known else ProviderError
+        error = kind(
+            str(entry.get("message") or ""),
+            code=str(entry.get("code") or ""),
+            billed=entry.get("billed") or "unknown",
+            provider=str(entry.get("provider") or ""),
+            model=str(entry.get("model") or ""),
+        )
+        error.index = entry.get("index")
+        found.append(error)
+    return found
