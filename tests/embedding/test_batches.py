@@ -307,3 +307,73 @@ def test_a_failure_carries_lists_where_arrays_were_wanted(wire: Wire) -> None:
     ):
         client.embed(["a", "b"], as_numpy=True)
     assert caught.value.result.vectors == [vector("a"), None]
+
+
+# ---- what several responses came to
+
+
+def numbered(*answers: tuple[str, int | None]) -> Any:
+    """Answers of one vector each: (model, tokens, None where nothing is told)."""
+    left = list(answers)
+
+    def answer(request: Any) -> dict[str, Any]:
+        model, tokens = left.pop(0)
+        usage = {} if tokens is None else {"usage": {"prompt_tokens": tokens}}
+        return {"model": model, "data": [{"index": 0, "embedding": [0.5, 0.5]}], **usage}
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("models", "amount"),
+    [
+        (["small", "small"], "0.04"),
+        (["small", "large"], "0.15"),
+        (["small", None], None),
+    ],
+)
+def test_each_request_has_its_own_price(
+    sandbox: Sandbox, models: list[str | None], amount: str | None
+) -> None:
+    answers = [
+        (f"text-embedding-3-{model or 'small'}", 1_000_000 if model else None) for model in models
+    ]
+    sandbox.answer(200, numbered(*answers), path="/embeddings", times=2)
+    with EmbeddingClient(
+        "openai", batch_size=1, concurrency=1, **sandbox.chat_options("openai")
+    ) as client:
+        cost = client.embed(["a", "b"]).cost
+    assert (None if cost is None else str(cost.amount.normalize())) == amount
+
+
+def test_one_wrong_vector_does_not_lose_those_behind_it(sandbox: Sandbox) -> None:
+    data = [{"index": at, "embedding": [0.1] * size} for at, size in enumerate((4, 3, 4))]
+    sandbox.answer(200, {"model": "m", "data": data}, path="/embeddings")
+    with (
+        EmbeddingClient("openai", dimensions=4, **sandbox.chat_options("openai")) as client,
+        pytest.raises(errors.InvalidReplyError, match="with 3 numbers") as caught,
+    ):
+        client.embed(["a", "b", "c"])
+    assert (caught.value.index, caught.value.result.missing) == (1, [1])
+
+
+@pytest.mark.parametrize("name", ["apikey", "base_ur", "default_header"])
+def test_a_misspelt_option_of_the_client_is_not_sent(sandbox: Sandbox, name: str) -> None:
+    with (
+        EmbeddingClient("openai", **sandbox.chat_options("openai")) as client,
+        pytest.raises(errors.ConfigurationError, match="did you mean"),
+    ):
+        client.embed(["a"], **{name: "sk-live-secret"})
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("provider", ["gemini", "bedrock"])
+def test_base64_of_a_vendor_without_it_is_refused_for_a_call_too(
+    sandbox: Sandbox, provider: str
+) -> None:
+    with (
+        EmbeddingClient(provider, **sandbox.chat_options(provider)) as client,
+        pytest.raises(errors.UnsupportedFeatureError, match="encoding_format='base64'"),
+    ):
+        client.embed(["a"], encoding_format="base64")
+    assert sandbox.requests == []

@@ -51,14 +51,25 @@ class EmbeddingResult:
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     headers: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     base_url: str = field(default="", repr=False)
+    spent: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]], repr=False)
+    """(model, tokens) of each request."""
 
     @property
     def cost(self) -> Cost | None:
         """
         ``{"amount", "currency", "source", "as_of"}``; ``.amount`` is exact. None where the price or
-        the usage is not known. See ``aigc_kit.prices``.
+        the usage of a request is not known. See ``aigc_kit.prices``.
         """
-        return _cost(self)
+        if not self.spent:
+            return _cost(self)
+        from aigc_kit.prices import cost_of_tokens, summed  # a table that few programs read
+
+        return summed(
+            cost_of_tokens(
+                self.provider, model or self.model, prompt=tokens, base_url=self.base_url
+            )
+            for model, tokens in self.spent
+        )
 
     @property
     def missing(self) -> list[int]:

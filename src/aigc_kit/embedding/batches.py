@@ -214,8 +214,14 @@ class _Gathered:
             self._fill(batch[:half])
             self._fill(batch[half:])
             return
+        fault: InvalidReplyError | None = None
         for place, vector in zip(batch, part.vectors, strict=True):
-            self.vectors[place] = None if vector is None else self._checked(vector, place, part)
+            try:
+                self.vectors[place] = None if vector is None else self._checked(vector, place, part)
+            except InvalidReplyError as error:  # the others of this response were paid for
+                fault = fault or error
+        if fault is not None:
+            raise fault
         lacking = [place for place in batch if self.vectors[place] is None]
         if not lacking:
             return
@@ -299,6 +305,8 @@ class _Gathered:
         )
         for part in parts:
             found.usage.add(part.usage)
+            tokens = max(part.usage.prompt_tokens, part.usage.total_tokens)
+            found.spent.append((part.model, tokens))
         found.warnings = list(self._call.warnings)
         if len(sizes) <= 1:
             if as_array:

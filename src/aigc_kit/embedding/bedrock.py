@@ -17,9 +17,9 @@ from aigc_kit.embedding.base import (
     tokens,
 )
 from aigc_kit.embedding.batches import Part, embed_all, in_order
-from aigc_kit.embedding.call import CONCURRENCY, Call, CallOptions
+from aigc_kit.embedding.call import CONCURRENCY, Call, CallOptions, check_encoding
 from aigc_kit.embedding.rows import BEDROCK, COHERE_TYPES, NOVA_PURPOSES, model_of
-from aigc_kit.errors import ConfigurationError, UnsupportedFeatureError
+from aigc_kit.errors import ConfigurationError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.answers import json_of
 from aigc_kit.transport.aws import AwsError
@@ -83,10 +83,7 @@ class BedrockProvider(Rebuilt, EmbeddingProvider):
             "aws_session_token",
         ]
         settings.reject_unknown(unknown, known=[*CallOptions.NAMES, *own], what="bedrock")
-        if encoding_format not in (None, "float"):
-            raise UnsupportedFeatureError(
-                f"encoding_format={encoding_format!r}: bedrock sends numbers only"
-            )
+        check_encoding(encoding_format, "bedrock")
         self._options = CallOptions.read(
             timeout=timeout,
             max_retries=max_retries,
@@ -109,11 +106,17 @@ class BedrockProvider(Rebuilt, EmbeddingProvider):
         )
 
     @property
+    def rerank_model(self) -> str:
+        """The model of ``rerank`` where a call names none."""
+        return RERANK_MODEL
+
+    @property
     def name(self) -> str:
         return "bedrock"
 
     def embed(self, texts: Sequence[str], **kwargs: Any) -> EmbeddingResult:
         call = Call.read(kwargs, self._options, self.model, "bedrock")
+        check_encoding(call.options.encoding_format, "bedrock")
         facts = model_of(BEDROCK, call.rules)
         if facts is None:
             raise ConfigurationError(

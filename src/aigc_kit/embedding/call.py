@@ -267,6 +267,17 @@ class Call:
             )
 
 
+def check_encoding(given: Any, provider: str) -> None:
+    """
+    Raises:
+        UnsupportedFeatureError: base64, of a vendor that has numbers alone.
+    """
+    if given not in (None, "float"):
+        raise UnsupportedFeatureError(
+            f"encoding_format={spelled(given)}: {provider} sends numbers only"
+        )
+
+
 def checked_texts(texts: Any, name: str) -> list[str]:
     """
     Raises:
@@ -358,7 +369,7 @@ def _refuse_misspelt(given: Mapping[str, Any]) -> None:
                 f"{name!r} is an option of EmbeddingClient, not of a call: pass it to EmbeddingClient(...)"
             )
         meant = _OTHER_NAMES.get(name)
-        hint = f"; did you mean {meant!r}?" if meant else suggestion(name, _OURS)
+        hint = f"; did you mean {meant!r}?" if meant else suggestion(name, (*_OURS, *_OF_A_CLIENT))
         if hint and len(name) > 4:
             raise ConfigurationError(
                 f"{name!r} is not an option{hint} (a field of the vendor's goes into extra_body)"

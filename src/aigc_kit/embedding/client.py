@@ -260,7 +260,8 @@ class EmbeddingClient(Client):
             extra_headers=extra_headers,
             **options,
         )
-        with tracing.span("rerank", self.provider, given.get("model"), given) as span:
+        asked = given.get("model") or getattr(self.provider, "rerank_model", None)
+        with tracing.span("rerank", self.provider, asked, given) as span:
             result = self.provider.rerank(query, documents, **given)
             span.told(result)
         if not isinstance(result, RerankResult):

@@ -9,9 +9,9 @@ from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
 from aigc_kit.embedding.base import EmbeddingProvider, EmbeddingResult, EmbeddingUsage, tokens
 from aigc_kit.embedding.batches import Part, embed_all, in_order
-from aigc_kit.embedding.call import CONCURRENCY, Call, CallOptions
+from aigc_kit.embedding.call import CONCURRENCY, Call, CallOptions, check_encoding
 from aigc_kit.embedding.rows import GEMINI, TASKS, TASKS_IN_TEXT, VERTEX, Model, model_of
-from aigc_kit.errors import ConfigurationError, UnsupportedFeatureError
+from aigc_kit.errors import ConfigurationError
 from aigc_kit.transport import codes
 from aigc_kit.transport.answers import answer_of
 from aigc_kit.transport.deadline import Deadline
@@ -63,10 +63,7 @@ class GeminiProvider(Rebuilt, EmbeddingProvider):
         """
         own = ["project", "location", "credentials", "vertexai", "api_version"]
         settings.reject_unknown(unknown, known=[*CallOptions.NAMES, *own], what="gemini")
-        if encoding_format not in (None, "float"):
-            raise UnsupportedFeatureError(
-                f"encoding_format={encoding_format!r}: gemini sends numbers only"
-            )
+        check_encoding(encoding_format, "gemini")
         self._options = CallOptions.read(
             timeout=timeout,
             max_retries=max_retries,
@@ -103,6 +100,7 @@ class GeminiProvider(Rebuilt, EmbeddingProvider):
 
     def embed(self, texts: Sequence[str], **kwargs: Any) -> EmbeddingResult:
         call = Call.read(kwargs, self._options, self.model, "gemini")
+        check_encoding(call.options.encoding_format, "gemini")
         facts = model_of(self._models, call.rules) or Model("")
         call.take(texts, facts)
         fields = config_of(call, facts, on_vertex=self._on_vertex)

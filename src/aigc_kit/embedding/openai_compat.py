@@ -104,6 +104,11 @@ class OpenAICompatProvider(Rebuilt, EmbeddingProvider):
         self._native = OpenAITransport(self.base_url.removesuffix(_COMPATIBLE), key)
 
     @property
+    def rerank_model(self) -> str:
+        """The model of ``rerank`` where a call names none."""
+        return self._row.rerank_model
+
+    @property
     def name(self) -> str:
         return self._row.name
 
