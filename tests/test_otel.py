@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from aigc_kit.storage import LocalStorage
 from tests.vendor import (
     ASK,
     TOOLS,
+    USAGE,
     USAGE_CHUNK,
     Vendor,
     ask,
@@ -312,3 +314,30 @@ def test_a_bad_call_fails_alike_whether_it_is_watched_or_not(bad: dict[str, Any]
             watched.close()
     assert (seen.type, str(seen.value)) == (alone.type, str(alone.value))
     assert watched.names == ["chat deepseek-flash"]
+
+
+def test_a_stream_that_is_dropped_has_a_span_with_what_is_known(watched: Watched) -> None:
+    with Vendor(events(delta(content="a"), delta("stop"), USAGE_CHUNK)) as vendor:
+        for _ in vendor.client().chat_stream(ASK):
+            break
+        gc.collect()
+    [span] = watched.spans
+    assert (span.name, span.attributes["aigc_kit.attempts"]) == ("chat m", 1)
+    assert len(watched.metric("gen_ai.client.operation.duration")) == 1
+
+
+def test_histograms_have_the_bounds_of_the_conventions(watched: Watched) -> None:
+    with Vendor(completion("ok", usage=USAGE)) as vendor:
+        vendor.client().chat(ASK)
+    [duration] = watched.metric("gen_ai.client.operation.duration")
+    assert duration.explicit_bounds[:3] == (0.01, 0.02, 0.04)
+    assert round(duration.explicit_bounds[-1], 2) == 81.92
+    assert watched.metric("gen_ai.client.token.usage")[0].explicit_bounds[-1] == 67108864
+
+
+def test_a_rerank_names_its_own_model(watched: Watched, sandbox: Sandbox) -> None:
+    with EmbeddingClient("dashscope", **sandbox.chat_options("dashscope")) as client:
+        result = client.rerank("q", ["a", "b"])
+    [span] = watched.spans
+    assert span.name == f"rerank {result.model}"
+    assert "embedding" not in span.attributes["gen_ai.request.model"]

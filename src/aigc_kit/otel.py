@@ -88,20 +88,50 @@ def uninstrument() -> None:
     tracing.watch(None)
 
 
+_SECONDS = [0.01 * 2**power for power in range(14)]
+_TOKENS = [4.0**power for power in range(14)]
+_FIRST_SECONDS = [
+    0.001,
+    0.005,
+    0.01,
+    0.02,
+    0.04,
+    0.06,
+    0.08,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1,
+    2.5,
+    5,
+    7.5,
+    10,
+]
+"""Bounds of the conventions' histograms: without them all chats of less than five seconds are one."""
+
+
 class _Observer:
     def __init__(self, tracer: Any, meter: Any, *, content: bool) -> None:
         self.tracer = tracer
         self.content = content
         self.duration = meter.create_histogram(
-            "gen_ai.client.operation.duration", unit="s", description="Duration of an operation."
+            "gen_ai.client.operation.duration",
+            unit="s",
+            description="Duration of an operation.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self.tokens = meter.create_histogram(
-            "gen_ai.client.token.usage", unit="{token}", description="Tokens that were used."
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="Tokens that were used.",
+            explicit_bucket_boundaries_advisory=_TOKENS,
         )
         self.first_chunk = meter.create_histogram(
             "gen_ai.client.operation.time_to_first_chunk",
             unit="s",
             description="Time until the first chunk of a stream.",
+            explicit_bucket_boundaries_advisory=_FIRST_SECONDS,
         )
 
     def span(

@@ -400,6 +400,8 @@ class ChatStream(Iterator[ChatChunk]):
         """Return the connection, or drop it when the answer is not at its end."""
         if not self._closed:
             self._closed = True
+            if self._span is not None and self._result is None:
+                self._span.told(self._assembler.result(complete=False))
             self._ended()
             close = getattr(self._source, "close", None)
             if close:
@@ -409,6 +411,11 @@ class ChatStream(Iterator[ChatChunk]):
         span, self._span = self._span, None
         if span is not None:
             span.end()
+
+    def __del__(self) -> None:
+        """One that was left by ``break`` has a span too."""
+        if getattr(self, "_span", None) is not None:
+            self.close()
 
     def __enter__(self) -> ChatStream:
         return self
