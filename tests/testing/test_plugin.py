@@ -83,6 +83,31 @@ def test_an_allowed_host_is_named_in_the_marker(python: Path, tmp_path: Path) ->
     assert "reached vendor.invalid" not in done.stdout
 
 
+def test_no_way_around_the_guard(python: Path, tmp_path: Path) -> None:
+    """A proxy of this machine, as Clash is, would reach the vendors."""
+    test = tmp_path / "test_ways.py"
+    test.write_text(
+        "import os, pytest, socket\n"
+        "os.environ['HTTPS_PROXY'] = os.environ['all_proxy'] = 'http://127.0.0.1:7890'\n"
+        "@pytest.mark.aigc_no_network\n"
+        "def test_proxies():\n"
+        "    assert 'HTTPS_PROXY' not in os.environ and 'all_proxy' not in os.environ\n"
+        "def test_they_are_there_again():\n"
+        "    assert os.environ['HTTPS_PROXY'] == os.environ['all_proxy']\n"
+        "@pytest.mark.aigc_no_network\n"
+        "@pytest.mark.parametrize('way', ['connect', 'connect_ex', 'sendto'])\n"
+        "def test_it(way):\n"
+        "    kind = socket.SOCK_DGRAM if way == 'sendto' else socket.SOCK_STREAM\n"
+        "    with socket.socket(socket.AF_INET, kind) as made:\n"
+        "        given = (b'x',) if way == 'sendto' else ()\n"
+        "        with pytest.raises(OSError, match='would have reached 192.0.2.1'):\n"
+        "            getattr(made, way)(*given, ('192.0.2.1', 53))\n"
+    )
+    done = run(python, str(test))
+    assert "5 passed" in done.stdout, done.stdout
+    assert "3 errors" in done.stdout, "each of them is told"
+
+
 def test_the_plugin_costs_nothing_until_it_is_used() -> None:
     script = (
         "import sys, aigc_kit.testing.plugin\n"

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
+
+_PROXIES = [
+    spelled
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    for spelled in (name, name.lower())
+]
 
 
 class Guard:
@@ -14,7 +21,8 @@ class Guard:
     While it is entered, names of other hosts are not resolved and their addresses not connected to.
 
     Every HTTP library of this package and of the vendors' SDKs comes through
-    ``socket.getaddrinfo`` and ``socket.socket.connect``.
+    ``socket.getaddrinfo`` and the methods of ``socket.socket``. A proxy of this machine, as every
+    developer in China has one, would reach the vendors, so that its variables are away meanwhile.
     """
 
     def __init__(self, hosts: Iterable[str] = ()) -> None:
@@ -41,8 +49,23 @@ class Guard:
                 guard.check(address[0])
             return connect(self, address)
 
+        def connect_ex_to(self: socket.socket, address: Any) -> Any:
+            if isinstance(address, tuple):
+                guard.check(address[0])
+            return connect_ex(self, address)
+
+        def sendto(self: socket.socket, data: Any, *rest: Any) -> Any:
+            if rest and isinstance(rest[-1], tuple):
+                guard.check(rest[-1][0])
+            return send(self, data, *rest)
+
+        connect_ex, send = socket.socket.connect_ex, socket.socket.sendto
+        self._more = {"connect_ex": connect_ex, "sendto": send}
         socket.getaddrinfo = getaddrinfo
         socket.socket.connect = connect_to  # type: ignore[method-assign,assignment]
+        socket.socket.connect_ex = connect_ex_to  # type: ignore[method-assign,assignment]
+        socket.socket.sendto = sendto  # type: ignore[method-assign,assignment]
+        self._proxies = {name: os.environ.pop(name) for name in _PROXIES if name in os.environ}
         return self
 
     def __exit__(
@@ -53,6 +76,10 @@ class Guard:
     ) -> None:
         socket.getaddrinfo = self._resolve
         socket.socket.connect = self._connect  # type: ignore[method-assign]
+        for name, method in self._more.items():
+            setattr(socket.socket, name, method)
+        for name, value in self._proxies.items():
+            os.environ.setdefault(name, value)
 
     def check(self, host: Any) -> None:
         """
