@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,7 +18,9 @@ from typing import Any
 import boto3
 import openai
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
+from pydantic import BaseModel
 
 from aigc_kit import ChatClient, EmbeddingClient, ImageClient, errors
 from aigc_kit.chat import client as chat_wing
@@ -343,3 +346,105 @@ def test_the_command_prints_what_environment_has(sandbox: Sandbox) -> None:
     printed = {name: ports.sub(":P", value) for name, value in told["environment"].items()}
     own = {name: ports.sub(":P", value) for name, value in sandbox.environment().items()}
     assert printed == own
+
+
+# ---- the SDKs as against the vendors
+
+
+def store() -> Any:
+    return boto3.client("s3", config=Config(signature_version="s3v4"))
+
+
+def test_boto3_copies_ranges_and_lists(box: Sandbox) -> None:
+    s3, bucket = store(), "pictures"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"hello", CacheControl="max-age=1")
+    s3.copy_object(Bucket=bucket, Key="c", CopySource={"Bucket": bucket, "Key": "k"})
+    assert s3.get_object(Bucket=bucket, Key="c")["Body"].read() == b"hello"
+    for wanted, text in (("bytes=-2", b"lo"), ("bytes=1-", b"ello"), ("bytes=1-2", b"el")):
+        assert s3.get_object(Bucket=bucket, Key="k", Range=wanted)["Body"].read() == text
+    head = s3.head_object(Bucket=bucket, Key="k")
+    assert head["CacheControl"] == "max-age=1"
+    assert head["LastModified"]
+    for number in range(3):
+        s3.put_object(Bucket=bucket, Key=f"m/{number}", Body=b"")
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, PaginationConfig={"PageSize": 2}
+    )
+    assert [each["Key"] for page in pages for each in page["Contents"]] == [
+        *("c", "k", "m/0", "m/1", "m/2")
+    ]
+    folded = s3.list_objects_v2(Bucket=bucket, Delimiter="/")
+    assert [each["Prefix"] for each in folded["CommonPrefixes"]] == ["m/"]
+
+
+def test_what_s3_here_cannot_do_changes_nothing(box: Sandbox) -> None:
+    s3, bucket = store(), "pictures"
+    s3.put_object(Bucket=bucket, Key="k", Body=b"hello")
+    for call, more in (
+        (s3.put_object_acl, {"ACL": "public-read"}),
+        (s3.put_object_tagging, {"Tagging": {"TagSet": []}}),
+    ):
+        with pytest.raises(ClientError, match="NotImplemented"):
+            call(Bucket=bucket, Key="k", **more)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"hello"
+
+
+def test_large_uploads_of_boto3_come_in_parts(box: Sandbox) -> None:
+    s3, data = store(), bytes(range(256)) * 40_000
+    s3.upload_fileobj(io.BytesIO(data), "pictures", "big")
+    assert s3.get_object(Bucket="pictures", Key="big")["Body"].read() == data
+    begun = s3.create_multipart_upload(Bucket="pictures", Key="gone")
+    where = {"Bucket": "pictures", "Key": "gone", "UploadId": begun["UploadId"]}
+    s3.abort_multipart_upload(**where)
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        s3.complete_multipart_upload(**where, MultipartUpload={"Parts": []})
+
+
+def test_the_stream_helper_of_openai_reads_responses(box: Sandbox) -> None:
+    with openai.OpenAI().responses.stream(model="gpt-6-luna", input="hi there") as stream:
+        kinds = [event.type for event in stream]
+        final = stream.get_final_response()
+    assert final.output_text == "You said: hi there"
+    assert "response.content_part.done" in kinds
+
+
+def test_a_schema_of_google_is_filled(box: Sandbox) -> None:
+    from google import genai
+
+    class Person(BaseModel):
+        name: str
+        age: int
+
+    config = genai.types.GenerateContentConfig(
+        response_mime_type="application/json", response_schema=Person
+    )
+    client = genai.Client()
+    found = client.models.generate_content(model="gemini-3.8-flash", contents="hi", config=config)
+    assert isinstance(found.parsed, Person)
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3], [[1, 2], [3]]])
+def test_tokens_are_embedded(box: Sandbox, value: Any) -> None:
+    found = openai.OpenAI().embeddings.create(model="text-embedding-3-small", input=value)
+    assert len(found.data) == (1 if type(value[0]) is int else 2)
+
+
+def test_a_completion_has_a_time_and_as_many_choices_as_were_asked_for(box: Sandbox) -> None:
+    found = openai.OpenAI().chat.completions.create(model="gpt-6-luna", messages=ASK, n=2)
+    assert [choice.index for choice in found.choices] == [0, 1]
+    assert found.created > 1_700_000_000
+
+
+def test_a_slip_in_a_tests_own_function_is_told(
+    box: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    def slips(prompt: Prompt) -> str:
+        raise ValueError("my bug")
+
+    box.reply(slips)
+    with (
+        ChatClient("deepseek", max_retries=0) as client,
+        pytest.raises(errors.ServerError, match="ValueError: my bug"),
+    ):
+        client.chat(ASK)
+    assert "my bug" in caplog.text

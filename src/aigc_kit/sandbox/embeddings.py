@@ -131,8 +131,7 @@ def _found(path: str) -> tuple[str, Callable[[dict[str, Any], str], Answer]] | N
 
 
 def _embeddings(body: dict[str, Any], name: str) -> Answer:
-    texts: Any = body.get("input")
-    texts = [texts] if isinstance(texts, str) else texts
+    texts = _texts_of(body.get("input"))
     problem = _problem(texts, body["model"], body.get("dimensions"), name)
     if problem is not None:
         return problem
@@ -150,6 +149,25 @@ def _embeddings(body: dict[str, Any], name: str) -> Answer:
     if name == "glm":
         usage["completion_tokens"] = 0
     return Answer(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+
+def _texts_of(value: Any) -> Any:
+    """One text for each input; tokens, which ``langchain-openai`` sends, are a text of their own."""
+    if isinstance(value, str):
+        return [value]
+    if _are_tokens(value):
+        return [_of_tokens(value)]
+    if isinstance(value, list):
+        return [_of_tokens(each) if _are_tokens(each) else each for each in value]
+    return value
+
+
+def _are_tokens(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(each) is int for each in value)
+
+
+def _of_tokens(value: list[int]) -> str:
+    return " ".join(f"token{each}" for each in value)
 
 
 def _written(body: dict[str, Any], vector: list[float]) -> Any:

@@ -137,12 +137,25 @@ def _prompt(body: dict[str, Any]) -> model.Prompt:
         results=shown,
         tools=tools,
         choice=choice,
-        schema=generation.get("responseJsonSchema"),
+        schema=generation.get("responseJsonSchema")
+        or _in_lower_case(generation.get("responseSchema")),
         wants_json=generation.get("responseMimeType") == "application/json",
         system=system,
         turns=len(contents),
         thinks=bool((generation.get("thinkingConfig") or {}).get("includeThoughts")),
     )
+
+
+def _in_lower_case(schema: Any) -> Any:
+    """Gemini's own form of a schema, whose types are ``OBJECT`` and ``STRING``."""
+    if isinstance(schema, list):
+        return [_in_lower_case(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {name: _in_lower_case(each) for name, each in schema.items()}
+    if isinstance(schema.get("type"), str):
+        made["type"] = schema["type"].lower()
+    return made
 
 
 def _pieces(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -451,12 +452,14 @@ def _whole(body: dict[str, Any], completion: model.Completion) -> dict[str, Any]
             }
             for mark, name, value in completion.calls
         ]
-    choice = {"index": 0, "message": message, "finish_reason": completion.reason}
+    choice = {"message": message, "finish_reason": completion.reason}
+    several = body.get("n") or 1
     return {
         "id": "chat-1",
         "object": "chat.completion",
+        "created": int(time.time()),
         "model": body["model"],
-        "choices": [choice],
+        "choices": [{"index": index, **choice} for index in range(several)],
         "usage": _usage(body, completion),
     }
 
@@ -467,6 +470,7 @@ def _events(body: dict[str, Any], completion: model.Completion, vendor: _Vendor)
         data = {
             "id": "chat-1",
             "object": "chat.completion.chunk",
+            "created": int(time.time()),
             "model": body["model"],
             "choices": choices,
             **more,

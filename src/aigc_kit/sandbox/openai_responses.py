@@ -9,7 +9,7 @@ vercel/ai#7543 and langchain-ai/langchain#37777, read 2026-11-25.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -254,23 +254,43 @@ def _events(response: dict[str, Any]) -> Iterator[bytes]:
             {"arguments": ""} if item["type"] == "function_call" else {"content": []}
         )
         yield event("response.output_item.added", output_index=at, item={**item, **empty})
-        for kind, more, delta in _deltas(item):
-            yield event(kind, item_id=item["id"], output_index=at, delta=delta, **more)
+        for kind, data in _inside(item):
+            yield event(kind, item_id=item["id"], output_index=at, **data)
         yield event("response.output_item.done", output_index=at, item=item)
     yield event(f"response.{response['status']}", response=response)
 
 
-def _deltas(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
+def _inside(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    The events between the beginning and the end of an item. Source: openai 3.57
+    types/responses/response_stream_event.py, read 2026-11-27.
+    """
     if item["type"] == "function_call":
-        text = item["arguments"]
-        for at in range(0, len(text), 7):
-            yield "response.function_call_arguments.delta", {}, text[at : at + 7]
+        yield from _texts(
+            "response.function_call_arguments", {}, "arguments", _cut(item["arguments"])
+        )
         return
-    kind, more, text = "response.output_text.delta", {"content_index": 0}, ""
     if item["type"] == "reasoning":
-        kind, more = "response.reasoning_summary_text.delta", {"summary_index": 0}
-        text = item["summary"][0]["text"]
+        part, where, name = item["summary"][0], {"summary_index": 0}, "reasoning_summary"
+        begun, text = f"response.{name}_part", f"response.{name}_text"
     else:
-        text = item["content"][0]["text"]
-    for word in model.words(text):
-        yield kind, more, word
+        part, where = item["content"][0], {"content_index": 0}
+        begun, text = "response.content_part", "response.output_text"
+    yield f"{begun}.added", {**where, "part": {**part, "text": ""}}
+    yield from _texts(text, where, "text", model.words(part["text"]))
+    yield f"{begun}.done", {**where, "part": part}
+
+
+def _texts(
+    kind: str, where: dict[str, Any], name: str, pieces: Iterable[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    whole = ""
+    more: dict[str, Any] = {"logprobs": []} if kind == "response.output_text" else {}
+    for piece in pieces:
+        whole += piece
+        yield f"{kind}.delta", {**where, "delta": piece, **more}
+    yield f"{kind}.done", {**where, name: whole, **more}
+
+
+def _cut(text: str) -> Iterator[str]:
+    return (text[at : at + 7] for at in range(0, len(text), 7))

@@ -18,11 +18,17 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from email.utils import formatdate
 from xml.sax.saxutils import escape
 
+from aigc_kit.sandbox import s3_parts
 from aigc_kit.sandbox.http import Answer, Request
+from aigc_kit.sandbox.s3_parts import etag as _etag
 from aigc_kit.sandbox.sigv4 import is_right, signature_of
 from aigc_kit.sandbox.state import State
+
+_KEPT = ("cache-control", "content-disposition", "content-encoding", "content-language")
+"""Headers that an object keeps, beside its metadata."""
 
 ROOT = "/s3/"
 PUBLIC = "/public/"
@@ -93,10 +99,19 @@ def handle(request: Request, state: State) -> Answer | None:
         return _error("NoSuchBucket", "The specified bucket does not exist.")
     if not key:
         return _bucket(request, state, bucket)
+    name = f"s3/{bucket}/{key}"
+    in_parts = s3_parts.handle(request, state, name)
+    if in_parts is not None:
+        return in_parts
     method = _METHODS.get(request.method)
-    if method is None:
+    if method is None or any(map(_is_sub_resource, request.query)):
         return _error("NotImplemented", _NOT_IMPLEMENTED)
-    return method(request, state, f"s3/{bucket}/{key}")
+    return method(request, state, name)
+
+
+def _is_sub_resource(name: str) -> bool:
+    """``?acl``, ``?tagging``: a PUT of one is not a PUT of the object."""
+    return not name.lower().startswith(("x-amz-", "x-id", "response-", "versionid"))
 
 
 def _in_the_host(request: Request) -> tuple[_Service, re.Match[str]] | None:
@@ -161,18 +176,43 @@ def _bucket(request: Request, state: State, bucket: str) -> Answer:
         return _error("NotImplemented", _NOT_IMPLEMENTED)
     head, prefix = f"s3/{bucket}/", request.query.get("prefix", "")
     keys = sorted(name.removeprefix(head) for name in state.files if name.startswith(head + prefix))
-    contents = "".join(
-        f"<Contents><Key>{escape(key)}</Key><Size>{len(state.files[head + key][0])}</Size>"
-        f"<ETag>{escape(_etag(state.files[head + key][0]))}</ETag></Contents>"
-        for key in keys
-    )
+    after = request.query.get("continuation-token") or request.query.get("start-after") or ""
+    fold = request.query.get("delimiter") or ""
+    folder = after if fold and after.endswith(fold) else None
+    keys = [key for key in keys if key > after and not (folder and key.startswith(folder))]
+    found = _folded(keys, prefix, fold)
+    most = int(request.query.get("max-keys", "1000"))
+    page, rest = found[:most], found[most:]
+    listed = "".join(_listed(entry, head, state) for entry in page)
+    token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if rest else ""
     body = (
         '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>'
         f"<Name>{escape(bucket)}</Name><Prefix>{escape(prefix)}</Prefix>"
-        f"<KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>{contents}"
-        "</ListBucketResult>"
+        f"<KeyCount>{len(page)}</KeyCount><IsTruncated>{str(bool(rest)).lower()}</IsTruncated>"
+        f"{token}{listed}</ListBucketResult>"
     )
     return Answer(200, body, {"content-type": "application/xml"})
+
+
+def _folded(keys: list[str], prefix: str, delimiter: str) -> list[str]:
+    """Keys, and in the place of those behind a delimiter what stands before it."""
+    if not delimiter:
+        return keys
+    found: dict[str, None] = {}
+    for key in keys:
+        folder, there, _ = key[len(prefix) :].partition(delimiter)
+        found[prefix + folder + there if there else key] = None
+    return list(found)
+
+
+def _listed(entry: str, head: str, state: State) -> str:
+    kept = state.files.get(head + entry)
+    if kept is None:
+        return f"<CommonPrefixes><Prefix>{escape(entry)}</Prefix></CommonPrefixes>"
+    return (
+        f"<Contents><Key>{escape(entry)}</Key><Size>{len(kept[0])}</Size>"
+        f"<ETag>{escape(_etag(kept[0]))}</ETag></Contents>"
+    )
 
 
 def _put(request: Request, state: State, name: str) -> Answer:
@@ -195,13 +235,15 @@ def _put(request: Request, state: State, name: str) -> Answer:
     state.described[name] = {
         header: value
         for header, value in request.headers.items()
-        if header.startswith("x-amz-meta-")
+        if header.startswith("x-amz-meta-") or header in _KEPT
     }
+    state.described[name]["last-modified"] = formatdate(usegmt=True)
     return Answer(200, b"", {"etag": _etag(request.raw)})
 
 
 def _delete(request: Request, state: State, name: str) -> Answer:
     state.files.pop(name, None)
+    state.described.pop(name, None)
     return Answer(204, b"", {})
 
 
@@ -211,19 +253,16 @@ def _get(request: Request, state: State, name: str) -> Answer:
         return _error("NoSuchKey", "The specified key does not exist.")
     data, kind, _ = found
     headers = {"content-type": kind, "etag": _etag(data), **state.described.get(name, {})}
-    told = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
-    if told is None:
+    told = re.fullmatch(r"bytes=(\d*)-(\d*)", request.headers.get("range", ""))
+    if told is None or not (told[1] or told[2]):
         return Answer(200, data, headers)
-    start, last = int(told[1]), min(int(told[2]), len(data) - 1)
+    start = int(told[1]) if told[1] else max(len(data) - int(told[2]), 0)
+    last = min(int(told[2]), len(data) - 1) if told[1] and told[2] else len(data) - 1
     headers["content-range"] = f"bytes {start}-{last}/{len(data)}"
     return Answer(206, data[start : last + 1], headers)
 
 
 _METHODS = {"PUT": _put, "DELETE": _delete, "HEAD": _get, "GET": _get}
-
-
-def _etag(data: bytes) -> str:
-    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 
 def _error(code: str, message: str) -> Answer:
