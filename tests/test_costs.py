@@ -24,6 +24,7 @@ from tests.vendor import (
     converse_response,
     delta,
     events,
+    json_response,
 )
 
 TOKENS = {"prompt_tokens": 1000, "completion_tokens": 100}
@@ -173,3 +174,33 @@ def test_embeddings_say_what_they_cost(sandbox: Sandbox) -> None:
 def test_a_vendor_that_nobody_knows_has_no_cost(sandbox: Sandbox) -> None:
     with ChatClient("openai_compat", model="m", **sandbox.chat_options("openai_compat")) as client:
         assert client.chat(ASK).cost is None
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 10},
+        {"prompt_tokens": 10, "completion_tokens": None},
+        {"completion_tokens": 10},
+        {},
+    ],
+)
+def test_half_a_usage_is_no_cost(usage: dict[str, Any]) -> None:
+    """The answer has text, whose tokens nobody counted; they are the dear half."""
+    body = json.loads(completion("a long answer", usage=usage).body) | {"model": "gpt-6-sol"}
+    with Vendor(json_response(body)) as vendor:
+        assert vendor.client("openai", model="gpt-6-sol", api="chat").chat(ASK).cost is None
+
+
+def test_a_cost_that_cannot_be_reckoned_ends_no_paid_call(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **options: Any) -> None:
+        raise ZeroDivisionError("my table")
+
+    monkeypatch.setattr("aigc_kit.prices.cost_of_image", broken)
+    options = {**sandbox.image_options("gemini"), "storage": LocalStorage(tmp_path)}
+    with ImageClient("gemini", **options) as client:
+        result = client.text_to_image("a cat")
+    assert result.url
+    assert [each["feature"] for each in result.metadata["warnings"]] == ["cost"]

@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aigc_kit import prices
+from aigc_kit.errors import ConfigurationError
 from aigc_kit.prices import Cost, ImagePrice, Price, Rates, cost_of_image, cost_of_tokens, summed
+from aigc_kit.prices.embeddings import EMBEDDINGS
 from aigc_kit.prices.images import IMAGES
+from aigc_kit.prices.price import check
 from aigc_kit.prices.tokens import TOKENS
 
 MILLION = 1_000_000
@@ -139,8 +142,42 @@ def test_an_application_adds_and_replaces_prices() -> None:
     assert amount("openai", "gpt-6-luna", prompt=MILLION) == (Decimal(1), "USD")
     prices.add(Price(provider="openai", models="gpt-6-luna", rates=Rates(2)))
     assert amount("openai", "gpt-6-luna", prompt=MILLION) == (Decimal(2), "USD")
-    with pytest.raises(TypeError, match="Price or an ImagePrice"):
+    with pytest.raises(ConfigurationError, match="Price or an ImagePrice"):
         prices.add({"provider": "x"})  # type: ignore[arg-type]
+
+
+TOKEN = {"provider": "p", "models": "m", "rates": Rates("1")}
+IMAGE = {"provider": "p", "models": "m", "each": ((None, "0.2"),)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "says"),
+    [
+        (Price, {**TOKEN, "models": "m(4|5"}, "models must be a regular expression"),
+        (ImagePrice, {**IMAGE, "models": None}, "models must be a regular expression"),
+        (Price, {**TOKEN, "rates": {"input": "2"}}, "rates must be Rates"),
+        (Price, {**TOKEN, "rates": Rates("2,5")}, "rates.input must be a number"),
+        (Price, {**TOKEN, "rates": Rates("-2")}, "rates.input must be a number"),
+        (Price, {**TOKEN, "rates": Rates("1", 0.1)}, "rates.output must be a number"),
+        (Price, {**TOKEN, "long": (5, Rates("nan"))}, "long.input must be a number"),
+        (Price, {**TOKEN, "factors": {"flex": "half"}}, "factors"),
+        (Price, {**TOKEN, "currency": "cny"}, "currency must be three letters"),
+        (Price, {**TOKEN, "provider": " "}, "provider must be the name"),
+        (ImagePrice, {**IMAGE, "each": ((None, "x"),)}, "each must be a number"),
+        (ImagePrice, {**IMAGE, "most": "-1"}, "most must be a number"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_refused_when_it_is_added(
+    kind: Any, row: dict[str, Any], says: str
+) -> None:
+    """It would be looked at behind a payment."""
+    with pytest.raises(ConfigurationError, match=says):
+        prices.add(kind(**row))
+
+
+def test_every_row_of_this_package_makes_sense() -> None:
+    for row in (*TOKENS, *IMAGES, *EMBEDDINGS):
+        check(row)
 
 
 def test_a_library_knows_models_that_this_package_does_not() -> None:

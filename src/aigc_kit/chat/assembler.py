@@ -252,6 +252,7 @@ class Assembler:
             self.tier,
             usage.get("cost") if isinstance(usage, dict) else None,
             self.model,
+            isinstance(usage, dict) and self.has_answer() and not _tells_output(usage),
         )
 
     def _whole(self, call: Call, *, cut: bool) -> ToolCall:
@@ -284,6 +285,11 @@ class Assembler:
             message["images"] = [_image_part(image) for image in result.images]
         # JSON of a vendor may hold 1e999; the history must be JSON for every vendor.
         return {**message, **json_text.finite(self.message_extra)}
+
+
+def _tells_output(usage: Mapping[str, Any]) -> bool:
+    names = ("completion_tokens", "output_tokens", "outputTokens")
+    return any(isinstance(usage.get(name), int) for name in names)
 
 
 def _image_part(image: ImageResult) -> dict[str, Any]:

@@ -74,6 +74,7 @@ class Spent:
     ``base_url``: prices differ by the vendor's region. ``at``: seconds since 1970 when it began.
     ``tier``: the service tier that the response names. ``reported``: the amount that a gateway
     gives with the usage. ``model``: as the response names it, ``asked``: as the request did.
+    ``is_partial``: the answer has text, and the usage no tokens of it.
     """
 
     provider: str
@@ -84,6 +85,7 @@ class Spent:
     tier: str = ""
     reported: Any = None
     asked: str = ""
+    is_partial: bool = False
 
     @property
     def cost(self) -> Cost | None:
@@ -94,6 +96,8 @@ class Spent:
         from aigc_kit.prices import cost_of_tokens  # a table that few programs read
 
         used = self.usage
+        if self.reported is None and (not used.prompt_tokens or self.is_partial):
+            return None
         return cost_of_tokens(
             self.provider,
             model,

@@ -89,7 +89,15 @@ def count(references: Any) -> int:
 
 
 def price(group: ImageGroup, asked: dict[str, Any]) -> None:
-    """What each image cost, where a vendor does not say so itself."""
+    """What each image cost, where a vendor does not say so itself. Nothing here ends a paid call."""
+    try:
+        _price(group, asked)
+    except Exception as error:  # noqa: BLE001 - an application's provider may give any metadata
+        for result in group.images:
+            warn(result, "cost", f"it could not be reckoned: {type(error).__name__}: {error}")
+
+
+def _price(group: ImageGroup, asked: dict[str, Any]) -> None:
     from aigc_kit.prices import cost_of_image  # a table that is not needed before a payment
 
     for result in group.images:

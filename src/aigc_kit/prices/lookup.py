@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aigc_kit.prices.cost import EXACT, Cost, finite
 from aigc_kit.prices.embeddings import EMBEDDINGS
 from aigc_kit.prices.images import IMAGES
-from aigc_kit.prices.price import MILLION, ImagePrice, Price
+from aigc_kit.prices.price import MILLION, ImagePrice, Price, check
 from aigc_kit.prices.tokens import TOKENS
 from aigc_kit.vendors import ACCOUNTS, ALIASES, account_of
 
@@ -33,12 +33,12 @@ def add(*prices: Price | ImagePrice) -> None:
     Prices that are looked at before this package's own; of two that fit, the one added last holds.
 
     Raises:
-        TypeError: it is neither a ``Price`` nor an ``ImagePrice``.
+        ConfigurationError: it is neither a ``Price`` nor an ``ImagePrice``, or has a member that makes
+            no sense.
     """
     global _added
     for price in prices:
-        if not isinstance(price, (Price, ImagePrice)):
-            raise TypeError(f"a Price or an ImagePrice was expected, got {type(price).__name__}")
+        check(price)
     named = [
         replace(price, provider=_NAMES.get(price.provider, price.provider)) for price in prices
     ]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+
+from aigc_kit.errors import ConfigurationError
+from aigc_kit.settings import spelled
 
 Number = Decimal | str | int
 MILLION = Decimal(1_000_000)
@@ -160,3 +163,62 @@ class ImagePrice:
             if pixels and (most is None or pixels <= most):
                 return Decimal(price)
         return Decimal(self.each[-1][1]) if self.each and not pixels else None
+
+
+def check(price: object) -> None:
+    """
+    Raises:
+        ConfigurationError: not a row, or one with a member that makes no sense: it would be looked at
+            behind a payment.
+    """
+    if not isinstance(price, (Price, ImagePrice)):
+        raise ConfigurationError(
+            f"a Price or an ImagePrice was expected, got {type(price).__name__}"
+        )
+    kind = type(price).__name__
+    if not isinstance(price.provider, str) or not price.provider.strip():
+        raise ConfigurationError(
+            f"{kind}: provider must be the name of one, got {spelled(price.provider)}"
+        )
+    if not isinstance(price.currency, str) or not re.fullmatch(r"[A-Z]{3}", price.currency):
+        raise ConfigurationError(
+            f"{kind}: currency must be three letters such as 'CNY', got {spelled(price.currency)}"
+        )
+    try:
+        re.compile(price.models)
+    except (re.error, TypeError) as error:
+        raise ConfigurationError(
+            f"{kind}: models must be a regular expression, got {spelled(price.models)}: {error}"
+        ) from None
+    for name, value in _numbers_of(price):
+        _check_number(f"{kind}: {name}", value)
+
+
+def _numbers_of(price: Price | ImagePrice) -> Iterator[tuple[str, object]]:
+    if isinstance(price, ImagePrice):
+        names = ("reference", "input", "input_image", "output", "output_text", "most")
+        yield from ((name, getattr(price, name)) for name in (*names, "most_reference"))
+        yield from (("each", entry[1]) for entry in price.each)
+        return
+    rates = [("rates", price.rates)]
+    rates += [("long", price.long[1])] if price.long else []
+    rates += [("peak", price.peak[1])] if price.peak else []
+    for name, each in rates:
+        if not isinstance(each, Rates):
+            raise ConfigurationError(f"Price: {name} must be Rates(...), got {spelled(each)}")
+        yield from ((f"{name}.{field}", value) for field, value in vars(each).items())
+    yield from ((f"factors[{tier!r}]", factor) for tier, factor in price.factors.items())
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is None:
+        return
+    try:
+        given = isinstance(value, (str, int, Decimal)) and not isinstance(value, bool)
+        good = given and Decimal(value).is_finite() and Decimal(value) >= 0  # type: ignore[arg-type]
+    except ArithmeticError:
+        good = False
+    if not good:
+        raise ConfigurationError(
+            f"{name} must be a number of at least 0 as text, such as '0.25', got {spelled(value)}"
+        )
