@@ -377,3 +377,16 @@ def test_base64_of_a_vendor_without_it_is_refused_for_a_call_too(
     ):
         client.embed(["a"], encoding_format="base64")
     assert sandbox.requests == []
+
+
+def test_one_vector_for_several_texts_is_nobodys(sandbox: Sandbox) -> None:
+    """A gateway of Gemini merges the texts of a request, and says ``index: 0``."""
+
+    def merged(request: Any) -> dict[str, Any]:
+        count = len(request.body["input"])
+        data = [{"index": 0, "embedding": [float(count), 1.0]}]
+        return {"model": "m", "data": data, "usage": {"prompt_tokens": 2}}
+
+    sandbox.answer(200, merged, path="/embeddings", times=None)
+    with EmbeddingClient("openai", **sandbox.chat_options("openai")) as client:
+        assert client.embed(["a", "b", "c"]).vectors == [[1.0, 1.0]] * 3

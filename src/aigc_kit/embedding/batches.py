@@ -56,9 +56,10 @@ def in_order(found: Sequence[tuple[Any, Any]], count: int) -> list[array[float] 
 
     A single text has the single vector, whatever its place says. Entries without places count by
     position when there are as many as texts. A place that is named twice, or that no text has, is
-    not believed, and nothing is when there are more vectors than texts.
+    not believed, and nothing is when there are more vectors than texts, or one for several: gateways
+    of Gemini merge the texts of a request into one vector of place 0.
     """
-    if len(found) > count:
+    if len(found) > count or (len(found) == 1 and count > 1):
         return [None] * count
     if count == 1 and len(found) == 1:
         return [vectors.vector_of(found[0][1])]
