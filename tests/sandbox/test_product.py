@@ -29,7 +29,7 @@ from aigc_kit.fonts import cjk_font
 from aigc_kit.image import client as image_wing
 from aigc_kit.media import sniff
 from aigc_kit.sandbox import Answer, Completion, Prompt, Recorded, Sandbox
-from aigc_kit.storage import R2Storage
+from aigc_kit.storage import OSSStorage, R2Storage
 from tests.vendor import ASK, TOOLS, ask
 
 WITH_A_MODEL = frozenset(
@@ -448,3 +448,20 @@ def test_a_slip_in_a_tests_own_function_is_told(
     ):
         client.chat(ASK)
     assert "my bug" in caplog.text
+
+
+def test_no_store_of_the_developer_is_reached(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for store in ("OSS", "COS", "TOS", "MINIO"):
+        monkeypatch.setenv(f"{store}_BUCKET", "prod-images-1250000000")
+        monkeypatch.setenv(f"{store}_REGION", "cn-hangzhou")
+    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "real")
+    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "real")
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://real.openai.azure.com")
+    with sandbox.environment():
+        with pytest.raises(errors.ConfigurationError):
+            OSSStorage()
+        azure = openai.AzureOpenAI(api_version="2025-01-01")
+        assert azure.base_url.host == "127.0.0.1"
+    assert os.environ["OSS_BUCKET"] == "prod-images-1250000000"

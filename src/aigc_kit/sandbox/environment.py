@@ -58,6 +58,18 @@ _REMOVED = (
     "http_proxy",
     "https_proxy",
     "all_proxy",
+    # Stores that the sandbox has under options alone: a test must not write into a real bucket.
+    *(f"OSS_{name}" for name in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SESSION_TOKEN")),
+    *("COS_SECRET_ID", "COS_SECRET_KEY", "COS_SESSION_TOKEN"),
+    *("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_REGION"),
+    *("TOS_ACCESS_KEY", "TOS_SECRET_KEY", "TOS_SECURITY_TOKEN"),
+    *("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "MINIO_SESSION_TOKEN"),
+    *("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"),
+    *(
+        f"{store}_{name}"
+        for store in ("OSS", "COS", "TOS", "MINIO")
+        for name in ("REGION", "ENDPOINT", "BUCKET", "BUCKET_NAME", "PUBLIC_BASE_URL")
+    ),
 )
 
 
@@ -114,6 +126,7 @@ def environment_of(url: str, api_key: str) -> Environment:
     for prefix, stems in _COMPATIBLE.values():
         for stem in stems:
             found |= {f"{stem}_API_KEY": api_key, f"{stem}_BASE_URL": url + prefix}
+    found["AZURE_OPENAI_ENDPOINT"] = url  # of the openai SDK's own class for Azure
     found |= {"BFL_API_KEY": api_key, "BFL_BASE_URL": url + "/bfl/v1"}
     found["OPENAI_COMPAT_MODEL"] = "local-model"
     found |= {
