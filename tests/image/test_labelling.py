@@ -172,3 +172,24 @@ def test_the_journal_tells_the_label_of_an_image_that_is_found_again(
             images.text_to_image("a cat", idempotency_key="k").metadata["label"]
             == (first.metadata["label"])
         )
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_the_original_outlives_a_failed_upload(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: bool
+) -> None:
+    storage = Broken(tmp_path / "store")
+    monkeypatch.setattr(Broken, "broken", True)
+    options: dict[str, Any] = {"spool_dir": tmp_path / "spool"} if journal else {}
+    label = ContentLabel(producer="p", keep_original=True)
+    with client(sandbox, tmp_path, storage=storage, label=label, **options) as images:
+        with pytest.raises(StorageError) as caught:
+            images.text_to_image("a cat", size="1K")
+        monkeypatch.setattr(Broken, "broken", False)
+        if journal:
+            (result,) = images.resume_spool()
+        else:
+            result = images.store(caught.value.result)
+    original = stored(tmp_path / "store", result.metadata["original"]["key"])
+    assert read_labels(original).aigc == {}
+    assert read_labels(stored(tmp_path / "store", result.metadata["storage_key"])).aigc

@@ -225,7 +225,12 @@ class Delivery:
     def _kept(
         self, item: Item, facts: dict[str, Any], original: bytes, *, again: bool
     ) -> ImageResult:
-        done = self._upload(item, facts, again=again)
+        try:
+            done = self._upload(item, facts, again=again)
+        except StorageError:
+            if original:  # what comes next labels it again, and keeps the original then
+                labelling.undo(item.result, original)
+            raise
         if original and self.storage is not None:
             labelling.keep_original(done, original, self.storage)
         return done

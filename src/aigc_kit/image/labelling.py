@@ -58,6 +58,13 @@ def write(
     return before if label.keep_original else b""
 
 
+def undo(result: ImageResult, original: bytes) -> None:
+    """The image as it came."""
+    result.hold(original)
+    result.mime_type = sniff.mime_type(original)
+    del result.metadata["label"]
+
+
 def keep_original(result: ImageResult, data: bytes, storage: Storage) -> None:
     """Store the image as the vendor gave it; what fails is a warning."""
     kind = sniff.mime_type(data)

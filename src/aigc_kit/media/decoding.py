@@ -96,6 +96,22 @@ def decode(
     return image
 
 
+def frames_of(data: bytes) -> int:
+    """How many frames an animation has; 1 for everything else, and for what cannot be read."""
+    mime = sniff.mime_type(data)
+    if mime == "image/jpeg" or mime not in FORMATS or not can_decode(mime):
+        return 1  # a JPEG may have more images in it (MPO), which are no animation
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=(FORMATS[mime],)) as head:
+            return int(getattr(head, "n_frames", 1))
+    except Exception as error:
+        if not isinstance(error, _decoding_failures()):
+            raise
+        return 1
+
+
 def _loaded(data: bytes, form: str, max_pixels: int, at_least: int | None) -> PIL.Image.Image:
     from PIL import Image
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from aigc_kit.errors import ConfigurationError, InvalidInputError
@@ -319,3 +319,77 @@ def test_the_mark_is_seen_on_white_and_on_black() -> None:
         drawn = label_image(out.getvalue(), ContentLabel(producer="p", visible=True)).data
         low, high = Image.open(io.BytesIO(drawn)).convert("L").getextrema()
         assert high - low > 80  # type: ignore[operator]
+
+
+LONG = "本图片由人工智能（AI）大模型自动生成，仅供参考，请注意甄别真伪"
+
+
+def changed(data: bytes, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Where something was drawn on a gray image."""
+    drawn = Image.open(io.BytesIO(data)).convert("RGB")
+    box = ImageChops.difference(drawn, Image.new("RGB", size, (90, 120, 60))).getbbox()
+    assert box is not None
+    return box
+
+
+def gray(size: tuple[int, int]) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, (90, 120, 60)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (576, 1024), (1024, 576)])
+@pytest.mark.parametrize("corner", ["bottom right", "top left"])
+def test_a_long_text_is_broken_into_lines(size: tuple[int, int], corner: Any) -> None:
+    label = ContentLabel(producer="x", visible=LONG, corner=corner)
+    left, top, right, bottom = changed(label_image(gray(size), label).data, size)
+    assert min(left, top, size[0] - right, size[1] - bottom) > 0
+
+
+def test_a_text_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="too small for the visible label"):
+        label_image(gray((64, 20)), ContentLabel(producer="x", visible=LONG))
+
+
+@pytest.mark.parametrize("text", ["AI-生成", "AI·生成", "AI 一键生成", "AI生成。"])
+def test_flat_letters_do_not_make_the_text_large(text: str) -> None:
+    size = (1024, 1024)
+    plain = changed(label_image(gray(size), ContentLabel(producer="x", visible=True)).data, size)
+    box = changed(label_image(gray(size), ContentLabel(producer="x", visible=text)).data, size)
+    assert box[3] - box[1] < 1.3 * (plain[3] - plain[1])
+
+
+def animated(form: str) -> bytes:
+    first, out = Image.effect_noise((320, 240), 60).convert("RGB"), io.BytesIO()
+    first.save(out, form, save_all=True, append_images=[first.rotate(90)])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["WEBP", "PNG"])
+def test_a_visible_label_does_not_end_an_animation(form: str) -> None:
+    with pytest.raises(InvalidInputError, match="is animated"):
+        label_image(animated(form), ContentLabel(producer="x", visible=True))
+    made = label_image(animated(form), ContentLabel(producer="x"))
+    assert Image.open(io.BytesIO(made.data)).n_frames == 2
+    assert made.warnings == []
+
+
+def test_frames_that_are_lost_are_told() -> None:
+    made = label_image(animated("GIF"), ContentLabel(producer="x"))
+    assert "1 frames behind the first are gone" in made.warnings[0]
+
+
+@pytest.mark.parametrize("prefix", ["tc-260", "tc.260", "_x"])
+def test_a_label_under_another_prefix_gives_way(prefix: str) -> None:
+    value = '{"Label":"1","ContentProducer":"Doubao"}'
+    packet = (
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF"
+        " xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>"
+        f"<rdf:Description rdf:about='' xmlns:{prefix}='{xmp.NAMESPACE}'>"
+        f"<{prefix}:AIGC>{value}</{prefix}:AIGC></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    out = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(out, "JPEG", xmp=packet.encode())
+    made = label_image(out.getvalue(), ContentLabel(producer="x"))
+    assert read_labels(made.data).aigc == made.aigc
+    assert made.aigc["ContentProducer"] == "Doubao"

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.media import pixels, sniff
-from aigc_kit.media.decoding import MAX_PIXELS, ImageFault, decode
+from aigc_kit.media.decoding import MAX_PIXELS, ImageFault, decode, frames_of
 from aigc_kit.media.labels import xmp
 from aigc_kit.media.labels.containers import is_signed, with_xmp, xmp_of
 from aigc_kit.media.labels.label import ContentLabel
@@ -77,9 +77,11 @@ def labelled(data: bytes, label: ContentLabel, *, produce_id: str = "") -> Label
         )
     kind = sniff.mime_type(data)
     if kind not in TYPES:
+        lost = frames_of(data) - 1
         data = _as_png(data)
+        gone = f", and {lost} frames behind the first are gone" if lost > 0 else ""
         warnings.append(
-            f"the image was {kind or 'of an unknown type'}: it was encoded as PNG to carry the label"
+            f"the image was {kind or 'of an unknown type'}: it was encoded as PNG to carry the label{gone}"
         )
     if label.text:
         data = marked(data, label.text, label.corner)
@@ -106,6 +108,10 @@ def _with(data: bytes, fields: dict[str, str], packet: str, warnings: list[str])
     except ImageFault:
         if not packet:
             raise
+        made = b""
+    if made and read_labels(made).aigc == fields:
+        return made
+    if packet:
         made = with_xmp(data, xmp.packet(fields))
         warnings.append("the image's own XMP left no room for the label, and was left out")
     if read_labels(made).aigc != fields:
