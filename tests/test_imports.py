@@ -235,6 +235,7 @@ def test_the_environment_is_read_in_few_places() -> None:
         "sandbox/environment.py",
         "settings.py",
         "transport/clients.py",
+        "testing/guard.py",
         "transport/proxies.py",
     }
     found = {

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aigc_kit import ChatClient, ChatProvider, ChatResult, ImageClient, ImageProvider, ImageResult
 from aigc_kit.chat import register_provider as register_chat
+from aigc_kit.image import ImageGroup
 from aigc_kit.image import register_provider as register_image
+from aigc_kit.storage import LocalStorage
+from tests.images import make
 
 SEEN: list[dict[str, Any]] = []
 OPTIONS: dict[str, Any] = {
@@ -88,3 +93,48 @@ def test_a_chat_provider_by_name_gets_text() -> None:
         assert SEEN[-1]["extra_headers"] == HEADERS
         pickle.loads(pickle.dumps(client)).close()
         assert SEEN[-1] == OPTIONS
+
+
+PNG = make()
+TEXT = base64.b64encode(PNG).decode()
+
+
+def one(**more: Any) -> ImageResult:
+    return ImageResult(base64=TEXT, **more)
+
+
+@pytest.mark.parametrize(
+    ("made", "count"),
+    [
+        ([one()], 1),
+        ((one(), one()), 2),
+        (ImageGroup([one(), one()]), 2),
+        (PNG, 1),
+        (bytearray(PNG), 1),
+        (one(metadata=None), 1),
+        (one(metadata={"width": "64px"}), 1),
+        (one(metadata={"warnings": None}), 1),
+        (ImageResult(base64=base64.b64encode(PNG)), 1),  # type: ignore[arg-type]
+        (one(url=5), 1),
+    ],
+)
+def test_an_image_in_another_wrapping_is_not_lost(made: Any, count: int, tmp_path: Path) -> None:
+    """It is paid for, whatever the application's provider made of it."""
+
+    class Mine(ImageProvider):
+        name = "mine"
+
+        def text_to_image(self, prompt: str, *, size: str = "", **options: Any) -> Any:
+            return made
+
+        def image_to_image(
+            self, prompt: str, *, reference_images: Any, size: str = "", **options: Any
+        ) -> Any:
+            return made
+
+    options = {"storage": LocalStorage(tmp_path), "spool_dir": tmp_path / "spool"}
+    with ImageClient(Mine(), **options) as client:
+        result = client.text_to_image("x")
+    assert result.data == PNG
+    assert result.url
+    assert len(result.metadata.get("others", [])) == count - 1

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from aigc_kit import ImageClient, ImageResult, errors
+from aigc_kit.image.unusual import look
 from aigc_kit.storage import LocalStorage
 from tests.images import make
 from tests.wire import Wire, http
@@ -306,3 +307,11 @@ def test_what_a_refusal_costs(wire: Wire, status: int, code: str, billed: str) -
     with client(wire, "volcengine") as made, pytest.raises(errors.ProviderError) as caught:
         made.text_to_image("a cat")
     assert caught.value.billed == billed
+
+
+def test_an_error_has_every_image_that_was_found() -> None:
+    links = [f"https://x.example/{n}.png" for n in (1, 2)]
+    found = look({"text": " ".join(f"![a]({link})" for link in links)})
+    assert found.images == []
+    assert [image.url for image in found.any()] == links
+    assert look({"text": f"![a]({links[0]})"}).any().url == links[0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aigc_kit import errors
 from aigc_kit.errors import AIGCError, UnsupportedFeatureError
 from aigc_kit.image.request import DEFAULT_SIZE, Fields, ImageRequest, addressed
+from aigc_kit.media import sniff
 from aigc_kit.media.result import ImageResult as ImageResult
 from aigc_kit.settings import revealed
 
@@ -191,18 +192,37 @@ def generated(provider: ImageProvider, request: ImageRequest) -> ImageGroup:
             reference_images=request.reference_images,
             **options,
         )
+    made: Any
     if request.reference_images is None:
-        return ImageGroup([provider.text_to_image(request.prompt, size=request.size, **options)])
-    return ImageGroup(
-        [
-            provider.image_to_image(
-                request.prompt,
-                reference_images=request.reference_images,
-                size=request.size,
-                **options,
-            )
-        ]
-    )
+        made = provider.text_to_image(request.prompt, size=request.size, **options)
+    else:
+        made = provider.image_to_image(
+            request.prompt,
+            reference_images=request.reference_images,
+            size=request.size,
+            **options,
+        )
+    return ImageGroup(_images_in(made) or [made])
+
+
+def _images_in(made: Any) -> list[ImageResult]:
+    """
+    What an application's provider returned, as images: it is paid for, so that a list, a group or
+    bytes will do. Empty where there are none.
+    """
+    if isinstance(made, (bytes, bytearray, memoryview)):
+        data = bytes(made)
+        return [ImageResult.from_bytes(data)] if sniff.mime_type(data) else []
+    if isinstance(made, ImageResult):
+        if not isinstance(made.url, str):
+            made.url = ""
+        made.metadata = dict(made.metadata) if isinstance(made.metadata, Mapping) else {}
+        if not isinstance(made.metadata.get("warnings", []), list):
+            del made.metadata["warnings"]
+        return [made]
+    if isinstance(made, (list, tuple, ImageGroup)):
+        return [image for each in made for image in _images_in(each)]
+    return []
 
 
 def _is_overridden(provider: VendorProvider) -> bool:

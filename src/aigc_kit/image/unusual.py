@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
+from aigc_kit.image.base import ImageGroup
 from aigc_kit.media import sniff
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport import json_images
@@ -92,9 +93,10 @@ class Found:
     mentioned: list[ImageResult] = field(default_factory=list[ImageResult])
     unread: list[ImageResult] = field(default_factory=list[ImageResult])
 
-    def any(self) -> ImageResult | None:
-        """What an error carries: the best that was found."""
-        return next(iter([*self.images, *self.mentioned, *self.unread]), None)
+    def any(self) -> ImageResult | ImageGroup | None:
+        """What an error carries: the best that was found, a group where there are several."""
+        best = self.images or self.mentioned or self.unread
+        return ImageGroup(list(best)) if len(best) > 1 else next(iter(best), None)
 
 
 def look(

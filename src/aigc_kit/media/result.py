@@ -96,7 +96,8 @@ class _Base64:
         return b64.b64encode(result._bytes).decode("ascii") if result._bytes else ""
 
     def __set__(self, result: ImageResult, value: str) -> None:
-        result._text = value
+        # base64.b64encode gives bytes.
+        result._text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
         result._bytes = None
 
 

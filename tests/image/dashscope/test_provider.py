@@ -510,3 +510,14 @@ def test_an_error_names_the_models_of_today(sandbox: Sandbox) -> None:
 
 def test_every_family_has_a_name_that_it_matches() -> None:
     assert all(model_of(name) in MODELS for name in models())
+
+
+def test_fewer_images_than_asked_for_are_told() -> None:
+    link = {"url": "https://x.example/a.png"}
+    facts = {"model": "m", "warnings": [], "asked": 2}
+    group = from_response({"output": {"results": [link]}}, CONTEXT, facts)
+    assert group.images[0].metadata["warnings"][0]["feature"] == "n"
+    assert "asked" not in group.images[0].metadata
+    group = from_response({"output": {"results": [{"url": None}, link]}}, CONTEXT, facts)
+    assert ([error.index for error in group.errors], len(group.images)) == ([0], 1)
+    assert group.images[0].metadata["warnings"] == []

@@ -170,6 +170,7 @@ class DashScopeProvider(Rebuilt, VendorProvider):
             extra=request.options.get("extra_body"),
         )
         facts = {
+            "asked": request.n,
             "model": call.name,
             "requested_size": request.size,
             "sent_size": call.size.told,

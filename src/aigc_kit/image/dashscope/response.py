@@ -44,11 +44,15 @@ def from_response(
         elif isinstance(entry.get("text"), str):
             texts.append(entry["text"])
         elif entry.get("code"):
-            error = refused(entry, context)
-            error.index = place
-            group.errors.append(error)
+            group.errors.append(_placed(refused(entry, context), place))
+        elif "image" in entry or "url" in entry:
+            group.errors.append(_placed(_nothing(entry, context), place))
     if not group.images and not group.errors:
         raise _nothing(body, context)
+    facts = dict(facts)
+    asked = facts.pop("asked", 0)
+    came = len(group.images) + len(group.errors)
+    lacking = [_fewer(asked, came)] if isinstance(asked, int) and came < asked else []
     usage = body.get("usage")
     usage = usage if isinstance(usage, Mapping) else {}
     for image in group.images:
@@ -60,11 +64,20 @@ def from_response(
             "expires_at": (datetime.now(UTC) + LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
             **_pixels(usage),
             **image.metadata,
-            "warnings": list(facts.get("warnings") or ()),
+            "warnings": [*(facts.get("warnings") or ()), *lacking],
         }
         if texts:
             image.metadata.setdefault("revised_prompt", " ".join(texts))
     return group
+
+
+def _placed(error: AIGCError, place: int) -> AIGCError:
+    error.index = place
+    return error
+
+
+def _fewer(asked: int, came: int) -> dict[str, str]:
+    return {"feature": "n", "details": f"{asked} images were asked for, {came} came"}
 
 
 def _entries(output: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

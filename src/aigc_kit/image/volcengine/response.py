@@ -78,7 +78,11 @@ def from_response(
 
 
 def _nothing(
-    text: str, body: Any, context: RequestContext, request_id: str, found: ImageResult | None
+    text: str,
+    body: Any,
+    context: RequestContext,
+    request_id: str,
+    found: ImageResult | ImageGroup | None,
 ) -> InvalidReplyError:
     error = InvalidReplyError(
         text,
