@@ -182,6 +182,7 @@ def test_a_tool_that_fails_is_an_error_without_its_message(watched: Watched) -> 
     with Vendor(calling(), completion("done")) as vendor:
         vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=broken)
     assert watched.spans[1].status.status_code is StatusCode.ERROR
+    assert watched.spans[1].attributes["error.type"] == "ValueError"
     assert SECRET not in watched.text
 
 
@@ -341,3 +342,22 @@ def test_a_rerank_names_its_own_model(watched: Watched, sandbox: Sandbox) -> Non
     [span] = watched.spans
     assert span.name == f"rerank {result.model}"
     assert "embedding" not in span.attributes["gen_ai.request.model"]
+
+
+def test_tokens_are_those_of_the_vendor_that_answered(watched: Watched) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 10}
+    with Vendor(error(500, "down")) as first, Vendor(completion("ok", usage=usage)) as second:
+        chain = [
+            (name, {"api_key": "k" * 20, "base_url": f"{vendor.url}/v1", "max_retries": 0})
+            for name, vendor in (("deepseek", first), ("kimi", second))
+        ]
+        with ChatClient(chain) as chat:
+            chat.chat(ASK)
+    [span] = watched.spans
+    assert span.attributes["gen_ai.provider.name"] == "moonshot_ai"
+    assert span.attributes["gen_ai.request.model"] == "m"
+    found = {
+        point.attributes["gen_ai.provider.name"]
+        for point in watched.metric("gen_ai.client.token.usage")
+    }
+    assert found == {"moonshot_ai"}

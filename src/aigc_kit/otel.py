@@ -191,6 +191,9 @@ class _Span:
         self.end()
 
     def told(self, result: Any) -> None:
+        for name, value in _answerer_of(result).items():  # the tokens are those of who answered
+            self._span.set_attribute(name, value)
+            self._labels[name] = value
         for name, value in _facts_of(result).items():
             self._span.set_attribute(name, value)
         usage = getattr(result, "usage", None)
@@ -266,6 +269,23 @@ def _listed(value: Any) -> Sequence[Any]:
     is the same with and without an observer.
     """
     return value if isinstance(value, (list, tuple)) else ()
+
+
+def _answerer_of(result: Any) -> dict[str, str]:
+    """Who answered in the place of who was asked first; nothing where that is the same."""
+    images = getattr(result, "images", None)
+    first = images[0] if isinstance(images, list) and images else result
+    known = getattr(first, "metadata", None)
+    attempts = getattr(result, "attempts", None) or (known or {}).get("attempts")
+    provider = str(getattr(first, "provider", "") or "")
+    asked = [entry.get("provider") for entry in _listed(attempts) if isinstance(entry, dict)]
+    if not provider or not asked or asked[0] == provider:
+        return {}
+    model = str((known or {}).get("model") or getattr(result, "model", "") or "")
+    return {
+        "gen_ai.provider.name": _PROVIDERS.get(provider, provider),
+        **({"gen_ai.request.model": model} if model else {}),
+    }
 
 
 def _facts_of(result: Any) -> dict[str, Any]:

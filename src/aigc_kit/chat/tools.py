@@ -121,6 +121,7 @@ class _Told:
 
     content: str | list[dict[str, Any]]
     error: str = ""
+    cause: BaseException | None = None
 
     @property
     def text(self) -> str:
@@ -220,12 +221,8 @@ def _watched(call: ToolCall, loop: Loop) -> _Told:
     with tracing.span("execute_tool", None, call.name, facts) as span:
         told = _outcome(call, loop)
         if told.error:
-            span.failed(_ToolFailed())
+            span.failed(told.cause or LookupError())
     return told
-
-
-class _ToolFailed(Exception):
-    """What a span records of a tool's failure: no message, for it may repeat the arguments."""
 
 
 def _outcome(call: ToolCall, loop: Loop) -> _Told:
@@ -240,12 +237,12 @@ def _outcome(call: ToolCall, loop: Loop) -> _Told:
             raise ValueError("a JSON object was expected")
     except (ValueError, RecursionError) as error:
         text = f"the arguments are not a JSON object: {error}"
-        return _Told(_error(text), text)
+        return _Told(_error(text), text, error)
     try:
         value = loop.execute(call)
     except functions.ArgumentsError as error:
         text = f"the arguments do not fit: {error}"
-        return _Told(_error(text), text)
+        return _Told(_error(text), text, error)
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is news for the model
         return _raised(error, loop)
     if inspect.isawaitable(value):
@@ -273,7 +270,7 @@ def _raised(error: Exception, loop: Loop) -> _Told:
     except Exception:  # noqa: BLE001 - an exception that cannot even be shown
         said = ""
     detail = valid(f"{type(error).__name__}: {said}" if said else type(error).__name__)
-    return _Told(_error(detail), detail)
+    return _Told(_error(detail), detail, error)
 
 
 def _error(text: str) -> str:
