@@ -521,3 +521,16 @@ def test_resume_collects_a_task(shell: Shell) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert (shell.folder / done.stdout.strip()).stat().st_size
     assert sum(request.method == "POST" for request in shell.box.requests) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["nope"], "no provider 'nope'"), (["deepseek", "--store", "oss"], "OSSStorage")],
+)
+def test_a_doctor_that_cannot_begin_says_so_in_json(
+    shell: Shell, arguments: list[str], says: str
+) -> None:
+    done = shell.run("doctor", *arguments, "--json")
+    document = json.loads(done.stdout)
+    assert (document["ok"], done.returncode) == (False, document["error"]["exit_code"])
+    assert says in document["error"]["message"]

@@ -578,3 +578,29 @@ def test_no_setup_is_too_broken(monkeypatch: pytest.MonkeyPatch, variables: dict
             assert finding.code != "check_failed", finding
             assert finding.text("en")
             assert finding.text("zh")
+
+
+@pytest.mark.parametrize("value", ["abc", "-5", "0"])
+def test_a_timeout_that_clients_refuse_is_told(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    set_all(monkeypatch, {"DEEPSEEK_API_KEY": KEY, "DEEPSEEK_TIMEOUT_SECS": value})
+    finding = found(list(diagnose(["deepseek"])), "setting_bad")
+    assert (finding.level, finding.values["variable"]) == ("error", "DEEPSEEK_TIMEOUT_SECS")
+
+
+def test_a_url_of_openai_without_its_path_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "https://api.openai.com"})
+    assert found(list(diagnose(["openai"])), "base_url_path").level == "warning"
+
+
+def test_online_a_web_page_is_no_answer(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The front page of a relay whose base URL has no ``/v1``."""
+    sandbox.answer(200, "<html>welcome</html>", path="/deepseek/", times=None)
+    set_all(monkeypatch, vendors_of(sandbox))
+    findings = list(diagnose(["deepseek"], is_online=True))
+    assert "missing /v1" in found(findings, "failed").text("en")
+
+
+def test_the_environment_of_the_sandbox_is_in_order(sandbox: Sandbox) -> None:
+    with sandbox.environment():
+        findings = list(diagnose(["deepseek"], is_online=True))
+    assert [finding for finding in findings if finding.level == "error"] == []

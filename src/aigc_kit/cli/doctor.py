@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from typing import Any
+
 import click
 
 from aigc_kit.cli import _stores, _terminal
-from aigc_kit.cli._failures import CREDENTIAL, FAILED, Finished
+from aigc_kit.cli._failures import CREDENTIAL, FAILED, Finished, failed
 
 _MARKS = {
     "ok": ("ok", "green"),
@@ -56,27 +59,28 @@ def command(
     where nothing is wrong, 4 where a key or a quota is, otherwise 1; warnings do not count.
     """
     from aigc_kit.doctor import diagnose
+    from aigc_kit.errors import AIGCError
     from aigc_kit.hints import language
 
     chosen = language(lang or session.language)
-    store = (
-        _stores.store_of(store_name, endpoint=endpoint, public=public_domain)
-        if store_name
-        else None
-    )
-    found = []
-    with _terminal.waiting("looking"):
-        for finding in diagnose(
-            providers,
-            is_online=online,
-            dotenv=session.dotenv,
-            store=store,
-            journal=_stores.journal_dir(),
-            timeout=timeout,
-        ):
-            found.append(finding)
-    if store is not None:
-        store.close()
+    found: list[Any] = []
+    try:
+        with ExitStack() as stack:
+            store = None
+            if store_name:
+                made = _stores.store_of(store_name, endpoint=endpoint, public=public_domain)
+                store = stack.enter_context(made)
+            stack.enter_context(_terminal.waiting("looking"))
+            found += diagnose(
+                providers,
+                is_online=online,
+                dotenv=session.dotenv,
+                store=store,
+                journal=_stores.journal_dir(),
+                timeout=timeout,
+            )
+    except AIGCError as error:
+        raise failed(error, session, in_json=as_json) from None
     wrong = [finding for finding in found if finding.level == "error"]
     if as_json:
         _terminal.document(

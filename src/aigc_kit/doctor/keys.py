@@ -74,6 +74,20 @@ def _shape(subject: str, name: str, value: str) -> Iterator[Finding]:
         yield Finding("error", "key_characters", subject, {"variable": name})
 
 
+@offline("timeouts")
+def timeouts(context: Context) -> Iterator[Finding]:
+    """Of each configured provider: a timeout that its clients would refuse."""
+    for name in context.providers:
+        facts = facts_of(name)
+        for each in facts.timeouts if facts.configured else ():
+            try:
+                settings.seconds(None, each, default=1.0)
+            except ConfigurationError as error:
+                yield Finding(
+                    "error", "setting_bad", name, {"variable": each, "problem": str(error)}
+                )
+
+
 @offline("base urls")
 def base_urls(context: Context) -> Iterator[Finding]:
     """Of each configured provider: the URL that requests go to, and whether keys and images fit it."""
@@ -114,7 +128,8 @@ def _judged(facts: Facts, given: str, url: str, *, draws: bool) -> Iterator[Find
         yield Finding("info", "international", facts.name, values)
     own_hosts = {urlsplit(facts.home).hostname, urlsplit(facts.international).hostname}
     if facts.home and host in own_hosts and not plan:
-        paths = {urlsplit(facts.home).path, urlsplit(facts.international).path}
+        homes = filter(None, (facts.home, facts.international))
+        paths = {urlsplit(each).path for each in homes}
         if parts.path.rstrip("/") not in {path.rstrip("/") for path in paths} and not _whole(
             parts.path
         ):

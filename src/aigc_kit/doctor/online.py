@@ -11,7 +11,13 @@ from typing import Any
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.doctor.findings import Context, Finding, online
 from aigc_kit.doctor.vendors import Facts, facts_of, r2_is_set, wings
-from aigc_kit.errors import AIGCError, AuthenticationError, NotFoundError, ProviderError
+from aigc_kit.errors import (
+    AIGCError,
+    AuthenticationError,
+    InvalidReplyError,
+    NotFoundError,
+    ProviderError,
+)
 from aigc_kit.settings import Secret, optional_credential
 from aigc_kit.transport import codes
 from aigc_kit.transport.deadline import Deadline, WireError
@@ -164,6 +170,15 @@ def _asked(
             raise _Refused(error) from error
         failed = failure_of(request, as_wire_error(error), Deadline.after(context.timeout))
         raise _Refused(failed) from error
+    if answered.status == 200 and answered.body is None:
+        raise _Refused(
+            InvalidReplyError(
+                f"{facts.name} answered 200 with {answered.size} bytes that are not JSON, as a web page does; is the"
+                " base URL missing /v1?",
+                provider=facts.name,
+                status_code=200,
+            )
+        )
     if answered.status in good:
         return answered
     judged = error_from_body(

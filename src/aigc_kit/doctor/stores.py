@@ -55,17 +55,17 @@ def _made() -> Iterator[Finding]:
     host = urlsplit(variable("R2_ENDPOINT")).hostname or ""
     if not host.endswith(".r2.cloudflarestorage.com"):
         yield Finding("warning", "r2_endpoint", "r2", {"endpoint": variable("R2_ENDPOINT")})
-    yield from _domain(host)
+    yield from _domain(variable("R2_ENDPOINT").rstrip("/"))
     store.close()
 
 
-def _domain(host: str) -> Iterator[Finding]:
+def _domain(endpoint: str) -> Iterator[Finding]:
     domain = variable(_DOMAIN)
     if not domain:
         yield Finding("warning", "r2_no_domain", "r2")
     elif ".r2.dev" in domain:
         yield Finding("warning", "r2_dev", "r2", {"domain": domain})
-    elif "r2.cloudflarestorage.com" in domain or (host and host in domain):
+    elif "r2.cloudflarestorage.com" in domain or f"{domain}/".startswith(f"{endpoint}/"):
         yield Finding("error", "r2_domain_is_endpoint", "r2", {"domain": domain})
     else:
         yield Finding("ok", "r2_domain", "r2", {"domain": domain})

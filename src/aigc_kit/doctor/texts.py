@@ -70,6 +70,12 @@ TEXTS: dict[str, Text] = {
         "{variable} 含有 Key 中不会出现的字符",
         "重新复制；可能混入了空格、换行或全角字符",
     ),
+    "setting_bad": Text(
+        "{variable} cannot be used: {problem}",
+        "correct it, or remove it",
+        "{variable} 无法使用：{problem}",
+        "改正，或删除",
+    ),
     "idle": Text(
         "not set up: {names}",
         "",

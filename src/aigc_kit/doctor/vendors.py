@@ -79,6 +79,15 @@ class Facts:
     known: bool = True
 
     @property
+    def timeouts(self) -> tuple[str, ...]:
+        """Variables of the time that a call may take."""
+        return tuple(
+            f"{each.removesuffix('_MODEL')}_TIMEOUT_SECS"
+            for each in self.models
+            if each.endswith("_MODEL") and not each.endswith(("IMAGE_MODEL", "EMBEDDING_MODEL"))
+        )
+
+    @property
     def key_variable(self) -> str:
         """The variable whose key is used, ``""`` when there is none."""
         return next((name for name in self.keys if _filled(name)), "")
