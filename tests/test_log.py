@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -15,7 +16,18 @@ from aigc_kit import ChatClient, EmbeddingClient, ImageClient, errors
 from aigc_kit.media.renditions import Rendition
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage, StoredObject
-from tests.vendor import ASK, Vendor, ask, completion, delta, error, events, gemini_response
+from tests.vendor import (
+    ASK,
+    Response,
+    Vendor,
+    ask,
+    completion,
+    delta,
+    error,
+    events,
+    gemini_response,
+    outcome,
+)
 
 PROMPT = "一只写着 canary-4711 的橘猫"
 
@@ -183,3 +195,23 @@ def test_nothing_is_printed_where_logging_is_not_set_up(capsys: pytest.CaptureFi
         vendor.client(max_retries=1).chat(ASK)
     assert logging.getLogger("aigc_kit").handlers
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_a_character_of_a_vendor_can_be_logged(
+    caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    """A handler that writes UTF-8 would fail, and say so in the middle of a paid call."""
+    caplog.set_level(logging.DEBUG, "aigc_kit")
+    body = {"error": {"code": "quota \ud800", "message": "too \udfff much"}}
+    said = {
+        "model": "m\ud800",
+        "choices": [{"message": {"content": "x"}, "finish_reason": "\ud83d"}],
+    }
+    broken = Response(json.dumps(body).encode(), status=500)
+    with Vendor(broken, Response(json.dumps(said).encode())) as vendor:
+        found = outcome(lambda: ask(vendor.client(), stream=stream))
+        result = vendor.client().chat(ASK)
+    assert f"{found} {found.code} {found.body}".encode()
+    assert result.model.encode()
+    assert caplog.text.encode()

@@ -42,12 +42,18 @@ def named(error: BaseException) -> str:
     code = getattr(error, "code", "")
     if isinstance(code, str) and code and code not in parts:
         parts.append(code[:80])
-    return " ".join(parts)
+    return _printable(" ".join(parts))
+
+
+def _printable(text: Any) -> str:
+    """Text that every handler can write: half a character in a vendor's word cannot be encoded."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def _who(error: BaseException, otherwise: str) -> tuple[str, str]:
     """(provider, model) of an error."""
-    return getattr(error, "provider", "") or otherwise, getattr(error, "model", "") or "-"
+    provider, model = getattr(error, "provider", ""), getattr(error, "model", "")
+    return _printable(provider or otherwise), _printable(model or "-")
 
 
 def attempt(
@@ -103,9 +109,8 @@ def warnings(area: str, provider: str, model: str, found: Iterable[Any]) -> None
     for entry in found:
         if not isinstance(entry, Mapping):  # an application's own provider
             continue
-        logger(area).warning(
-            "%s %s: %s: %s", provider, model or "-", entry.get("feature"), entry.get("details")
-        )
+        told = (provider, model or "-", entry.get("feature"), entry.get("details"))
+        logger(area).warning("%s %s: %s: %s", *map(_printable, told))
 
 
 def delivered(provider: str, model: str, storage_key: str, url: bool, *, resumed: bool) -> None:

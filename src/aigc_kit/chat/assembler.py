@@ -12,7 +12,7 @@ from aigc_kit.chat.reasons import is_failure, reason_of
 from aigc_kit.chat.thoughts import ThoughtSplitter, without_start
 from aigc_kit.chat.tool_calls import Call, ToolCalls
 from aigc_kit.media.result import ImageResult
-from aigc_kit.transport.encoding import decode_base64
+from aigc_kit.transport.encoding import decode_base64, valid
 
 _SHORTEST_SUMMARY = 16
 """Characters; a shorter last piece that equals all before it may be a word said twice."""
@@ -226,11 +226,11 @@ class Assembler:
             reasoning_content=valid("".join(self.reasoning)),
             refusal=valid("".join(self.refusal)),
             tool_calls=calls,
-            finish_reason=reason,
+            finish_reason=valid(reason),
             usage=self.usage or Usage(),
             provider=self.provider,
-            model=self.reply_model or self.model,
-            id=self.id,
+            model=valid(self.reply_model or self.model),
+            id=valid(self.id),
             warnings=self.warnings,
             request_id=self.request_id,
             raw=self.raw,
@@ -295,15 +295,3 @@ def _tells_output(usage: Mapping[str, Any]) -> bool:
 def _image_part(image: ImageResult) -> dict[str, Any]:
     url = image.url or f"data:{image.mime_type or 'image/png'};base64,{image.base64}"
     return {"type": "image_url", "image_url": {"url": url}}
-
-
-def valid(text: str) -> str:
-    """
-    The text as Unicode: halves of a character that came in two pieces are one again, what has no
-    other half is replaced.
-    """
-    return (
-        text
-        if text.isascii()
-        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    )

@@ -5,8 +5,8 @@ an emoji, and no application can print or send one half.
 
 from __future__ import annotations
 
-from aigc_kit.chat.assembler import valid
 from aigc_kit.chat.base import ChatChunk, ToolCallDelta
+from aigc_kit.transport.encoding import valid
 
 
 class Halves:

@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 from aigc_kit import tracing
 from aigc_kit.chat import functions, json_text
-from aigc_kit.chat.assembler import valid
 from aigc_kit.chat.base import ChatChunk, ChatResult, Spent, ToolCall, ToolEvent, Usage, warning
 from aigc_kit.chat.messages import checked, checked_tools
 from aigc_kit.chat.parts import is_image, media_part
@@ -30,6 +29,7 @@ from aigc_kit.errors import (
     ToolLoopLimitError,
 )
 from aigc_kit.settings import spelled
+from aigc_kit.transport.encoding import valid
 
 
 class ToolExecutor(Protocol):

@@ -40,6 +40,18 @@ def sha256_of(data: bytes | bytearray | memoryview) -> hashlib._Hash:
     return hashlib.sha256(data)
 
 
+def valid(text: str) -> str:
+    """
+    The text as Unicode: halves of a character that came in two pieces are one again, what has no
+    other half is replaced.
+    """
+    return (
+        text
+        if text.isascii()
+        else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
+
+
 def camel(name: str) -> str:
     """``snake_case`` as ``camelCase``."""
     head, *rest = name.split("_")

@@ -17,7 +17,7 @@ from aigc_kit import errors
 from aigc_kit.errors import Billed, ProviderError
 from aigc_kit.settings import Secret
 from aigc_kit.transport.deadline import Deadline, WireError
-from aigc_kit.transport.encoding import BROKEN, loaded
+from aigc_kit.transport.encoding import BROKEN, loaded, valid
 from aigc_kit.transport.error_bodies import code_and_message, dicts, inner_status, type_of
 from aigc_kit.transport.rate_limits import wait_in
 
@@ -96,7 +96,7 @@ class RequestContext:
                 if len(value) >= 6:  # shorter ones are placeholders, and parts of words
                     for written in _spellings(value):
                         text = text.replace(written, "***")
-        return _LONG_BLOB.sub(lambda found: f"<{len(found.group())} characters>", text)
+        return _LONG_BLOB.sub(lambda found: f"<{len(found.group())} characters>", valid(text))
 
     def clean(self, value: Any, depth: int = 0) -> Any:
         """
