@@ -18,6 +18,7 @@ from aigc_kit.errors import (
     UnsupportedFeatureError,
 )
 from aigc_kit.settings import Secret, spelled
+from aigc_kit.storage.arguments import extra_arguments
 from aigc_kit.storage.base import (
     Storage,
     StoredObject,
@@ -124,7 +125,7 @@ class S3Storage(Rebuilt, Storage):
         self.cache_control = _header(cache_control)
         self._session_expires = _moment(session_expires)
         self._place = place_of(self.bucket, endpoint_url, addressing_style, self._own_service)
-        self._extra = _extra(acl, extra_args)
+        self._extra = extra_arguments(acl, extra_args)
         if "ACL" in self._extra and not self._place.service.acls:
             raise ConfigurationError(
                 f"{self._place.service.name} has no ACLs of objects: leave out acl={spelled(self._extra['ACL'])} and"
@@ -503,27 +504,3 @@ def _ca_file(verify: Any) -> str:
     if not os.path.exists(path):
         raise ConfigurationError(f"verify={path!r}: no such file")
     return path
-
-
-_OURS = frozenset(
-    {"Bucket", "Key", "Body", "ContentType", "Metadata", "ChecksumSHA256", "IfNoneMatch"}
-)
-
-
-def _extra(acl: Any, extra_args: Any) -> dict[str, Any]:
-    if extra_args is not None and not isinstance(extra_args, Mapping):
-        raise ConfigurationError(
-            f"extra_args must be a dict of put_object's arguments, got {spelled(extra_args)}"
-        )
-    if acl is not None and (not isinstance(acl, str) or not acl):
-        raise ConfigurationError(
-            f"acl must be a canned ACL such as 'public-read', got {spelled(acl)}"
-        )
-    given = dict(extra_args or {}) | ({"ACL": acl} if acl else {})
-    if "CacheControl" in given:
-        raise ConfigurationError("extra_args has CacheControl: pass it as cache_control")
-    if taken := sorted(map(str, _OURS & given.keys())):
-        raise ConfigurationError(
-            f"extra_args has {', '.join(taken)}, which the storage sets itself"
-        )
-    return given
