@@ -172,3 +172,9 @@ def test_half_a_character_is_escaped(tmp_path: Path) -> None:
     assert json.loads(text)["metadata"]["title"] == "cut \ud83d"
     (line,) = read_manifest(tmp_path)
     assert line.metadata["title"] == "cut \ud83d"
+
+
+@pytest.mark.parametrize("more", ['"error":"x"', '"cost":5', '"metadata":[]'])
+def test_a_line_of_another_shape_is_damaged(more: str) -> None:
+    with pytest.raises(InvalidInputError, match="that is no object"):
+        Line.from_json(f'{{"id":"a",{more}}}')

@@ -221,3 +221,12 @@ def test_metadata_of_a_csv_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert first.metadata == {"sku": "12E4", "version": "1.10", "n": 7, "tags": [1, 2]}
     assert first.options == {"guidance": 7.5}
     assert second.metadata == {"sku": "007", "version": "NaN", "n": True, "tags": "{broken"}
+
+
+def test_what_spreadsheets_write_is_read_or_named(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text("id,prompt\n1,a cat\n,\n\n2,a dog\n")
+    assert [job.prompt for job in jobs_of(path)] == ["a cat", "a dog"]
+    path.write_text("id;prompt\n1;a cat\n")
+    with pytest.raises(InvalidInputError, match="separated by commas"):
+        jobs_of(path)

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import gc
 import importlib.metadata
+import io
 import json
 import pickle
 import threading
@@ -556,3 +557,38 @@ def test_images_of_equal_bytes_are_not_one_reference(
         with pytest.raises(errors.IdempotencyConflictError, match="reference_images"):
             images.image_to_image("x", reference_images=other, idempotency_key="k")
     assert len(sandbox.requests) == 1
+
+
+def test_an_open_file_is_no_reference(sandbox: Sandbox) -> None:
+    with (
+        ImageClient("gemini", **sandbox.image_options("gemini")) as images,
+        pytest.raises(
+            errors.ReferenceImageError, match=r"got a BytesIO: pass the bytes, \.read\(\)"
+        ),
+    ):
+        images.image_to_image("x", reference_images=io.BytesIO(make()))
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_cut_image_is_the_same_error_with_and_without_a_key(
+    sandbox: Sandbox, tmp_path: Path, key: str | None
+) -> None:
+    options = {**sandbox.image_options("gemini"), "storage": LocalStorage(tmp_path)}
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(make("JPEG", (400, 300))[:900])
+    with ImageClient("gemini", **options) as images, Image.open(path) as reference:
+        with pytest.raises(errors.ReferenceImageError):
+            images.image_to_image("x", reference_images=reference, idempotency_key=key)
+        image = images.image_to_image(
+            "x", reference_images=memoryview(make() * 2)[: len(make())], idempotency_key=key
+        )
+    assert image.url
+
+
+def test_a_blank_model_is_refused(sandbox: Sandbox) -> None:
+    with (
+        ImageClient("gemini", **sandbox.image_options("gemini")) as images,
+        pytest.raises(errors.InvalidInputError, match="model must be the name"),
+    ):
+        images.text_to_image("x", model="  ")

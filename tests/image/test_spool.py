@@ -628,3 +628,19 @@ def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     os.waitpid(pid, 0)
     assert again is not None
     again.close()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b'{"state":"of tomorrow","at":1,"blobs":[]}\n',
+        b'{"state":"asked","at":1,"receipt":{"expires":"soon"},"blobs":[]}\n',
+    ],
+)
+def test_an_entry_of_another_version_stays(sandbox: Sandbox, tmp_path: Path, entry: bytes) -> None:
+    options = {**sandbox.image_options("gemini"), "spool_dir": tmp_path / "spool"}
+    with ImageClient("gemini", storage=LocalStorage(tmp_path / "store"), **options) as images:
+        images.resume_spool()
+        (tmp_path / "spool" / "abc.order").write_bytes(entry)
+        assert len(images.resume_spool().errors) == 1
+        assert (tmp_path / "spool" / "abc.order").exists()

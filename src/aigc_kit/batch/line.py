@@ -90,6 +90,9 @@ class Line:
                 f"a line of the manifest has kind {raw.get('kind')!r} and status"
                 f" {raw.get('status')!r}; expected {KINDS} and {STATUSES}"
             )
+        for name in ("error", "cost", "metadata"):
+            if raw.get(name) is not None and not isinstance(raw[name], Mapping):
+                raise InvalidInputError(f"a line of the manifest has a {name} that is no object")
         known = {each.name for each in fields(cls)}
         return cls(**{name: value for name, value in raw.items() if name in known})
 

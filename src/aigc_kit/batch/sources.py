@@ -193,10 +193,16 @@ def _csv(path: Path) -> Iterator[tuple[int, Any]]:
         reader = csv.DictReader(file, delimiter=separator, strict=True)
         try:
             names = reader.fieldnames or []
+            if len(names) == 1 and ";" in names[0]:
+                raise InvalidInputError(
+                    f"{path.name}: the columns must be separated by commas, got {names[0]!r}; a spreadsheet saves them as"
+                    " 'CSV (comma delimited)', or take a .tsv file"
+                )
             if len(set(names)) < len(names):
                 raise InvalidInputError(f"{path.name}: a column is there twice: {names}")
             for row in reader:
-                yield reader.line_num, _cells(row)
+                if any(row.values()):  # spreadsheets write rows of separators alone
+                    yield reader.line_num, _cells(row)
         except UnicodeDecodeError as error:
             raise InvalidInputError(
                 f"{path.name} is not UTF-8 ({error}): save it as 'CSV UTF-8'"

@@ -99,6 +99,10 @@ def document_of(result: Any) -> dict[str, Any]:
     }
 
 
+_LONGEST_NAME = 240
+"""Bytes of a file's name, with room for a number: 255 on every file system in use."""
+
+
 class Target:
     """
     Where images go on the disk.
@@ -134,6 +138,11 @@ class Target:
             ) from None
         if not os.access(self.folder, os.W_OK):
             raise click.UsageError(f"--out {out!r}: {str(self.folder)!r} cannot be written")
+        long = [name for name in self.names if len(os.fsencode(name)) > _LONGEST_NAME]
+        if long:
+            raise click.UsageError(
+                f"--out {long[0]!r}: the name is longer than {_LONGEST_NAME} bytes"
+            )
         there = [name for name in self.names if (self.folder / name).exists()]
         if there and not force:
             raise click.UsageError(

@@ -169,7 +169,7 @@ def _reference(text: str) -> Any:
     Raises:
         click.UsageError: neither a URL nor a file.
     """
-    if text.startswith(("http://", "https://", "data:")):
+    if text.lower().startswith(("http://", "https://", "data:")):
         return text
     path = Path(text).expanduser()
     if not path.is_file():

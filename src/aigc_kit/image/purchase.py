@@ -392,6 +392,22 @@ class Purchases:
         if record.state == "done":
             entry.done(record.items, record.facts)
             return ImageGroup()
+        if record.state != "paid":
+            return self._strange(entry, record, forget=forget)
+        return self._resumed_paid(entry, record, forget=forget)
+
+    @staticmethod
+    def _strange(entry: Entry, record: Record, *, forget: bool) -> ImageGroup:
+        """An entry of another version: what was paid for may be in it."""
+        if forget:
+            entry.remove()
+        error = StorageError(
+            f"the journal entry {entry.name!r} is in the state {record.state!r}, which this version does not know: resume"
+            " it with the version that wrote it"
+        )
+        return ImageGroup(errors=[error])
+
+    def _resumed_paid(self, entry: Entry, record: Record, *, forget: bool) -> ImageGroup:
         group = self.delivery.deliver(entry, record.items, record.facts, again=True)
         lost = {error.index for error in group.errors if is_lost(error)}
         if lost and forget:

@@ -110,7 +110,8 @@ def _took(provider: ImageProvider, record: Record) -> bool:
 
 def _elsewhere(record: Record, receipt: Mapping[str, Any]) -> OutcomeUnknownError:
     vendor, url = str(record.facts.get("provider") or ""), str(record.facts.get("base_url") or "")
-    expired = time.time() > float(receipt.get("expires") or math.inf)
+    told = receipt.get("expires")
+    expired = time.time() > (told if isinstance(told, (int, float)) and told else math.inf)
     return OutcomeUnknownError(
         f"{vendor} at {url} has a task that may be billed, and no provider of this client is"
         f" {vendor} with that base_url: resume_spool() of a client that has it collects the images"

@@ -90,8 +90,13 @@ def listed(references: Any) -> list[Any]:
         references, (str, bytes, bytearray, memoryview, os.PathLike, ImageResult)
     ) or hasattr(references, "tobytes"):
         return [references]
-    if isinstance(references, Iterable):
+    if isinstance(references, Iterable) and not hasattr(references, "read"):
         return list(references)
+    if hasattr(references, "read"):
+        raise ReferenceImageError(
+            f"reference_images must be an image or a list of images, got a {type(references).__name__}: pass the bytes,"
+            " .read(), or the path"
+        )
     raise ReferenceImageError(
         f"reference_images must be an image or a list of images, got {type(references).__name__}"
     )

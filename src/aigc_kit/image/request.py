@@ -332,7 +332,7 @@ class ImageRequest:
         for name in known.vendors & rest.keys():
             if isinstance(rest[name], Mapping):
                 check_names(rest[name], known, inside=name)
-        if isinstance(reference_images, Iterator):
+        if isinstance(reference_images, Iterator) and not hasattr(reference_images, "read"):
             reference_images = list(reference_images)
         key = rest.pop("idempotency_key", None)
         if key is not None and (not isinstance(key, str) or not key.strip()):
@@ -434,8 +434,8 @@ def _terms(rest: dict[str, Any]) -> dict[str, Any]:
         rest.pop("max_retries", None),
         rest.pop("model", None),
     )
-    if model is not None and not isinstance(model, str):
-        raise InvalidInputError(f"model must be a str, got {type(model).__name__}")
+    if model is not None and (not isinstance(model, str) or model.isspace()):
+        raise InvalidInputError(f"model must be the name of one, got {spelled(model)}")
     if timeout is not None:
         timeout = settings.seconds(timeout, default=0)
     if retries is not None:
@@ -626,7 +626,9 @@ def _identity(references: Any) -> list[str]:
     """
     A digest of each reference: of its bytes where they are here, of its URL or path where not.
     """
-    single = isinstance(references, (str, bytes, bytearray, memoryview, os.PathLike, ImageResult))
+    single = isinstance(
+        references, (str, bytes, bytearray, memoryview, os.PathLike, ImageResult)
+    ) or hasattr(references, "read")
     items = [references] if single or not isinstance(references, Iterable) else list(references)
     return [_identity_of(item) for item in items]
 
@@ -635,7 +637,7 @@ def _identity_of(item: Any) -> str:
     if isinstance(item, ImageResult):
         item = item.data if item.has_base64 else item.url
     if isinstance(item, (bytes, bytearray, memoryview)):
-        return sha256_of(item).hexdigest()
+        return sha256_of(bytes(item) if isinstance(item, memoryview) else item).hexdigest()
     if isinstance(item, os.PathLike):
         return _identity_of_file(Path(item))
     if isinstance(item, str):
@@ -645,7 +647,10 @@ def _identity_of(item: Any) -> str:
 
 def _identity_of_pixels(image: Any) -> str:
     """Of a PIL image or an array: its bytes, and what says what they mean."""
-    digest = sha256_of(image.tobytes())
+    try:
+        digest = sha256_of(image.tobytes())
+    except (OSError, ValueError):  # cut or closed: told when it is read to be sent
+        return type(image).__name__
     facts = [getattr(image, name, None) for name in ("mode", "size", "shape", "dtype")]
     if hasattr(image, "getpalette"):
         info = image.info
