@@ -176,9 +176,9 @@ def without_comments(code: str) -> str:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cat.png").write_bytes(make("PNG"))
-    monkeypatch.setenv("OSS_ACCESS_KEY_ID", "k")
-    monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
     with Sandbox() as box, box.environment():
+        monkeypatch.setenv("OSS_ACCESS_KEY_ID", "k")
+        monkeypatch.setenv("OSS_ACCESS_KEY_SECRET", "s")
         yield tmp_path
 
 
