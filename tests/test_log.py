@@ -102,7 +102,11 @@ def test_a_request_without_a_response_is_a_line(
     client = ChatClient("openai_compat", api_key="k", base_url=url, model="m", max_retries=0)
     with client, pytest.raises(errors.ConnectionFailedError):
         client.chat(ASK)
-    assert [line.split(",")[0] for line in lines(caplog, "http")] == ["openai_compat m: WireError"]
+    [line] = lines(caplog, "http")  # openai 2.21 has an error of its own around ours
+    assert line.split(",")[0].removeprefix("openai_compat m: ") in (
+        "WireError",
+        "APIConnectionError",
+    )
     assert lines(caplog, "chat") == [
         "openai_compat m: failed with ConnectionFailedError, billed: no"
     ]

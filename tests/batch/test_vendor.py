@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import get_session
 
 from aigc_kit.batch import Line, Summary, read_manifest, run_batch
 from aigc_kit.batch.vendor import run as vendor_run
@@ -19,7 +20,13 @@ from tests.images import make
 
 OTHER = [{"id": "other", "kind": "chat", "provider": "openai", "prompt": "x"}]
 
-CHATS = ["openai", "dashscope", "glm", "gemini", "bedrock"]
+_JOB = get_session().get_service_model("bedrock").operation_model("CreateModelInvocationJob")
+newer_boto3 = pytest.mark.skipif(
+    "modelInvocationType" not in _JOB.input_shape.members,
+    reason="this boto3 knows no jobs of chats",
+)
+BEDROCK = pytest.param("bedrock", marks=newer_boto3)
+CHATS = ["openai", "dashscope", "glm", "gemini", BEDROCK]
 
 
 @pytest.fixture(autouse=True)
@@ -167,7 +174,7 @@ def test_without_waiting_it_collects_later(sandbox: Sandbox, tmp_path: Path) -> 
     [
         ("openai", "/batches"),
         ("gemini", ":batchGenerateContent"),
-        ("bedrock", "/model-invocation-job"),
+        pytest.param("bedrock", "/model-invocation-job", marks=newer_boto3),
     ],
 )
 def test_a_lost_response_does_not_make_a_second_batch(
@@ -221,7 +228,7 @@ def test_a_batch_that_fails_at_the_vendor_says_why(sandbox: Sandbox, tmp_path: P
 
 
 @pytest.mark.parametrize("step", range(12))
-@pytest.mark.parametrize("provider", ["openai", "gemini", "bedrock"])
+@pytest.mark.parametrize("provider", ["openai", "gemini", BEDROCK])
 def test_killed_after_each_step(
     sandbox: Sandbox,
     tmp_path: Path,
@@ -309,6 +316,7 @@ def test_ark_waits_for_each_response(sandbox: Sandbox, tmp_path: Path, kind: str
     assert len(sandbox.requests) == 7
 
 
+@newer_boto3
 def test_bedrock_reads_large_results_in_ranges(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +334,7 @@ def test_bedrock_reads_large_results_in_ranges(
     assert found["产品 0/x"].cost is not None
 
 
+@newer_boto3
 def test_a_record_that_bedrock_refuses_fails_by_itself(sandbox: Sandbox, tmp_path: Path) -> None:
     rows = rows_of("chat", "bedrock", 2)
     rows[0]["options"] = {"extra_body": {"inferenceConfig": {"temperature": 7}}}
@@ -415,3 +424,16 @@ def test_a_live_run_does_not_buy_what_is_at_the_vendor(sandbox: Sandbox, tmp_pat
     assert run(sandbox, tmp_path, rows, resume=True).done == 2
     again = run_batch(rows, tmp_path, client_options=given, resume=True, gallery=False)
     assert (again.done, again.skipped) == (2, 2)
+
+
+def test_an_older_boto3_is_told(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def older(self: Any) -> None:
+        raise ConfigurationError("bedrock's batches of chats need a newer boto3")
+
+    monkeypatch.setattr("aigc_kit.transport.bedrock_jobs.BedrockJobs.check", older)
+    summary = run(sandbox, tmp_path, rows_of("chat", "bedrock", 2))
+    assert (summary.done, creations(sandbox)) == (0, 0)
+    said = [line.error["message"] for line in lines(tmp_path).values() if line.error]
+    assert [each for each in said if "newer boto3" in each] == said

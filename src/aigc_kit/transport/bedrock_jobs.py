@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from aigc_kit.errors import AIGCError
+from aigc_kit.errors import AIGCError, ConfigurationError
 from aigc_kit.transport.aws import (
     AwsClient,
     AwsError,
@@ -62,6 +62,18 @@ class BedrockJobs:
             self._control, "create_model_invocation_job", request, deadline, paid=True
         )
         return str(made.get("jobArn") or "")
+
+    def check(self) -> None:
+        """
+        Raises:
+            ConfigurationError: the installed boto3 knows no jobs of chats yet.
+        """
+        model = self._control.get().client.meta.service_model
+        members = model.operation_model("CreateModelInvocationJob").input_shape.members
+        if "modelInvocationType" not in members:
+            raise ConfigurationError(
+                "bedrock's batches of chats need a newer boto3: upgrade boto3 and botocore"
+            )
 
     def find(self, name: str, deadline: Deadline) -> str:
         """The ARN of the job of this name, "" where there is none."""

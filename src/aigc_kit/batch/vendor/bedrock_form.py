@@ -93,6 +93,7 @@ class BedrockForm(Service):
         return {"recordId": self.name(name), "modelInput": json.loads(taken.body)}
 
     def upload(self, path: Path) -> str:
+        self._jobs.check()
         data = path.read_bytes()
         key = self._key(path.name)
         self._jobs.put(key, data, Deadline.after(upload_seconds(len(data))))
