@@ -6,6 +6,7 @@ import pytest
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.settings import Secret
+from aigc_kit.transport import clients
 from aigc_kit.transport.clients import HttpTransport, Lease
 from aigc_kit.transport.deadline import Deadline, Exchange
 from aigc_kit.transport.failures import RequestContext
@@ -36,6 +37,18 @@ def test_leases_share_a_client_and_close_it_last(wire: Wire) -> None:
     fourth = Lease("httpx")
     assert fourth.client is not second.client
     fourth.close()
+
+
+def test_a_share_is_given_back_while_its_own_thread_holds_the_lock() -> None:
+    """As the garbage collector does it, which may run in the middle of making another client."""
+    first, kept = Lease("httpx", reuse=False), Lease("httpx", reuse=False)
+    with clients._lock:
+        kept.close()
+        first.close()
+    last = Lease("httpx", reuse=False)
+    assert clients._shared[last._key].users == 1
+    last.close()
+    assert last._key not in clients._shared
 
 
 def test_closing_waits_for_calls_that_run(wire: Wire) -> None:

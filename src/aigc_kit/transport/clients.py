@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,7 @@ class _Shared:
 
 
 _shared: dict[tuple[int, str, bool], _Shared] = {}
+_released: deque[tuple[int, str, bool]] = deque()
 _contexts: dict[tuple[str, str, str], Any] = {}
 _lock = threading.Lock()
 
@@ -46,6 +48,7 @@ def _forget_parent() -> None:
     global _lock
     _lock = threading.Lock()
     _shared.clear()
+    _released.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -70,19 +73,36 @@ class Lease:
             shared.users += 1
         self.client = shared.client
         self._open = True
+        _close_released()
 
     def close(self) -> None:
         if not self._open:
             return
         self._open = False
-        with _lock:
-            shared = _shared.get(self._key)
-            if shared is None:
-                return
-            shared.users -= 1
-            if shared.users == 0:
-                del _shared[self._key]
-                shared.routes.close()
+        _released.append(self._key)
+        _close_released()
+
+
+def _close_released() -> None:
+    """
+    Give back the shares in ``_released``. Never waits: a finalizer may run while its own thread
+    holds the lock, and the holder then does this when it is done.
+    """
+    while _released and _lock.acquire(blocking=False):
+        unused = []
+        try:
+            while _released:
+                key = _released.popleft()
+                shared = _shared.get(key)
+                if shared is None:
+                    continue
+                shared.users -= 1
+                if shared.users == 0:
+                    unused.append(_shared.pop(key))
+        finally:
+            _lock.release()
+        for shared in unused:
+            shared.routes.close()
 
 
 def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
