@@ -8,6 +8,7 @@ import pytest
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.chat import client as registry
+from aigc_kit.chat.vendors import VENDORS, facts
 from aigc_kit.sandbox import Sandbox
 from tests.vendor import ASK, read
 
@@ -46,3 +47,20 @@ def test_openai_compat_keeps_its_own_name(sandbox: Sandbox) -> None:
 def test_a_name_that_is_not_registered_is_unknown(sandbox: Sandbox) -> None:
     with pytest.raises(errors.UnknownProviderError, match="nobody"):
         ChatClient("nobody", model="m", **sandbox.chat_options("openai_compat"))
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url", "refused"),
+    [
+        ("openai", "https://api.openai.com/v1", True),
+        ("azure", "https://a.openai.azure.com/openai/v1", True),
+        ("openai", "https://relay.example/v1", False),
+        ("openai_compat", "https://relay.example/v1", False),
+    ],
+)
+def test_only_openais_own_hosts_refuse_tools_of_a_flagship(
+    name: str, base_url: str, refused: bool
+) -> None:
+    """A relay may translate the request itself."""
+    found = facts(VENDORS[name], base_url=base_url, model="gpt-6.2-sol")
+    assert bool(found.no_tools) is refused

@@ -19,6 +19,8 @@ CLAUDE_ADAPTIVE = r".*claude-((opus|sonnet)-4[.-][6-8]|(opus|sonnet|haiku)-5|fab
 CLAUDE_ALWAYS_THINKS = r".*claude-(opus-5[.-]5|fable|mythos).*"
 CLAUDE_NO_FORCED_TOOL = r".*claude-(fable|mythos)-5.*|.*claude-(opus|sonnet)-5[.-]5.*"
 CLAUDE_NO_SAMPLING = r".*claude-(opus-(4[.-]7|4[.-]8|5)|sonnet-5|haiku-5[.-]5|fable|mythos).*"
+CONVERSE_NO_SAMPLING = r"(.*\.)?(openai\.gpt-(5[.-]6|6)|xai\.grok).*"
+"""Others that refuse temperature and top_p on Bedrock. Source: pydantic-ai, read 2026-11-25."""
 CLAUDE_ONE_SAMPLING = r".*claude-(sonnet-4[.-][56]|haiku-4[.-]5|opus-4[.-][56]).*"
 """Temperature or top_p, not both."""
 CLAUDE_NO_PREFILL = r".*claude-((opus|sonnet)-4[.-][6-9]|(opus|sonnet|haiku)-5|fable|mythos).*"

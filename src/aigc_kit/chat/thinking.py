@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,12 +27,13 @@ class Thinking:
 
     ``off``: disabled, or a budget of 0. ``budget``: tokens, -1 for the model's own choice, None
     when not given.
-    ``kind``: the wish's ``type`` as given.
+    ``kind``: the wish's ``type`` as given. ``level``: the effort, where that was given.
     """
 
     off: bool
     budget: int | None
     kind: str
+    level: str = ""
 
     @classmethod
     def read(cls, wish: Any) -> Thinking | None:
@@ -67,9 +68,19 @@ class Thinking:
 
     @property
     def effort(self) -> str:
-        """The effort that stands for the budget: ``low``, ``medium`` or ``high``."""
+        """The effort as it was given, else the one that stands for the budget."""
+        if self.level:
+            return self.level
         if self.budget is None or self.budget < 0:
             return "medium"
         if self.budget <= _LOW:
             return "low"
         return "medium" if self.budget <= _MEDIUM else "high"
+
+
+def nearest(effort: str, known: Sequence[str]) -> str:
+    """The effort among those that a model has which comes next to the one that is wanted; the higher of two."""
+    if effort in known:
+        return effort
+    rank = {each: place for place, each in enumerate(EFFORTS)}
+    return min(known, key=lambda each: (abs(rank[each] - rank[effort]), -rank[each]))

@@ -57,6 +57,7 @@ VENDORS = {
             json_schema="",
             echo_reasoning=".*",
             always_thinks=r"glm-5\.3.*",
+            efforts=((r"glm-5\.3.*", ("low", "high", "max")),),
             forced_choice="auto only",
             ranges={"temperature": (0.01, 0.99), "top_p": (0.01, 0.99)},
             bare_base64=True,
@@ -82,6 +83,7 @@ VENDORS = {
             echo_reasoning=".*",
             reasoning_pad=" ",
             always_thinks=r"kimi-k(3|2\.7-code).*",
+            efforts=((r"kimi-k3.*", ("low", "high", "max")),),
             no_forced_choice=r"kimi-k2\.[67].*",
             image_addresses=False,
             refused=((r"kimi-.*", SAMPLING[:4]),),
@@ -204,10 +206,7 @@ def facts(
     found = _at(row, host)
     name = found.home or found.name
     if found.passes_fields and found.openai_rules and models.matches(models.OPENAI, model):
-        changes = dict(OPENAI_MODEL)
-        if not models.matches(models.OPENAI_REASONING, model):
-            del changes["max_tokens"]
-        found = replace(found, **changes)
+        found = replace(found, **_of_openais_model(name, model))
     if name in _ANY_MODEL or found.passes_fields:
         for pattern, changes in _MODELS:
             if models.matches(pattern, model):
@@ -219,6 +218,16 @@ def facts(
         if re.fullmatch(pattern, host):
             found = replace(found, **changes)
     return replace(found, **checked_profile(profile)) if profile else found
+
+
+def _of_openais_model(name: str, model: str) -> dict[str, Any]:
+    """What a model of OpenAI needs behind a relay, or on Azure."""
+    changes = dict(OPENAI_MODEL)
+    if name != "azure":  # a relay may translate: only OpenAI's own endpoint is known to refuse
+        changes["no_tools"] = ""
+    if not models.matches(models.OPENAI_REASONING, model):
+        del changes["max_tokens"]
+    return changes
 
 
 def _at(row: Vendor, host: str) -> Vendor:

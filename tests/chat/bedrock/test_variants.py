@@ -1088,3 +1088,103 @@ def test_an_error_while_streaming_may_be_tried_again_after_it() -> None:
         found = outcome(lambda: read(vendor.client("bedrock").chat_stream(ASK)))
     assert isinstance(found, errors.StreamInterruptedError)
     assert (found.retryable, found.partial.content) == (True, "half")
+
+
+# ---- efforts, sampling and documents, by family
+
+TERSE = [{"role": "user", "content": "hi"}]
+
+
+def fields_sent(model: str, **options: Any) -> tuple[dict[str, Any], list[str]]:
+    with Vendor(OK) as vendor:
+        result = vendor.client("bedrock", model=model).chat(TERSE, **options)
+    return vendor.body.get("additionalModelRequestFields", {}), features(result)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "fields", "warned"),
+    [
+        (
+            "deepseek.v3.2-v1:0",
+            {"thinking": {"type": "disabled"}},
+            {"reasoning_effort": "none"},
+            [],
+        ),
+        ("zai.glm-5", {"thinking": {"type": "disabled"}}, {"reasoning_effort": "none"}, []),
+        ("zai.glm-5", {"thinking": {"type": "enabled"}}, {"reasoning_effort": "high"}, []),
+        (
+            "qwen.qwen3-235b-a22b-2507-v1:0",
+            {"thinking": {"type": "disabled"}},
+            {"reasoning_config": "none"},
+            [],
+        ),
+        (
+            "qwen.qwen3-235b-a22b-2507-v1:0",
+            {"reasoning_effort": "low"},
+            {"reasoning_config": "low"},
+            [],
+        ),
+        (
+            "openai.gpt-oss-120b-1:0",
+            {"thinking": {"type": "enabled"}},
+            {"reasoning_effort": "medium"},
+            [],
+        ),
+        (
+            "openai.gpt-oss-120b-1:0",
+            {"thinking": {"type": "disabled"}},
+            {"reasoning_effort": "low"},
+            ["thinking"],
+        ),
+        (
+            "openai.gpt-6-sol",
+            {"reasoning_effort": "low"},
+            {"reasoning": {"effort": "low"}},
+            [],
+        ),
+        ("mistral.mistral-large", {"thinking": {"type": "disabled"}}, {}, ["thinking"]),
+    ],
+)
+def test_each_family_has_its_own_field_of_effort(
+    model: str, options: dict[str, Any], fields: dict[str, Any], warned: list[str]
+) -> None:
+    assert fields_sent(model, **options) == (fields, warned)
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sent"),
+    [
+        ("global.anthropic.claude-opus-4-6", "max", "max"),
+        ("global.anthropic.claude-opus-4-6", "xhigh", "max"),
+        ("global.anthropic.claude-opus-4-8", "xhigh", "xhigh"),
+        ("global.anthropic.claude-opus-4-8", "minimal", "low"),
+    ],
+)
+def test_an_effort_is_no_budget(model: str, effort: str, sent: str) -> None:
+    fields, warned = fields_sent(model, reasoning_effort=effort)
+    assert fields["output_config"] == {"effort": sent}
+    assert "thinking" not in warned
+
+
+@pytest.mark.parametrize("model", ["openai.gpt-6-sol", "xai.grok-4-5"])
+def test_models_that_refuse_sampling_are_not_given_it(model: str) -> None:
+    with Vendor(OK) as vendor:
+        result = vendor.client("bedrock", model=model).chat(TERSE, temperature=0.5, top_p=0.5)
+    assert "temperature" not in vendor.body.get("inferenceConfig", {})
+    assert features(result) == ["temperature", "top_p"]
+
+
+def test_a_document_does_not_stand_beside_a_result() -> None:
+    pdf = "data:application/pdf;base64," + base64.b64encode(b"%PDF-1.4 x").decode()
+    file = {"type": "file", "file": {"file_data": pdf, "filename": "a.pdf"}}
+    history = [
+        {"role": "user", "content": "q"},
+        assistant_call(),
+        tool_result("c1", "r"),
+        {"role": "user", "content": [{"type": "text", "text": "see"}, file]},
+    ]
+    with Vendor(OK) as vendor:
+        model = "global.anthropic.claude-sonnet-4-6"
+        vendor.client("bedrock", model=model).chat(history, tools=[tool()])
+    kinds = [[next(iter(block)) for block in turn["content"]] for turn in vendor.body["messages"]]
+    assert kinds[2:] == [["toolResult"], ["text"], ["text", "document"]]

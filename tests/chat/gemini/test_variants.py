@@ -1040,3 +1040,29 @@ def test_arguments_in_pieces_without_ids_are_the_last_calls() -> None:
     with Vendor(gemini_stream(*chunks)) as vendor:
         result = read(vendor.client("gemini").chat_stream(ASK, tools=[tool("f"), tool("g")]))
     assert [call.parse() for call in result.tool_calls] == [{"a": "x"}, {"b": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "level", "warned"),
+    [
+        ("gemini-3.8-flash", "minimal", "LOW", ["reasoning_effort"]),
+        ("gemini-3.1-pro-preview", "minimal", "LOW", ["reasoning_effort"]),
+        ("gemini-3.5-flash", "minimal", "MINIMAL", []),
+        ("gemini-3.5-flash", "none", "MINIMAL", ["thinking"]),
+        ("gemini-3.8-flash", "none", "LOW", ["thinking"]),
+    ],
+)
+def test_levels_are_those_of_the_model(
+    model: str, effort: str, level: str, warned: list[str]
+) -> None:
+    with Vendor(OK) as vendor:
+        result = vendor.client("gemini", model=model).chat(ASK, reasoning_effort=effort)
+    assert vendor.body["generationConfig"]["thinkingConfig"]["thinkingLevel"] == level
+    assert features(result) == warned
+
+
+def test_penalties_are_left_out() -> None:
+    with Vendor(OK) as vendor:
+        result = vendor.client("gemini").chat(ASK, presence_penalty=0.5, frequency_penalty=1)
+    assert "presencePenalty" not in vendor.body.get("generationConfig", {})
+    assert sorted(features(result)) == ["frequency_penalty", "presence_penalty"]

@@ -249,7 +249,6 @@ def test_parameters_are_what_each_vendor_reads(
 @pytest.mark.parametrize(
     ("provider", "model", "options", "match"),
     [
-        ("openai", "gpt-6.2-sol", {"tools": [TOOL]}, "Responses API"),
         ("openai", "gpt-4o", {"thinking": {"type": "enabled"}}, "does not think"),
         (
             "deepseek",

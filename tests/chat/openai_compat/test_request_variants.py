@@ -1062,3 +1062,27 @@ def test_the_message_names_the_option(options: dict[str, Any], says: str) -> Non
     given = {"api_key": "k", "base_url": "http://127.0.0.1:1/v1", **options}
     with pytest.raises(errors.ConfigurationError, match=says):
         ChatClient("openai_compat", **given)
+
+
+@pytest.mark.parametrize("provider", ["openai_compat", "openai"])
+@pytest.mark.parametrize("model", ["gpt-6.1-sol", "gpt-6.2-sol"])
+def test_a_relay_gets_tools_as_they_are(provider: str, model: str) -> None:
+    """What OpenAI's own endpoint refuses, a gateway translates."""
+    with Vendor(completion("ok")) as vendor:
+        result = vendor.client(provider, model=model).chat(ASK, tools=TOOLS)
+    assert len(vendor.body["tools"]) == 1
+    assert "reasoning_effort" not in vendor.body
+    assert features(result) == []
+
+
+@pytest.mark.parametrize(("provider", "model"), [("moonshot", "kimi-k3"), ("glm", "glm-5.3")])
+def test_an_effort_is_one_that_the_model_has(provider: str, model: str) -> None:
+    with Vendor(completion("ok")) as vendor:
+        chat = vendor.client(provider, model=model)
+        found = outcome(lambda: chat.chat(ASK, reasoning_effort="none"))
+        assert isinstance(found, errors.UnsupportedFeatureError)
+        assert "reasoning_effort='low'" in str(found)
+        assert vendor.requests == []
+        result = chat.chat(ASK, reasoning_effort="medium")
+    assert vendor.body["reasoning_effort"] == "high"
+    assert features(result) == ["reasoning_effort"]

@@ -268,7 +268,7 @@ def _inference(request: Draft, extra: dict[str, Any]) -> None:
         value = given.pop(name, None)
         if value is None:
             continue
-        if request.fits(models.CLAUDE_NO_SAMPLING):
+        if request.fits(models.CLAUDE_NO_SAMPLING) or request.fits(models.CONVERSE_NO_SAMPLING):
             request.warn(name, f"{value!r} was left out: {model} refuses it")
         elif own == "topP" and "temperature" in found and request.fits(models.CLAUDE_ONE_SAMPLING):
             request.warn(

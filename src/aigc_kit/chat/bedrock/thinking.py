@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aigc_kit.chat import models
 from aigc_kit.chat.bedrock.draft import Draft
-from aigc_kit.chat.thinking import Thinking
+from aigc_kit.chat.thinking import Thinking, nearest
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
 
 _EFFORT_FIELD = r".*(gpt-oss|deepseek|glm).*"
 """Models that read OpenAI's ``reasoning_effort`` itself."""
+_CLAUDES = ("low", "medium", "high", "max")
 ANSWER_TOKENS = 4096
 """Room for the answer above a thinking budget where the caller sets no limit."""
 THINKING_TOKENS = 16_384
@@ -52,7 +54,7 @@ def thinking_wish(extra: dict[str, Any], request: Draft) -> Thinking | None:
         raise InvalidInputError(
             f"reasoning_effort must be one of none, {', '.join(_EFFORT_BUDGETS)}, got {spelled(effort)}"
         )
-    return Thinking(False, _EFFORT_BUDGETS[effort], "enabled")
+    return Thinking(False, _EFFORT_BUDGETS[effort], "enabled", effort)
 
 
 def think(request: Draft, thinking: Thinking | None) -> None:
@@ -74,8 +76,45 @@ def think(request: Draft, thinking: Thinking | None) -> None:
         _budget(request, thinking)
     elif request.fits(r".*nova-2.*"):
         _nova(request, thinking)
-    elif not thinking.off:
+    elif not _by_table(request, thinking):
         request.warn("thinking", f"{model} is not known to take a switch; it was left out")
+
+
+@dataclass(frozen=True)
+class _Field:
+    """Where models read an effort. ``off``: what switches it off, "" where nothing does."""
+
+    models: str
+    name: str
+    efforts: tuple[str, ...]
+    off: str = "none"
+    is_inside: bool = False
+
+
+_FIELDS = (
+    _Field(r".*gpt-oss.*", "reasoning_effort", ("low", "medium", "high"), off=""),
+    _Field(r".*glm-5[.-]3.*", "reasoning_effort", ("low", "high", "max"), off=""),
+    _Field(r".*(deepseek\.v3|glm).*", "reasoning_effort", ("high",)),
+    _Field(r".*qwen3.*", "reasoning_config", ("low", "high")),
+    _Field(r"(.*\.)?openai\..*", "reasoning", ("low", "medium", "high"), is_inside=True),
+    _Field(r".*grok.*", "reasoning", ("low", "medium", "high"), off="", is_inside=True),
+)
+"""Source: pydantic-ai and litellm 1.110.2, read 2026-11-25; the AWS user guide."""
+
+
+def _by_table(request: Draft, thinking: Thinking) -> bool:
+    """Send the wish to a model of the table; whether there is one."""
+    field = next((each for each in _FIELDS if request.fits(each.models)), None)
+    if field is None:
+        return False
+    if thinking.off and not field.off:
+        request.warn(
+            "thinking", f"{request.call.model} always thinks: sent as {field.efforts[0]!r}"
+        )
+    effort = field.off if thinking.off else nearest(thinking.effort, field.efforts)
+    effort = effort or field.efforts[0]
+    request.fields[field.name] = {"effort": effort} if field.is_inside else effort
+    return True
 
 
 def _without_sampling(request: Draft) -> None:
@@ -95,7 +134,10 @@ def _adaptive(request: Draft, thinking: Thinking) -> None:
         return
     _without_sampling(request)
     budget = thinking.budget or 0
-    if budget > 0:
+    if thinking.level:
+        efforts = _CLAUDES if request.fits(r".*4[.-]6.*") else (*_CLAUDES, "xhigh")
+        request.fields["output_config"] = {"effort": nearest(thinking.level, efforts)}
+    elif budget > 0:
         request.fields["output_config"] = {"effort": thinking.effort}
         request.warn(
             "thinking",
@@ -124,7 +166,8 @@ def _nova(request: Draft, thinking: Thinking) -> None:
     if thinking.off:
         request.fields["reasoningConfig"] = {"type": "disabled"}
         return
-    request.fields["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": thinking.effort}
+    effort = nearest(thinking.effort, ("low", "medium", "high"))
+    request.fields["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": effort}
 
 
 def without_novas_limits(request: Draft) -> None:

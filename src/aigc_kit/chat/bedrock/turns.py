@@ -129,7 +129,10 @@ def _add(
         return
     before = messages[-1]["content"]
     results = any("toolResult" in block for block in before)
-    if results != any("toolResult" in block for block in blocks) and request.fits(_ALONE):
+    # Claude takes text and images beside results, and refuses documents and videos.
+    bulky = any("document" in block or "video" in block for block in (*before, *blocks))
+    alone = request.fits(_ALONE) or (bulky and request.fits(models.CLAUDE))
+    if results != any("toolResult" in block for block in blocks) and alone:
         messages.append({"role": "assistant", "content": [{"text": "."}]})
         messages.append({"role": role, "content": blocks})
         return

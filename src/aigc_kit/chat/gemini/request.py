@@ -136,6 +136,9 @@ def _place(request: Draft, generation: dict[str, Any], name: str, value: Any) ->
         return
     if name in _OF_OTHERS:
         request.warn(name, "Gemini has nothing like it; it was left out")
+    elif name in _PENALTIES:
+        # "Penalty is not enabled for this model": 2.5 and all later models, quoted 2026-11-25.
+        request.warn(name, f"{request.call.model} refuses it; it was left out")
     elif name == "service_tier":
         _service_tier(request, value)
     elif name in _TOP_LEVEL:
@@ -145,11 +148,14 @@ def _place(request: Draft, generation: dict[str, Any], name: str, value: Any) ->
         generation[own] = sent
 
 
+_PENALTIES = ("presence_penalty", "frequency_penalty")
+
+
 def _asks_for_nothing(name: str, value: Any) -> bool:
     """Whether the option asks for what happens anyway."""
     if name == "parallel_tool_calls":
         return value is not False
-    if name in ("presence_penalty", "frequency_penalty"):
+    if name in _PENALTIES:
         return not value
     return name in _SAID_ANYWAY
 

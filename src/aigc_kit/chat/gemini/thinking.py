@@ -12,6 +12,9 @@ from aigc_kit.errors import InvalidInputError, UnsupportedFeatureError
 from aigc_kit.settings import spelled
 from aigc_kit.transport.encoding import camel
 
+_NO_MINIMAL = r"gemini-(3-pro|3\.1-pro|3\.[78]-flash|4-).*"
+"""Source: the thinking page of ai.google.dev, quoted 2026-11-25."""
+
 
 def think(request: Draft, generation: dict[str, Any], extra: dict[str, Any]) -> None:
     for name in ("max_completion_tokens", "max_output_tokens"):
@@ -62,10 +65,14 @@ def _budget(request: Draft, thinking: Thinking | None, effort: Any, *, off: bool
 
 def _level(request: Draft, thinking: Thinking | None, effort: Any, *, off: bool) -> dict[str, Any]:
     model = request.call.model
+    least = "LOW" if request.fits(_NO_MINIMAL) else "MINIMAL"
     if off:
-        request.warn("thinking", f"{model} cannot stop thinking; it was sent as level LOW")
-        return {"thinkingLevel": "LOW"}
+        request.warn("thinking", f"{model} cannot stop thinking; it was sent as level {least}")
+        return {"thinkingLevel": least}
     level = str(effort or "").upper()
+    if level == "MINIMAL" and least != level:
+        request.warn("reasoning_effort", f"{model} has no level MINIMAL; it was sent as LOW")
+        level = "LOW"
     if thinking is not None and thinking.budget is not None and thinking.budget > 0:
         level = thinking.effort.upper()
         request.warn(

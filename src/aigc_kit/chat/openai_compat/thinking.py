@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aigc_kit.chat.openai_compat.draft import Draft
-from aigc_kit.chat.thinking import EFFORTS, Thinking
+from aigc_kit.chat.thinking import EFFORTS, Thinking, nearest
 from aigc_kit.errors import InvalidInputError
 
 
@@ -38,6 +38,7 @@ def think(request: Draft, *, stream: bool) -> Thinking | None:
         _effort_as_reasoning(request)
     if vendor.thinking == "passed" and vendor.passes_fields:
         return _loosely(request.extra.get("thinking"))
+    _check_effort(request)
     wish = request.extra.get("thinking")
     thinking = Thinking.read(wish)
     if thinking is None:
@@ -60,6 +61,23 @@ def think(request: Draft, *, stream: bool) -> Thinking | None:
     else:
         _typed(request, wish, thinking)
     return thinking
+
+
+def _check_effort(request: Draft) -> None:
+    """
+    Raises:
+        UnsupportedFeatureError: no effort at all, of a model that always thinks.
+    """
+    vendor, effort = request.vendor, request.extra.get("reasoning_effort")
+    known = next((levels for models, levels in vendor.efforts if request.fits(models)), ())
+    if vendor.thinking == "effort" or not known or effort in known or effort not in EFFORTS:
+        return
+    if effort == "none" and request.fits(vendor.always_thinks):
+        raise request.unsupported(
+            f"{request.call.model} always thinks; use reasoning_effort={known[0]!r}, or another model"
+        )
+    request.extra["reasoning_effort"] = sent = nearest(effort, known)
+    request.warn("reasoning_effort", f"{effort!r} was sent as {sent!r}: the model has no other")
 
 
 def _loosely(wish: Any) -> Thinking | None:
