@@ -379,3 +379,43 @@ def test_an_unknown_outcome_costs_no_less_than_the_dearest_image(
     more = prices.cost_of_image(provider, model, references=16, upper_bound=True)
     assert more is not None
     assert more.amount >= bound.amount
+
+
+@pytest.mark.parametrize(
+    ("model", "home", "price", "currency"),
+    [
+        ("doubao-seedream-5-0-260128", True, "0.22", "CNY"),
+        ("seedream-5-0-260128", False, "0.035", "USD"),
+        ("dola-seedream-5-0-pro-260628", False, "0.09", "USD"),
+        ("dola-seedream-5-0-flash-260915", False, "0.018", "USD"),
+    ],
+)
+def test_ids_of_seedream_have_their_price(
+    model: str, home: bool, price: str, currency: str
+) -> None:
+    host = "ark.cn-beijing.volces.com" if home else "ark.ap-southeast.bytepluses.com"
+    cost = cost_of_image("volcengine", model, pixels=2048 * 2048, base_url=f"https://{host}/api/v3")
+    assert cost is not None
+    assert (cost.amount, cost.currency) == (Decimal(price), currency)
+
+
+def test_text_beside_an_image_of_openai_has_its_own_rate() -> None:
+    usage = {
+        "input_tokens": 100,
+        "input_tokens_details": {"text_tokens": 100, "image_tokens": 0},
+        "output_tokens": 1100,
+        "output_tokens_details": {"text_tokens": 1000, "image_tokens": 100},
+    }
+    cost = cost_of_image("openai", "gpt-image-1.5", usage=usage)
+    assert cost is not None
+    assert cost.amount == Decimal("0.0137")
+
+
+@pytest.mark.parametrize("place", ["us", "ca", "in", "au"])
+def test_a_regional_profile_of_bedrock_has_the_price_of_its_model(place: str) -> None:
+    model = "anthropic.claude-sonnet-4-6"
+    regional = cost_of_tokens("bedrock", f"{place}.{model}", prompt=1000)
+    world = cost_of_tokens("bedrock", f"global.{model}", prompt=1000)
+    assert regional is not None
+    assert world is not None
+    assert regional.amount == world.amount * Decimal("1.1")

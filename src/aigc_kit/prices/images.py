@@ -112,6 +112,7 @@ IMAGES: tuple[ImagePrice, ...] = (
         input=5,
         input_image=8,
         output=32,
+        output_text=10,
         each=((None, "0.133"),),
         most="0.37",
         most_reference="0.05",
@@ -138,10 +139,10 @@ IMAGES: tuple[ImagePrice, ...] = (
     *_seedream(r"(doubao-)?seedream-3[-.]0.*", "0.259", "0.03"),
     *_seedream(r"(doubao-)?seedream-4[-.]0.*", "0.2", "0.03"),
     *_seedream(r"(doubao-)?seedream-4[-.]5.*", "0.25", "0.04"),
-    *_seedream(r"(doubao-)?seedream-5[-.]0-lite.*", "0.22", "0.035"),
+    *_seedream(r"(doubao-)?seedream-5[-.]0(-lite)?(-\d.*)?", "0.22", "0.035"),
     ImagePrice(
         provider="volcengine",
-        models=r"(doubao-)?seedream-5[-.]0-pro.*",
+        models=r"((doubao|dola)-)?seedream-5[-.]0-pro.*",
         # Up to 1.5K, then 2K; the lower one is unverified.
         each=((2_601_123, "0.045"), (None, "0.09")),
         reference="0.003",
@@ -151,7 +152,7 @@ IMAGES: tuple[ImagePrice, ...] = (
     ),
     ImagePrice(
         provider="volcengine",
-        models=r"(doubao-)?seedream-5[-.]0-flash.*",
+        models=r"((doubao|dola)-)?seedream-5[-.]0-flash.*",
         each=((None, "0.018"),),
         source=_MAP,
         as_of=_AS_OF,

@@ -174,9 +174,11 @@ def _by_tokens(price: ImagePrice, usage: Any, images: int) -> Decimal | None:
 
 
 def _words(usage: Mapping[str, Any]) -> int:
-    """Tokens of text in Gemini's candidates."""
+    """Tokens of text beside images: in Gemini's candidates, in OpenAI's output."""
+    outputs = usage.get("output_tokens_details")
+    told = _number(outputs, "text_tokens") if isinstance(outputs, Mapping) else 0
     details = usage.get("candidatesTokensDetails")
-    return sum(
+    return told + sum(
         _number(each, "tokenCount")
         for each in (details if isinstance(details, list) else ())
         if isinstance(each, Mapping) and each.get("modality") == "TEXT"
@@ -218,7 +220,7 @@ def _hosts(account: Any) -> set[str]:
 
 
 _PREFIX = re.compile(
-    r"^(models/|publishers/[^/]+/models/|global\.|us\.|eu\.|apac\.|jp\.|au\.|us-gov\.)"
+    r"^(models/|publishers/[^/]+/models/|global\.|us\.|eu\.|apac\.|jp\.|au\.|ca\.|in\.|us-gov\.)"
 )
 
 
