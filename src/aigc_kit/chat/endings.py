@@ -62,7 +62,8 @@ def settled(assembler: Assembler) -> ChatResult:
 def vendor_failure(assembler: Assembler) -> AIGCError | None:
     """The error of an answer that ended with the vendor's own failure."""
     reason, empty = reason_of(assembler.finish_reason), assembler.is_empty()
-    if is_failure(reason) or (empty and (reason in BROKEN_OFF or assembler.finish_message)):
+    explained = assembler.finish_message and reason != "length"
+    if is_failure(reason) or (empty and (reason in BROKEN_OFF or explained)):
         return _failed(assembler, assembler.result())
     return None
 

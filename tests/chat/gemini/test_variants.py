@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -771,6 +772,32 @@ def test_what_had_come_before_gemini_broke_off_is_kept(reason: str) -> None:
     came = result.result if isinstance(result, Exception) else result
     assert came.content == "half an answer"
     assert came.finish_reason not in ("stop", "")
+
+
+def test_an_answer_that_only_thought_to_its_limit_is_a_result() -> None:
+    with Vendor(gemini_response("", reason="MAX_TOKENS", finishMessage="too long")) as vendor:
+        assert vendor.client("gemini").chat(ASK).finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("traffic", "cost"),
+    [
+        ("ON_DEMAND", "0.75"),
+        ("ON_DEMAND_PRIORITY", "1.35"),
+        ("ON_DEMAND_FLEX", "0.375"),
+        ("PROVISIONED_THROUGHPUT", None),
+    ],
+)
+def test_the_tier_that_gemini_served_is_priced(traffic: str, cost: str | None) -> None:
+    usage = {"promptTokenCount": 1_000_000, "totalTokenCount": 1_000_000, "trafficType": traffic}
+    plain = gemini_response("x", usage=usage)
+    streamed = gemini_stream(gemini_chunk("x", reason="STOP", usage=usage))
+    with Vendor(plain, streamed) as vendor:
+        client = vendor.client("gemini", model="gemini-3.8-flash")
+        results = [client.chat(ASK), read(client.chat_stream(ASK))]
+    assert [result.cost and result.cost.amount for result in results] == [
+        cost and Decimal(cost),
+    ] * 2
 
 
 # ---- credentials and URLs

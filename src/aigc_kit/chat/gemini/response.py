@@ -111,6 +111,7 @@ class ResponseReader:
         usage = usage_of(event.get("usageMetadata"), assembler.usage)
         if usage:
             assembler.usage = chunk.usage = usage
+            assembler.tier = tier_of(event.get("usageMetadata")) or assembler.tier
         self._note(event, candidate, chunk)
         return chunk if _says_something(chunk) else None
 
@@ -488,6 +489,12 @@ class _PartialCall:
             holder[min(step, 10_000)] = value
         elif isinstance(holder, dict):
             holder[step] = value
+
+
+def tier_of(usage: Any) -> str:
+    """Vertex AI's ``ON_DEMAND_PRIORITY`` is ``priority``; ``""`` where nothing is said."""
+    traffic = _dict(usage).get("trafficType")
+    return traffic.lower().removeprefix("on_demand_") if isinstance(traffic, str) else ""
 
 
 def usage_of(value: Any, before: Usage | None) -> Usage | None:
