@@ -1041,3 +1041,41 @@ def test_the_next_vendor_is_asked_after_a_failing_reason() -> None:
         with ChatClient(chain) as chat:
             result = read(chat.chat_stream(ASK))
     assert (result.content, result.provider) == ("fine", "dashscope")
+
+
+def test_a_daily_quota_of_gemini_is_not_tried_again() -> None:
+    """Only the id of the quota says that it is one of a day."""
+    quota = {
+        "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+        "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
+    }
+    retry = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7.5s"}
+    said = {
+        "code": 429,
+        "status": "RESOURCE_EXHAUSTED",
+        "message": "You exceeded your current quota.",
+        "details": [quota, retry],
+    }
+    found = failure(json_response({"error": said}, status=429), "gemini")
+    assert (type(found), found.retryable) == (errors.QuotaExceededError, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kind"),
+    [
+        (400, {"code": "IPInfringementSuspect", "message": "suspected"}, errors.ContentFilterError),
+        (
+            403,
+            {
+                "code": "Forbidden",
+                "message": "Your resource has been temporarily blocked because we detected behavior"
+                " that may violate our content policy.",
+            },
+            errors.PermissionDeniedError,
+        ),
+    ],
+)
+def test_codes_that_say_more_than_their_words(
+    status: int, said: dict[str, str], kind: type[Exception]
+) -> None:
+    assert type(failure(json_response({"error": said}, status=status))) is kind

@@ -165,6 +165,7 @@ _FILTER_CODES = frozenset(
         "responsibleaipolicyviolation",
         "content_blocked",
         "contentfilter",
+        "ipinfringementsuspect",
         "safety",
     }
 )
@@ -218,6 +219,8 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
     https://help.aliyun.com/zh/model-studio/error-code, read 2026-11-22.
     """
     word = code.lower()
+    if word == "forbidden" and "temporarily blocked" in message.lower():
+        return Verdict(errors.PermissionDeniedError)  # Azure: the whole account, not this prompt
     if word in _QUOTA_CODES:
         return Verdict(errors.QuotaExceededError)
     if word in _FILTER_CODES:

@@ -69,6 +69,8 @@ def code_and_message(body: Any) -> tuple[str, str]:
     if not isinstance(error, dict):
         return _first_word(body, _CODES), plain_text(error) or plain_text(body.get("message"))
     code, message = _google_word(error) or _first_word(error, _CODES), _first_text(error)
+    if _is_daily(error) and "per day" not in message.lower():
+        message = f"{message} (per day)".strip()
     if not code and error is not body:
         code = _first_word(body, _CODES)
     metadata = error.get("metadata")
@@ -109,6 +111,16 @@ def _google_word(error: dict[str, Any]) -> str:
             return _word(detail["reason"])
     status = error.get("status")
     return _word(status) if isinstance(status, str) else ""
+
+
+def _is_daily(error: dict[str, Any]) -> bool:
+    """Whether Google's quota is one of a day: only the id of the quota says so."""
+    violations = (
+        violation
+        for detail in dicts(error.get("details"))
+        for violation in dicts(detail.get("violations"))
+    )
+    return any("PerDay" in str(violation.get("quotaId")) for violation in violations)
 
 
 def _first_word(holder: dict[str, Any], names: Iterable[str]) -> str:
