@@ -338,3 +338,11 @@ def test_options_that_cannot_be_meant_are_refused(
     with made("openai", sandbox) as client, pytest.raises(ValueError, match=name):
         client.embed(["a"], **options)
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize("size", [1536, 2048])
+def test_a_vendor_with_a_list_of_sizes_takes_the_largest(size: int, sandbox: Sandbox) -> None:
+    """Larger than the default, which is not the limit here."""
+    options = sandbox.chat_options("dashscope")
+    with EmbeddingClient("dashscope", model="text-embedding-v4", **options) as client:
+        assert len(client.embed(["a"], dimensions=size).vectors[0]) == size

@@ -231,11 +231,12 @@ class Call:
             raise UnsupportedFeatureError(
                 f"dimensions={wanted}: {self.model} has vectors of {facts.size} numbers only; leave dimensions out"
             )
-        if facts.sizes and wanted not in facts.sizes:
-            raise UnsupportedFeatureError(
-                f"dimensions={wanted}: {self.model} has {', '.join(map(str, sorted(facts.sizes)))}"
-            )
-        if facts.size and not facts.smallest <= wanted <= facts.size:
+        if facts.sizes:
+            if wanted not in facts.sizes:
+                raise UnsupportedFeatureError(
+                    f"dimensions={wanted}: {self.model} has {', '.join(map(str, sorted(facts.sizes)))}"
+                )
+        elif facts.size and not facts.smallest <= wanted <= facts.size:
             raise UnsupportedFeatureError(
                 f"dimensions={wanted}: {self.model} has {facts.smallest} to {facts.size}"
             )
