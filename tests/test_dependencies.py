@@ -165,3 +165,9 @@ def test_the_gate_changes_no_python_but_its_own() -> None:
 def _joined() -> list[str]:
     """The lines of ``.ci/run`` with continuations joined."""
     return (ROOT / ".ci" / "run").read_text("utf-8").replace("\\\n", " ").splitlines()
+
+
+def test_plain_development_has_every_extra() -> None:
+    """``uv run pytest`` installs the core and the group ``dev``, no extras; tests import these."""
+    api = {"opentelemetry-api"}  # comes with its SDK
+    assert names(EXTRAS) - api <= names(PROJECT["dependency-groups"]["dev"])
