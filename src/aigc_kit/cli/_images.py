@@ -16,12 +16,12 @@ from aigc_kit.cli import _terminal
 from aigc_kit.errors import StorageError
 
 
-def nobody() -> Any:
+def placeholder() -> Any:
     """A provider that draws nothing: finishing a journal asks no vendor."""
     from aigc_kit.errors import UnsupportedFeatureError
     from aigc_kit.image.base import ImageProvider
 
-    class Nobody(ImageProvider):
+    class Placeholder(ImageProvider):
         @property
         def name(self) -> str:
             return ""
@@ -34,7 +34,7 @@ def nobody() -> Any:
         ) -> Any:
             raise UnsupportedFeatureError("resume draws nothing")
 
-    return Nobody()
+    return Placeholder()
 
 
 def open_tasks(spool: str) -> list[tuple[str, str]]:

@@ -56,7 +56,7 @@ def command(
         ExitStack() as stack,
         held,
         ImageClient(
-            [_images.nobody(), *_collectors(journal, stack)],
+            [_images.placeholder(), *_collectors(journal, stack)],
             storage=held,
             storage_key_prefix="",
             keep_urls=True,

@@ -59,7 +59,7 @@ def write(
 
 
 def undo(result: ImageResult, original: bytes) -> None:
-    """The image as it came."""
+    """Put the original image back, without a label."""
     result.hold(original)
     result.mime_type = sniff.mime_type(original)
     del result.metadata["label"]

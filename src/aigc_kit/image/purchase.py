@@ -444,7 +444,7 @@ class Purchases:
 
 
 def _keep_label(error: AIGCError, facts: dict[str, Any]) -> None:
-    """What came with an error is labelled by ``store``, where it has no entry."""
+    """Let ``store`` label the images of an error that has no journal entry."""
     for result in outcomes.images_of(error) if facts.get("label") else ():
         result.metadata.setdefault("pending", {"label": facts["label"]})
 

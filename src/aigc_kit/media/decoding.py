@@ -100,7 +100,7 @@ def frames_of(data: bytes) -> int:
     """How many frames an animation has; 1 for everything else, and for what cannot be read."""
     mime = sniff.mime_type(data)
     if mime == "image/jpeg" or mime not in FORMATS or not can_decode(mime):
-        return 1  # a JPEG may have more images in it (MPO), which are no animation
+        return 1  # an MPO file is a JPEG with extra images, not an animation
     from PIL import Image
 
     try:

@@ -120,8 +120,8 @@ def loaded(raw: bytes) -> Any:
     The JSON value, or ``BROKEN``; not an exception, which would carry the whole text along as its
     context.
 
-    Half a character and line breaks inside of texts, of relays that cut by bytes, are no reason to
-    lose an answer: U+FFFD stands for the first.
+    Relays that split by bytes leave invalid UTF-8 and raw line breaks inside strings. Such a
+    response is still read; U+FFFD replaces the invalid bytes.
     """
     try:
         return json.loads(raw)
