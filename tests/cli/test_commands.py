@@ -534,3 +534,21 @@ def test_a_doctor_that_cannot_begin_says_so_in_json(
     document = json.loads(done.stdout)
     assert (document["ok"], done.returncode) == (False, document["error"]["exit_code"])
     assert says in document["error"]["message"]
+
+
+def test_chat_begins_with_a_vendor_that_needs_nothing_more(shell: Shell) -> None:
+    """Azure comes first by name; it has no model of its own, and no URL without a variable."""
+    done = shell.run("chat", "hi", env={"AZURE_OPENAI_API_KEY": "k" * 20})
+    assert (done.returncode, done.stderr.count("azure")) == (0, 0), done.stderr
+
+
+def test_chat_says_what_the_only_vendor_lacks(shell: Shell) -> None:
+    bare = {name: "" for name in shell.env if name.endswith("_KEY")}
+    done = shell.run("chat", "hi", env={**bare, "AZURE_OPENAI_API_KEY": "k" * 20})
+    assert done.returncode == 2
+    assert "azure needs base_url" in done.stderr
+
+
+def test_every_variable_of_the_sandbox_is_enough_to_chat(shell: Shell) -> None:
+    done = shell.run("chat", "hi", env=shell.box.environment())
+    assert done.returncode == 0, done.stderr

@@ -428,8 +428,18 @@ def canonical(name: str, wing: str = "") -> str:
 
 
 def first_configured(wing: str) -> str:
-    """The first provider of a wing that the environment is ready for, ``""`` when there is none."""
-    return next((name for name in wings()[wing] if facts_of(name).configured), "")
+    """
+    The first provider of a wing that the environment has all for: the key, and for chat a model and
+    a URL. Else the first with a key, whose error says what is missing; ``""`` when there is none.
+    """
+    found = [facts for facts in map(facts_of, wings()[wing]) if facts.configured]
+    ready = [facts for facts in found if wing != "chat" or _can_chat(facts)]
+    return next((facts.name for facts in (*ready, *found)), "")
+
+
+def _can_chat(facts: Facts) -> bool:
+    row = VENDORS.get(facts.name)
+    return row is None or bool(facts.model_for("chat") and facts.base_url)
 
 
 R2 = (
