@@ -6,7 +6,7 @@ import contextlib
 
 from aigc_kit import ImageClient
 from aigc_kit.sandbox import Sandbox
-from aigc_kit.settings import load_dotenv, variable
+from aigc_kit.settings import is_placeholder, load_dotenv, variable
 from aigc_kit.storage import LocalStorage
 
 VENDORS = {
@@ -22,7 +22,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox())
         for vendor, variables in VENDORS.items():
-            where = "real" if variable(*variables) else "sandbox"
+            filled = [key for key in map(variable, variables) if key and not is_placeholder(key)]
+            where = "real" if filled else "sandbox"
             options = {} if where == "real" else sandbox.image_options(vendor)
             client = ImageClient(vendor, storage=storage, keep_urls=True, **options)
             stack.enter_context(client)
