@@ -35,7 +35,7 @@ _WORDS = {
     ),
     "zh": (
         "# 错误码",
-        "`error.hint` 的内容，按厂商自己的错误码排列。程序应根据异常类和 `billed` 处理（[errors and money](errors.md)），本页供人查阅。[English](error_codes.md)",
+        "`error.hint` 的内容，按厂商自己的错误码排列。程序应根据异常类和 `billed` 处理（[错误与费用](errors.zh-CN.md)），本页供人查阅。[English](error_codes.md)",
         "本页由 `python -m tests.error_codes --write` 从 `aigc_kit.hints` 的表生成。",
         ("错误码", "原因", "处理办法", "来源"),
         "消息匹配",
