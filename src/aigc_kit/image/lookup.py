@@ -203,7 +203,7 @@ def _check_request(known: dict[str, str], facts: dict[str, Any]) -> None:
 
 def _conflict(different: list[str]) -> IdempotencyConflictError:
     return IdempotencyConflictError(
-        f"this idempotency_key belongs to another request: the {' and the '.join(different)} differ. The same key repeats"
+        f"this idempotency_key belongs to another request; it differs in the {' and the '.join(different)}. The same key repeats"
         " a request; for another image take another key"
     )
 

@@ -144,7 +144,7 @@ def unknown(facts: dict[str, Any], different: Sequence[str] = ()) -> OutcomeUnkn
         " may have been billed. It is not asked again for the same idempotency_key unless you pass retry_ambiguous=True; look"
         " at the vendor's console before you do"
         + (
-            f". This request is another one: the {' and the '.join(different)} differ"
+            f". This request is another one; it differs in the {' and the '.join(different)}"
             if different
             else ""
         ),
