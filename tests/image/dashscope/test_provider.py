@@ -521,3 +521,30 @@ def test_fewer_images_than_asked_for_are_told() -> None:
     group = from_response({"output": {"results": [{"url": None}, link]}}, CONTEXT, facts)
     assert ([error.index for error in group.errors], len(group.images)) == ([0], 1)
     assert group.images[0].metadata["warnings"] == []
+
+
+@pytest.mark.parametrize("n", [2, 5, 12])
+def test_an_image_set_is_one_paid_request(sandbox: Sandbox, n: int) -> None:
+    """Also above the four images of a request without ``enable_sequential``."""
+    options = sandbox.image_options("dashscope")
+    with ImageClient("dashscope", model="wan2.7-image", **options) as client:
+        before = len(sandbox.requests)
+        group = client.text_to_images("a cat in each season", n=n, enable_sequential=True)
+        paid = [one for one in sandbox.requests[before:] if one.method == "POST"]
+    assert len(group.images) == n
+    assert [one.body["parameters"]["n"] for one in paid] == [n]
+
+
+def test_a_set_that_is_too_large_is_refused_before(sandbox: Sandbox) -> None:
+    options = sandbox.image_options("dashscope")
+    with ImageClient("dashscope", model="wan2.7-image", **options) as client:
+        before = len(sandbox.requests)
+        with pytest.raises(errors.InvalidInputError, match=r"n=13.*at most 12"):
+            client.text_to_images("a cat", n=13, enable_sequential=True)
+        assert len(sandbox.requests) == before
+
+
+def test_more_images_than_a_request_makes_are_single_ones(sandbox: Sandbox) -> None:
+    options = sandbox.image_options("dashscope")
+    with ImageClient("dashscope", model="wan2.7-image", **options) as client:
+        assert len(client.text_to_images("a cat", n=5).images) == 5

@@ -14,7 +14,13 @@ from typing import Any
 
 from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
-from aigc_kit.errors import AIGCError, ConfigurationError, InvalidReplyError, ProviderError
+from aigc_kit.errors import (
+    AIGCError,
+    ConfigurationError,
+    InvalidInputError,
+    InvalidReplyError,
+    ProviderError,
+)
 from aigc_kit.image import references, sizes, tasks
 from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
 from aigc_kit.image.dashscope.models import CURRENT, DEFAULT, Model, model_of
@@ -153,7 +159,12 @@ class DashScopeProvider(Rebuilt, VendorProvider):
 
     def generate(self, request: ImageRequest) -> ImageGroup:
         call = self._call(request)
-        if request.n > call.model.group:
+        if call.options.get("enable_sequential"):
+            if request.n > call.model.set > 0:
+                raise InvalidInputError(
+                    f"n={request.n}: an image set of {call.name} has at most {call.model.set} images"
+                )
+        elif request.n > call.model.group:
             raise NoGroupError(f"{call.name} makes {call.model.group} images in one request")
         found = self._references(request, call)
         uploads = bool(found) and call.uploads
