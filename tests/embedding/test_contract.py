@@ -346,3 +346,13 @@ def test_a_vendor_with_a_list_of_sizes_takes_the_largest(size: int, sandbox: San
     options = sandbox.chat_options("dashscope")
     with EmbeddingClient("dashscope", model="text-embedding-v4", **options) as client:
         assert len(client.embed(["a"], dimensions=size).vectors[0]) == size
+
+
+def test_the_only_size_of_a_model_may_be_said(sandbox: Sandbox) -> None:
+    """ada-002 refuses the field itself, with its own size too."""
+    with EmbeddingClient(
+        "openai", model="text-embedding-ada-002", dimensions=1536, **sandbox.chat_options("openai")
+    ) as client:
+        assert client.embed(["a"]).dimensions == 1536
+        with pytest.raises(errors.UnsupportedFeatureError, match="1536 numbers only"):
+            client.embed(["a"], dimensions=256)

@@ -225,7 +225,11 @@ class Call:
 
     def _check_dimensions(self, facts: Model) -> None:
         wanted = self.dimensions
-        if wanted is None or wanted == facts.size:
+        if wanted is None:
+            return
+        if wanted == facts.size:
+            if facts.is_fixed:  # ada-002 refuses the field even with the right value
+                self.options = replace(self.options, dimensions=None)
             return
         if facts.is_fixed:
             raise UnsupportedFeatureError(
