@@ -592,3 +592,8 @@ def test_a_blank_model_is_refused(sandbox: Sandbox) -> None:
         pytest.raises(errors.InvalidInputError, match="model must be the name"),
     ):
         images.text_to_image("x", model="  ")
+
+
+def test_a_class_of_a_store_is_not_a_store() -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"write LocalStorage\(\.\.\.\)"):
+        ImageClient("volcengine", api_key="k" * 20, storage=LocalStorage)  # type: ignore[arg-type]

@@ -272,6 +272,10 @@ class ImageClient(Client):
                 sense.
             InvalidInputError: ``storage_key_prefix`` breaks the rules for keys.
         """
+        if isinstance(storage, type):
+            raise ConfigurationError(
+                f"storage must be an object, got the class {storage.__name__}: write {storage.__name__}(...)"
+            )
         if storage is not None and not callable(getattr(storage, "upload_bytes", None)):
             raise ConfigurationError(
                 f"storage must be an aigc_kit.storage.Storage, got {type(storage).__name__}"
