@@ -57,6 +57,7 @@ VENDORS = {
             json_schema="",
             echo_reasoning=".*",
             always_thinks=r"glm-5\.3.*",
+            # pydantic-ai's profile of Z.AI, read 2026-11-25
             efforts=((r"glm-5\.3.*", ("low", "high", "max")),),
             forced_choice="auto only",
             ranges={"temperature": (0.01, 0.99), "top_p": (0.01, 0.99)},
@@ -83,6 +84,7 @@ VENDORS = {
             echo_reasoning=".*",
             reasoning_pad=" ",
             always_thinks=r"kimi-k(3|2\.7-code).*",
+            # pydantic-ai's provider of Moonshot, read 2026-11-25
             efforts=((r"kimi-k3.*", ("low", "high", "max")),),
             no_forced_choice=r"kimi-k2\.[67].*",
             image_addresses=False,

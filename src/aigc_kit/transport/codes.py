@@ -220,7 +220,9 @@ def openai(status: int, code: str, message: str) -> Verdict | None:
     """
     word = code.lower()
     if word == "forbidden" and "temporarily blocked" in message.lower():
-        return Verdict(errors.PermissionDeniedError)  # Azure: the whole account, not this prompt
+        return Verdict(
+            errors.PermissionDeniedError
+        )  # Azure: the whole account, not this prompt (pollinations#12067)
     if word in _QUOTA_CODES:
         return Verdict(errors.QuotaExceededError)
     if word in _FILTER_CODES:

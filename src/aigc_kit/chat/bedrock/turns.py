@@ -129,7 +129,8 @@ def _add(
         return
     before = messages[-1]["content"]
     results = any("toolResult" in block for block in before)
-    # Claude takes text and images beside results, and refuses documents and videos.
+    # Claude takes text and images beside results, and refuses documents and videos: pydantic-ai,
+    # read 2026-11-25.
     bulky = any("document" in block or "video" in block for block in (*before, *blocks))
     alone = request.fits(_ALONE) or (bulky and request.fits(models.CLAUDE))
     if results != any("toolResult" in block for block in blocks) and alone:

@@ -492,7 +492,10 @@ class _PartialCall:
 
 
 def tier_of(usage: Any) -> str:
-    """Vertex AI's ``ON_DEMAND_PRIORITY`` is ``priority``; ``""`` where nothing is said."""
+    """
+    Vertex AI's ``ON_DEMAND_PRIORITY`` is ``priority``; ``""`` where nothing is said. Source:
+    ``TrafficType`` of google-genai.
+    """
     traffic = _dict(usage).get("trafficType")
     return traffic.lower().removeprefix("on_demand_") if isinstance(traffic, str) else ""
 
