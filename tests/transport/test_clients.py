@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import pytest
 
 from aigc_kit import ChatClient, errors
@@ -49,6 +52,37 @@ def test_a_share_is_given_back_while_its_own_thread_holds_the_lock() -> None:
     assert clients._shared[last._key].users == 1
     last.close()
     assert last._key not in clients._shared
+
+
+@pytest.mark.parametrize("flavor", ["httpx", "httpx2"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"content": b"{}", "headers": {"Content-Type": "application/json", "User-Agent": "mine"}},
+        {"content": b"", "headers": [("ACCEPT", "image/png"), ("x-a", "1"), ("x-b", "2")]},
+        {"content": iter([b"a", b"b"]), "headers": None},
+        {"data": {"a": "b"}, "headers": {"x-a": "1"}},
+        {"files": {"image": ("a.png", b"bytes", "image/png")}, "headers": {}},
+        {"params": {"page": "2"}, "cookies": {"a": "b"}},
+    ],
+)
+def test_a_request_is_built_as_httpx_builds_it(flavor: str, given: dict[str, Any]) -> None:
+    httpx = import_module(flavor)
+    lease = Lease(flavor)
+    plain = httpx.Client(headers=lease.client.headers, trust_env=False)
+    url, limit = "https://例子.example:8443/v1/chat?key=a%20b", httpx.Timeout(3.0, connect=1.0)
+    given = {**given, "timeout": limit}
+    ours, theirs = (client.build_request("post", url, **given) for client in (lease.client, plain))
+    assert (ours.method, ours.url, ours.extensions) == (
+        theirs.method,
+        theirs.url,
+        theirs.extensions,
+    )
+    boundary = {"content-type"} if "files" in given else set()
+    assert {k: v for k, v in ours.headers.items() if k not in boundary} == {
+        k: v for k, v in theirs.headers.items() if k not in boundary
+    }
+    lease.close()
 
 
 def test_closing_waits_for_calls_that_run(wire: Wire) -> None:

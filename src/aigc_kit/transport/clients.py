@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Any, cast
 
@@ -121,22 +121,66 @@ def _make_client(flavor: str, reuse: bool) -> tuple[Any, _Routes]:
         "keepalive_expiry": 5.0,
         "network_backend": Backend(core),
     }
-    # One jar would be shared by all keys of the process.
-    no_cookies = type("Cookies", (httpx.Cookies,), {"extract_cookies": lambda self, response: None})
-    kept = type(
-        "Client",
-        (httpx.Client,),
-        {"close": lambda self: None, "cookies": property(lambda self: no_cookies())},
-    )
     routes = _Routes(httpx, core, limits)
-    client = kept(
+    client = _client_class(httpx)(
         transport=httpx_transport(httpx, tls, routes),
         timeout=None,
         follow_redirects=False,
-        headers={"accept-encoding": "identity", "user-agent": USER_AGENT},
+        headers=_HEADERS,
         trust_env=False,
     )
     return client, routes
+
+
+_HEADERS = {
+    "accept": "*/*",
+    "accept-encoding": "identity",
+    "connection": "keep-alive",
+    "user-agent": USER_AGENT,
+}
+"""Of a request that has none of these names itself."""
+
+
+def _client_class(httpx: Any) -> Any:
+    """
+    A client that stays open, without cookies: one jar would be shared by all keys of the process.
+
+    It takes the URLs of endpoints apart once, and does not merge what it does not have: in
+    ``httpx.Client`` that is a tenth of a short call.
+    """
+    no_cookies = type("Cookies", (httpx.Cookies,), {"extract_cookies": lambda self, response: None})
+    parsed = lru_cache(maxsize=128)(httpx.URL)
+
+    class Client(httpx.Client):  # type: ignore[misc]
+        cookies = property(lambda self: no_cookies())
+
+        def close(self) -> None: ...
+
+        def build_request(
+            self,
+            method: str,
+            url: Any,
+            *,
+            content: Any = None,
+            headers: Any = None,
+            timeout: Any = None,
+            **rarely: Any,
+        ) -> Any:
+            if any(rarely.values()) or not isinstance(timeout, (httpx.Timeout, int, float)):
+                rarely.update(content=content, headers=headers, timeout=timeout)
+                return super().build_request(method, url, **rarely)
+            given = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+            names = {name.lower() for name, _ in given}
+            own = [pair for pair in _HEADERS.items() if pair[0] not in names]
+            return httpx.Request(
+                method,
+                parsed(url) if isinstance(url, str) else url,
+                headers=own + given,
+                content=content,
+                extensions={"timeout": httpx.Timeout(timeout).as_dict()},
+            )
+
+    return Client
 
 
 class _Routes:
