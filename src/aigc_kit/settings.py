@@ -225,20 +225,22 @@ def variable(*names: str) -> str:
     return ""
 
 
-_PLACEHOLDER = re.compile(
-    r"""your[-_ ]?((api|access|secret)[-_ ]?)*(key|token|secret)([-_ ]?(id|here))?"""
+_PLACEHOLDER = (
+    r"""(?i)your[-_ ]?((api|access|secret)[-_ ]?)*(key|token|secret)([-_ ]?(id|here))?"""
     r"""|your[-_ ]?(project|bucket|account|region|profile)([-_ ]?(id|name|here))?"""
     r"""|(sk|key)-(x{3,}|\.{3,}|your.*)|x{3,}|\*{3,}|\.{3,}|change[-_ ]?me|todo|replace[-_ ]?me|<[^<>]*>|\$?\{[^{}]*\}"""
     r"""|/?path/to/.*|https?://(x{3,}|<[^<>]*>|your-?account(-?id)?)\..*|https?://([a-z]+\.)?example\.(com|org|net)/?"""
-    r"""|你的.*|填写.*|请.*""",
-    re.IGNORECASE,
+    r"""|你的.*|填写.*|请.*"""
 )
-"""What ``.env.example`` and vendors' pages have where a value of one's own goes."""
+"""
+What ``.env.example`` and vendors' pages have where a value of one's own goes. Compiled at first
+use: that is slow, and an import needs none of it.
+"""
 
 
 def is_placeholder(value: str) -> bool:
     """Whether this is a value that was never filled in, as in a copy of ``.env.example``."""
-    return _PLACEHOLDER.fullmatch(_bare_key(value)) is not None
+    return re.fullmatch(_PLACEHOLDER, _bare_key(value)) is not None
 
 
 def _unfilled(names: Iterable[str]) -> str:

@@ -12,9 +12,7 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +48,8 @@ class Journal:
         Raises:
             ConfigurationError: the directory cannot be made or written.
         """
+        import tempfile  # slow to import, and most clients have no journal
+
         self._swept = time.monotonic()
         if root == "":  # Path("") would be the current directory
             raise ConfigurationError(
@@ -89,7 +89,7 @@ class Journal:
                 written.
         """
         if not name:
-            entry = self.take(secrets.token_hex(16), new=True)
+            entry = self.take(os.urandom(16).hex(), new=True)
             if entry is None:  # pragma: no cover - 128 random bits do not collide
                 raise busy(0.0)
             with entry:

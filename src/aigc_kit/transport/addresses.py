@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from functools import cache
 from urllib.parse import unquote, urlsplit
 
@@ -126,16 +125,14 @@ def forbidden(text: str, *, private_allowed: bool = False) -> str:
     return ""
 
 
-_NAME = re.compile(
-    r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{1,63}\.?", re.IGNORECASE
-)
+_NAME = r"(?i)(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{1,63}\.?"
 
 
 def is_plain_name(host: str) -> bool:
     """
     Whether the host is an IPv6 address or a name of plain letters: whoever reads it reads the same.
     """
-    return ":" in host or _NAME.fullmatch(host) is not None
+    return ":" in host or re.fullmatch(_NAME, host) is not None
 
 
 def is_plainly_private(host: str) -> bool:
@@ -148,6 +145,8 @@ def is_plainly_private(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
+        import socket
+
         try:
             host = socket.inet_ntoa(
                 socket.inet_aton(host)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -116,6 +115,8 @@ def _work(host: str, port: int, search: _Search) -> None:
 
 
 def _look_up(host: str, port: int) -> list[str]:
+    import socket
+
     return list(
         dict.fromkeys(
             str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -13,9 +13,8 @@ _SPAN = re.compile(
     r"(\d+(?:\.\d+)?)\s*(ms|milliseconds?|seconds?|secs?|s|minutes?|mins?|m|hours?|h|d)(?![a-z])"
 )
 _UNITS = {"ms": 0.001, "mi": 60.0, "m": 60.0, "s": 1.0, "h": 3600.0, "d": 86400.0}
-_ASKED = re.compile(
-    r"(?:try again|retry|wait|reset)[^.\d]{0,40}?((?:\d+(?:\.\d+)?\s*[a-z]+\s*(?:and\s*)?)+)",
-    re.IGNORECASE,
+_ASKED = (
+    r"(?i)(?:try again|retry|wait|reset)[^.\d]{0,40}?((?:\d+(?:\.\d+)?\s*[a-z]+\s*(?:and\s*)?)+)"
 )
 
 
@@ -49,7 +48,7 @@ def _seconds(unit: str) -> float:
 
 def wait_in(message: str) -> float | None:
     """Seconds that an error message asks to wait ("Please try again in 2.5s"), or None."""
-    context = _ASKED.search(message)
+    context = re.search(_ASKED, message)
     if context is None:
         return None
     found = _SPAN.findall(context.group(1).lower())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -121,4 +120,6 @@ def certainly_unbilled(error: AIGCError) -> bool:
 
 def back_off(tries: int) -> float:
     """Seconds to wait after the ``tries``-th failure, which begins with 1."""
+    import random  # not needed by a call that succeeds
+
     return min(FIRST_WAIT * 2.0 ** (tries - 1), LONGEST_WAIT) * (1 - 0.25 * random.random())  # noqa: S311 - jitter
