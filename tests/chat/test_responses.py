@@ -209,6 +209,31 @@ def test_what_the_api_does_not_have_is_left_out_with_a_warning(chat: ChatClient)
     assert {entry["feature"] for entry in result.warnings} >= {"stop", "seed", "temperature"}
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"thinking": {"type": "disabled"}}, {"thinking": {"type": "disabled"}}),
+        ({"thinking": {"type": "enabled", "budget_tokens": 0}}, {"thinking": {"type": "disabled"}}),
+        ({"thinking": {"type": "auto"}}, {"thinking": {"type": "auto"}}),
+        ({"reasoning_effort": "none"}, {"reasoning": {"effort": "minimal"}}),
+        ({"reasoning_effort": "max"}, {"reasoning": {"effort": "high"}}),
+        ({"reasoning_effort": "low"}, {"reasoning": {"effort": "low"}}),
+        (
+            {"thinking": {"type": "enabled"}, "reasoning_effort": "low"},
+            {"thinking": {"type": "enabled"}, "reasoning": {"effort": "low"}},
+        ),
+    ],
+)
+def test_ark_has_a_thinking_switch_and_efforts_of_its_own(
+    given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Source: volcengine-ark-runtime 5.0.54, volcengine.com/docs/82379/1494384."""
+    call = call_of(ASK, "doubao-seed-2-1-pro-260915", **given)
+    row = vendors.VENDORS["volcengine"]
+    body = to_body(call, call.messages, row, stream=False, origin="responses:o@h").body
+    assert {name: body[name] for name in ("thinking", "reasoning") if name in body} == expected
+
+
 def test_a_stream_without_a_terminal_event_is_broken(chat: ChatClient, sandbox: Sandbox) -> None:
     """Neither the end of the body nor ``[DONE]`` is an end."""
     for tail in (b"", b"data: [DONE]\n\n"):

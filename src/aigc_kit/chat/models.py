@@ -31,6 +31,11 @@ CLAUDE_NO_PREFILL = r".*claude-((opus|sonnet)-4[.-][6-9]|(opus|sonnet|haiku)-5|f
 OPENAI = r"(gpt-(?!oss)|chatgpt-|o\d).*"
 OPENAI_NOT_REASONING = r"gpt-5(\.\d+)?-chat.*"
 OPENAI_REASONING = rf"(?!{OPENAI_NOT_REASONING})(gpt-[56]|o\d).*"
+OPENAI_REASONING_WHEN_ASKED = r"(?!.*(-pro|codex))gpt-5\.[1-4].*"
+"""
+Reason only with an effort; the others do without one. Source: pydantic-ai-slim 2.68
+``profiles/openai.py``, read 2026-11-25.
+"""
 OPENAI_NO_TOOLS = r"gpt-(6-astra|6\.1-sol|6\.2-(astra|sol)).*"
 """
 Tools only through the Responses API. Source: OpenAI's "Using GPT-6.2" guide, quoted 2026-11-18.

@@ -37,7 +37,8 @@ class Vendor(Account):
       ``no_forced_choice``: models that refuse it.
     - ``renamed``: (parameter, the vendor's name of it).
     - ``refused``: (models, parameters) that are left out with a warning;
-      ``refused_while_reasoning``: likewise, unless the effort is none.
+      ``refused_while_reasoning``: likewise, unless the effort is none, or is not said and the model
+      one of ``reasons_when_asked``.
     - ``one_sampling``: models that take either ``temperature`` or ``top_p``.
     - ``efforts``: (models, ``reasoning_effort`` lowest first).
     - ``no_tools``, ``tools_without_effort``: models.
@@ -83,6 +84,7 @@ class Vendor(Account):
     renamed: tuple[tuple[str, str], ...] = ()
     refused: tuple[tuple[str, tuple[str, ...]], ...] = ()
     refused_while_reasoning: str = ""
+    reasons_when_asked: str = ""
     one_sampling: str = ""
     ignored_while_thinking: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
@@ -112,6 +114,18 @@ class Vendor(Account):
     def matches(self, pattern: str, model: str) -> bool:
         return models.matches(pattern, model)
 
+    def refuses_sampling(self, model: str, effort: Any, otherwise: str = "") -> bool:
+        """
+        Whether the model reasons with this effort (None: not said), and takes no sampling
+        parameters then.
+
+        Args:
+            otherwise: models that do, where the row names none.
+        """
+        if effort == "none" or (effort is None and self.matches(self.reasons_when_asked, model)):
+            return False
+        return self.matches(self.refused_while_reasoning or otherwise, model)
+
 
 SAMPLING = (
     "temperature",
@@ -129,6 +143,8 @@ OPENAI_MODEL: dict[str, Any] = {
     "no_tools": models.OPENAI_NO_TOOLS,
     "tools_without_effort": models.OPENAI_TOOLS_WITHOUT_EFFORT,
     "refused_while_reasoning": models.OPENAI_REASONING,
+    "reasons_when_asked": models.OPENAI_REASONING_WHEN_ASKED,
+    "refused": ((r"gpt-6-astra.*", ("stop",)),),
     "keeps_developer": True,
 }
 OPENAI_RESPONSES: dict[str, Any] = {

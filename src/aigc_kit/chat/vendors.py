@@ -71,6 +71,8 @@ VENDORS = {
             both_max_tokens=True,
             json_schema=r"(?!doubao-seed-1-6-lite-251015$).*",
             thinking="type",
+            efforts=((r"doubao-.*", ("minimal", "low", "medium", "high")),),
+            refused=((r"doubao-seed-.*", (*SAMPLING[4:], "stop", "logit_bias")),),
             # volcengine-ark-runtime 5.0.54: create() has no include, its reasoning items no
             # encrypted_content. Read 2026-11-25.
             encrypted_reasoning=False,

@@ -261,6 +261,35 @@ def test_a_chat_model_of_a_reasoning_generation_keeps_its_temperature() -> None:
     assert vendor.body.get("temperature") == 0.2
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "options", "left_out"),
+    [
+        ("openai", "gpt-5.4", {}, set()),
+        ("openai", "gpt-5.1-2025-11-13", {"reasoning_effort": "none"}, set()),
+        ("openai", "gpt-5.4", {"reasoning_effort": "low"}, {"temperature", "logprobs"}),
+        ("openai", "gpt-5.2-pro", {"api": "chat"}, {"temperature", "logprobs"}),
+        ("openai", "gpt-5.5", {}, {"temperature", "logprobs"}),
+        ("openai", "gpt-6-luna", {"reasoning_effort": "none"}, set()),
+        ("openai", "gpt-6-astra", {}, {"temperature", "logprobs", "stop"}),
+        ("openai_compat", "openai/gpt-5.3", {}, set()),
+        ("volcengine", "doubao-seed-2-1-pro-260915", {}, {"logprobs", "stop"}),
+        ("volcengine", "deepseek-v3-2-251201", {}, set()),
+    ],
+)
+def test_sampling_is_left_out_where_the_model_refuses_it(
+    provider: str, model: str, options: dict[str, Any], left_out: set[str]
+) -> None:
+    """
+    Source: pydantic-ai-slim 2.68 ``profiles/openai.py`` (5.1 to 5.4 reason when asked to),
+    docs.apiyi.com gpt-6-astra, volcengine.com/docs/82379/1494384.
+    """
+    wishes = {"temperature": 0.2, "logprobs": True, "stop": ["END"]}
+    with Vendor(completion("ok")) as vendor:
+        result = vendor.client(provider, model=model).chat(ASK, **wishes, **options)
+    assert set(wishes) - set(vendor.body) == left_out
+    assert {entry["feature"] for entry in result.warnings} >= left_out
+
+
 # ---- the host decides
 
 

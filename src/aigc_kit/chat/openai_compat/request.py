@@ -21,6 +21,7 @@ from aigc_kit.chat.openai_compat.turns import to_messages
 from aigc_kit.chat.structured import Format, with_instruction
 from aigc_kit.chat.thinking import Thinking
 from aigc_kit.chat.tool_names import ToolNames
+from aigc_kit.chat.vendor import SAMPLING
 from aigc_kit.chat.vendors import Vendor
 from aigc_kit.errors import InvalidInputError
 from aigc_kit.settings import spelled
@@ -177,21 +178,11 @@ def _max_tokens(request: Draft) -> None:
 def _sampling(request: Draft) -> None:
     vendor, model = request.vendor, request.call.model
     refused = [name for pattern, names in vendor.refused if request.fits(pattern) for name in names]
-    why = f"{vendor.name} fixes it for {model}"
-    if request.extra.get("reasoning_effort") != "none" and request.fits(
-        vendor.refused_while_reasoning
-    ):
-        refused = [
-            "temperature",
-            "top_p",
-            "presence_penalty",
-            "frequency_penalty",
-            "logprobs",
-            "top_logprobs",
-        ]
-        why = f"{model} refuses it while it reasons"
+    left_out = dict.fromkeys(refused, f"{vendor.name} does not take it for {model}")
+    if vendor.refuses_sampling(request.call.rules, request.extra.get("reasoning_effort")):
+        left_out |= dict.fromkeys(SAMPLING, f"{model} refuses it while it reasons")
     for holder in (request.given, request.extra):
-        for name in refused:
+        for name, why in left_out.items():
             if holder.get(name) is not None:
                 request.warn(name, f"{spelled(holder.pop(name))} was left out: {why}")
         _within_ranges(request, holder)

@@ -19,7 +19,7 @@ from aigc_kit.chat.messages import chosen_tool
 from aigc_kit.chat.parts import hoisted
 from aigc_kit.chat.responses.history import items_of
 from aigc_kit.chat.structured import Format, with_instruction
-from aigc_kit.chat.thinking import Thinking
+from aigc_kit.chat.thinking import EFFORTS, Thinking, nearest
 from aigc_kit.chat.tool_names import ToolNames
 from aigc_kit.chat.vendor import SAMPLING
 from aigc_kit.chat.vendors import Vendor
@@ -183,11 +183,33 @@ def _thinking(request: Request) -> None:
     reasoning = extra.pop("reasoning", None)
     if reasoning is not None and not isinstance(reasoning, Mapping):
         raise InvalidInputError(f"reasoning must be a dict, got {spelled(reasoning)}")
-    if thinking is not None and (thinking.off or effort is None):
+    if thinking is not None and request.vendor.thinking == "type":  # Ark's own field
+        request.body["thinking"] = {"type": "disabled" if thinking.off else thinking.kind}
+        effort = None if thinking.off else effort
+    elif thinking is not None and (thinking.off or effort is None):
         effort = _effort(request, thinking)
+    effort = _known_effort(request, effort)
     made = {**(reasoning or {}), **({"effort": effort} if effort is not None else {})}
     if made:
         request.body["reasoning"] = made
+
+
+def _levels(request: Request) -> tuple[str, ...]:
+    return next((levels for names, levels in request.vendor.efforts if request.fits(names)), ())
+
+
+def _known_effort(request: Request, effort: Any) -> Any:
+    """
+    An effort that the model has. OpenAI's are passed on: ``/responses`` takes more of them than
+    chat completions, whose levels the rows have.
+    """
+    levels = _levels(request)
+    own = request.vendor.thinking == "effort"
+    if own or not levels or effort in levels or effort not in EFFORTS:
+        return effort
+    sent = nearest(effort, levels)
+    request.warn("reasoning_effort", f"{effort!r} was sent as {sent!r}: the model has no other")
+    return sent
 
 
 def _effort(request: Request, thinking: Thinking) -> str:
@@ -195,9 +217,7 @@ def _effort(request: Request, thinking: Thinking) -> str:
     if not thinking.off:
         request.warn("thinking", f"sent as reasoning effort {thinking.effort!r}")
         return thinking.effort
-    levels = next(
-        (levels for names, levels in request.vendor.efforts if request.fits(names)), ("none",)
-    )
+    levels = _levels(request) or ("none",)
     if levels[0] != "none":
         raise request.unsupported(
             f"{model} always thinks; use reasoning_effort={levels[0]!r}, or another model"
@@ -225,9 +245,7 @@ def _max_tokens(request: Request) -> None:
 def _sampling(request: Request) -> None:
     effort = request.body.get("reasoning", {}).get("effort")
     refused = [(name, "the Responses API does not have it") for name in _ABSENT]
-    if effort != "none" and request.fits(
-        request.vendor.refused_while_reasoning or models.OPENAI_REASONING
-    ):
+    if request.vendor.refuses_sampling(request.call.rules, effort, models.OPENAI_REASONING):
         refused += [
             (name, f"{request.call.model} refuses it while it reasons") for name in SAMPLING
         ]
