@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from aigc_kit.errors import InvalidInputError
 from tests.vendor import (
     ASK,
     TOOLS,
@@ -239,3 +240,68 @@ def test_objects_inside_a_result_go_out_as_their_json() -> None:
         vendor.client().chat_with_tools(ASK, TOOLS, tool_executor=lambda name, text: value)
     told = json.loads(vendor.body["messages"][-1]["content"])
     assert told == {"weather": {"degrees": 3}, "places": [{"name": "x"}], "ratio": None}
+
+
+NESTED = {
+    "type": "allowed_tools",
+    "allowed_tools": {
+        "mode": "required",
+        "tools": [{"type": "function", "function": {"name": "b"}}],
+    },
+}
+FLAT = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "b"}]}
+
+
+@pytest.mark.parametrize("choice", [NESTED, FLAT])
+@pytest.mark.parametrize("provider", ["openai_compat", "gemini", "bedrock"])
+def test_allowed_tools_are_the_only_ones_that_a_vendor_sees(provider: str, choice: Any) -> None:
+    answers = {
+        "openai_compat": completion("ok"),
+        "gemini": gemini_response("ok"),
+        "bedrock": converse_response("ok"),
+    }
+    with Vendor(answers[provider]) as vendor, vendor.client(provider) as chat:
+        chat.chat(ASK, tools=[tool("a"), tool("b")], tool_choice=choice)
+    sent = json.dumps(vendor.body)
+    assert re.findall(r'"name": "(\w)"', sent) == ["b"]
+    assert '"required"' in sent or '"ANY"' in sent or '"any"' in sent
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"type": "allowed_tools"},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+        {**FLAT, "mode": "sometimes"},
+        {**FLAT, "tools": [{"type": "function", "name": "c"}]},
+        {**FLAT, "tools": ["b"]},
+    ],
+)
+def test_allowed_tools_that_mean_nothing_are_refused_before_sending(choice: Any) -> None:
+    with (
+        Vendor(completion("ok")) as vendor,
+        vendor.client("openai_compat") as chat,
+        pytest.raises(InvalidInputError, match="tool_choice"),
+    ):
+        chat.chat(ASK, tools=[tool("a"), tool("b")], tool_choice=choice)
+    assert not vendor.bodies
+
+
+def test_a_tool_loop_keeps_to_the_allowed_tools_in_every_turn() -> None:
+    choice = {**FLAT, "mode": "auto"}
+    with (
+        Vendor(
+            lambda body, number: completion("ok") if number else calling(tool_call("b"))
+        ) as vendor,
+        vendor.client("openai_compat") as chat,
+    ):
+        chat.chat_with_tools(
+            ASK,
+            [tool("a"), tool("b")],
+            tool_executor=lambda name, args: name,
+            tool_choice=choice,
+        )
+    assert [[tool["function"]["name"] for tool in body["tools"]] for body in vendor.bodies] == [
+        ["b"],
+        ["b"],
+    ]

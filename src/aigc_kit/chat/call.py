@@ -202,13 +202,16 @@ class Call:
             raise InvalidInputError(f"model must be a str, got {type(name).__name__}")
         check_text(name, "model")
         tools, _ = functions.split(given.pop("tools", None))
+        choice, tools = history.narrowed(
+            given.pop("tool_choice", None), history.checked_tools(tools)
+        )
         call = cls(
             history.checked(messages),
             name,
             provider,
             own,
-            history.checked_tools(tools),
-            given.pop("tool_choice", None),
+            tools,
+            choice,
             Format.read(given.pop("response_format", None)),
             extra_body=dict(extra_body or {}),
             headers={**(own.headers or {}), **(settings.headers(headers) or {})} or None,

@@ -11,6 +11,7 @@ from aigc_kit.chat import options as names
 from aigc_kit.chat import tools as loop
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatProvider, ChatResult, Message
+from aigc_kit.chat.messages import narrowed
 from aigc_kit.chat.streaming import ChatStream
 from aigc_kit.chat.vendors import VENDORS
 from aigc_kit.client import Client, constructor, public
@@ -256,7 +257,7 @@ class ChatClient(Client):
             messages: OpenAI chat messages; never changed. They may hold SDK objects and results
                 too; content may have bytes, paths, PIL images and ``ImageResult``.
             tools: OpenAI tools, Python functions, or pydantic models; ``tool_choice``: ``"auto"``,
-                ``"none"``, ``"required"`` or a named function.
+                ``"none"``, ``"required"``, a named function, or ``allowed_tools``.
             response_format: OpenAI's dict, a pydantic class, or a type like ``list[Model]``; the
                 value is in ``result.parsed``.
             max_tokens: tokens of the answer at most, under the name that the vendor reads.
@@ -425,14 +426,13 @@ class _LoopTurn:
     """Asks the model once for each turn of a tool loop, within one deadline."""
 
     def __init__(
-        self, client: ChatClient, tools: list[dict[str, Any]], options: dict[str, Any]
+        self, client: ChatClient, tools: list[dict[str, Any]] | None, options: dict[str, Any]
     ) -> None:
         self._client = client
         self._options = {
             name: value for name, value in options.items() if name not in ("timeout", "tool_choice")
         }
-        self._tools = tools
-        self._choice = options.get("tool_choice")
+        self._choice, self._tools = narrowed(options.get("tool_choice"), tools)
         self._timeout = options.get("timeout")
         self._deadline: Deadline | None = None
         if self._timeout is not None:

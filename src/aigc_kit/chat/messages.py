@@ -248,6 +248,50 @@ def chosen_tool(choice: Any) -> str:
     )
 
 
+def narrowed(
+    choice: Any, tools: list[dict[str, Any]] | None
+) -> tuple[Any, list[dict[str, Any]] | None]:
+    """
+    OpenAI's ``allowed_tools`` as a plain choice among fewer tools, which every vendor understands.
+
+    ``{"type": "allowed_tools", "allowed_tools": {"mode": ..., "tools": [...]}}``; in the Responses
+    API without the inner dict. Anything else comes back as it is.
+
+    Raises:
+        InvalidInputError: it is broken, or names a function that is not among the tools.
+    """
+    if not isinstance(choice, Mapping) or choice.get("type") != "allowed_tools":
+        return choice, tools
+    inner = choice.get("allowed_tools", choice)
+    listed = inner.get("tools") if isinstance(inner, Mapping) else None
+    mode = inner.get("mode", "auto") if isinstance(inner, Mapping) else None
+    if not isinstance(listed, (list, tuple)) or not listed or mode not in ("auto", "required"):
+        raise InvalidInputError(
+            "tool_choice of type 'allowed_tools' needs a mode, 'auto' or 'required', and a list of tools,"
+            f" got {spelled(choice)}"
+        )
+    kept: list[dict[str, Any]] = []
+    for wanted in listed:
+        found = [tool for tool in tools or () if _is_named(tool, wanted)]
+        if not found:
+            raise InvalidInputError(
+                f"tool_choice allows {spelled(wanted)}, which is not among the tools"
+            )
+        kept += [tool for tool in found if tool not in kept]
+    return mode, kept
+
+
+def _is_named(tool: Mapping[str, Any], wanted: Any) -> bool:
+    """Whether an entry of ``allowed_tools`` means this tool; the vendor's own by their type."""
+    if not isinstance(wanted, Mapping):
+        return False
+    function = tool.get("function")
+    if not isinstance(function, Mapping):
+        return tool.get("type") == wanted.get("type")
+    name = wanted.get("name") or (wanted.get("function") or {}).get("name")
+    return bool(name == function["name"])
+
+
 def check_choice(choice: Any, tools: Sequence[Mapping[str, Any]] | None) -> None:
     """
     Raises:
