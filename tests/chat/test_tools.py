@@ -21,6 +21,7 @@ from tests.vendor import (
     completion,
     converse_response,
     error,
+    features,
     function_call,
     gemini_response,
     refused,
@@ -305,3 +306,45 @@ def test_a_tool_loop_keeps_to_the_allowed_tools_in_every_turn() -> None:
         ["b"],
         ["b"],
     ]
+
+
+STRICT = tool(
+    "a", {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}, strict=True
+)
+FREE = tool("a", {"type": "object", "additionalProperties": {"type": "string"}}, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "is_strict"),
+    [
+        ("global.anthropic.claude-sonnet-4-6", STRICT, True),
+        ("global.anthropic.claude-sonnet-4-6", FREE, False),
+        ("us.amazon.nova-pro-v1:0", STRICT, False),
+    ],
+)
+def test_bedrock_has_strict_tools_where_its_grammar_can_say_them(
+    model: str, given: dict[str, Any], is_strict: bool
+) -> None:
+    """Source: AWS's structured output page: the models of outputConfig, closed objects."""
+    with Vendor(converse_response("ok")) as vendor, vendor.client("bedrock", model=model) as chat:
+        result = chat.chat(ASK, tools=[given])
+    spec = vendor.body["toolConfig"]["tools"][0]["toolSpec"]
+    assert spec.get("strict", False) is is_strict
+    schema = spec["inputSchema"]["json"]
+    if is_strict:
+        assert schema["additionalProperties"] is False
+        assert schema["properties"] == {"n": {"type": "integer"}}
+    else:
+        assert schema == given["function"]["parameters"]
+    assert features(result) == ([] if is_strict else ["strict"])
+
+
+@pytest.mark.parametrize(
+    ("choice", "mode"),
+    [(None, "VALIDATED"), ("auto", "VALIDATED"), ("required", "ANY"), ("none", "NONE")],
+)
+def test_gemini_validates_strict_tools(choice: Any, mode: str) -> None:
+    """Source: https://ai.google.dev/gemini-api/docs/function-calling, read 2026-11-22."""
+    with Vendor(gemini_response("ok")) as vendor, vendor.client("gemini") as chat:
+        chat.chat(ASK, tools=[STRICT], tool_choice=choice)
+    assert vendor.body["toolConfig"]["functionCallingConfig"] == {"mode": mode}

@@ -78,6 +78,14 @@ Requests that end with a model turn are refused. Source: ai.google.dev, "What's 
 NO_SYSTEM_TEXT = r".*(mistral-7b|mixtral-8x7b|titan-text|gemma).*"
 """Source: danny-avila/LibreChat#6456, 567-labs/instructor#1753."""
 
+CONVERSE_GRAMMAR = (
+    r".*(claude-(sonnet|haiku)-4-5|claude-opus-4-[5-8]|claude-sonnet-4-6|claude-(opus|sonnet|haiku)-5|qwen3|gemma-3-(12|27)b"
+    r"|ministral-3|mistral-large-3|magistral-small|minimax-m2|nemotron-nano|kimi|glm).*"
+)
+"""
+Answers and arguments held to a schema by Bedrock: ``outputConfig.textFormat``, ``toolSpec.strict``.
+Source: AWS's structured output page and live notes, 2026-11-22.
+"""
 NOVA = r".*nova.*"
 MISTRAL = r".*(mistral|ministral|magistral|codestral|devstral|pixtral|voxtral).*"
 

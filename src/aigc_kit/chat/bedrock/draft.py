@@ -19,7 +19,8 @@ class Draft:
     A request in the making.
 
     ``body``: keyword arguments of ``converse``. ``fields``: additionalModelRequestFields.
-    ``names``: tool names as Bedrock takes them.
+    ``names``: tool names as Bedrock takes them. ``has_grammar``: Bedrock can hold the model to a
+    schema.
     """
 
     call: Call
@@ -30,6 +31,7 @@ class Draft:
     inference: dict[str, Any] = field(default_factory=dict[str, Any])
     warnings: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     documents: set[str] = field(default_factory=set[str])
+    has_grammar: bool = False
 
     def warn(self, feature: str, details: str) -> None:
         entry = warning(feature, details)

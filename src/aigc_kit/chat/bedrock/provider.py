@@ -156,7 +156,8 @@ class BedrockProvider(Rebuilt, ChatProvider):
         self._downloader.close()
 
     def _request(self, call: Call, turns: list[dict[str, Any]]) -> Draft:
-        native = bool(call.format) and self._transport.supports("outputConfig")
+        # botocore learned of both in one release, 1.42.42.
+        native = _asks_for_a_grammar(call) and self._transport.supports("outputConfig")
         return to_request(call, turns, self._downloader, native=native)
 
     def _assembler(self, call: Call, request: Draft) -> Assembler:
@@ -337,3 +338,9 @@ def _chunk_of(event: Any, reader: ConverseReader, assembler: Assembler) -> ChatC
         return reader.event(event)
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise cut_off(assembler, f"an event cannot be read: {type(error).__name__}") from error
+
+
+def _asks_for_a_grammar(call: Call) -> bool:
+    functions = (tool.get("function") for tool in call.tools or ())
+    strict = any(isinstance(each, Mapping) and each.get("strict") for each in functions)
+    return strict or call.format is not None

@@ -32,14 +32,6 @@ from aigc_kit.transport.download import Downloader
 from aigc_kit.transport.encoding import camel, merged, to_json
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_NATIVE = (
-    r".*(claude-(sonnet|haiku)-4-5|claude-opus-4-[5-8]|claude-sonnet-4-6|claude-(opus|sonnet|haiku)-5|qwen3|gemma-3-(12|27)b"
-    r"|ministral-3|mistral-large-3|magistral-small|minimax-m2|nemotron-nano|kimi|glm).*"
-)
-"""
-Models with ``outputConfig.textFormat``. Source: AWS's structured output page and live notes,
-2026-11-22.
-"""
 _THINKS_BY_DEFAULT = r".*claude-((opus|sonnet|haiku)-5|fable|mythos).*"
 """
 Without a limit Bedrock stops them at 4,096 tokens, thinking included. Source:
@@ -99,7 +91,7 @@ def to_request(
     The request; its ``body`` are the keyword arguments of ``converse``.
 
     Args:
-        native: whether the installed botocore knows structured output.
+        native: whether the installed botocore knows structured output and strict tools.
 
     Raises:
         InvalidInputError: a part that Bedrock cannot take.
@@ -109,8 +101,9 @@ def to_request(
     request = Draft(
         call, ToolNames.of(functions, turns, _TOOL_NAME), downloader, {"modelId": call.model}
     )
+    request.has_grammar = native and request.fits(models.CONVERSE_GRAMMAR)
     if call.format:
-        turns = _response_format(request, turns, native=native)
+        turns = _response_format(request, turns)
     system, messages = to_converse_messages(request, turns)
     request.body["messages"] = messages
     if system:
@@ -215,9 +208,7 @@ def _top_k(request: Draft, extra: dict[str, Any]) -> None:
         )
 
 
-def _response_format(
-    request: Draft, turns: list[dict[str, Any]], *, native: bool
-) -> list[dict[str, Any]]:
+def _response_format(request: Draft, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Ask for JSON in the way that this model takes it; returns the history with what it adds."""
     wanted = request.call.format
     if wanted is None:
@@ -226,7 +217,7 @@ def _response_format(
     schema = wanted.schema
     why = f": {request.call.model} is not known to have outputConfig"
     mode = chosen or "prompt"
-    if not chosen and native and schema is not None and request.fits(_NATIVE):
+    if not chosen and request.has_grammar and schema is not None:
         mode = "json_schema"
     if mode == "json_schema" and schema is not None:
         reason = unsayable(schema)

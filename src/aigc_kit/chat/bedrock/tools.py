@@ -7,6 +7,7 @@ from typing import Any
 
 from aigc_kit.chat import models
 from aigc_kit.chat.bedrock.draft import Draft
+from aigc_kit.chat.bedrock.schema import narrowed, unsayable
 from aigc_kit.chat.bedrock.turns import cache_point
 from aigc_kit.chat.messages import chosen_tool, has_tool_turns
 from aigc_kit.chat.thinking import Thinking
@@ -110,8 +111,22 @@ def _specs(request: Draft, tool: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         )
     if description:
         spec["description"] = description
+    if function.get("strict"):
+        _make_strict(request, spec, schema)
     yield {"toolSpec": spec}
     yield from cache_point(request, tool) or cache_point(request, function)
+
+
+def _make_strict(request: Draft, spec: dict[str, Any], schema: dict[str, Any]) -> None:
+    why = f"{request.call.model} is not known to have it"
+    if request.has_grammar:
+        why = unsayable(schema)
+        why = f"Bedrock's grammar cannot say its schema, {why}" if why else ""
+    if why:
+        request.warn("strict", f"left out of tool {spec['name']!r}: {why}")
+        return
+    spec["inputSchema"] = {"json": narrowed(schema)}
+    spec["strict"] = True
 
 
 def _own_tool(tool: Mapping[str, Any]) -> dict[str, Any]:

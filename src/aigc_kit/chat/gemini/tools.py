@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aigc_kit.chat.gemini.draft import Draft
@@ -29,11 +29,21 @@ def add_tools(request: Draft) -> None:
         *own,
     ]
     modes = {":auto": "AUTO", ":none": "NONE", ":required": "ANY"}
+    if choice in ("", ":auto") and _is_any_strict(call.tools):
+        # The nearest to strict that there is, for all tools at once; ANY does the same.
+        # https://ai.google.dev/gemini-api/docs/function-calling, read 2026-11-22
+        choice, modes = ":auto", {":auto": "VALIDATED"}
+        request.warn("strict", "sent as mode VALIDATED, which is for all tools")
     if choice and declarations:
         config: dict[str, Any] = {"mode": modes.get(choice, "ANY")}
         if choice not in modes:
             config["allowedFunctionNames"] = [request.names.sent(choice)]
         request.body["toolConfig"] = {"functionCallingConfig": config}
+
+
+def _is_any_strict(tools: Sequence[Mapping[str, Any]]) -> bool:
+    functions = (tool.get("function") for tool in tools)
+    return any(isinstance(each, Mapping) and each.get("strict") for each in functions)
 
 
 def _declaration(request: Draft, function: Mapping[str, Any]) -> dict[str, Any]:
