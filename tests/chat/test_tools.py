@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from aigc_kit.chat import schemas
 from aigc_kit.errors import InvalidInputError
 from tests.vendor import (
     ASK,
@@ -348,3 +350,58 @@ def test_gemini_validates_strict_tools(choice: Any, mode: str) -> None:
     with Vendor(gemini_response("ok")) as vendor, vendor.client("gemini") as chat:
         chat.chat(ASK, tools=[STRICT], tool_choice=choice)
     assert vendor.body["toolConfig"]["functionCallingConfig"] == {"mode": mode}
+
+
+PLACE = {"type": "object", "properties": {"city": {"type": "string"}}}
+REFERRING = {
+    "type": "object",
+    "properties": {
+        "at": {"$ref": "#/$defs/Where", "description": "of it"},
+        "all": {"type": "array", "items": {"$ref": "#/$defs/Where"}},
+    },
+    "$defs": {"Where": {"$ref": "#/$defs/Place"}, "Place": PLACE},
+}
+RECURSIVE = {
+    "type": "object",
+    "properties": {"next": {"$ref": "#"}, "at": {"$ref": "#/$defs/Place"}},
+    "$defs": {"Place": PLACE},
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "expected"),
+    [
+        (
+            "glm-5.3",
+            REFERRING,
+            {
+                "type": "object",
+                "properties": {
+                    "at": {**PLACE, "description": "of it"},
+                    "all": {"type": "array", "items": PLACE},
+                },
+            },
+        ),
+        ("zai-org/GLM-5.3-FP8", PLACE, PLACE),
+        ("glm-5.3", RECURSIVE, RECURSIVE),
+        ("glm-4.7", REFERRING, REFERRING),
+    ],
+)
+def test_glm_gets_schemas_without_references(model: str, given: Any, expected: Any) -> None:
+    """Source: https://github.com/pydantic/pydantic-ai/issues/10243"""
+    with Vendor(completion("ok")) as vendor, vendor.client("openai_compat", model=model) as chat:
+        chat.chat(ASK, tools=[tool("a", given)])
+    assert vendor.body["tools"][0]["function"]["parameters"] == expected
+
+
+def test_references_that_would_grow_without_end_stay() -> None:
+    names = [f"D{number}" for number in range(30)]
+    twice = {
+        name: {
+            "type": "object",
+            "properties": {side: {"$ref": f"#/$defs/{after}"} for side in "ab"},
+        }
+        for name, after in itertools.pairwise(names)
+    }
+    schema = {"$ref": "#/$defs/D0", "$defs": {**twice, names[-1]: PLACE}}
+    assert schemas.inlined(schema) == schema

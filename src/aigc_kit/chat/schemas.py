@@ -258,21 +258,27 @@ def _compiles(pattern: str) -> bool:
 
 def is_recursive(schema: Mapping[str, Any]) -> bool:
     """Whether a ``$ref`` leads back to a schema around it."""
-    return _leads_back(schema, schema, ())
+    return _leads_back(schema, schema, {})
 
 
-def _leads_back(part: Any, root: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+def _leads_back(part: Any, root: Mapping[str, Any], open_: dict[str, bool]) -> bool:
+    """
+    Args:
+        open_: reference -> whether the walk is behind it; each is followed once.
+    """
     if not isinstance(part, Mapping):
         return False
     reference = part.get("$ref")
     if isinstance(reference, str):
-        if reference in path or reference == "#":
+        if reference == "#" or open_.get(reference):
             return True
-        target = pointed(root, reference)
-        if target is not None and _leads_back(target, root, (*path, reference)):
-            return True
+        if reference not in open_:
+            open_[reference] = True
+            if _leads_back(pointed(root, reference), root, open_):
+                return True
+            open_[reference] = False
     inner = [child for name, child in _named_children(part) if name not in ("$defs", "definitions")]
-    return any(_leads_back(child, root, path) for child in inner)
+    return any(_leads_back(child, root, open_) for child in inner)
 
 
 def _named_children(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -332,3 +338,35 @@ def mfjs(schema: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(part.get("items"), list):
             part["prefixItems"] = part.pop("items")
     return made
+
+
+_MOST_PARTS = 5000
+"""Schemas inside of one that was inlined: references of references grow without end."""
+
+
+def inlined(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The schema with the target of each local ``$ref`` in its place; as it is where it refers to
+    itself, or would become very large.
+    """
+    made = copy.deepcopy(dict(schema))
+    if is_recursive(made):
+        return made
+    for count, part in enumerate(walk(made)):
+        if count > _MOST_PARTS:
+            return dict(schema)
+        # A target may be a reference itself.
+        while isinstance(target := pointed(made, str(part.get("$ref"))), dict):
+            del part["$ref"]
+            for name, value in copy.deepcopy(target).items():
+                part.setdefault(name, value)
+    if not any("$ref" in part for part in walk(made)):
+        made = {name: value for name, value in made.items() if name not in ("$defs", "definitions")}
+    return made
+
+
+def in_dialect(schema: Mapping[str, Any], dialect: str) -> Mapping[str, Any]:
+    """The schema as a back end takes it: ``"mfjs"``, ``"inlined"``, or ``""`` as it is."""
+    if dialect == "mfjs":
+        return mfjs(schema)
+    return inlined(schema) if dialect == "inlined" else schema

@@ -25,7 +25,7 @@ class Vendor(Account):
     - ``schema_in_prompt``: it is said there beside a native one too.
     - ``openai_rules``: whether OpenAI's models keep the rules of OpenAI's own endpoint; ``files``:
       whether messages may have any.
-    - ``schema_dialect``: ``"mfjs"`` is Moonshot's.
+    - ``schema_dialect``: ``"mfjs"`` is Moonshot's; ``"inlined"`` has no ``$ref``, for tools alone.
     - ``echo_reasoning``: models that want ``reasoning_content`` on every assistant turn once tools
       are in the request; ``reasoning_pad`` stands where there is none.
     - ``thinking``: how the wish is sent: ``"passed"``, ``"type"`` (no budget), ``"adaptive"`` (the

@@ -139,6 +139,8 @@ _MODELS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     (r".*glm-[45].*", {"echo_reasoning": ".*", "keeps_developer": False}),
+    # Arguments whose schema is a $ref come as text: pydantic/pydantic-ai#10243.
+    (r".*glm-5.*", {"schema_dialect": "inlined"}),
     (
         models.CLAUDE,
         {
@@ -318,7 +320,7 @@ _WORDS = {
         "prompt mode",
     ),
     "forced_choice": ("passed", "auto only", "auto or none", "not while thinking"),
-    "schema_dialect": ("", "mfjs"),
+    "schema_dialect": ("", "mfjs", "inlined"),
     "max_tokens": ("max_tokens", "max_completion_tokens"),
 }
 """Facts that are one of a few words."""

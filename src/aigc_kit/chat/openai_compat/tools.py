@@ -40,8 +40,7 @@ def _to_tool(request: Draft, tool: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(function, Mapping):
         return tool  # the vendor's own
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
-    if request.vendor.schema_dialect == "mfjs":
-        parameters = schemas.mfjs(parameters)
+    parameters = schemas.in_dialect(parameters, request.vendor.schema_dialect)
     plain = dict(function)
     if not request.vendor.strict_tools:
         plain.pop("strict", None)
