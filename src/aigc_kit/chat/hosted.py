@@ -8,6 +8,7 @@ not verified is said so; a row says no more than what is known.
 from __future__ import annotations
 
 from aigc_kit.chat.vendor import OPENAI_MODEL, OPENAI_RESPONSES, SAMPLING, Vendor, row
+from aigc_kit.transport import codes
 
 _ENABLE = {"thinking": "enable_thinking"}
 
@@ -63,7 +64,7 @@ HOSTED: tuple[Vendor, ...] = (
         cache_control=True,
     ),
     # https://cloud.tencent.com/developer/article/2779936: thinking in the body, by model.
-    row("hunyuan", "", passes_fields=True),
+    row("hunyuan", "", passes_fields=True, judge=codes.tokenhub),
     row("qianfan", "", max_tokens="max_completion_tokens", **_ENABLE),
     row("stepfun", "", passes_fields=True),
     # litellm xai: reasoning models take neither stop nor penalties; completion_tokens leave the

@@ -47,7 +47,9 @@ def judge(status: int, code: str, message: str) -> Verdict | None:
         or _GONE.search(text)
     ):
         return Verdict(errors.NotFoundError)
-    if "don't have access to the model" in text or "not authorized" in text:
+    # FTUFormNotFilled comes as a 404: Anthropic's use case form was not sent in.
+    form = code.lower() == "ftuformnotfilled" or "use case details" in text
+    if form or "don't have access to the model" in text or "not authorized" in text:
         return Verdict(errors.PermissionDeniedError)
     if re.search(
         r"input is too long|exceed context limit|prompt is too long|too many total text bytes", text

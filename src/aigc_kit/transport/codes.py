@@ -109,6 +109,18 @@ def glm(status: int, code: str, message: str) -> Verdict | None:
     return openai(status, code, message)
 
 
+def tokenhub(status: int, code: str, message: str) -> Verdict | None:
+    """
+    Tencent's TokenHub, whose 402 is a model that was not switched on.
+
+    Source: https://cloud.tencent.com/developer/article/2779936, 2026-11-09.
+    """
+    found = openai(status, code, message)
+    if found is None and status == 402:
+        return Verdict(errors.PermissionDeniedError)
+    return found
+
+
 # Words of back ends in use, hosted, relayed or on one's own machine, where neither status nor code
 # tells. Sources: the vendors' error pages as below, llama.cpp, SGLang, vLLM, LM Studio and new-api;
 # MoonshotAI/kimi-cli#2011, QwenLM/Qwen-Agent#615, langgenius/dify#2406, read 2026-11-26; xAI, GitHub
@@ -140,6 +152,7 @@ _QUOTA_CODES = frozenset(
         "exceeded_current_quota_error",
         "arrearage",
         "insufficient_balance",
+        "throttling.allocationquota",
         "insufficient_user_quota",
         "quota_exceeded",
         "allocationquota.freetieronly",
@@ -263,7 +276,7 @@ def _by_words(status: int, message: str) -> Verdict | None:
     if (refused or status == 500) and _says(_TOO_LONG, message):
         return Verdict(errors.ContextLengthExceededError)
     soon = status == 429 and wait_in(message) is not None and not _GOOGLE_DAILY.search(message)
-    if (refused or status in (401, 429)) and not soon and _says(_NO_MONEY, message):
+    if (refused or status in (401, 402, 429)) and not soon and _says(_NO_MONEY, message):
         return Verdict(errors.QuotaExceededError)
     if (refused or status == 451) and _says(_MODERATED, message):
         return Verdict(errors.ContentFilterError)

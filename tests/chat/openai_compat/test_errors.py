@@ -231,6 +231,23 @@ def test_an_error_body_of_any_shape_tells_the_vendors_own_words(
             errors.QuotaExceededError,
         ),
         (
+            "qwen",
+            429,
+            "Allocated quota exceeded, please increase your quota limit.",
+            "Throttling.AllocationQuota",
+            errors.QuotaExceededError,
+        ),
+        (
+            "qwen",
+            429,
+            "Requests rate limit exceeded",
+            "Throttling.RateQuota",
+            errors.RateLimitError,
+        ),
+        ("hunyuan", 402, "the model is not activated", "", errors.PermissionDeniedError),
+        ("hunyuan", 402, "账户余额不足", "", errors.QuotaExceededError),
+        ("deepseek", 402, "Insufficient Balance", "", errors.QuotaExceededError),
+        (
             "deepseek",
             400,
             "Content Exists Risk",
@@ -259,7 +276,7 @@ def test_length_quota_and_moderation_have_their_own_class_under_a_plain_status(
         Vendor(error(status, message, code=code, type=code)) as vendor,
         pytest.raises(errors.AIGCError) as caught,
     ):
-        vendor.client(provider).chat(ASK)
+        vendor.client(provider).chat(ASK, model="m")
     assert type(caught.value) is kind
 
 
