@@ -377,6 +377,25 @@ def answered_nothing(body: object) -> bool:
     return not body.get("messages") if "messages" in body else body.get("size") == "1x1"
 
 
+def test_online_nothing_is_wrong_in_the_sandboxes_environment(sandbox: Sandbox) -> None:
+    with sandbox.environment():
+        findings = list(diagnose(is_online=True))
+        configured = {name for name in facts.providers() if facts.facts_of(name).configured}
+    reached = {finding.subject for finding in findings if finding.code == "reached"}
+    assert reached == configured
+    assert {"openrouter", "groq", "ollama", "azure"} <= reached
+    assert [f.text("en") for f in findings if f.level == "error"] == []
+
+
+def test_online_a_path_that_is_not_there_is_told_without_a_model(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("GROQ_BASE_URL", f"{sandbox.url}/nowhere")
+    (told,) = [f for f in diagnose(["groq"], is_online=True) if f.code == "not_found"]
+    assert f"({sandbox.url}/nowhere)" in told.text("en")
+
+
 def test_online_a_wrong_key_is_told_with_the_vendors_hint(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:

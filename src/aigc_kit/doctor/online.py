@@ -67,7 +67,8 @@ def _failed(facts: Facts, error: AIGCError) -> Iterator[Finding]:
             plans = ", ".join(f"{plan}: {path.removeprefix('.*')}" for path, plan in facts.plans)
             yield Finding("info", "plan_keys", facts.name, {"plans": plans})
     elif isinstance(error, NotFoundError):
-        yield Finding("error", "not_found", facts.name, {**said, **hints, "model": error.model})
+        where = ", ".join(filter(None, (error.model, facts.base_url)))
+        yield Finding("error", "not_found", facts.name, {**said, **hints, "where": where})
     else:
         yield Finding("error", "failed", facts.name, {**said, **hints})
 

@@ -409,9 +409,9 @@ TEXTS: dict[str, Text] = {
         "如果是套餐的 Key，请把 Base URL 设为对应地址",
     ),
     "not_found": Text(
-        "the model or the URL was not found ({model} at {url}): {problem}",
+        "the model or the URL was not found ({where}): {problem}",
         "{hint_en}",
-        "找不到模型或 URL（{model}，{url}）：{problem}",
+        "找不到模型或 URL（{where}）：{problem}",
         "{hint_zh}",
     ),
     "failed": Text(

@@ -25,8 +25,8 @@ class _Vendor:
     """
     ``thinks``: reasons before it answers. ``wants_reasoning``: demands ``reasoning_content`` back
     on ``"every"`` assistant turn of a conversation with tools, or on its ``"calls"``. ``pieces``:
-    how calls are cut when streamed. ``models``: what its list has; none: it has no list. ``known``:
-    a pattern of the models that it serves, ``gone``: of those that it served. ``always_usage``: a
+    how calls are cut when streamed. ``lists``: whether there is a list of models, ``models``: what
+    it has. ``known``: a pattern of the models that it serves, ``gone``: of those that it served. ``always_usage``: a
     stream ends with it unasked.
     """
 
@@ -38,6 +38,7 @@ class _Vendor:
     pieces: str = "split"
     comment: bool = False
     always_usage: bool = False
+    lists: bool = True
     models: tuple[str, ...] = ()
     known: str = ".*"
     gone: str = ""
@@ -68,10 +69,11 @@ _VENDORS = {
         True,
         has_schema=False,
         pieces="whole",
+        lists=False,
         known=r"(glm|chatglm|charglm|codegeex|autoglm)[-\w.]+",
     ),
     "volcengine": _Vendor(
-        "/api/v3", True, known=r"(doubao|ep|bot|deepseek|kimi|glm|qwen|seed)[-\w.]+"
+        "/api/v3", True, lists=False, known=r"(doubao|ep|bot|deepseek|kimi|glm|qwen|seed)[-\w.]+"
     ),
     "moonshot": _Vendor(
         "/moonshot/v1",
@@ -86,6 +88,7 @@ _VENDORS = {
         "/compatible-mode/v1",
         wants_word=True,
         pieces="late id",
+        lists=False,
         known=r"(qwen|qwq|qvq|deepseek|kimi|glm|llama|tongyi|farui)[-\w.]*",
     ),
     # Those that serve any model, with what tells them apart.
@@ -111,6 +114,7 @@ _VENDORS = {
     "modelscope": _Vendor("/modelscope/v1", has_schema=False, pieces="no index"),
     "openai_compat": _Vendor("/local/v1", pieces="repeated id", models=("local-model",)),
 }
+_KEY = "/openrouter/v1/key"
 _WITHOUT_KEY = frozenset({"openai_compat", "ollama", "vllm", "lmstudio"})
 
 
@@ -168,18 +172,21 @@ def handle(request: Request, state: State) -> Answer | None:
 
 def _list(request: Request, state: State) -> Answer | None:
     """
-    ``GET /models``. Source: https://platform.openai.com/docs/api-reference/models/list, read
-    2026-11-26.
+    ``GET /models``, and OpenRouter's ``GET /key``.
+
+    Source: https://platform.openai.com/docs/api-reference/models/list and
+    https://openrouter.ai/docs/api/api-reference/api-keys/get-current-key, read 2026-11-26.
     """
-    found = [
-        (n, v) for n, v in _VENDORS.items() if v.models and request.path == f"{v.prefix}/models"
-    ]
-    if not found or request.method != "GET":
+    paths = {f"{v.prefix}/models": n for n, v in _VENDORS.items() if v.lists}
+    name = {**paths, _KEY: "openrouter"}.get(request.path)
+    if name is None or request.method != "GET":
         return None
-    name, vendor = found[0]
+    vendor = _VENDORS[name]
     key = request.headers.get("authorization")
-    if name != "openai_compat" and state.api_key and key != f"Bearer {state.api_key}":
+    if name not in _WITHOUT_KEY and state.api_key and key != f"Bearer {state.api_key}":
         return _refused(name, 401, "Incorrect API key provided.", "invalid_api_key", glm="1001")
+    if request.path == _KEY:
+        return Answer(200, {"data": {"label": "sandbox", "limit": None, "usage": 0}})
     entries = [{"id": model, "object": "model", "owned_by": name} for model in vendor.models]
     return Answer(200, {"object": "list", "data": entries})
 
