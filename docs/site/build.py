@@ -49,8 +49,9 @@ _BREAK = re.compile(
 )
 
 
-_SECTIONS = re.compile(r"<!-- sections of ([\w-]+\.md) -->\n")
-_TABLE = re.compile(r"<!-- table of ([\w-]+\.md): (.+?) -->")
+# The line below a marker links to the English page for those who read the file; the site replaces both.
+_SECTIONS = re.compile(r"<!-- sections of ([\w-]+\.md) -->\n.*\(\1(?:#[\w-]+)?\).*\n")
+_TABLE = re.compile(r"<!-- table of ([\w-]+\.md): (.+?) -->\n.*\(\1(?:#[\w-]+)?\).*")
 HEADINGS = {
     "Image": "图片",
     "Image group": "组图",
