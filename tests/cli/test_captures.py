@@ -13,7 +13,7 @@ from aigc_kit.sandbox import Sandbox
 from tests.cli.test_commands import Shell
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("command-line.md", "doctor.md")
+PAGES = ("command-line.md", "command-line.zh-CN.md", "doctor.md", "doctor.zh-CN.md")
 
 
 def captures(page: str) -> list[str]:
@@ -63,16 +63,20 @@ def test_every_exit_code_is_documented() -> None:
         assert f" {code} " in _EPILOG
 
 
-def test_every_free_request_is_documented() -> None:
-    """``docs/doctor.md`` names every vendor that is asked."""
+@pytest.mark.parametrize(
+    ("page", "head"),
+    [("doctor.md", "| vendor | request |"), ("doctor.zh-CN.md", "| 厂商 | 请求 |")],
+)
+def test_every_free_request_is_documented(page: str, head: str) -> None:
+    """The doctor's page names every vendor that is asked."""
     from aigc_kit.doctor.vendors import providers
 
-    text = (DOCS / "doctor.md").read_text("utf-8")
-    table = text[text.index("| vendor | request |") :]
+    text = (DOCS / page).read_text("utf-8")
+    table = text[text.index(head) :]
     documented = {
         name.strip()
         for row in table.splitlines()
         for name in row.split("|")[1:2]
-        for name in name.split(",")
+        for name in re.split("[,、]", name)
     }
     assert [name for name in providers() if name not in documented] == []
