@@ -311,13 +311,15 @@ def test_the_blocks_about_embeddings_run(
     assert "cats" in capsys.readouterr().out
 
 
-def test_the_size_table_of_the_docs_is_the_code() -> None:
+@pytest.mark.parametrize(
+    ("page", "yes"), [("docs/images.md", "yes"), ("docs/images.zh-CN.md", "是")]
+)
+def test_the_size_table_of_the_docs_is_the_code(page: str, yes: str) -> None:
     """Limits, tiers, references and groups of every family."""
     from aigc_kit.image.sizes import FAMILIES
 
-    rows = re.findall(
-        r"^\| ([345]\.\S+.*?) \|(.*)\|$", (ROOT / "docs/images.md").read_text(), re.MULTILINE
-    )
+    text = (ROOT / page).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([345]\.\S+.*?) \|(.*)\|$", text, re.MULTILINE)
     shown = {name: cells.split("|") for names, cells in rows for name in names.split(", ")}
     assert set(shown) == set(FAMILIES) - {"seededit-3.0"}
     for name, (pixels, _, tiers, references, groups) in shown.items():
@@ -326,7 +328,7 @@ def test_the_size_table_of_the_docs_is_the_code() -> None:
             assert pixels.strip() == f"{family.min_pixels:,} .. {family.max_pixels:,}"
         assert tiers.split() == (list(family.tiers) or ["–"])
         assert int(references) == family.references
-        assert (groups.strip() == "yes") is family.group
+        assert (groups.strip() == yes) is family.group
 
 
 def test_every_provider_is_on_its_page() -> None:
