@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.session import get_session
 
+from aigc_kit import ChatClient
 from aigc_kit.batch import Line, Summary, read_manifest, run_batch
 from aigc_kit.batch.vendor import run as vendor_run
+from aigc_kit.batch.vendor.gemini_form import GeminiForm
 from aigc_kit.batch.vendor.ledger import Ledger
 from aigc_kit.batch.vendor.services import OFFERS
-from aigc_kit.errors import ConfigurationError, ProviderError
+from aigc_kit.errors import ConfigurationError, ProviderError, StorageError
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.sandbox.environment import BUCKET
+from aigc_kit.storage import LocalStorage, R2Storage
+from aigc_kit.transport.offline import request_of
 from tests.images import make
 
 OTHER = [{"id": "other", "kind": "chat", "provider": "openai", "prompt": "x"}]
@@ -437,3 +442,155 @@ def test_an_older_boto3_is_told(
     assert (summary.done, creations(sandbox)) == (0, 0)
     said = [line.error["message"] for line in lines(tmp_path).values() if line.error]
     assert [each for each in said if "newer boto3" in each] == said
+
+
+# ---- what is paid for is not thrown away
+
+
+@pytest.mark.parametrize("provider", ["openai", "gemini"])
+def test_images_go_to_a_store_over_the_network(
+    sandbox: Sandbox, tmp_path: Path, provider: str
+) -> None:
+    """The response stands in for the vendor alone, not for the store."""
+    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", provider, 2)]
+    with R2Storage(**sandbox.storage_options()) as store:
+        assert run(sandbox, tmp_path, rows, storage=store).done == 2
+        assert all(store.exists(line.storage_key) for line in lines(tmp_path).values())
+    assert creations(sandbox) == 1
+
+
+def linked(sandbox: Sandbox, data: bytes) -> str:
+    with R2Storage(**sandbox.storage_options()) as store:
+        store.upload_bytes(data, "cat.png", content_type="image/png")
+    return f"{sandbox.url}/public/{BUCKET}/cat.png"
+
+
+def test_references_behind_links_are_fetched_before(sandbox: Sandbox, tmp_path: Path) -> None:
+    link = linked(sandbox, make("PNG", (256, 256)))
+    row = {"id": "e", "provider": "gemini", "prompt": "x", "references": link}
+    here = {"gemini": {**options(sandbox)["gemini"], "allow_private_hosts": True}}
+    summary = run_batch([row], tmp_path, mode="vendor", client_options=here, gallery=False)
+    assert summary.done == 1
+    assert creations(sandbox) == 1
+
+
+def test_results_that_are_links_are_downloaded(sandbox: Sandbox, tmp_path: Path) -> None:
+    link = linked(sandbox, make("PNG", (1024, 1024)))
+    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", "openai", 1)]
+    body = {"created": 1, "data": [{"url": link}]}
+    said = {"custom_id": "job-0", "response": {"status_code": 200, "body": body}}
+    sandbox.answer(200, json.dumps(said).encode(), path="/content")
+    assert run(sandbox, tmp_path, rows).done == 1
+    assert Path(tmp_path, str(lines(tmp_path)["job-0"].file)).is_file()
+
+
+class Weak(LocalStorage):
+    """A store that is down at the step ``down``."""
+
+    down = ""
+
+    def exists(self, key: str) -> Any:
+        if self.down == "exists":
+            raise StorageError("503 SlowDown", retryable=True)
+        return super().exists(key)
+
+    def upload_described(self, data: Any, key: str, **described: Any) -> Any:
+        if self.down == "upload":
+            raise StorageError("the disk is full")
+        return super().upload_described(data, key, **described)
+
+
+@pytest.mark.parametrize("down", ["exists", "upload", "journal"])
+@pytest.mark.parametrize("again", [{}, {"retry_ambiguous": True}])
+def test_results_stay_until_every_image_is_stored(
+    sandbox: Sandbox, tmp_path: Path, down: str, again: dict[str, Any]
+) -> None:
+    """What fails on this machine costs no second batch."""
+    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", "openai", 2)]
+    store, journal = Weak(tmp_path / "store"), tmp_path / "journal"
+    given = {"storage": store, "spool_dir": journal}
+    run(sandbox, tmp_path / "run", rows, wait=False, **given)
+    store.down = down
+    if down == "journal":
+        shutil.rmtree(journal, ignore_errors=True)
+        journal.write_text("not a directory")
+    summary = run(sandbox, tmp_path / "run", rows, resume=True, **given)
+    assert (summary.done, summary.failed) == (0, 2)
+    assert "without a second payment" in summary.notes[0]
+    assert {line.billed for line in lines(tmp_path / "run").values()} == {"yes"}
+    store.down = ""
+    if down == "journal":
+        journal.unlink()
+    assert run(sandbox, tmp_path / "run", rows, resume=True, **again, **given).done == 2
+    assert creations(sandbox) == 1
+    assert not list((tmp_path / "run" / "vendor").iterdir())
+
+
+def test_what_a_live_run_paid_for_is_not_given_to_a_batch(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = [{**row, "size": "1024x1024"} for row in rows_of("image", "openai", 2)]
+    store = Weak(tmp_path / "store")
+    store.down = "upload"
+    given = {"storage": store, "client_options": options(sandbox), "gallery": False}
+    assert run_batch(rows, tmp_path / "run", **given).paid_waiting == 2
+    store.down = ""
+    summary = run(sandbox, tmp_path / "run", rows, resume=True, retry_ambiguous=True, storage=store)
+    assert summary.done == 2
+    assert creations(sandbox) == 0
+
+
+# ---- batches that cannot be fetched
+
+
+def test_a_batch_that_is_gone_does_not_hold_up_the_others(sandbox: Sandbox, tmp_path: Path) -> None:
+    """It is told as unknown, collected if it comes back, and made again only when that is said."""
+    rows = rows_of("chat", "openai", 3)
+    sandbox.batch_looks = 2
+    run(sandbox, tmp_path, rows[:1], wait=False)
+    run(sandbox, tmp_path, rows, resume=True, wait=False)
+    assert creations(sandbox) == 2
+    gone = {"error": {"message": "No batch found", "code": "not_found"}}
+    sandbox.answer(404, gone, path="/batches/")
+    summary = run(sandbox, tmp_path, rows, resume=True)
+    assert (summary.done, summary.unknown) == (2, 1)
+    error = lines(tmp_path)["job-0"].error
+    assert error is not None
+    assert "base URL" in error["message"]
+    assert (error["type"], error["billed"]) == ("OutcomeUnknownError", "unknown")
+    sandbox.answer(404, gone, path="/batches/")
+    assert run(sandbox, tmp_path, rows, resume=True, retry_ambiguous=True).done == 3
+    assert creations(sandbox) == 3
+
+
+def test_a_batch_that_comes_back_is_collected(sandbox: Sandbox, tmp_path: Path) -> None:
+    rows = rows_of("chat", "openai", 2)
+    run(sandbox, tmp_path, rows, wait=False)
+    sandbox.answer(404, {"error": {"message": "No such File"}}, path="/content")
+    assert run(sandbox, tmp_path, rows, resume=True).unknown == 2
+    assert run(sandbox, tmp_path, rows, resume=True).done == 2
+    assert creations(sandbox) == 1
+
+
+def test_a_cut_file_of_results_is_fetched_again(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.fail("cut body", at=50, path="/content")
+    assert run(sandbox, tmp_path, rows_of("chat", "openai", 2)).done == 2
+
+
+def test_a_list_that_fails_is_asked_for_again(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The response with the batch's id is lost, and then the list of batches."""
+    sandbox.fail("reset", path="/batches", times=2)
+    assert run(sandbox, tmp_path, rows_of("chat", "openai", 2)).done == 2
+    assert creations(sandbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(3, 400), (7, 403), (8, 429), (13, 500), (14, 503), (99, 500), (400, 400)]
+)
+def test_geminis_lines_have_codes_of_grpc(sandbox: Sandbox, code: int, status: int) -> None:
+    with ChatClient("gemini", **options(sandbox)["gemini"]) as chat:
+        form = GeminiForm(
+            "gemini", request_of(lambda: chat.chat([{"role": "user", "content": "x"}]))
+        )
+    told = form.answer({"key": "a", "error": {"code": code, "message": "no"}})
+    assert told is not None
+    assert told.status == status
+    form.close()

@@ -65,8 +65,9 @@ class Outcome:
     """
     What came of one try: the fields of a ``Line``, and what the coordinator steers by.
 
-    ``paid``: whether the image is paid for and waits in the journal. ``tokens``: that were used.
-    ``vectors``: of an embedding.
+    ``paid``: whether the image is paid for and waits in the journal. ``local``: whether it failed on
+    this machine or at the store, and not at the vendor. ``tokens``: that were used. ``vectors``: of
+    an embedding.
     """
 
     status: Status
@@ -81,6 +82,7 @@ class Outcome:
     trouble: Trouble = ""
     retry_after: float | None = None
     paid: bool = False
+    local: bool = False
     tokens: float = 0
     vectors: list[Any] | None = None
 
@@ -331,6 +333,7 @@ def failed(error: AIGCError, job: Job, spec: Spec) -> Outcome:
         trouble=_trouble_of(error),
         retry_after=getattr(error, "retry_after", None),
         paid=isinstance(error, errors.StorageError) and error.result is not None,
+        local=not isinstance(error, (errors.ProviderError, errors.StructuredOutputError)),
     )
 
 

@@ -381,7 +381,7 @@ class AwsClient:
             AwsError: it failed, or could not be sent.
         """
         self._sign_in(deadline)
-        exchange = Exchange(deadline, headers)
+        exchange = Exchange(deadline, headers, to_vendor="modelId" in request)
         started = time.monotonic()
         try:
             with exchange, quiet():

@@ -329,7 +329,7 @@ class HttpTransport:
                 timeout=timeouts(deadline),
             )
             send = partial(client.send, request)
-            exchange = Exchange(deadline, secrets)
+            exchange = Exchange(deadline, secrets, to_vendor=True)
             return cast(Response, exchanged(send, exchange, (context.provider, context.model)))
         except WireError as error:
             raise failure_of(context, error, deadline) from error

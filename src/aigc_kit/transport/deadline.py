@@ -95,19 +95,25 @@ class Exchange:
     began to leave. ``response``: the open response to it; the SDK may see its head alone.
     """
 
-    __slots__ = ("_at", "_before", "_outer", "response", "secrets", "sent")
+    __slots__ = ("_at", "_before", "_outer", "response", "secrets", "sent", "to_vendor")
 
     def __init__(
-        self, deadline: Deadline | None = None, secrets: Mapping[str, Secret] | None = None
+        self,
+        deadline: Deadline | None = None,
+        secrets: Mapping[str, Secret] | None = None,
+        *,
+        to_vendor: bool = False,
     ) -> None:
         """
         Args:
             deadline: None leaves the one of an exchange around this one.
+            to_vendor: it asks a model, and fetches or stores nothing: ``standing_in`` is for these.
         """
         self._at = None if deadline is None else deadline.at
         self._before: float | None = None
         self._outer: Exchange | None = None
         self.secrets = secrets or {}
+        self.to_vendor = to_vendor
         self.sent = False
         self.response: Any = None
 
@@ -171,7 +177,7 @@ def current_exchange() -> Exchange | None:
 
 
 class standing_in:
-    """Requests of this thread go to a function of ``Taken`` instead of the network."""
+    """This thread's requests to vendors go to a function of ``Taken`` instead of the network."""
 
     __slots__ = ("_before", "_stand_in")
 

@@ -98,7 +98,7 @@ class GenaiTransport:
                 else partial(models.generate_content, **request)
             )
             response: Response = exchanged(
-                send, Exchange(deadline, secrets), (context.provider, context.model)
+                send, Exchange(deadline, secrets, to_vendor=True), (context.provider, context.model)
             )
         except WireError as error:
             raise failure_of(context, error, deadline) from error
@@ -140,7 +140,7 @@ class GenaiTransport:
                 contents=opened.contents(texts),
                 config=opened.embedding(fields, plain, deadline),
             )
-            exchange = Exchange(deadline, secrets)
+            exchange = Exchange(deadline, secrets, to_vendor=True)
             response: Response = exchanged(send, exchange, (context.provider, context.model))
         except WireError as error:
             raise failure_of(context, error, deadline) from error

@@ -1,6 +1,6 @@
 """
-A call without a network: its request is taken instead of sent, or a response that is there already is
-given to it; by the thread that makes the call.
+A call without its vendor: its request is taken instead of sent, or a response that is there already is
+given to it; by the thread that makes the call. What it fetches and stores goes over the network.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Took(BaseException):
 
 def request_of(call: Callable[[], object]) -> Taken:
     """
-    The first request of a call, which ends there. References are fetched.
+    The request of a call to its vendor; the call ends there. References are fetched before.
 
     Raises:
         AIGCError: the call fails before it sends anything.
@@ -98,10 +98,10 @@ def held_for(
         headers: those with credentials among them are found in the exchange.
     """
     stand_in = stand_in_of_this_thread()
-    if stand_in is None:
-        return None
     exchange = current_exchange()
-    secrets = dict(exchange.secrets) if exchange is not None else {}
+    if stand_in is None or exchange is None or not exchange.to_vendor:
+        return None
+    secrets = dict(exchange.secrets)
     hidden = {name.lower() for name in secrets}
     shown = {name.lower(): value for name, value in headers.items()}
     shown = {name: value for name, value in shown.items() if name not in hidden}

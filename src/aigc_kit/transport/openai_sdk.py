@@ -120,7 +120,7 @@ class OpenAITransport:
             options=options,
             **content,
         )
-        exchange = Exchange(deadline, secrets)
+        exchange = Exchange(deadline, secrets, to_vendor=True)
         try:
             response: Response = exchanged(send, exchange, (context.provider, context.model))
         except WireError as error:

@@ -27,6 +27,12 @@ _METHOD = re.compile(
 )
 _RUNNING = frozenset({"UNSPECIFIED", "PENDING", "QUEUED", "RUNNING", "CANCELLING", "PAUSED"})
 _MOST_PAGES = 20
+_RPC = {1: 499, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400}
+_RPC |= {10: 409, 11: 400, 12: 501, 14: 503, 16: 401}
+"""
+Codes of ``google.rpc.Status`` and their HTTP status; the others are 500. Source:
+https://cloud.google.com/apis/design/errors#error_codes, read 2026-11-27.
+"""
 
 
 class GeminiForm(HttpService):
@@ -136,5 +142,7 @@ class GeminiForm(HttpService):
         held = line.get("error") or line.get("status")
         error = held if isinstance(held, dict) else {"message": str(held)}
         code = error.get("code")
-        status = code if isinstance(code, int) and 400 <= code < 600 else 500
+        status = _RPC.get(code, code) if isinstance(code, int) else 500
+        if not 400 <= status < 600:
+            status = 500
         return Answered(name, status, text_of({"error": error}))

@@ -76,6 +76,8 @@ def outcome_of(spec: Spec, job: Job, batch: Batch, answer: Answered, price: str 
     outcome.started = batch.at
     outcome.provider = outcome.provider or batch.provider
     outcome.metadata["batch"] = {"id": batch.id, "key": batch.key}
+    if outcome.local and outcome.error is not None and answer.status == 200:
+        outcome.error["billed"] = "yes"  # by the vendor, whatever failed here
     if outcome.cost is not None and not _is_priced(answer.body):
         outcome.cost = _reduced(outcome.cost, price)
     return outcome
@@ -108,10 +110,23 @@ def refused(batch: Batch) -> Outcome:
     )
 
 
-def without_result(job: Job, batch: Batch) -> Outcome:
-    """Of a job that the results do not have, or whose batch cannot be found."""
+def without_result(job: Job, batch: Batch, gone: str = "") -> Outcome:
+    """
+    Of a job that the results do not have, or whose batch cannot be found.
+
+    Args:
+        gone: what the vendor said of a batch that it made and does not have any more.
+    """
     error: errors.AIGCError
-    if batch.state == "lost":
+    if gone:
+        error = errors.OutcomeUnknownError(
+            f"{batch.provider} does not have batch {batch.id} or its results any more ({gone}): it may have run. Are the key"
+            " and the base URL those that it was made with? It is made again only with retry_ambiguous=True",
+            provider=batch.provider,
+            model=batch.model,
+            billed="unknown",
+        )
+    elif batch.state == "lost":
         error = errors.OutcomeUnknownError(
             f"the request that made the batch got no response, and {batch.provider} lists no batch of its file: it may"
             " run all the same. It is sent again only with retry_ambiguous=True",

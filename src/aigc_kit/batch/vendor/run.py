@@ -34,7 +34,7 @@ from aigc_kit.batch.vendor.ledger import OPEN, Batch, Ledger
 from aigc_kit.batch.vendor.results import Results, outcome_of, refused, without_result
 from aigc_kit.batch.vendor.service import Answered, Service, may_exist, text_of
 from aigc_kit.batch.vendor.services import INSTEAD, OFFERS, Offer
-from aigc_kit.batch.worker import Outcome, ask, failed
+from aigc_kit.batch.worker import Outcome, Terms, ask, failed, tried
 from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError, ProviderError
 from aigc_kit.transport.offline import Taken, request_of
 
@@ -94,6 +94,11 @@ class Batches:
         self._collected: set[str] = set()
         self._missing: dict[str, int] = {}
         """Jobs that are not among these any more; their results stay where they are."""
+        self._unsettled = 0
+        """Jobs that have their results, and could not be finished on this machine."""
+        self._gone: dict[str, str] = {}
+        """Batches that their vendor does not have any more, and what it said."""
+        self._stuck: ProviderError | None = None
         self._members = Seen()
         """Id of a job -> the batch that it is in."""
 
@@ -114,14 +119,18 @@ class Batches:
             for batch in self._ledger.in_state(*OPEN, "fetched", "refused", "lost"):
                 for name in self._ledger.ids(batch.key):
                     self._members.put(name, batch.key)
+            if self._run.settings.retry_ambiguous:
+                self._give_up()
             self._submit(stops)
             while True:
                 self._advance(stops)
                 self._collect()
-                if not self._ledger.in_state(*OPEN) or stops.signal or not self._wait(stops):
+                if self._stuck is not None:
+                    raise self._stuck
+                if not self._under_way() or stops.signal or not self._wait(stops):
                     break
             self.counts.interrupted = stops.signal
-        left = self._ledger.in_state(*OPEN)
+        left = self._under_way()
         self.counts.exhausted = True
         self.counts.not_run = self.counts.at_vendor = sum(batch.jobs for batch in left)
         if self._missing:
@@ -129,13 +138,30 @@ class Batches:
                 f"{sum(self._missing.values())} jobs of earlier batches are not among these; their results are kept in"
                 f" {str(self._ledger.folder)!r}"
             )
+        if self._unsettled:
+            self.counts.notes.append(
+                f"{self._unsettled} jobs have their results and could not be finished here: resume=True and mode='vendor' does"
+                " it without a second payment"
+            )
         if left:
             self.counts.notes.append(
                 f"{len(left)} batches with {self.counts.not_run} jobs are at the vendor: collect them with resume=True and"
                 " mode='vendor' (aigc-kit batch --resume --vendor-batch)"
             )
 
+    def _under_way(self) -> list[Batch]:
+        return [batch for batch in self._ledger.in_state(*OPEN) if batch.key not in self._gone]
+
     # ---- submitting
+
+    def _give_up(self) -> None:
+        """Forget the batches that their vendors do not have any more: their jobs are paid for again."""
+        for batch in self._ledger.in_state("submitted"):
+            self._look(batch)
+            if batch.key in self._gone:
+                for name in self._ledger.ids(batch.key):
+                    self._members.put(name, "")
+                self._ledger.close(batch)
 
     def _submit(self, stops: Stops) -> None:
         """Write the requests of every job that is new into files, and make batches of them."""
@@ -147,7 +173,7 @@ class Batches:
                 left = self._run.left(job)
                 if left == "done":
                     self.counts.progress.skipped += 1
-                elif self._members.get(job.id) is not None:
+                elif self._members.get(job.id) or (left == "open" and self._recalled(job)):
                     continue
                 elif left == "open" and not self._run.settings.retry_ambiguous:
                     self.counts.progress.unknown += 1  # its line says so already
@@ -156,6 +182,19 @@ class Batches:
             for part in open_files.values():
                 if not stops.signal:
                     self._make(part)
+
+    def _recalled(self, job: Job) -> bool:
+        """Whether an earlier run paid for the image of this job; it is finished then."""
+        if job.kind != "image":
+            return False
+        (provider, model), *others = (name.partition(":")[::2] for name in job.providers)
+        asked = tuple((self._spec("image", name), own or job.model) for name, own in others)
+        terms = Terms(model or job.model, recall=True, others=asked)
+        outcome = tried(self._spec("image", provider), job, terms)
+        if outcome.status != "done" and not outcome.paid:
+            return False
+        self._write(job, outcome)
+        return True
 
     def _take(
         self, job: Job, parts: dict[tuple[Kind, str, str, str], _Part], stack: ExitStack
@@ -290,18 +329,33 @@ class Batches:
         for batch in self._ledger.in_state(*OPEN):
             if stops.signal:
                 return
-            if batch.state != "submitted":
-                self._begin(batch)
+            if batch.state == "submitted":
+                self._look(batch)
                 continue
-            service = self._service(batch)
             try:
-                look = service.look(batch.id)
-                if look.ended:
-                    self._fetch(batch, service, look.files)
-                    self._ledger.put(batch, state="fetched", said=look.said, at=time.time())
-            except AIGCError as error:
-                if not getattr(error, "retryable", False):
-                    raise
+                self._begin(batch)
+            except ProviderError as error:
+                self._repeat_later(error)
+
+    def _look(self, batch: Batch) -> None:
+        """Fetch the results of a batch that has ended."""
+        if batch.key in self._gone:
+            return
+        service = self._service(batch)
+        try:
+            look = service.look(batch.id)
+            if look.ended:
+                self._fetch(batch, service, look.files)
+                self._ledger.put(batch, state="fetched", said=look.said, at=time.time())
+        except errors.NotFoundError as error:
+            self._gone[batch.key] = str(error)
+        except ProviderError as error:
+            self._repeat_later(error)
+
+    def _repeat_later(self, error: ProviderError) -> None:
+        """Nothing is lost by waiting; what does not pass by itself ends the run after the others are collected."""
+        if not error.retryable and self._stuck is None:
+            self._stuck = error
 
     def _fetch(self, batch: Batch, service: Service, files: tuple[str, ...]) -> None:
         """All results, whole, on this machine: the vendor keeps them for a day or two."""
@@ -316,6 +370,8 @@ class Batches:
                 out.flush()
                 os.fsync(out.fileno())
             os.replace(beside, path)
+        except ProviderError:  # a broken connection is an OSError too
+            raise
         except OSError as error:
             raise errors.StorageError(f"{str(path)!r} cannot be written: {error}") from error
 
@@ -323,7 +379,7 @@ class Batches:
         """Until the next look; False when the run does not wait."""
         if not self._run.settings.wait:
             return False
-        youngest = max(batch.at for batch in self._ledger.in_state(*OPEN))
+        youngest = max(batch.at for batch in self._under_way())
         pause = min(max((time.time() - youngest) / 10, FIRST_POLL), LONGEST_POLL)
         until = self._clock.now() + pause
         self._shown.update(self.counts.progress)
@@ -337,7 +393,10 @@ class Batches:
         """Give every response that is here to its job, in one pass over the jobs."""
         batches = {
             batch.key: batch
-            for batch in self._ledger.in_state("fetched", "refused", "lost")
+            for batch in (
+                *self._ledger.in_state("fetched", "refused", "lost"),
+                *(batch for batch in self._ledger.in_state(*OPEN) if batch.key in self._gone),
+            )
             if batch.key not in self._collected
         }
         if not batches:
@@ -353,21 +412,28 @@ class Batches:
             workers = stack.enter_context(
                 ThreadPoolExecutor(self._run.settings.concurrency, thread_name_prefix="aigc-batch")
             )
-            found = self._give_out(batches, results, workers)
+            found, kept = self._give_out(batches, results, workers)
         self._run.manifest.sync()
         self._collected.update(batches)
+        self._unsettled += kept.total()
         for batch in batches.values():
-            if found[batch.key] >= batch.jobs:
-                self._ledger.close(batch)
-            else:
+            if found[batch.key] < batch.jobs:
                 self._missing[batch.key] = batch.jobs - found[batch.key]
+            elif not kept[batch.key] and batch.key not in self._gone:
+                self._ledger.close(batch)
 
     def _give_out(
         self, batches: dict[str, Batch], results: dict[str, Results], workers: ThreadPoolExecutor
-    ) -> Counter[str]:
-        """How many jobs of each batch are among these."""
-        found: Counter[str] = Counter()
-        under_way: deque[tuple[Job, Future[Outcome]]] = deque()
+    ) -> tuple[Counter[str], Counter[str]]:
+        """How many jobs of each batch are among these, and how many of them are not finished."""
+        found, kept = Counter[str](), Counter[str]()
+        under_way: deque[tuple[Job, Batch, Future[Outcome]]] = deque()
+
+        def end(job: Job, batch: Batch, done: Future[Outcome]) -> None:
+            outcome = done.result()
+            kept[batch.key] += outcome.local and batch.state == "fetched"
+            self._write(job, outcome)
+
         for job in self._run.source:
             batch = batches.get(self._members.get(job.id) or "")
             if batch is None:
@@ -376,23 +442,20 @@ class Batches:
             if self._run.left(job) != "done":
                 held = results.get(batch.key)
                 answer = None if held is None else held.of(self._service(batch).name(job.id))
-                under_way.append((job, workers.submit(self._outcome, job, batch, answer)))
+                under_way.append((job, batch, workers.submit(self._outcome, job, batch, answer)))
             if len(under_way) >= 2 * self._run.settings.concurrency:
-                self._end(*under_way.popleft())
-        for job, done in under_way:
-            self._end(job, done)
-        return found
+                end(*under_way.popleft())
+        for job, batch, done in under_way:
+            end(job, batch, done)
+        return found, kept
 
     def _outcome(self, job: Job, batch: Batch, answer: Answered | None) -> Outcome:
         if batch.state == "refused":
             return refused(batch)
         if answer is None:
-            return without_result(job, batch)
+            return without_result(job, batch, self._gone.get(batch.key, ""))
         price = _offer(self._run, job.kind, batch.provider).price
         return outcome_of(self._spec(job.kind, batch.provider), job, batch, answer, price)
-
-    def _end(self, job: Job, done: Future[Outcome]) -> None:
-        self._write(job, done.result())
 
     def _write(self, job: Job, outcome: Outcome) -> None:
         line = self._run.record(job, outcome, 1)
