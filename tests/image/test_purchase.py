@@ -747,6 +747,29 @@ def test_a_claim_of_a_machine_that_died_is_not_bought_over(
         ).url
 
 
+def test_the_next_vendor_keeps_the_claim_of_an_unknown_outcome(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """What the first vendor refused for nothing does not free what the second may have sold."""
+    chain: list[Any] = [(n, sandbox.image_options(n)) for n in ("gemini", "volcengine")]
+    for name in ("a", "b"):
+        sandbox.answer(400, {"error": {"message": "no"}}, path=":generateContent")
+        sandbox.fail("close", path="images/generations")
+        storage = R2Storage(**sandbox.storage_options())
+        given = {"storage": storage, "spool_dir": tmp_path / name, "max_retries": 0}
+        with ImageClient(chain, **given) as images, pytest.raises(errors.AIGCError):
+            images.text_to_image("a cat", size="2K", idempotency_key="k", timeout=2)
+    paths = [request.path for request in sandbox.requests if request.method == "POST"]
+    assert sum(path.endswith("images/generations") for path in paths) == 1
+
+
+def test_a_claim_whose_response_was_lost_is_ones_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.fail("reset", path=".claim")
+    with machine(sandbox, tmp_path, "a") as made:
+        assert made.text_to_image("a cat", size="2K", idempotency_key="k", timeout=20).url
+    assert not [name for name in sandbox.files if name.endswith(".claim")]
+
+
 def test_a_refusal_and_forgetting_give_the_claim_back(sandbox: Sandbox, tmp_path: Path) -> None:
     with (
         machine(sandbox, tmp_path, "a", max_retries=0) as first,

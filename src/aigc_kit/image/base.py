@@ -17,7 +17,7 @@ from aigc_kit.settings import revealed
 if TYPE_CHECKING:
     from aigc_kit.transport.download import Downloader
 
-TASK_RUNNING, TASK_UNKNOWN = "TaskRunning", "TaskUnknown"
+TASK_RUNNING, TASK_UNKNOWN, TASK_ELSEWHERE = "TaskRunning", "TaskUnknown", "TaskElsewhere"
 """``OutcomeUnknownError.code`` of a task: it goes on; the vendor does not know it."""
 
 

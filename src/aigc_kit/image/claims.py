@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +18,14 @@ from typing import Any
 
 from aigc_kit.errors import AIGCError, OutcomeUnknownError, UnsupportedFeatureError
 from aigc_kit.image.locks import busy
-from aigc_kit.storage.base import Storage
+from aigc_kit.storage.base import Storage, StoredObject
 
 LIFETIME = 600.0
 """Seconds after which whoever made a claim is taken for dead."""
 
 _POLL = 0.5
 _SUFFIX = ".claim"
-_AT = "aigc-at"
+_AT, _BY = "aigc-at", "aigc-by"
 
 
 @dataclass
@@ -85,15 +86,19 @@ class Claims:
         body = json.dumps({"fingerprint": facts.get("fingerprint", {})}).encode()
         end = time.monotonic() + wait
         waited = False
+        me = os.urandom(12).hex()
         while True:
-            told = {_AT: f"{time.time():.0f}"}
+            told = {_AT: f"{time.time():.0f}", _BY: me}
             if storage.create(body, key, content_type="application/json", metadata=told):
                 return Claim(waited)
             if again:
                 storage.upload_described(body, key, content_type="application/json", metadata=told)
                 return Claim(waited=True)
+            held = storage.exists(key)
+            if held is not None and held.metadata.get(_BY) == me:
+                return Claim(waited)  # made by a request whose response was lost
             waited = True
-            age = _age(storage, key)
+            age = _age(held)
             if age > LIFETIME:
                 raise OutcomeUnknownError(
                     f"another machine claimed this idempotency_key {age:.0f} s ago and did not finish: it may have been"
@@ -112,10 +117,9 @@ class Claims:
             storage.discard(key)
 
 
-def _age(storage: Storage, key: str) -> float:
+def _age(held: StoredObject | None) -> float:
     """Seconds since the claim was made; 0 when it is gone or does not tell."""
-    found = storage.exists(key)
     try:
-        return max(0.0, time.time() - float(found.metadata[_AT])) if found is not None else 0.0
+        return max(0.0, time.time() - float(held.metadata[_AT])) if held is not None else 0.0
     except (KeyError, ValueError):
         return 0.0

@@ -10,7 +10,7 @@ from typing import Any
 from aigc_kit.errors import (
     AIGCError,
     IdempotencyConflictError,
-    OutcomeUnknownError,
+    ProviderError,
     StorageError,
 )
 from aigc_kit.image import outcomes, receipts
@@ -99,7 +99,7 @@ class Lookup:
 
     def _kept(
         self, entry: Entry, record: Record, timeout: float | None
-    ) -> tuple[ImageGroup, OutcomeUnknownError | None]:
+    ) -> tuple[ImageGroup, ProviderError | None]:
         """
         What the journal has, or what its receipt collects, delivered; and why a receipt collects
         nothing.
@@ -114,8 +114,8 @@ class Lookup:
             return ImageGroup(), None
         try:
             return self.collected(entry, record, timeout), None
-        except OutcomeUnknownError as error:
-            if error.code == TASK_RUNNING:
+        except ProviderError as error:
+            if certainly_unbilled(error) or error.code == TASK_RUNNING:
                 raise
             return ImageGroup(), error
 

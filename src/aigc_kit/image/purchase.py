@@ -22,7 +22,6 @@ from aigc_kit.errors import (
 )
 from aigc_kit.image import outcomes, receipts, references
 from aigc_kit.image.base import (
-    TASK_UNKNOWN,
     ImageGroup,
     ImageProvider,
     ImageResult,
@@ -40,6 +39,7 @@ from aigc_kit.image.journal import Journal
 from aigc_kit.image.lookup import Lookup
 from aigc_kit.image.memory import Memory
 from aigc_kit.image.request import ImageRequest
+from aigc_kit.image.tasks import has_ended
 from aigc_kit.transport.interrupts import callers_own
 from aigc_kit.transport.retry import certainly_unbilled
 
@@ -247,6 +247,7 @@ class Purchases:
             }
             with tracing.span("journal.asked"):
                 entry.asked(asked)
+            claim.free = False
             names = list(itertools.islice(self._lookup.names(own), max(own.n, 1)))
             own = receipts.recorded(own, entry, asked, names)
             try:
@@ -434,7 +435,7 @@ class Purchases:
         try:
             return self._lookup.collected(entry, record, None)
         except AIGCError as error:
-            if forget and getattr(error, "code", "") == TASK_UNKNOWN:
+            if forget and has_ended(error):
                 self._dropped(entry, record)
             return ImageGroup(errors=[error])
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from aigc_kit.errors import OutcomeUnknownError, StorageError
 from aigc_kit.image.base import (
+    TASK_ELSEWHERE,
     TASK_RUNNING,
     TASK_UNKNOWN,
     ImageGroup,
@@ -26,9 +27,6 @@ from aigc_kit.image.request import ImageRequest
 
 COLLECT_SECONDS = 300.0
 """How long a task is waited for when its images are collected later."""
-
-TASK_ELSEWHERE = "TaskElsewhere"
-"""``OutcomeUnknownError.code``: no provider of this client talks to the service of the task."""
 
 
 @runtime_checkable

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 from aigc_kit.errors import (
     AIGCError,
     InvalidReplyError,
+    NotFoundError,
     OutcomeUnknownError,
     ProviderError,
     RateLimitError,
 )
-from aigc_kit.image.base import TASK_RUNNING, TASK_UNKNOWN
+from aigc_kit.image.base import TASK_ELSEWHERE, TASK_RUNNING, TASK_UNKNOWN
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.failures import RequestContext
 
@@ -27,6 +28,10 @@ Seconds between two looks: doubled after every third, as dashscope 2.0.2 does. D
 a second for an account. Source:
 https://www.alibabacloud.com/help/en/model-studio/manage-asynchronous-tasks, read 2026-11-25.
 """
+
+
+_MISSING = 3
+"""Looks after which a task that is answered with 404 counts as one that nobody knows."""
 
 
 class Status(Protocol):
@@ -70,7 +75,7 @@ def finished(
         OutcomeUnknownError: time ran out, or nothing is known of the task any more.
         ProviderError: the vendor refuses to tell.
     """
-    started, wait, looks = time.monotonic(), first_wait, 0
+    started, wait, looks, missing = time.monotonic(), first_wait, 0, 0
     last: AIGCError | None = None
     while True:
         try:
@@ -81,6 +86,11 @@ def finished(
             last = None if status else _no_status(body, context)
             if on_progress is not None and status:
                 on_progress(Progress(task_id, status, time.monotonic() - started))
+        except NotFoundError as error:  # perhaps not yet: a task is made behind a queue
+            missing += 1
+            if missing >= _MISSING:
+                raise unknown(task_id, context) from error
+            last = error
         except ProviderError as error:
             if not (error.retryable or isinstance(error, RateLimitError)):
                 raise running(task_id, context, time.monotonic() - started, error) from error
@@ -117,6 +127,19 @@ def running(
         model=context.model,
         code=TASK_RUNNING,
     )
+
+
+def id_in(value: Any) -> str:
+    """The id of a task, however it is written; "" where there is none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def has_ended(error: AIGCError) -> bool:
+    """Whether this says of a task that its images will never come to this account."""
+    lives = (TASK_RUNNING, TASK_ELSEWHERE)
+    return isinstance(error, ProviderError) and error.code not in lives
 
 
 def unknown(task_id: str, context: RequestContext) -> OutcomeUnknownError:

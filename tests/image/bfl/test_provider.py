@@ -147,6 +147,61 @@ def submitted(url: str, **more: Any) -> bytes:
     return json.dumps({"id": "t1", "polling_url": url, "cost": 4, **more}).encode()
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [{"status": "Ready", "result": {"sample": "LINK"}}],
+        [{"id": "t1", "status": "ready", "result": {"sample": "LINK"}}],
+        [{"data": [{"url": "LINK"}]}],
+        [{"id": 5}, {"status": "Ready", "result": {"sample": "LINK"}}],
+        [{"task_id": "t1"}, {"status": "succeeded", "result": {"sample": "LINK"}}],
+    ],
+)
+def test_the_response_decides_whether_it_is_a_task(wire: Wire, answers: list[Any]) -> None:
+    link = f"{wire.url}/1.jpg"
+    for answer in answers:
+        wire.script(http(200, json.loads(json.dumps(answer).replace("LINK", link))))
+    with client(wire) as images:
+        assert images.text_to_image("a cat").url == link
+
+
+def test_a_response_without_a_task_and_an_image_may_be_billed(wire: Wire) -> None:
+    wire.script(http(200, {"queued": True}))
+    with client(wire) as images, pytest.raises(errors.InvalidReplyError, match="queued") as caught:
+        images.text_to_image("a cat")
+    assert caught.value.billed == "unknown"
+
+
+@pytest.mark.parametrize("key", ["k", None])
+def test_a_task_that_ended_badly_does_not_lock_its_key(
+    wire: Wire, tmp_path: Path, key: str | None
+) -> None:
+    """It is told until it is dropped, or bought again when that is said."""
+    failed = http(200, {"id": "t1", "status": "Content Moderated"})
+    begun = http(200, json.loads(submitted(f"{wire.url}/get_result?id=t1")))
+    done = http(200, {"id": "t1", "status": "Ready", "result": {"sample": f"{wire.url}/1.jpg"}})
+    options = {"storage": LocalStorage(tmp_path / "s"), "spool_dir": tmp_path / "spool"}
+    with client(wire, keep_urls=True, **options) as images:
+        for each in (begun, failed):
+            wire.script(each)
+        with pytest.raises(errors.ContentFilterError) as caught:
+            images.text_to_image("a cat", idempotency_key=key)
+        assert caught.value.billed == "unknown"
+        if key:
+            wire.script(failed)
+            with pytest.raises(errors.ContentFilterError):
+                images.text_to_image("a cat", idempotency_key=key)
+            for each in (failed, begun, done, http(200, make("JPEG", (64, 64)))):
+                wire.script(each)
+            assert images.text_to_image("a cat", idempotency_key=key, retry_ambiguous=True).url
+        else:
+            for _ in range(2):
+                wire.script(failed)
+            assert len(images.resume_spool().errors) == 1
+            assert len(images.resume_spool(forget=True).errors) == 1
+        assert images.resume_spool().errors == []
+
+
 def test_the_key_goes_to_no_other_host(wire: Wire) -> None:
     """A polling URL of another host is not used; the configured host is asked instead."""
     link = f"{wire.url}/1.jpg"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -473,10 +474,48 @@ def test_a_running_task_is_not_dropped(
 
 def test_a_task_without_an_id_is_unknown(wire: Wire) -> None:
     wire.script(http(200, {"output": {"task_status": "PENDING"}}))
-    refused = pytest.raises(errors.InvalidReplyError, match="no id")
+    refused = pytest.raises(errors.InvalidReplyError, match="without an image")
     with client(wire, model=TASK) as images, refused as caught:
         images.text_to_image("a cat")
     assert caught.value.billed == "unknown"
+
+
+@pytest.mark.parametrize("model", [TASK, "qwen-image-3.0"])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [{"output": {"choices": [{"message": {"content": [{"image": "LINK"}]}}]}}],
+        [{"output": {"task_status": "SUCCEEDED", "task_id": "t1", "results": [{"url": "LINK"}]}}],
+        [
+            {"output": {"task_id": 777, "task_status": "PENDING"}},
+            {"output": {"task_status": "SUCCEEDED", "results": [{"url": "LINK"}]}},
+        ],
+    ],
+    ids=["at once", "at once, with a task", "later"],
+)
+def test_the_response_decides_whether_it_is_a_task(
+    wire: Wire, model: str, answers: list[Any]
+) -> None:
+    """Relays wait for a task, or begin one for a model that answers at once elsewhere."""
+    link = f"{wire.url}/1.png"
+    for answer in answers:
+        wire.script(http(200, json.loads(json.dumps(answer).replace("LINK", link))))
+    with client(wire, model=model) as images:
+        assert images.text_to_image("a cat").url == link
+
+
+def test_a_task_that_answers_404_is_not_known(wire: Wire) -> None:
+    """After a few looks: it may stand in a queue first."""
+    link, gone = f"{wire.url}/1.png", http(404, {"code": "NotFound", "message": "no such task"})
+    begun = http(200, {"output": {"task_id": "t1", "task_status": "PENDING"}})
+    done = http(200, {"output": {"task_status": "SUCCEEDED", "results": [{"url": link}]}})
+    for each in (begun, gone, done, begun, gone, gone, gone):
+        wire.script(each)
+    with client(wire, model=TASK) as images:
+        assert images.text_to_image("a cat").url == link
+        with pytest.raises(errors.OutcomeUnknownError) as caught:
+            images.text_to_image("a cat")
+    assert caught.value.code == "TaskUnknown"
 
 
 def test_the_next_vendor_is_not_asked_while_a_task_may_run(

@@ -17,13 +17,14 @@ from urllib.parse import quote, urlsplit
 
 from aigc_kit import settings
 from aigc_kit.client import Rebuilt, constructor
-from aigc_kit.errors import ConfigurationError, InvalidReplyError
+from aigc_kit.errors import ConfigurationError
 from aigc_kit.image import references, sizes, tasks
 from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
 from aigc_kit.image.bfl.models import DEFAULT, Model, model_of
 from aigc_kit.image.bfl.request import Sized, sized, to_body
 from aigc_kit.image.bfl.response import GONE, from_response, status_of, usage_of
 from aigc_kit.image.request import ImageRequest
+from aigc_kit.image.tasks import id_in
 from aigc_kit.settings import Secret
 from aigc_kit.transport import codes
 from aigc_kit.transport.answers import answer_of, json_of
@@ -164,7 +165,16 @@ class BFLProvider(Rebuilt, VendorProvider):
             {"provider": self.name, "model": call.name, "requests": tries, "outcome": "ok"}
         ]
         facts["usage"] = usage_of(answer)
-        receipt = self._receipt(answer, call, facts)
+        task_id = id_in(answer.get("id") or answer.get("task_id"))
+        if not task_id or status_of(answer)[1]:  # a relay may have waited for the task
+            return from_response(answer, call.context, facts)
+        receipt = {
+            "task_id": task_id,
+            "polling_url": self._polling_url(answer.get("polling_url"), task_id),
+            "model": call.name,
+            "facts": facts,
+            "expires": time.time() + _LIFETIME,
+        }
         if request.on_receipt is not None:
             request.on_receipt(receipt)
         return self._collected(receipt, call.context, call.deadline, call.on_progress)
@@ -179,25 +189,6 @@ class BFLProvider(Rebuilt, VendorProvider):
         """
         context = self._context(str(receipt.get("model") or self.model))
         return self._collected(receipt, context, Deadline.after(timeout), None)
-
-    def _receipt(self, answer: Mapping[str, Any], call: _Call, facts: dict[str, Any]) -> Any:
-        task_id = answer.get("id")
-        if isinstance(task_id, str) and task_id:
-            return {
-                "task_id": task_id,
-                "polling_url": self._polling_url(answer.get("polling_url"), task_id),
-                "model": call.name,
-                "facts": facts,
-                "expires": time.time() + _LIFETIME,
-            }
-        raise InvalidReplyError(
-            "bfl took a task and gave no id of it; it may be billed",
-            provider=self.name,
-            model=call.name,
-            status_code=200,
-            billed="unknown",
-            body=call.context.clean(dict(answer)),
-        )
 
     def _polling_url(self, given: Any, task_id: str) -> str:
         """
@@ -228,7 +219,7 @@ class BFLProvider(Rebuilt, VendorProvider):
             return found
 
         body = tasks.finished(task_id, look, status_of, context, deadline, watch)
-        if body.get("status") == GONE:
+        if status_of(body)[0].lower() == GONE:
             raise tasks.unknown(task_id, context)
         facts = receipt.get("facts")
         return from_response(body, context, facts if isinstance(facts, Mapping) else {})

@@ -19,39 +19,42 @@ from aigc_kit.transport.failures import RequestContext
 LINK_LIFETIME = timedelta(minutes=10)
 """Of a finished image. Source: https://docs.bfl.ai, read 2026-11-25."""
 
-_BLOCKED = frozenset({"Request Moderated", "Content Moderated"})
+_BLOCKED = frozenset({"request moderated", "content moderated"})
 _SAMPLES = ("sample", "samples", "url", "urls", "image", "images")
-GONE = "Task not found"
-_ENDED = _BLOCKED | {"Ready", "Error", "Failed", GONE}
+GONE = "task not found"
+_READY = frozenset({"ready", "succeeded", "success", "completed"})
+"""The first is the vendor's word, the others are relays'."""
+_ENDED = _BLOCKED | _READY | {"error", "failed", GONE}
 
 
 def status_of(body: Mapping[str, Any]) -> tuple[str, bool]:
     """(the vendor's word, whether the task has ended)."""
     status = str(body.get("status") or "")
-    return status, status in _ENDED
+    return status, status.lower() in _ENDED
 
 
 def from_response(
     body: Mapping[str, Any], context: RequestContext, facts: Mapping[str, Any]
 ) -> ImageGroup:
     """
-    The image of a finished task.
+    The image of a finished task, or of a response that begins none.
 
     Raises:
         ProviderError: it failed or was held back. ``billed`` is unknown there: the documents do not
             say whether the credits come back.
-        InvalidReplyError: it is ready, and there is no link.
+        InvalidReplyError: there is no image, and no task.
     """
     status, _ = status_of(body)
-    if status != "Ready":
+    if status and status.lower() not in _READY:
         raise _failed(status, body, context)
-    result = body.get("result")
-    result = result if isinstance(result, Mapping) else {}
-    image = _image_in(result)
+    given = body.get("result")
+    result = given if isinstance(given, Mapping) else {}
+    image = _image_in(result if status else body)
     if image is None:
+        what = "task is ready, and its result has no sample" if status else "answer has no task"
         error = InvalidReplyError(
-            f"{context.provider}'s task is ready, and its result has no sample; its fields:"
-            f" {', '.join(sorted(map(str, result))) or 'none'}",
+            f"{context.provider}'s {what}; its fields:"
+            f" {', '.join(sorted(map(str, result if status else body))) or 'none'}",
             provider=context.provider,
             model=context.model,
             status_code=200,
@@ -80,12 +83,13 @@ def _image_in(result: Mapping[str, Any]) -> ImageResult | None:
     if link:
         return ImageResult(url=link)
     given = [result[name] for name in _SAMPLES if result.get(name)]
-    return next(iter(unusual.look({"images": given}).images), None)
+    found = unusual.look({"images": given} if given else dict(result))
+    return next(iter(found.images), None)
 
 
 def _failed(status: str, body: Mapping[str, Any], context: RequestContext) -> ProviderError:
     details = context.clean(body.get("details"))
-    kind = ContentFilterError if status in _BLOCKED else ServerError
+    kind = ContentFilterError if status.lower() in _BLOCKED else ServerError
     more: dict[str, Any] = {"reason": status} if kind is ContentFilterError else {}
     return kind(
         f"{context.provider}'s task ended with {status!r}"

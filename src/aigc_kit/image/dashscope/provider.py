@@ -18,14 +18,19 @@ from aigc_kit.errors import (
     AIGCError,
     ConfigurationError,
     InvalidInputError,
-    InvalidReplyError,
     ProviderError,
 )
 from aigc_kit.image import references, sizes, tasks
 from aigc_kit.image.base import ImageGroup, NoGroupError, VendorProvider
 from aigc_kit.image.dashscope.models import CURRENT, DEFAULT, Model, model_of
 from aigc_kit.image.dashscope.request import ASYNC, Sized, sized, to_body
-from aigc_kit.image.dashscope.response import LIFETIME, billed_rightly, from_response, refused
+from aigc_kit.image.dashscope.response import (
+    LIFETIME,
+    billed_rightly,
+    from_response,
+    refused,
+    task_in,
+)
 from aigc_kit.image.dashscope.uploads import RESOLVE, uploaded
 from aigc_kit.image.request import ImageRequest
 from aigc_kit.settings import Secret
@@ -211,9 +216,11 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         facts["attempts"] = [
             {"provider": self.name, "model": call.name, "requests": tries, "outcome": "ok"}
         ]
-        if not is_task:
+        task_id = task_in(answer)
+        if not task_id:  # of a model that is a task, a relay may have waited for it
             return from_response(answer, call.context, facts)
-        receipt = self._receipt(answer, call, facts)
+        expires = time.time() + LIFETIME.total_seconds()
+        receipt = {"task_id": task_id, "model": call.name, "facts": facts, "expires": expires}
         if request.on_receipt is not None:
             request.on_receipt(receipt)
         return self._collected(receipt, call.context, call.deadline, call.on_progress)
@@ -228,22 +235,6 @@ class DashScopeProvider(Rebuilt, VendorProvider):
         """
         context = self._context(str(receipt.get("model") or self.model))
         return self._collected(receipt, context, Deadline.after(timeout), None)
-
-    def _receipt(self, answer: Mapping[str, Any], call: _Call, facts: dict[str, Any]) -> Any:
-        output = answer.get("output")
-        task_id = output.get("task_id") if isinstance(output, Mapping) else None
-        if isinstance(task_id, str) and task_id:
-            expires = time.time() + LIFETIME.total_seconds()
-            return {"task_id": task_id, "model": call.name, "facts": facts, "expires": expires}
-        raise InvalidReplyError(
-            "dashscope took a task and gave no id of it; it may be billed",
-            provider=self.name,
-            model=call.name,
-            request_id=str(answer.get("request_id") or ""),
-            status_code=200,
-            billed="unknown",
-            body=call.context.clean(dict(answer)),
-        )
 
     def _collected(
         self, receipt: Mapping[str, Any], context: RequestContext, deadline: Deadline, watch: Any

@@ -9,6 +9,7 @@ from typing import Any
 from aigc_kit.errors import AIGCError, InvalidReplyError, ProviderError
 from aigc_kit.image import unusual
 from aigc_kit.image.base import ImageGroup, ImageResult
+from aigc_kit.image.tasks import id_in
 from aigc_kit.transport.failures import RequestContext, error_from_body
 
 LIFETIME = timedelta(hours=24)
@@ -69,6 +70,14 @@ def from_response(
         if texts:
             image.metadata.setdefault("revised_prompt", " ".join(texts))
     return group
+
+
+def task_in(body: Mapping[str, Any]) -> str:
+    """The id of the task that a response begins; "" where its images are in it, or nothing is."""
+    output = body.get("output")
+    if not isinstance(output, Mapping) or next(_entries(output), None) is not None:
+        return ""
+    return id_in(output.get("task_id"))
 
 
 def _placed(error: AIGCError, place: int) -> AIGCError:
