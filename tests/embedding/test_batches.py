@@ -91,6 +91,10 @@ def test_requests_keep_the_limits(texts: list[str], most: int, tokens: int) -> N
         ([0, "1", 2.0], [0]),
         ([0, {}, []], [0]),
         ([None, 1, 2], [1, 2]),
+        ([1, 2, 3], [0, 1, 2]),
+        ([3, 1, 2], [0, 1, 2]),
+        ([1, 3], []),
+        ([2, 3, 3], []),
         ([], []),
     ],
 )
@@ -101,10 +105,11 @@ def test_a_place_is_believed_only_when_it_is_certain(
     entries = [(place, [float(number), 1.0]) for number, place in enumerate(places)]
     found = in_order(entries, 3)
     assert [place for place, each in enumerate(found) if each is not None] == believed
-    if sorted(map(repr, places)) == ["0", "1", "2"]:
-        assert [each[0] for each in found if each is not None] == [
-            float(places.index(place)) for place in range(3)
-        ]
+    for first in (0, 1):
+        if sorted(map(repr, places)) == [repr(first + place) for place in range(3)]:
+            assert [each[0] for each in found if each is not None] == [
+                float(places.index(first + place)) for place in range(3)
+            ]
 
 
 def respond(change: Any) -> Any:

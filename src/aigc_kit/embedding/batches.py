@@ -55,9 +55,10 @@ def in_order(found: Sequence[tuple[Any, Any]], count: int) -> list[array[float] 
         count: texts that were sent.
 
     A single text has the single vector, whatever its place says. Entries without places count by
-    position when there are as many as texts. A place that is named twice, or that no text has, is
-    not believed, and nothing is when there are more vectors than texts, or one for several: gateways
-    of Gemini merge the texts of a request into one vector of place 0.
+    position when there are as many as texts; places that begin with 1 do when all are there. A place
+    that is named twice, or that no text has, is not believed, and nothing is when there are more
+    vectors than texts, or one for several: gateways of Gemini merge the texts of a request into one
+    vector of place 0.
     """
     if len(found) > count or (len(found) == 1 and count > 1):
         return [None] * count
@@ -70,9 +71,12 @@ def in_order(found: Sequence[tuple[Any, Any]], count: int) -> list[array[float] 
         return [vectors.vector_of(value) for _, value in found]
     made: list[array[float] | None] = [None] * count
     told = Counter(place for place in places if type(place) is int)
+    first = 1 if told[count] and not told[0] else 0
+    if first and len(told) < count:  # each may be the one or the other
+        return made
     for place, value in found:
-        if type(place) is int and 0 <= place < count and told[place] == 1:
-            made[place] = vectors.vector_of(value)
+        if type(place) is int and first <= place < count + first and told[place] == 1:
+            made[place - first] = vectors.vector_of(value)
     return made
 
 
