@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from aigc_kit import ChatClient, EmbeddingClient, ImageClient, errors
+from aigc_kit.prices import cost_of_image
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
 from tests.vendor import (
@@ -26,6 +27,7 @@ from tests.vendor import (
     events,
     json_response,
 )
+from tests.wire import Wire, http
 
 TOKENS = {"prompt_tokens": 1000, "completion_tokens": 100}
 
@@ -146,6 +148,20 @@ def test_an_image_that_is_found_again_costs_nothing_now(sandbox: Sandbox, tmp_pa
     assert found.cost is None
 
 
+def test_the_journal_knows_what_an_image_was_bought_for(sandbox: Sandbox, tmp_path: Path) -> None:
+    with image_client(sandbox, "gemini", tmp_path, spool_dir=tmp_path / "spool") as client:
+        paid = client.text_to_image("cat", idempotency_key="k")
+        found = client.text_to_image("cat", idempotency_key="k")
+    assert found.cost is None
+    assert found.metadata["bought_for"] == paid.cost
+
+
+def test_without_a_usage_an_image_of_tokens_has_an_upper_bound() -> None:
+    cost = cost_of_image("openai", "gpt-image-2", pixels=1024 * 1024)
+    assert str(cost) == "at most 0.211 USD"
+    assert str(cost_of_image("glm", "glm-image", pixels=1024 * 1024)) == "0.1 CNY"
+
+
 def test_an_unknown_outcome_may_have_cost_so_much(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.fail("close", times=2)
     with image_client(sandbox, "volcengine", tmp_path, spool_dir=tmp_path / "spool") as client:
@@ -155,6 +171,18 @@ def test_an_unknown_outcome_may_have_cost_so_much(sandbox: Sandbox, tmp_path: Pa
             client.text_to_image("cat", idempotency_key="k")
     for failure in (first.value, again.value):
         assert str(failure.cost) == "at most 0.25 CNY"
+
+
+@pytest.mark.parametrize("end", [{"status": "Content Moderated"}, {"status": "Pending"}])
+def test_a_price_known_at_submission_is_the_bound_of_an_open_task(
+    wire: Wire, end: dict[str, Any]
+) -> None:
+    wire.script(http(200, {"id": "t1", "cost": 4, "polling_url": f"{wire.url}/get_result?id=t1"}))
+    wire.script(http(200, end))
+    options = {"api_key": "k" * 20, "base_url": wire.url, "max_retries": 0, "timeout": 0.9}
+    with ImageClient("bfl", **options) as client, pytest.raises(errors.ProviderError) as failure:
+        client.text_to_image("cat")
+    assert str(failure.value.cost) == "at most 0.04 USD"
 
 
 def test_what_was_refused_has_no_cost(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from aigc_kit import ImageClient
+from aigc_kit import ImageClient, ImageProvider, ImageResult
 from aigc_kit.errors import ConfigurationError, IdempotencyConflictError, StorageError
 from aigc_kit.image import ContentLabel, Rendition, read_labels
 from aigc_kit.sandbox import Sandbox
 from aigc_kit.storage import LocalStorage
+from tests.images import make
 
 LABEL = ContentLabel(producer="示例公司")
 
@@ -193,3 +194,30 @@ def test_the_original_outlives_a_failed_upload(
     original = stored(tmp_path / "store", result.metadata["original"]["key"])
     assert read_labels(original).aigc == {}
     assert read_labels(stored(tmp_path / "store", result.metadata["storage_key"])).aigc
+
+
+class Careless(ImageProvider):
+    """Has a ``label`` of its own in the metadata."""
+
+    name = "careless"
+
+    def __init__(self, **options: Any) -> None: ...
+
+    def text_to_image(self, prompt: str, *, size: str = "1x1", **kwargs: Any) -> ImageResult:
+        told = {"label": {"aigc": {"Label": "1"}, "visible": ""} if prompt == "copied" else "cat"}
+        return ImageResult.from_bytes(make("PNG", (64, 64)), mime_type="image/png", metadata=told)
+
+    def image_to_image(
+        self, prompt: str, reference_images: Any, *, size: str = "1x1", **kwargs: Any
+    ) -> ImageResult:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("prompt", ["copied", "own"])
+def test_metadata_called_label_does_not_stand_for_one(prompt: str) -> None:
+    with ImageClient(Careless(), label=LABEL) as images:
+        result = images.text_to_image(prompt)
+    assert read_labels(result.data).aigc["ContentProducer"] == "示例公司"
+    assert result.metadata["label"]["aigc"]["ContentProducer"] == "示例公司"
+    with ImageClient(Careless()) as images:
+        assert images.text_to_image("own").metadata["label"] == "cat"

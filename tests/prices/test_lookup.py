@@ -201,7 +201,11 @@ def image(provider: str, model: str, **options: Any) -> Decimal | None:
         ("volcengine", "doubao-seedream-5-5-261101", {"pixels": 2048 * 2048}, "0.035"),
         ("volcengine", "doubao-seedream-5-5", {"pixels": 9, "references": 2}, "0.036"),
         ("volcengine", "doubao-seedream-5-0-pro", {"pixels": 9, "references": 3}, "0.051"),
-        ("gemini", "gemini-3-pro-image", {}, "0.134"),
+        ("gemini", "gemini-3-pro-image", {"pixels": 1024 * 1024}, "0.134"),
+        ("gemini", "gemini-3-pro-image", {}, "0.77"),
+        ("gemini", "gemini-3-pro-image", {"pixels": 4096 * 4096}, "0.77"),
+        ("openai", "gpt-image-2", {"pixels": 1024 * 1024}, "0.211"),
+        ("openai", "gpt-image-2", {"pixels": 2048 * 2048}, "1.84"),
         (
             "gemini",
             "gemini-3-pro-image",

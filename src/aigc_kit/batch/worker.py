@@ -230,7 +230,7 @@ def _of_image(result: Any) -> Outcome:
         model=str(result.metadata.get("model") or ""),
         url=result.url,
         metadata=plain(result.metadata),
-        cost=_cost_of(result),
+        cost=_cost_of(result) or result.metadata.get("bought_for"),
     )
 
 
@@ -321,7 +321,7 @@ def failed(error: AIGCError, job: Job, spec: Spec) -> Outcome:
         provider=error.provider or spec.provider,
         model=error.model,
         metadata=metadata,
-        cost=_cost_of(error) if billed != "no" else None,
+        cost=(_cost_of(error) or _cost_of(error.result)) if billed != "no" else None,
         error={
             "type": type(error).__name__,
             "code": str(getattr(error, "code", "") or ""),

@@ -35,6 +35,7 @@ _KNOWN = (
     "storage_key",
     "revised_prompt",
     "label",
+    "bought_for",
 )
 """The metadata that a ``done`` mark keeps."""
 
@@ -222,6 +223,8 @@ def _restored(facts: dict[str, Any], blobs: list[bytes]) -> Iterator[Item]:
 def _mark(item: Item) -> dict[str, Any]:
     result = item.result
     known = {name: result.metadata[name] for name in _KNOWN if name in result.metadata}
+    if result.cost is not None:  # found again it costs nothing
+        known["bought_for"] = dict(result.cost)
     return {
         "url": result.url,
         "mime_type": result.mime_type,

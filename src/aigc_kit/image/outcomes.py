@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aigc_kit.errors import (
@@ -97,6 +97,13 @@ def price(group: ImageGroup, asked: dict[str, Any]) -> None:
             warn(result, "cost", f"it could not be reckoned: {type(error).__name__}: {error}")
 
 
+def bound(group: ImageGroup, asked: dict[str, Any]) -> None:
+    """The most that each image of a group cost which did not come, and may have been billed."""
+    for error in group.errors:
+        if getattr(error, "billed", "no") == "unknown" and error.cost is None:
+            error.cost = at_most(asked, 1)
+
+
 def _price(group: ImageGroup, asked: dict[str, Any]) -> None:
     from aigc_kit.prices import cost_of_image  # a table that is not needed before a payment
 
@@ -118,14 +125,22 @@ def _price(group: ImageGroup, asked: dict[str, Any]) -> None:
 
 
 def at_most(asked: dict[str, Any], images: int) -> Any:
-    """What was perhaps paid: no more than this."""
+    """
+    What was perhaps paid: no more than this.
+
+    Some vendors name the price of a task when they take it; it is in the receipt then.
+    """
     from aigc_kit.prices import cost_of_image, summed
 
+    receipt = asked.get("receipt")
+    told = receipt.get("facts") if isinstance(receipt, Mapping) else None
+    usage = told.get("usage") if isinstance(told, Mapping) else None
     cost = cost_of_image(
         str(asked.get("provider") or ""),
         str(asked.get("model") or ""),
         references=int(asked.get("references") or 0),
         base_url=str(asked.get("base_url") or ""),
+        reported=usage.get("cost") if isinstance(usage, Mapping) else None,
         upper_bound=True,
     )
     return summed([cost] * max(images, 1))

@@ -251,9 +251,10 @@ class Purchases:
             names = list(itertools.islice(self._lookup.names(own), max(own.n, 1)))
             own = receipts.recorded(own, entry, asked, names)
             try:
-                group = self._generated(link, own)
+                group = self._generated(link, own, is_labelled=bool(facts.get("label")))
                 outcomes.tell_attempts(group, attempts)
                 outcomes.price(group, asked)
+                outcomes.bound(group, asked)
                 self._record(entry, group, request, asked)
                 return group, asked
             except AIGCError as error:
@@ -277,7 +278,7 @@ class Purchases:
                     raise
         raise AssertionError("a chain has providers")
 
-    def _generated(self, link: Link, request: ImageRequest) -> ImageGroup:
+    def _generated(self, link: Link, request: ImageRequest, *, is_labelled: bool) -> ImageGroup:
         group = generated(link.provider, request)
         if not isinstance(group, ImageGroup) or not all(
             isinstance(result, ImageResult) for result in group.images
@@ -288,6 +289,10 @@ class Purchases:
             raise InvalidReplyError(
                 f"the provider returned {came} instead of an ImageResult", billed="unknown"
             )
+        for image in group.images if is_labelled else ():
+            image.metadata.pop(
+                "label", None
+            )  # of another image, or the application's: it has none yet
         if group.images:
             return group
         if not group.errors:

@@ -56,7 +56,7 @@ def _gemini(
         provider="gemini",
         models=models,
         most=most,
-        each=((None, each),),
+        each=((1_600_000, each),),  # 1K, in any ratio
         input=text,
         output=output,
         output_text=wrote,
@@ -99,7 +99,7 @@ IMAGES: tuple[ImagePrice, ...] = (
         input_image=8,
         output=30,
         # One image of 1024x1024 at the highest quality, where a response has no usage.
-        each=((None, "0.211"),),
+        each=((1_048_576, "0.211"),),
         # 7,024 tokens for that, in proportion for 3840x2160, and a prompt of 32,000 tokens.
         most="1.84",
         most_reference="0.05",
@@ -113,7 +113,7 @@ IMAGES: tuple[ImagePrice, ...] = (
         input_image=8,
         output=32,
         output_text=10,
-        each=((None, "0.133"),),
+        each=((1_048_576, "0.133"),),
         most="0.37",
         most_reference="0.05",
         source=_OPENAI,
@@ -125,7 +125,7 @@ IMAGES: tuple[ImagePrice, ...] = (
         input=2,
         input_image="2.5",
         output=8,
-        each=((None, "0.011"),),
+        each=((1_048_576, "0.042"),),
         most="0.12",
         most_reference="0.02",
         source=_OPENAI,

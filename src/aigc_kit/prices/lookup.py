@@ -117,9 +117,10 @@ def cost_of_image(
         pixels: of the image; 0: not known, the highest price then.
         references: images that were sent with the request.
         usage: of the response; its tokens are shared by the ``images`` that came with it.
-        upper_bound: it is not certain that it was charged.
+        upper_bound: it is not certain that it was charged. So is the price of a model that is billed
+            by tokens, without a usage.
     """
-    told = _reported(reported, provider, datetime.now(UTC))
+    told = _reported(reported, provider, datetime.now(UTC), upper_bound=upper_bound)
     if told is not None:
         return told
     name, region = _place(provider, base_url)
@@ -129,8 +130,11 @@ def cost_of_image(
             continue
         with localcontext(EXACT):
             amount = _by_tokens(price, usage, images)
-            if amount is None:
-                amount = price.at_most(references) if upper_bound else price.of_image(pixels)
+            if amount is None:  # what quality, text and thoughts cost is in the usage alone
+                upper_bound = upper_bound or price.output is not None
+                amount = (
+                    price.at_most(references, pixels) if upper_bound else price.of_image(pixels)
+                )
             if amount is None:
                 return None
             charged = max(references - price.free_references, 0)
@@ -192,12 +196,14 @@ def _number(usage: Mapping[str, Any], *names: str) -> int:
     return 0
 
 
-def _reported(amount: Any, provider: str, at: datetime) -> Cost | None:
+def _reported(
+    amount: Any, provider: str, at: datetime, *, upper_bound: bool = False
+) -> Cost | None:
     told = finite(amount)
     if told is None or told < 0:
         return None
     said = f"reported by {provider}"
-    return Cost(told, "USD", source=said, as_of=at.date().isoformat())
+    return Cost(told, "USD", source=said, as_of=at.date().isoformat(), upper_bound=upper_bound)
 
 
 def _place(provider: str, base_url: str) -> tuple[str, str]:

@@ -151,11 +151,13 @@ class ImagePrice:
             and re.fullmatch(self.models, model) is not None
         )
 
-    def at_most(self, references: int) -> Decimal | None:
-        """The bound of one image, with all references of its request."""
-        if self.most is not None:
-            return Decimal(self.most) + Decimal(self.most_reference) * references
-        return self.of_image(0)
+    def at_most(self, references: int, pixels: int = 0) -> Decimal | None:
+        """The bound of one image, of any size where ``pixels`` is 0, with all references of its request."""
+        if self.most is None:
+            return self.of_image(pixels)
+        found = self.of_image(pixels) if pixels else None
+        bound = Decimal(self.most) if found is None else found
+        return bound + Decimal(self.most_reference) * references
 
     def of_image(self, pixels: int) -> Decimal | None:
         """By pixels; of an unknown size the highest one."""

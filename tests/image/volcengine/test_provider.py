@@ -445,7 +445,9 @@ def test_a_cut_stream_keeps_what_came(wire: Wire) -> None:
     with client(wire) as images:
         group = images.text_to_images("x", n=3, stream=True)
     assert len(group.images) == 1
-    assert isinstance(group.errors[0], errors.OutcomeUnknownError)
+    assert [type(error) for error in group.errors] == [errors.OutcomeUnknownError] * 2
+    assert [error.index for error in group.errors] == [1, 2]
+    assert [str(error.cost) for error in group.errors] == ["at most 0.25 CNY"] * 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -72,9 +73,18 @@ def from_response(
         result.metadata["warnings"] = [*facts["warnings"], *own.get("warnings", [])]
         result.mime_type = result.mime_type or _mime_type({}, sent)
     if answer.get("cut"):
-        answer["cut"].index = len(items)
-        group.errors.append(answer["cut"])
+        group.errors += _missing(answer["cut"], len(items), sent)
     return group
+
+
+def _missing(cut: AIGCError, came: int, sent: Mapping[str, Any]) -> Iterator[AIGCError]:
+    """An error for each image that was asked for and stood behind the cut."""
+    options = sent.get("sequential_image_generation_options")
+    asked = options.get("max_images") if isinstance(options, Mapping) else None
+    for place in range(came, max(asked if isinstance(asked, int) else 1, came + 1)):
+        error = cut if place == came else copy.copy(cut)
+        error.index = place
+        yield error
 
 
 def _nothing(
