@@ -406,3 +406,129 @@ def test_a_stream_of_chat_completions_in_its_place_is_told_at_once(
     with pytest.raises(errors.InvalidReplyError, match="api='chat'") as caught:
         list(chat.chat_stream(ASK))
     assert not caught.value.retryable
+
+
+def text(at: Any, piece: str, item: str = "") -> dict[str, Any]:
+    event = {"type": "response.output_text.delta", "content_index": 0, "delta": piece}
+    return {
+        **event,
+        **({"output_index": at} if at is not None else {}),
+        **({"item_id": item} if item else {}),
+    }
+
+
+def ended(*output: dict[str, Any]) -> dict[str, Any]:
+    response = {"id": "r", "status": "completed", "output": list(output)}
+    return {"type": "response.completed", "response": response}
+
+
+def message(mark: str, said: str) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": said}]
+    return {"type": "message", "id": mark, "role": "assistant", "content": content}
+
+
+REASONING = {"type": "reasoning", "id": "rs", "summary": []}
+
+
+@pytest.mark.parametrize(
+    ("events", "content"),
+    [
+        ([text(0, "ab", "m1"), ended(REASONING, message("m1", "ab"))], "ab"),
+        ([text(0, "ab"), ended(REASONING, message("m1", "ab"))], "ab"),
+        ([text(None, "a"), text(None, "b"), ended(REASONING, message("m1", "ab"))], "ab"),
+        ([text(None, "ab", "x"), ended(REASONING, message("m1", "ab"))], "ab"),
+        (
+            [
+                text(0, "a", "m1"),
+                text(0, "b", "m2"),
+                ended(message("m1", "a"), message("m2", "b")),
+            ],
+            "ab",
+        ),
+        ([text(0, "a"), text(0, "b"), ended(message("m1", "a"), message("m2", "b"))], "ab"),
+        ([text(0, "a", "m1"), ended(message("m1", "a"), message("m2", "b"))], "ab"),
+        (
+            [
+                done(0, REASONING),
+                text(0, "ab", "m1"),
+                done(0, message("m1", "ab")),
+                ended(REASONING, message("m1", "ab")),
+            ],
+            "ab",
+        ),
+        ([{"type": "response.output_text.done", "item_id": "m1", "text": "ab"}, ended()], "ab"),
+        (
+            [
+                text(0, "ab", "m1"),
+                {"type": "response.output_text.done", "item_id": "m1", "text": "ab"},
+                {"type": "response.content_part.done", "item_id": "m1", "part": {"text": "ab"}},
+                ended(message("m1", "ab")),
+            ],
+            "ab",
+        ),
+    ],
+)
+def test_a_text_is_there_once_however_its_item_is_named(
+    chat: ChatClient, sandbox: Sandbox, events: list[dict[str, Any]], content: str
+) -> None:
+    scripted(sandbox, *events)
+    with chat.chat_stream(ASK, api="responses") as stream:
+        assert "".join(chunk.delta_content for chunk in stream) == content
+    assert stream.result.content == content
+
+
+def call_item(mark: str, arguments: str = "") -> dict[str, Any]:
+    made = {"type": "function_call", "id": f"fc{mark}", "call_id": f"c{mark}"}
+    return {**made, "name": "get_weather", "arguments": arguments}
+
+
+def begun(at: int, mark: str) -> dict[str, Any]:
+    return {"type": "response.output_item.added", "output_index": at, "item": call_item(mark)}
+
+
+def piece(at: int, mark: str, text: str) -> dict[str, Any]:
+    event = {"type": "response.function_call_arguments.delta", "delta": text}
+    return {**event, "output_index": at, **({"item_id": f"fc{mark}"} if mark else {})}
+
+
+PARIS, ROME = '{"city":"Paris"}', '{"city":"Rome"}'
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [
+            begun(0, "1"),
+            begun(0, "2"),
+            piece(0, "1", PARIS[:8]),
+            piece(0, "2", ROME[:8]),
+            piece(0, "1", PARIS[8:]),
+            piece(0, "2", ROME[8:]),
+        ],
+        [begun(0, "1"), piece(0, "", PARIS), begun(0, "2"), piece(0, "", ROME)],
+        [begun(0, "1"), begun(1, "2"), piece(1, "", ROME), piece(0, "", PARIS)],
+        [piece(3, "1", PARIS)],
+        [
+            begun(0, "1"),
+            {
+                "type": "response.function_call_arguments.done",
+                "item_id": "fc1",
+                "arguments": PARIS,
+            },
+        ],
+        [],
+    ],
+)
+def test_arguments_go_to_the_call_that_they_name(
+    chat: ChatClient, sandbox: Sandbox, events: list[dict[str, Any]]
+) -> None:
+    scripted(sandbox, *events, ended(call_item("1", PARIS), call_item("2", ROME)))
+    with chat.chat_stream(ASK, tools=TOOLS, api="responses") as stream:
+        list(stream)
+    found = [(call.id, call.arguments) for call in stream.result.tool_calls]
+    assert found == [("c1", PARIS), ("c2", ROME)]
+
+
+def test_an_envelope_is_opened(chat: ChatClient, sandbox: Sandbox) -> None:
+    sandbox.answer(200, {"code": 0, "data": ended(message("m", "hi"))["response"]})
+    assert chat.chat(ASK, api="responses").content == "hi"

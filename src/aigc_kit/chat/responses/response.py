@@ -10,6 +10,7 @@ from aigc_kit.chat.base import ChatChunk, ChatResult, ToolCallDelta, Usage, coun
 from aigc_kit.chat.endings import cut_off
 from aigc_kit.chat.reasons import reason_of
 from aigc_kit.chat.responses.history import marked
+from aigc_kit.chat.responses.streamed import Streamed, index_of
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.transport.answers import vendor_error
 from aigc_kit.transport.failures import RequestContext
@@ -24,6 +25,13 @@ _ENDS = frozenset(
 )
 _DELTAS = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _THOUGHTS = frozenset({"response.reasoning_summary_text.delta", "response.reasoning_text.delta"})
+_DONE = {
+    "response.output_text.done": ("text", "text"),
+    "response.content_part.done": ("text", "text"),
+    "response.refusal.done": ("refusal", "refusal"),
+    "response.function_call_arguments.done": ("arguments", "arguments"),
+}
+"""Event -> (what it ends, its field)."""
 _REASONS = {"max_output_tokens": "length"}
 _KINDS = ("message", "function_call", "reasoning")
 
@@ -46,13 +54,17 @@ class ResponseReader:
         self._model = model
         self._items: dict[int, dict[str, Any]] = {}  # output index -> the finished item
         self._chars: dict[int, int] = {}  # output index -> characters of its text
-        self._streamed: set[tuple[int, str]] = set()
+        self._streamed = Streamed()
+        self._begun: set[int] = set()  # places of calls whose arguments streamed
         self._last: tuple[Any, Any, Any] = (None, None, None)  # the part of the last thought
         self._response: Mapping[str, Any] = {}
         self._ended = False
 
     def whole(self, body: Mapping[str, Any]) -> None:
         """A whole response; ``raw`` is the response itself."""
+        inner = body.get("data")
+        if "output" not in body and isinstance(inner, Mapping) and "output" in inner:
+            body = inner  # a gateway's envelope
         if "choices" in body and "output" not in body:
             self._refuse_chat(body)
         self._end_with(body)
@@ -83,7 +95,9 @@ class ResponseReader:
             return self._added(event)
         if kind == "response.output_item.done":
             item = event.get("item")
-            return self._done(_index(event), item) if isinstance(item, dict) else None
+            return self._done(index_of(event), item) if isinstance(item, dict) else None
+        if kind in _DONE:
+            return self._without_deltas(str(kind), event)
         if kind == "response.output_text.annotation.added":
             return ChatChunk(extra={"annotations": [event.get("annotation")]})
         return self._frame(kind, event)
@@ -162,33 +176,45 @@ class ResponseReader:
         delta = event.get("delta")
         if not isinstance(delta, str) or not delta:
             return None
-        at = _index(event)
         if kind == "response.refusal.delta":
-            self._streamed.add((at, "refusal"))
+            self._streamed.add("refusal", event, delta)
             self._assembler.refusal.append(delta)
             return None
-        self._streamed.add((at, "text"))
-        self._chars[at] = self._chars.get(at, 0) + len(delta)
+        self._streamed.add("text", event, delta)
         answer, reasoning = self._assembler.text(delta)
         return ChatChunk(answer, reasoning) if answer or reasoning else None
 
     def _thought(self, event: Mapping[str, Any], text: Any) -> ChatChunk | None:
         if not isinstance(text, str) or not text:
             return None
-        at = _index(event)
-        part = (at, event.get("summary_index"), event.get("content_index"))
+        part = (index_of(event), event.get("summary_index"), event.get("content_index"))
+        self._streamed.add("reasoning", event, text)
         if self._assembler.reasoning and part != self._last:
             text = f"\n\n{text}"
         self._last = part
-        self._streamed.add((at, "reasoning"))
         self._assembler.reasoning.append(text)
         return ChatChunk("", text)
 
+    def _without_deltas(self, kind: str, event: Mapping[str, Any]) -> ChatChunk | None:
+        """The end of a part: it has all of it, and some gateways send nothing else."""
+        family, field = _DONE[kind]
+        part = event.get("part")
+        text = (part if isinstance(part, Mapping) else event).get(field)
+        delta = {**event, "delta": text}
+        if family == "arguments":
+            is_new = self._streamed.call_at(event) not in self._begun
+            return self._arguments(delta) if is_new else None
+        if self._streamed.has(family, event):
+            return None
+        kind = "response.refusal.delta" if family == "refusal" else "response.output_text.delta"
+        return self._text(delta, kind)
+
     def _arguments(self, event: Mapping[str, Any]) -> ChatChunk | None:
-        at, delta = _index(event), event.get("delta")
+        delta = event.get("delta")
         if not isinstance(delta, str) or not delta:
             return None
-        self._streamed.add((at, "arguments"))
+        at = self._streamed.call_at(event)
+        self._begun.add(at)
         more = self._assembler.calls.more_arguments(at, delta)
         return _of_call(more or self._assembler.calls.fragment(index=at, arguments=delta))
 
@@ -198,7 +224,9 @@ class ResponseReader:
             return None
         return _of_call(
             self._assembler.calls.fragment(
-                index=_index(event), id=item.get("call_id"), name=item.get("name")
+                index=self._streamed.call_of(index_of(event), item),
+                id=item.get("call_id"),
+                name=item.get("name"),
             )
         )
 
@@ -217,10 +245,11 @@ class ResponseReader:
         if kind == "message":
             return self._message(at, item)
         if kind == "function_call":
-            arguments = None if (at, "arguments") in self._streamed else item.get("arguments")
+            place = self._streamed.call_of(at, item)
+            arguments = None if place in self._begun else item.get("arguments")
             return _of_call(
                 self._assembler.calls.fragment(
-                    index=at,
+                    index=place,
                     id=item.get("call_id"),
                     name=item.get("name"),
                     arguments=arguments,
@@ -238,25 +267,22 @@ class ResponseReader:
         return None
 
     def _message(self, at: int, item: Mapping[str, Any]) -> ChatChunk | None:
-        texts: list[str] = []
-        for part in _parts(item.get("content")):
-            text, refusal = part.get("text"), part.get("refusal")
-            if isinstance(text, str) and (at, "text") not in self._streamed:
-                texts.append(text)
-            if isinstance(refusal, str) and (at, "refusal") not in self._streamed:
-                self._assembler.refusal.append(refusal)
-        whole = "".join(texts)
-        if not whole:
-            return None
+        parts = _parts(item.get("content"))
+        refusal = "".join(text for part in parts if isinstance(text := part.get("refusal"), str))
+        if not self._streamed.claims("refusal", at, item, refusal) and refusal:
+            self._assembler.refusal.append(refusal)
+        whole = "".join(text for part in parts if isinstance(text := part.get("text"), str))
         self._chars[at] = len(whole)
+        if self._streamed.claims("text", at, item, whole) or not whole:
+            return None
         answer, reasoning = self._assembler.text(whole)
         return ChatChunk(answer, reasoning) if answer or reasoning else None
 
     def _reasoning(self, at: int, item: Mapping[str, Any]) -> ChatChunk | None:
-        if (at, "reasoning") in self._streamed:
-            return None
         parts = _parts(item.get("summary")) or _parts(item.get("content"))
         texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+        if self._streamed.claims("reasoning", at, item, "".join(texts)):
+            return None
         return self._thought({"output_index": at}, "\n\n".join(texts))
 
     def _take_output(self, response: Mapping[str, Any]) -> list[ChatChunk]:
@@ -358,11 +384,6 @@ class ResponseReader:
         refusal = "".join(text for text in refusals if isinstance(text, str))
         more = {"phase": item.get("phase"), "refusal": refusal}
         return {**made, **{name: value for name, value in more.items() if value}}
-
-
-def _index(event: Mapping[str, Any]) -> int:
-    at = event.get("output_index")
-    return at if type(at) is int else 0
 
 
 def _of_call(delta: ToolCallDelta | None) -> ChatChunk | None:
