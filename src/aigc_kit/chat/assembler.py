@@ -15,7 +15,10 @@ from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.encoding import decode_base64, valid
 
 _SHORTEST_SUMMARY = 16
-"""Characters; a shorter last piece that equals all before it may be a word said twice."""
+"""
+Characters; a shorter last piece that equals the only one before it may be a word said twice. Half of
+it is enough where there were several.
+"""
 
 _NO_ARGUMENTS = ("", "null", '""')
 """What chat templates of tools without parameters make of them."""
@@ -128,9 +131,12 @@ class Assembler:
     def is_summary(self, text: str, before: Sequence[str]) -> bool:
         """
         Whether the last piece of a text is all that came before it once more, maybe without the
-        white space around it. Source: agno-agi/agno#2336, vercel/ai#3953.
+        white space around it and the reasoning at its head. Source: agno-agi/agno#2336,
+        vercel/ai#3953.
         """
-        return len(text) >= _SHORTEST_SUMMARY and text.strip() == "".join(before).strip()
+        if len(text) < _SHORTEST_SUMMARY / min(len(before) or 1, 2):
+            return False
+        return text.strip() in ("".join(before).strip(), "".join(self.content).strip())
 
     def image(
         self, *, url: str = "", data: bytes = b"", mime_type: str = "", once: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _HOLDERS = (
@@ -164,6 +164,16 @@ def _raw_of(error: dict[str, Any]) -> Any:
 _RESULTS = ("candidates", "output", "data", "images")
 
 
+def is_said(error: Any) -> bool:
+    """
+    Whether the value of an ``error`` field says anything: one-api writes one with empty fields, or a
+    code of 0, beside answers that are right.
+    """
+    if isinstance(error, Mapping):
+        return any(value not in ("0", "null") and bool(value) for value in error.values())
+    return bool(error)
+
+
 def is_error(body: Any) -> bool:
     """
     Whether a body that came with a 200 says that the request failed, in any vendor's shape.
@@ -171,17 +181,17 @@ def is_error(body: Any) -> bool:
     MiniMax's ``base_resp`` stands beside every answer; only a status that is not 0 is an error.
     """
     if isinstance(body, list):
-        return bool(body) and isinstance(body[0], dict) and bool(body[0].get("error"))
+        return bool(body) and isinstance(body[0], dict) and is_said(body[0].get("error"))
     if not isinstance(body, dict):
         return False
-    if body.get("error") or body.get("error_code") or body.get("error_msg"):
+    if is_said(body.get("error")) or body.get("error_code") or body.get("error_msg"):
         return True
     inner = body.get("base_resp")
     if isinstance(inner, dict) and inner.get("status_code"):
         return True
     choices = body.get("choices")
     if choices:
-        return any(choice.get("error") for choice in dicts(choices))
+        return any(is_said(choice.get("error")) for choice in dicts(choices))
     for name in _RESULTS:
         if body.get(name):
             return False

@@ -256,3 +256,59 @@ def test_a_placeholder_in_an_answer_stays(key: str, stream: bool) -> None:
     response = events(delta(content=text), delta("stop")) if stream else completion(text)
     with Vendor(response) as vendor:
         assert ask(vendor.client(api_key=key), stream=stream).content == text
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"message": "", "type": "", "param": "", "code": None},
+        {"code": 0, "message": ""},
+        {"code": "0"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_that_says_nothing_is_none(empty: dict[str, Any], stream: bool) -> None:
+    """one-api writes one beside each answer that it makes again."""
+    choice = {"index": 0, "finish_reason": "stop"}
+    said = {"choices": [{**choice, "message": {"role": "assistant", "content": "a"}}]}
+    pieces = [
+        {"choices": [{"index": 0, "delta": {"content": "a"}}]},
+        {"choices": [{**choice, "delta": {}}]},
+    ]
+    reply = (
+        events(*({**piece, "error": empty} for piece in pieces))
+        if stream
+        else json_response({**said, "error": empty})
+    )
+    assert answer(reply, stream=stream).content == "a"
+    inside = json_response({"choices": [{**said["choices"][0], "error": empty}]})
+    assert answer(inside, stream=False).content == "a"
+
+
+WHOLE = "It rains in Paris."
+
+
+@pytest.mark.parametrize(
+    ("chunks", "content"),
+    [
+        ([delta(content=WHOLE), delta("stop"), delta(content=WHOLE)], WHOLE),
+        (
+            [delta(content="Hello "), delta(content="you"), delta("stop", content="Hello you")],
+            "Hello you",
+        ),
+        (
+            [
+                delta(content="<think>abc</think>"),
+                delta(content=WHOLE),
+                delta("stop", content=WHOLE),
+            ],
+            WHOLE,
+        ),
+        ([delta(content="no"), delta("stop", content="no")], "nono"),
+        ([delta(content="1"), delta(content="0"), delta("stop", content="10")], "1010"),
+        ([delta("stop", content="It rains "), delta("stop", content="in Paris.")], WHOLE),
+    ],
+)
+def test_a_summary_is_told_from_a_word_said_twice(chunks: list[Any], content: str) -> None:
+    assert answer(events(*chunks), stream=True).content == content

@@ -22,7 +22,7 @@ from aigc_kit.chat.reasons import reason_of, stated
 from aigc_kit.errors import ContentFilterError
 from aigc_kit.media.result import ImageResult
 from aigc_kit.transport.answers import vendor_error
-from aigc_kit.transport.error_bodies import is_error
+from aigc_kit.transport.error_bodies import is_error, is_said
 from aigc_kit.transport.failures import RequestContext
 
 _NOTHING: dict[str, Any] = {}
@@ -131,12 +131,13 @@ class CompletionReader:
         if not assembler.id:
             _head(event, assembler)
         choice = self._choice.of(choices)
-        if choice.get("error") or event.get("error"):
+        if is_said(choice.get("error")) or is_said(event.get("error")):
             raise vendor_error(self._context, event, {})
         delta = delta_in(choice)
         if delta:
             self._has_deltas = True
-            chunk = self._take(delta, reason=stated(choice.get("finish_reason")))
+            reason = stated(choice.get("finish_reason")) or assembler.finish_reason
+            chunk = self._take(delta, reason=reason)
         message = choice.get("message")
         if message and isinstance(message, dict):
             chunk = self._snapshot(message, chunk, event)
@@ -157,6 +158,8 @@ class CompletionReader:
         """
         choices = event.get("choices")
         if type(choices) is not list or len(choices) != 1 or not event.keys() <= FRAME:
+            return _NOTHING
+        if self._assembler.finish_reason:  # the whole text once more, perhaps
             return _NOTHING
         choice = choices[0]
         if type(choice) is not dict or event.get("usage") or not choice.keys() <= CHOICE:
