@@ -8,7 +8,12 @@ from aigc_kit import log
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatResult
 from aigc_kit.chat.reasons import BROKEN_OFF, FAILURES, is_failure, reason_of
-from aigc_kit.errors import AIGCError, InvalidReplyError, ServerError, StreamInterruptedError
+from aigc_kit.errors import (
+    AIGCError,
+    InvalidReplyError,
+    ServerError,
+    StreamInterruptedError,
+)
 
 
 def settled(assembler: Assembler) -> ChatResult:
@@ -114,3 +119,8 @@ def cut_off(
         request_id=assembler.request_id or getattr(cause, "request_id", ""),
         **details,
     )
+
+
+def nothing_came(assembler: Assembler, why: str) -> InvalidReplyError:
+    """The error of a stream that ended in order, before any content."""
+    return InvalidReplyError(why, billed="unknown", **_context(assembler))

@@ -14,7 +14,7 @@ from aigc_kit import log
 from aigc_kit.chat.assembler import Assembler
 from aigc_kit.chat.base import ChatChunk, ChatResult
 from aigc_kit.chat.call import Call
-from aigc_kit.chat.endings import cut_off, settled, vendor_failure
+from aigc_kit.chat.endings import cut_off, nothing_came, settled, vendor_failure
 from aigc_kit.chat.halves import Halves
 from aigc_kit.errors import AIGCError, ContentFilterError, ProviderError, StreamInterruptedError
 from aigc_kit.tracing import NOTHING, Span
@@ -113,8 +113,18 @@ def opened(chunks: Iterator[ChatChunk], assembler: Assembler) -> list[ChatChunk]
 
     Raises:
         ServerError: the answer ended before that, with the vendor's failure for a reason.
+        ConnectionFailedError, InvalidReplyError: it was cut before that, or ended in order; as those
+            of a plain call.
     """
-    head = until_content(chunks)
+    try:
+        head = until_content(chunks)
+    except StreamInterruptedError as error:
+        cause = error.__cause__
+        if assembler.has_answer():
+            raise
+        if isinstance(cause, ProviderError):
+            raise cause from cause.__cause__
+        raise nothing_came(assembler, str(error)) from None
     failure = None if assembler.has_answer() or assembler.reasoning else vendor_failure(assembler)
     if failure is not None:
         raise failure
@@ -200,7 +210,7 @@ def _bytes(
     The bytes of a stream, each within its deadline.
 
     Raises:
-        StreamInterruptedError: cut, reset or silent, whatever came before.
+        StreamInterruptedError: cut, reset or silent.
     """
     source, options = response.chunks(), call.options
     at = min(deadline.at, options.limit)

@@ -763,13 +763,32 @@ def test_deadlines_of_a_stream(wire: Wire) -> None:
     wire.script(head, event, *[b": keep-alive\n\n", 0.1] * 10_000)
     with client(wire, timeout=600.0) as chat:
         chat.chat(ASK)  # makes the SDK's client, which the timeouts are not about
-        for options in ({"first_chunk_timeout": SHORT}, {"chunk_timeout": SHORT}):
-            with within(600.0) as waits, pytest.raises(errors.StreamInterruptedError) as caught:
-                list(chat.chat_stream(ASK, **options))
-            assert isinstance(
-                caught.value.__cause__, errors.ProviderTimeoutError
-            )  # not cut: the server would go on
-            assert waits.timeouts[-1] <= SHORT
+        # Not cut: the server would go on.
+        with within(600.0) as waits, pytest.raises(errors.ProviderTimeoutError):
+            list(chat.chat_stream(ASK, first_chunk_timeout=SHORT, max_retries=0))
+        assert waits.timeouts[-1] <= SHORT
+        with within(600.0) as waits, pytest.raises(errors.StreamInterruptedError) as caught:
+            list(chat.chat_stream(ASK, chunk_timeout=SHORT))
+        assert isinstance(caught.value.__cause__, errors.ProviderTimeoutError)
+        assert waits.timeouts[-1] <= SHORT
+
+
+ROLE = b'data: {"choices": [{"index": 0, "delta": {"role": "assistant"}}]}\n\n'
+
+
+@pytest.mark.parametrize("before", [b"", b": keep-alive\n\n", ROLE])
+def test_a_stream_that_is_cut_before_its_content_is_asked_for_again(
+    wire: Wire, before: bytes
+) -> None:
+    """As a plain call is. One that ends in order, with nothing in it, is no answer."""
+    wire.script(stream_reply(before, length=9999), Reset)
+    wire.script(stream_reply(sse(delta("stop", content="x"))))
+    wire.script(stream_reply(before))
+    with client(wire, max_retries=1) as chat:
+        assert "".join(c.delta_content for c in chat.chat_stream(ASK)) == "x"
+        with pytest.raises(errors.InvalidReplyError):
+            list(chat.chat_stream(ASK))
+    assert len(wire.requests) == 3
 
 
 def test_a_finished_stream_gives_its_connection_back(sandbox: Sandbox, wire: Wire) -> None:

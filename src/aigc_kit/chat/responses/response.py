@@ -13,6 +13,7 @@ from aigc_kit.chat.responses.history import marked
 from aigc_kit.chat.responses.streamed import Streamed, index_of
 from aigc_kit.errors import ContentFilterError, InvalidReplyError
 from aigc_kit.transport.answers import vendor_error
+from aigc_kit.transport.error_bodies import is_said
 from aigc_kit.transport.failures import RequestContext
 
 _ENDS = frozenset(
@@ -103,7 +104,7 @@ class ResponseReader:
         return self._frame(kind, event)
 
     def _frame(self, kind: Any, event: dict[str, Any]) -> ChatChunk | None:
-        if kind == "error" or event.get("error"):
+        if kind == "error" or is_said(event.get("error")):
             inner = event.get("error")
             raise vendor_error(self._context, event if inner else {"error": event}, {})
         if "choices" in event:
