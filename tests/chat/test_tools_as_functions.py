@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import functools
 import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -14,6 +15,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from aigc_kit import errors
+from aigc_kit.chat.functions import FunctionTool, as_tool
 from tests.vendor import (
     ASK,
     TOOLS,
@@ -335,3 +337,38 @@ def test_the_call_of_a_model_goes_to_the_executor() -> None:
 def test_a_model_without_an_executor_is_refused() -> None:
     with Vendor(completion("ok")) as vendor, pytest.raises(errors.InvalidInputError, match="Place"):
         vendor.client().chat_with_tools(ASK, [Place])
+
+
+class Thermometer:
+    """Not the documentation of the tool."""
+
+    name: str = "t"
+
+    def __call__(self, city: str, scale: float = 1.0) -> str:
+        """How warm it is there."""
+        return f"{city} {scale}"
+
+
+def between(low: int, high: int, step: int = 1) -> str:
+    """A number between two others."""
+    return f"{low} {high} {step}"
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "arguments", "result"),
+    [
+        (functools.partial(between, high=9), "between", {"low": 1}, "1 9 1"),
+        (functools.partial(functools.partial(between, 5), 7), "between", {"step": 2}, "5 7 2"),
+        (Thermometer(), "Thermometer", {"city": "Rome", "scale": 2.5}, "Rome 2.5"),
+        (functools.lru_cache(between), "between", {"low": 1, "high": 2}, "1 2 1"),
+    ],
+)
+def test_objects_that_are_called_are_tools(
+    function: Any, name: str, arguments: dict[str, Any], result: str
+) -> None:
+    made = as_tool(function)
+    assert isinstance(made, FunctionTool)
+    assert made.tool["function"]["name"] == name
+    assert made.tool["function"]["description"]
+    assert set(arguments) <= set(made.tool["function"]["parameters"]["properties"])
+    assert made.run(json.dumps(arguments)) == result

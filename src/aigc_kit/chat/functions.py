@@ -4,6 +4,7 @@ Python functions and pydantic models as tools: pydantic makes the schema and che
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import typing
@@ -67,7 +68,10 @@ def _model_tool(model: Any) -> dict[str, Any]:
 
 
 def _function_tool(function: Callable[..., Any]) -> FunctionTool:
-    name = getattr(function, "__name__", "") or type(function).__name__
+    written = _written(function)
+    name = getattr(written, "__name__", "")
+    if name == "__call__":  # of an object
+        name = getattr(function, "__name__", "") or type(function).__name__
     if not name.isidentifier():
         raise InvalidInputError(
             f"tool {spelled(function)} has no name of its own; define it with def"
@@ -75,7 +79,7 @@ def _function_tool(function: Callable[..., Any]) -> FunctionTool:
     refuse_async(function, f"tool {name!r}")
     from pydantic import ValidationError
 
-    text = inspect.getdoc(function) or ""
+    text = inspect.getdoc(written) or inspect.getdoc(function) or ""
     model, names = _arguments_model(function, name, _described(text))
 
     def run(arguments: str) -> Any:
@@ -91,6 +95,14 @@ def _function_tool(function: Callable[..., Any]) -> FunctionTool:
         return function(**given)
 
     return FunctionTool(_tool(name, _summary(text), _schema(model, name)), run)
+
+
+def _written(function: Any) -> Any:
+    """The function with the annotations: behind a ``functools.partial``, or an object's ``__call__``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    is_plain = inspect.isroutine(function) or hasattr(function, "__wrapped__")
+    return function if is_plain else type(function).__call__
 
 
 def refuse_async(function: Any, what: str) -> None:
@@ -115,7 +127,7 @@ def _arguments_model(
 
     try:
         signature = inspect.signature(function)
-        annotations = typing.get_type_hints(function, include_extras=True)
+        annotations = typing.get_type_hints(_written(function), include_extras=True)
     except (TypeError, ValueError, NameError, AttributeError, SyntaxError) as error:
         raise InvalidInputError(
             f"tool {name!r} has a signature that cannot be read: {error}"
