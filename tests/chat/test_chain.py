@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from aigc_kit import ChatClient, errors
 from aigc_kit.sandbox import Sandbox
 from tests.test_contract import ASK, TOOLS, Person
+from tests.vendor import Vendor, completion, json_response
 
 
 @pytest.fixture
@@ -77,3 +79,23 @@ def test_a_client_of_several_is_pickled(chat: ChatClient) -> None:
     """It is made again from its options."""
     with pickle.loads(pickle.dumps(chat)) as again:
         assert again.chat(ASK).content == "You said: 你好"
+
+
+def test_what_was_paid_for_in_vain_is_told() -> None:
+    """A vendor whose answers broke the schema, and one that failed at the repair."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    busy = json_response({"error": {"message": "busy"}}, status=503)
+    with (
+        Vendor(lambda body, number: busy if number else completion("nope")) as first,
+        Vendor(completion('{"a": 1}')) as second,
+    ):
+        links: list[Any] = [
+            ("openai_compat", {"base_url": first.url, "model": "m", "max_retries": 0}),
+            ("deepseek", {"base_url": second.url, "api_key": "k" * 20}),
+        ]
+        with ChatClient(links) as chat:
+            result = chat.chat(ASK, response_format=form)
+    (attempt,) = result.attempts
+    assert (attempt["requests"], attempt["billed"], attempt["outcome"]) == (2, "yes", "ServerError")
+    assert attempt["usage"]["total_tokens"] == 7

@@ -19,7 +19,7 @@ from aigc_kit.chat.ids import ids_of
 from aigc_kit.chat.options import refuse_several_answers
 from aigc_kit.chat.parts import check_text
 from aigc_kit.chat.structured import Format
-from aigc_kit.errors import ConfigurationError, InvalidInputError
+from aigc_kit.errors import AIGCError, ConfigurationError, InvalidInputError
 from aigc_kit.settings import Secret, spelled
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.retry import Policy
@@ -267,7 +267,14 @@ class Call:
         while violations and repairs < self.options.max_repairs:
             repairs += 1
             turns = [*turns, *structured.repair_turns(result, violations)]
-            before, result = result, ask(turns)
+            before = result
+            try:
+                result = ask(turns)
+            except AIGCError as error:
+                error.tries += len(before.requests)
+                if error.result is None:
+                    error.result = before  # paid for, though it breaks the schema
+                raise
             result.usage = before.usage + result.usage
             result.requests = [*before.requests, *result.requests]
             result.warnings.append(

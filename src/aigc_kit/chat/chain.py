@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from aigc_kit import settings
@@ -203,7 +203,8 @@ def _told(result: ChatResult, attempts: list[dict[str, Any]]) -> ChatResult:
 
 
 def _attempt(error: AIGCError, model: str) -> dict[str, Any]:
-    return {
+    """What is told of a failure; ``usage``: of an answer that was paid for and is of no use."""
+    attempt = {
         "provider": error.provider,
         "model": error.model or model,
         "requests": error.tries,
@@ -211,3 +212,9 @@ def _attempt(error: AIGCError, model: str) -> dict[str, Any]:
         "billed": getattr(error, "billed", "no"),
         "status_code": getattr(error, "status_code", None),
     }
+    if isinstance(error.result, ChatResult):
+        spent = error.result
+        usage = {name: value for name, value in asdict(spent.usage).items() if value}
+        attempt |= {"billed": "yes", "usage": usage}
+        attempt["requests"] = max(error.tries, len(spent.requests))
+    return attempt
