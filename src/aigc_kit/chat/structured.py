@@ -264,7 +264,11 @@ def with_instruction(
     text = wanted.instruction()
     for place, message in enumerate(messages):
         if message["role"] in ("system", "developer"):
-            merged = {**message, "content": f"{text_of(message.get('content'))}\n\n{text}"}
+            content = message.get("content")
+            merged = {**message, "content": f"{text_of(content)}\n\n{text}"}
+            if isinstance(content, list) and any("cache_control" in part for part in content):
+                # What is behind the mark is not cached.
+                merged["content"] = [*content, {"type": "text", "text": f"\n\n{text}"}]
             return [*messages[:place], merged, *messages[place + 1 :]]
     return [{"role": "system", "content": text}, *messages]
 

@@ -80,7 +80,8 @@ def google(status: int, code: str, message: str) -> Verdict | None:
         return Verdict(errors.QuotaExceededError)
     if status == 400 and "billing" in message.lower() and code == "FAILED_PRECONDITION":
         return Verdict(errors.QuotaExceededError)
-    return _GOOGLE.get(code)
+    relayed = openai(status, code, message) if code.islower() else None  # new-api and its kin
+    return _GOOGLE.get(code) or relayed
 
 
 # https://docs.bigmodel.cn/cn/api/api-code, read 2026-11-22. The codes are numbers as text.

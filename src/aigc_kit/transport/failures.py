@@ -237,7 +237,8 @@ def error_from_body(
         "status_code": status,
         "code": code,
         "body": body,
-        "retryable": verdict.retryable,
+        # The word of a vendor that knows better than its status, which the openai SDK obeys too.
+        "retryable": verdict.retryable and headers.get("x-should-retry") != "false",
         "retry_after": retry_after_of(headers, body, message),
         "billed": _billed(verdict.kind, status, effective),
     }

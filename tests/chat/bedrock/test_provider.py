@@ -234,6 +234,13 @@ def test_what_would_be_refused_is_refused_before(
         ),
         (403, "UnrecognizedClientException", "bad token", errors.AuthenticationError, ""),
         (429, "ThrottlingException", "Too many requests", errors.RateLimitError, ""),
+        (
+            429,
+            "ThrottlingException",
+            "Too many tokens per day, please wait before trying again.",
+            errors.QuotaExceededError,
+            "",
+        ),
         (400, "ServiceQuotaExceededException", "quota", errors.QuotaExceededError, ""),
         (404, "FTUFormNotFilled", "x", errors.PermissionDeniedError, ""),
         (

@@ -31,6 +31,7 @@ from tests.vendor import (
     assistant_call,
     completion,
     converse_response,
+    error,
     features,
     function_call,
     gemini_chunk,
@@ -1093,3 +1094,13 @@ def test_penalties_are_left_out() -> None:
         result = vendor.client("gemini").chat(ASK, presence_penalty=0.5, frequency_penalty=1)
     assert "presencePenalty" not in vendor.body.get("generationConfig", {})
     assert sorted(features(result)) == ["frequency_penalty", "presence_penalty"]
+
+
+def test_a_relays_words_count_as_they_do_in_the_other_dialect() -> None:
+    """new-api: no channel has the model. It does not pass by itself."""
+    with (
+        Vendor(error(503, "no available channel", code="model_not_found")) as vendor,
+        pytest.raises(errors.NotFoundError),
+    ):
+        vendor.client("gemini", max_retries=2).chat(ASK)
+    assert len(vendor.bodies) == 1

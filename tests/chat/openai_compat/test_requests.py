@@ -5,6 +5,7 @@ options.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.vendor import (
     assistant_call,
     calling,
     completion,
+    converse_response,
     delta,
     error,
     events,
@@ -368,3 +370,47 @@ def test_stream_true_in_a_plain_call_is_refused_before_sending_or_answered(metho
         call = getattr(vendor.client(), method)
         result = unless_refused(lambda: call(ASK, stream=True, **extra))
     assert refused(result, vendor) or not isinstance(result, Exception)
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai_compat", "deepseek"])
+def test_two_limits_of_tokens_exclude_each_other(provider: str) -> None:
+    with (
+        Vendor(completion("ok")) as vendor,
+        vendor.client(provider, model="m") as chat,
+        pytest.raises(errors.InvalidInputError, match="exclude each other"),
+    ):
+        chat.chat(ASK, max_tokens=5, max_completion_tokens=6)
+    assert not vendor.bodies
+
+
+@pytest.mark.parametrize(("word", "requests"), [("false", 1), ("true", 2), ("", 2)])
+def test_a_vendor_may_forbid_a_retry(word: str, requests: int) -> None:
+    """Source: openai 3.57 ``_base_client._should_retry``."""
+    headers = {"x-should-retry": word} if word else {}
+    failed = json_response({"error": {"message": "busy"}}, status=503, headers=headers)
+    with Vendor(lambda body, number: completion("ok") if number else failed) as vendor:
+        client = vendor.client("openai_compat", max_retries=1)
+        with contextlib.suppress(errors.ServerError):
+            client.chat(ASK)
+    assert len(vendor.bodies) == requests
+
+
+MARKED = {"type": "text", "text": "long", "cache_control": {"type": "ephemeral"}}
+
+
+def test_the_schema_in_the_prompt_stands_behind_a_cache_mark() -> None:
+    """Else all of the prompt is paid for each time."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    turns = [{"role": "system", "content": [MARKED]}, *ASK]
+    with Vendor(completion('{"a": 1}')) as vendor, vendor.client("openai_compat") as chat:
+        chat.chat(turns, response_format=form, structured_mode="prompt")
+    first, second = vendor.body["messages"][0]["content"]
+    assert first == MARKED
+    assert "schema" in second["text"]
+    with (
+        Vendor(converse_response('{"a": 1}')) as vendor,
+        vendor.client("bedrock", model="us.amazon.nova-pro-v1:0") as chat,
+    ):
+        chat.chat(turns, response_format=form)
+    assert [next(iter(block)) for block in vendor.body["system"]] == ["text", "cachePoint", "text"]

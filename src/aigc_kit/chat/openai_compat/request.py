@@ -160,14 +160,12 @@ def _max_tokens(request: Draft) -> None:
     limit = request.given.pop("max_tokens", None)
     named = extra.get(other)
     if limit is not None:
-        request.body[own] = limit
-    if named is None:
-        return
-    if vendor.both_max_tokens:
-        if limit is not None:
+        if extra.get("max_completion_tokens") is not None:
             raise InvalidInputError(
                 "max_tokens and max_completion_tokens exclude each other: pass one of them"
             )
+        request.body[own] = limit
+    if named is None or vendor.both_max_tokens:
         return
     del extra[other]
     if limit is None:
