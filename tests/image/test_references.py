@@ -450,3 +450,12 @@ def test_inline_references_are_fetched_here(wire: Wire, sandbox: Sandbox) -> Non
     ) as images:
         images.image_to_image("x", reference_images=f"{wire.url}/a.png")
     assert sandbox.requests[0].body["image"].startswith("data:")
+
+
+def test_a_transparent_image_of_many_pixels_is_written_small() -> None:
+    """As a mask from Pillow is: a vendor without WebP gets the PNG."""
+    mask = Image.new("RGBA", (6000, 4000), (0, 0, 0, 255))
+    limits = Limits(count=1, types=("image/png",), bytes=4_000_000, pixels=36_000_000, what="m")
+    (found,) = resolve([mask], limits, lambda url: b"", is_public=lambda url: False)
+    assert found.mime_type == "image/png"
+    assert len(found.data) < 4_000_000

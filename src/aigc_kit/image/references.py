@@ -392,7 +392,7 @@ def _encodings(
         if not limits.shrink and lossless:
             return
     if image.mode == "RGBA" and "image/webp" not in limits.types:
-        if raw > _SMALL and not lossless:
+        if raw > _SMALL and not (lossless and raw <= 16 * limits.bytes):
             yield _written(image, "PNG", compress_level=6), "image/png", False
         return
     for quality in _QUALITIES:
