@@ -551,3 +551,19 @@ def test_an_unknown_outcome_stays_unknown_with_other_defaults(
     assert lines(tmp_path)["a"].billed == "unknown"
     bought = run(sandbox, tmp_path, jobs, resume=True, retry_ambiguous=True, **change)
     assert (bought.done, posts(sandbox)) == (1, {"一只猫": 2})
+
+
+def test_the_reference_of_a_job_that_is_done_may_be_gone(sandbox: Sandbox, tmp_path: Path) -> None:
+    cat = tmp_path / "cat.png"
+    cat.write_bytes(make("PNG", (256, 256)))
+    given = {"client_options": {"gemini": sandbox.image_options("gemini")}, "gallery": False}
+    rows = [
+        {"id": "a", "prompt": "p", "provider": "gemini", "references": str(cat)},
+        {"id": "b", "prompt": "q", "provider": "gemini"},
+    ]
+    assert run_batch(rows[:1], tmp_path / "run", **given).done == 1
+    cat.unlink()
+    summary = run_batch(rows, tmp_path / "run", resume=True, **given)
+    assert (summary.done, summary.skipped) == (2, 1)
+    with pytest.raises(InvalidInputError, match="neither a URL nor a file"):
+        run_batch([{**rows[0], "id": "c"}], tmp_path / "run", resume=True, **given)

@@ -285,10 +285,19 @@ def _reference(item: Any, folder: Path) -> Any:
         return item
     if not isinstance(item, (str, os.PathLike)):
         return item
-    path = folder / Path(item).expanduser()
-    if not path.is_file():
-        raise InvalidInputError(f"reference {str(item)!r} is neither a URL nor a file below here")
-    return path
+    return folder / Path(item).expanduser()
+
+
+def check_references(job: Job) -> None:
+    """
+    Raises:
+        InvalidInputError: a file is not there. Of a job that is done it may be gone.
+    """
+    for item in job.references:
+        if isinstance(item, Path) and not item.is_file():
+            raise InvalidInputError(
+                f"reference {str(item)!r} is neither a URL nor a file that is there"
+            )
 
 
 def _named(reference: Any) -> str:

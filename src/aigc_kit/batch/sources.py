@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aigc_kit.batch.jobs import Defaults, Job, job_of
+from aigc_kit.batch.jobs import Defaults, Job, check_references, job_of
 from aigc_kit.batch.line import Kind
 from aigc_kit.batch.seen import Seen
 from aigc_kit.errors import InvalidInputError
@@ -63,7 +63,8 @@ class Source:
         Read all jobs and count them: (kind, provider) of everybody who may be asked.
 
         Args:
-            verify: raises ``InvalidInputError`` for a job that cannot be run.
+            verify: raises ``InvalidInputError`` for a job that cannot be run; ``"done"`` of one that
+                needs its references no more.
 
         Raises:
             InvalidInputError: some cannot; the message has the first ten.
@@ -93,7 +94,8 @@ class Source:
 
     def _verified(self, number: int, job: Job, verify: Callable[[Job], object]) -> None:
         try:
-            verify(job)
+            if verify(job) != "done":
+                check_references(job)
         except InvalidInputError as error:
             raise InvalidInputError(f"{self.what} {number}: {error}") from None
 
@@ -109,7 +111,10 @@ class Source:
         """
         with Seen() as seen:
             for number, row in self._rows():
-                yield self._job(number, row, seen)
+                job = self._job(number, row, seen)
+                if not self.again:  # which were checked before
+                    self._verified(number, job, lambda job: None)
+                yield job
 
     def _job(self, number: int, row: Any, seen: Seen) -> Job:
         try:
