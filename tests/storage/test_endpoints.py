@@ -379,3 +379,16 @@ def test_names_that_windows_refuses_are_refused(tmp_path: Path, key: str) -> Non
 def test_what_only_windows_refuses_is_refused_there(segment: str, refused: bool) -> None:
     assert _refused_by_windows(segment, here=True) is refused
     assert not _refused_by_windows(segment, here=False)
+
+
+def test_the_public_url_of_r2_is_not_its_endpoint() -> None:
+    with pytest.raises(ConfigurationError, match="public_domain"):
+        r2("https://pub-0123456789abcdef.r2.dev")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [ACCOUNT.removeprefix("https://"), f"{ACCOUNT.removeprefix('https://')}/", ACCOUNT],
+)
+def test_an_endpoint_may_be_a_host_as_consoles_show_it(endpoint: str) -> None:
+    assert r2(endpoint, "cdn.example.com").url_of("k") == "https://cdn.example.com/k"

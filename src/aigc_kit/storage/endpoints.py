@@ -170,8 +170,15 @@ def place_of(bucket: str, endpoint: str | None, style: str, own: Service | None 
         )
     if endpoint is None:
         return Place(bucket, "", OTHER, style != "path")
+    if "://" not in endpoint and service_of(endpoint.strip().partition("/")[0]) is not OTHER:
+        endpoint = f"https://{endpoint.strip()}"  # as consoles show it
     url = settings.base_url(endpoint)
     check_no_console(url, "endpoint")
+    if (urlsplit(url).hostname or "").endswith(".r2.dev"):
+        raise ConfigurationError(
+            f"endpoint {url!r} is what the public reads of an R2 bucket, its public_domain: the S3 endpoint is"
+            " 'https://<account>.r2.cloudflarestorage.com'"
+        )
     url = _TOS_OWN.sub(r"\1tos-s3-\2", url)
     url = _DOT.sub(r"\1", url)
     head, _, last = url.rpartition("/")

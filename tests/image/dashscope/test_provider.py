@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from pathlib import Path
@@ -120,6 +121,16 @@ def test_every_choice_and_every_part_is_read() -> None:
     assert (first["width"], first["height"], first["request_id"]) == (1024, 768, "r1")
     assert first["revised_prompt"] == "a better prompt"
     assert first["expires_at"] > "2026"
+
+
+def test_bytes_in_the_place_of_a_link_are_the_image() -> None:
+    """Relays inline it."""
+    data = make("PNG", (64, 64))
+    encoded = base64.b64encode(data).decode()
+    for given in (f"data:image/png;base64,{encoded}", encoded):
+        body = {"output": {"choices": [{"message": {"content": [{"image": given}]}}]}}
+        (image,) = from_response(body, CONTEXT, {"model": "m", "warnings": []})
+        assert image.data == data
 
 
 def test_a_task_may_succeed_in_part() -> None:

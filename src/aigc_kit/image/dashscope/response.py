@@ -34,11 +34,9 @@ def from_response(
     output = output if isinstance(output, Mapping) else {}
     group, texts = ImageGroup(), list[str]()
     for place, entry in enumerate(_entries(output)):
-        link = unusual.usable_url(entry.get("image") or entry.get("url"), "")
+        image = _image_in(entry)
         prompt = entry.get("actual_prompt")
-        if link:
-            image = ImageResult(url=link)
-            image.metadata["source_url"] = link
+        if image is not None:
             if isinstance(prompt, str) and prompt:
                 image.metadata["revised_prompt"] = prompt
             group.images.append(image)
@@ -70,6 +68,17 @@ def from_response(
         if texts:
             image.metadata.setdefault("revised_prompt", " ".join(texts))
     return group
+
+
+def _image_in(entry: Mapping[str, Any]) -> ImageResult | None:
+    """A link; relays give a data URI or base64 in its place."""
+    given = entry.get("image") or entry.get("url")
+    link = unusual.usable_url(given, "")
+    if link:
+        image = ImageResult(url=link)
+        image.metadata["source_url"] = link
+        return image
+    return next(iter(unusual.look({"image": given}).images), None) if given else None
 
 
 def task_in(body: Mapping[str, Any]) -> str:
