@@ -18,11 +18,14 @@ from tests.vendor import (
     TOOLS,
     Response,
     Vendor,
+    ask,
     assistant_call,
     calling,
     completion,
     converse_response,
+    delta,
     error,
+    events,
     features,
     function_call,
     gemini_response,
@@ -405,3 +408,39 @@ def test_references_that_would_grow_without_end_stay() -> None:
     }
     schema = {"$ref": "#/$defs/D0", "$defs": {**twice, names[-1]: PLACE}}
     assert schemas.inlined(schema) == schema
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"id": "1", "type": "function", "function": {"name": "f", "parameters": {"a": 1}}},
+        {"id": "1", "name": "f", "arguments": '{"a": 1}'},
+        {"id": "1", "type": "function", "name": "f", "arguments": {"a": 1}},
+        {
+            "id": "1",
+            "type": "function",
+            "function": {"name": "f", "arguments": '```json\n{"a": 1}\n```'},
+        },
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_in_another_shape_is_a_call(call: dict[str, Any], stream: bool) -> None:
+    reply = (
+        events(delta(tool_calls=[{**call, "index": 0}]), delta("tool_calls"))
+        if stream
+        else calling(call)
+    )
+    with Vendor(reply) as vendor:
+        result = ask(vendor.client(), stream=stream, tools=[tool("f")])
+    (found,) = result.tool_calls
+    assert (found.name, found.parse()) == ("f", {"a": 1})
+    assert set(result.message["tool_calls"][0]) == {"id", "type", "function"}
+
+
+def test_a_line_break_in_an_argument_is_read() -> None:
+    with Vendor(calling(tool_call(arguments='{"city": "a\nb"}'))) as vendor:
+        (call,) = vendor.client().chat(ASK, tools=TOOLS).tool_calls
+    assert call.parse() == {"city": "a\nb"}
+    with Vendor(calling(tool_call(arguments='{"city": a\nb}'))) as vendor:
+        (call,) = vendor.client().chat(ASK, tools=TOOLS).tool_calls
+    assert call.arguments == '{"city": a\nb}'

@@ -268,7 +268,7 @@ class Assembler:
         return ToolCall(
             valid(call.id),
             valid(call.name),
-            json_text.mended(valid(text), self.schemas.get(call.name)),
+            json_text.mended(json_text.readable(valid(text)), self.schemas.get(call.name)),
         )
 
     def _message(self, result: ChatResult, kept: list[Call]) -> dict[str, Any]:

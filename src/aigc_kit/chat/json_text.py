@@ -148,6 +148,26 @@ def one_object(text: str) -> str:
     return next(iter(filled.values()), "{}")
 
 
+def readable(text: str) -> str:
+    """
+    Arguments that are JSON but for line breaks inside of texts, or in a fence, as JSON; anything
+    else stays as it is, to the letter.
+    """
+    stripped = text.strip()
+    if not (stripped.startswith("```") or any(mark in stripped for mark in "\n\r\t")):
+        return text
+    try:
+        json.loads(text)
+        return text
+    except (ValueError, RecursionError):
+        fenced = _FENCE.fullmatch(stripped)
+    try:
+        value = json.loads(fenced[1] if fenced else stripped, strict=False)
+    except (ValueError, RecursionError):
+        return text
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else text
+
+
 def mended(text: str, schema: Any) -> str:
     """
     Arguments without the second encoding that some models give them, and with integers where the

@@ -29,6 +29,7 @@ _NOTHING: dict[str, Any] = {}
 _CONTENT = ["content"]
 _CALLS = ["tool_calls"]
 _PIECE = frozenset({"id", "index", "type", "function"})
+_FUNCTION = ("name", "arguments", "parameters")
 _CALL = frozenset({"id", "index", "type", "function", "extra_content"})
 
 
@@ -356,8 +357,7 @@ class CompletionReader:
 
     def _fragment(self, number: int, call: dict[str, Any], *, whole: bool) -> ToolCallDelta | None:
         """One call or a piece of it; ``number`` is the index of a whole call that has none."""
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
+        call, function = _parted(call)
         extra = call.get("extra_content")
         extra = extra if isinstance(extra, dict) else None
         if not call.keys() <= _CALL and self._origin:
@@ -468,6 +468,20 @@ def _details_text(details: Any) -> str:
         if isinstance(item, Mapping)
     )
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def _parted(call: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """
+    A call without its function, and the function. Local servers write the function's fields into
+    the call itself, and templates of Llama ``parameters`` for ``arguments``.
+    """
+    function = call.get("function")
+    if not isinstance(function, dict):
+        function = {name: call[name] for name in _FUNCTION if name in call}
+        call = {name: value for name, value in call.items() if name not in function}
+    if "arguments" not in function and isinstance(function.get("parameters"), dict):
+        function = {**function, "arguments": function["parameters"]}
+    return call, function
 
 
 def _only_arguments(calls: Any) -> tuple[int, str] | None:
