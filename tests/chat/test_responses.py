@@ -532,3 +532,11 @@ def test_arguments_go_to_the_call_that_they_name(
 def test_an_envelope_is_opened(chat: ChatClient, sandbox: Sandbox) -> None:
     sandbox.answer(200, {"code": 0, "data": ended(message("m", "hi"))["response"]})
     assert chat.chat(ASK, api="responses").content == "hi"
+
+
+def test_a_custom_tools_call_is_told(chat: ChatClient, sandbox: Sandbox) -> None:
+    call = {"type": "custom_tool_call", "call_id": "c", "name": "sql", "input": "select 1"}
+    sandbox.answer(200, ended(call)["response"])
+    result = chat.chat(ASK, tools=[{"type": "custom", "name": "sql"}], api="responses")
+    assert any("'sql'" in entry["details"] for entry in result.warnings)
+    assert result.raw["output"] == [call]

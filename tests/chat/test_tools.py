@@ -444,3 +444,12 @@ def test_a_line_break_in_an_argument_is_read() -> None:
     with Vendor(calling(tool_call(arguments='{"city": a\nb}'))) as vendor:
         (call,) = vendor.client().chat(ASK, tools=TOOLS).tool_calls
     assert call.arguments == '{"city": a\nb}'
+
+
+def test_a_custom_tools_call_is_told() -> None:
+    call = {"id": "1", "type": "custom", "custom": {"name": "sql", "input": "select 1"}}
+    with Vendor(calling(call)) as vendor:
+        result = vendor.client().chat(ASK, tools=[{"type": "custom", "custom": {"name": "sql"}}])
+    assert result.tool_calls == []
+    assert any("'sql'" in entry["details"] for entry in result.warnings)
+    assert "select 1" in json.dumps(result.raw)

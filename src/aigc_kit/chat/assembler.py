@@ -128,6 +128,12 @@ class Assembler:
             }
         )
 
+    def custom_call(self, name: Any) -> None:
+        """A call of a tool with free text for its input, which has no place in a ``ToolCall``."""
+        self.has_more = True
+        details = f"the answer calls the custom tool {name!r}: its input is in result.raw alone"
+        self.warnings.append({"feature": "tools", "details": details})
+
     def is_summary(self, text: str, before: Sequence[str]) -> bool:
         """
         Whether the last piece of a text is all that came before it once more, maybe without the

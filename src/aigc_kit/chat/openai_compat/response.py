@@ -352,6 +352,10 @@ class CompletionReader:
         )
         if not listed and isinstance(legacy, dict):
             listed = [{"index": 0, "function": legacy}]
+        for call in [call for call in listed if call.get("type") == "custom"]:
+            custom = call.get("custom")
+            assembler.custom_call(custom.get("name") if isinstance(custom, dict) else None)
+            listed.remove(call)
         deltas = [self._fragment(number, call, whole=whole) for number, call in enumerate(listed)]
         return [delta for delta in deltas if delta is not None]
 

@@ -260,6 +260,8 @@ class ResponseReader:
         if kind == "reasoning":
             return self._reasoning(at, item)
         self._assembler.has_more = True
+        if kind == "custom_tool_call":
+            self._assembler.custom_call(item.get("name"))
         if kind == "image_generation_call" and isinstance(item.get("result"), str):
             form = item.get("output_format") or "png"
             url = f"data:image/{form};base64,{item['result']}"
