@@ -88,7 +88,7 @@ def _context(assembler: Assembler) -> dict[str, Any]:
 
 
 def _failed(assembler: Assembler, result: ChatResult) -> AIGCError:
-    reason = result.finish_reason
+    reason = result.finish_reason or assembler.finish_reason or "no reason was given"
     detail = f": {assembler.finish_message}" if assembler.finish_message else ""
     again = reason in FAILURES
     error = ServerError(

@@ -1104,3 +1104,12 @@ def test_a_relays_words_count_as_they_do_in_the_other_dialect() -> None:
     ):
         vendor.client("gemini", max_retries=2).chat(ASK)
     assert len(vendor.bodies) == 1
+
+
+def test_a_second_candidate_is_told() -> None:
+    said = {"content": {"role": "model", "parts": [{"text": "a"}]}, "finishReason": "STOP"}
+    body = {"candidates": [said, {**said, "index": 1}]}
+    with Vendor(json_response(body)) as vendor:
+        result = vendor.client("gemini").chat(ASK)
+    assert result.content == "a"
+    assert features(result) == ["choices"]

@@ -70,6 +70,10 @@ class ResponseReader:
     def whole(self, body: dict[str, Any]) -> None:
         """A whole response; ``raw`` is the response itself."""
         self.event(body)
+        candidates = body.get("candidates")
+        if isinstance(candidates, list) and len(candidates) > 1:
+            details = f"{len(candidates)} answers came; the others are in raw"
+            self._assembler.warnings.append({"feature": "choices", "details": details})
         self._assembler.raw = body
         self.end()
 
