@@ -21,7 +21,8 @@ class Service:
     One service. ``host``: its endpoints, with the region in the group ``region``. ``virtual``: the
     bucket goes into the host.
     ``checksum``: whether it takes ``x-amz-checksum-sha256``. ``public``: whether the public can
-    read on the endpoint. ``acls``: whether objects have any. ``region``: what is signed for where
+    read on the endpoint; ``inline``: whether browsers show images there, and not only download
+    them or are refused. ``acls``: whether objects have any. ``region``: what is signed for where
     neither the host nor the user says.
     ``conditional``: whether it knows ``If-None-Match`` for a PUT; others have headers of their own.
     """
@@ -31,6 +32,7 @@ class Service:
     virtual: bool = False
     checksum: bool = True
     public: bool = True
+    inline: bool = True
     acls: bool = True
     region: str = ""
     conditional: bool = True
@@ -46,6 +48,7 @@ SERVICES = (
         "Cloudflare R2",
         _host(r"[0-9a-z]+(\.(eu|fedramp|us))?\.r2\.cloudflarestorage\.com"),
         public=False,
+        inline=False,
         acls=False,
         region="auto",
     ),
@@ -62,6 +65,7 @@ SERVICES = (
         ),
         True,
         False,
+        inline=False,
         conditional=False,
     ),
     # https://cloud.tencent.com/document/product/436/102489: path style is refused since 2024
@@ -71,6 +75,8 @@ SERVICES = (
             r"cos(-internal)?\.((dualstack\.)?(?P<region>[a-z]{2}-[a-z]+(-\d|-fsi)?)|accelerate)\.(myqcloud|tencentcos)\.c(om|n)"
         ),
         True,
+        checksum=False,
+        inline=False,
         conditional=False,
     ),
     # https://www.volcengine.com/docs/6349/147050; the S3 face has a host of its own
@@ -78,17 +84,23 @@ SERVICES = (
         "Volcengine TOS",
         _host(r"tos-s3-(?P<region>[a-z]{2}-[a-z]+(-\d)?)\.i?volces\.com"),
         True,
+        checksum=False,
+        inline=False,
         conditional=False,
     ),
     Service(
         "Huawei OBS",
         _host(r"obs\.(?P<region>[a-z]{2}-[a-z]+-\d)\.myhuaweicloud\.com"),
         True,
+        checksum=False,
+        inline=False,
         conditional=False,
     ),
     Service(
         "Qiniu Kodo",
         _host(r"s3[.-](?P<region>[a-z]{2}-[a-z]+-\d)\.qiniucs\.com"),
+        checksum=False,
+        inline=False,
         conditional=False,
     ),
     # https://www.backblaze.com/docs/cloud-storage-s3-compatible-api: x-amz-checksum-sha256 is

@@ -167,6 +167,11 @@ class S3Storage(Rebuilt, Storage):
         self._conditional = self._place.service.conditional
         self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 
+    @property
+    def _is_signed(self) -> bool:
+        """Whether URLs are presigned."""
+        return self._public is None and (self._signs or not self._place.service.inline)
+
     def _described(self) -> str:
         return f"{type(self).__name__}(bucket={self.bucket!r}, endpoint={self._settings.endpoint_url!r})"
 
@@ -315,10 +320,11 @@ class S3Storage(Rebuilt, Storage):
 
     def url_of(self, key: str) -> str:
         """
-        The public URL of a key; sends no request. Where there is none, R2 and the presets presign
-        one for a week, or for as long as the credentials live.
+        The public URL of a key; sends no request. Where there is none, it is presigned for a week,
+        or for as long as the credentials live, by R2, by the presets, and where the service's own
+        hosts show no images.
         """
-        if self._public or not self._signs:
+        if not self._is_signed:
             return address_of(self._public or self._own_address(), check_key(key))
         return self.presigned_url(key, expires=LONGEST_SIGNATURE)
 
@@ -357,7 +363,7 @@ class S3Storage(Rebuilt, Storage):
 
     def _expiry(self) -> str:
         """When the URLs that are made now die, "" where they do not."""
-        if self._public or not self._signs:
+        if not self._is_signed:
             return ""
         end = datetime.now(UTC) + timedelta(seconds=self._lifetime())
         return end.strftime("%Y-%m-%dT%H:%M:%SZ")
