@@ -178,6 +178,11 @@ def test_references_and_options_reach_the_vendor(shell: Shell) -> None:
     missing = shell.run("image", "the same", "--ref", "nowhere.png")
     assert missing.returncode == 2
     assert "'nowhere.png' is neither a URL nor a file" in missing.stderr
+    told = shell.run("image", "the same", "--ref", "nowhere.png", "--json")
+    assert told.returncode == 2
+    error = json.loads(told.stdout)["error"]
+    assert (error["type"], error["exit_code"]) == ("UsageError", 2)
+    assert "'nowhere.png'" in error["message"]
 
 
 IMAGE_KEYS = {

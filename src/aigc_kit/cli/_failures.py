@@ -110,7 +110,7 @@ def _usage(error: click.ClickException) -> None:
         _terminal.note(f"{_terminal.styled('hint:', fg='cyan', bold=True)} {help_page}")
 
 
-def told(error: BaseException, *, debug: bool) -> int:
+def told(error: BaseException, *, debug: bool, in_json: bool = False) -> int:
     """The exit code of whatever ended the program; printed unless it was before."""
     if isinstance(error, Finished):
         return error.code
@@ -120,7 +120,13 @@ def told(error: BaseException, *, debug: bool) -> int:
         return error.code if isinstance(error.code, int) else FAILED
     if isinstance(error, click.ClickException):
         _usage(error)
-        return int(error.exit_code)
+        code = int(error.exit_code)
+        if in_json:
+            wrong = errors.InvalidInputError(error.format_message())
+            document = document_of(wrong, code, "en")
+            document["error"] |= {"type": type(error).__name__, "hint": ""}
+            _terminal.document(document)
+        return code
     if debug:
         import traceback
 

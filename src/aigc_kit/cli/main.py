@@ -75,7 +75,8 @@ def run(arguments: list[str] | None = None) -> int:
     """The exit code of the command that ``arguments`` (unset: the process's) name."""
     _terminal.prepare()
     session = _terminal.Session()
-    session.debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    session.debug = "--debug" in given
     try:
         result: Any = group.main(
             args=arguments,
@@ -87,4 +88,4 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return _terminal.broken_pipe()
     except BaseException as error:  # noqa: BLE001 - every way out of a program is one exit code
-        return _failures.told(error, debug=session.debug)
+        return _failures.told(error, debug=session.debug, in_json="--json" in given)
