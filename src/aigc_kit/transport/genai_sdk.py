@@ -10,6 +10,7 @@ public.
 from __future__ import annotations
 
 import math
+import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -89,7 +90,7 @@ class GenaiTransport:
             request = {
                 "model": name,
                 "contents": opened.nothing,
-                "config": opened.config_for(body, plain, deadline, stream),
+                "config": opened.config_for(body, plain, deadline, stream, self._version_for(name)),
             }
             models = opened.client.models
             send = (
@@ -167,6 +168,18 @@ class GenaiTransport:
         if self._settings.vertexai:
             return model.removeprefix("models/")
         return model.removeprefix("publishers/").removeprefix("google/").removeprefix("models/")
+
+    def _version_for(self, model: str) -> str:
+        """
+        The version of the API for one request, "" for the client's own.
+
+        ``gemini-*-latest`` are names of v1beta alone, and 3.x of the SDK asks v1. google-genai
+        3.4, read 2026-11-22.
+        """
+        said = self._settings.api_version or os.environ.get("GOOGLE_GENAI_API_VERSION")
+        if said or self._settings.vertexai or not model.endswith("-latest"):
+            return ""
+        return "v1beta"
 
     def close(self) -> None:
         self._open.close()
@@ -310,7 +323,12 @@ class _Open:
     signing_in: threading.Lock = field(default_factory=threading.Lock)
 
     def config_for(
-        self, body: dict[str, Any], headers: Mapping[str, str], deadline: Deadline, stream: bool
+        self,
+        body: dict[str, Any],
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        stream: bool,
+        version: str,
     ) -> Any:
         """One request's ``GenerateContentConfig``: its body, headers and timeout."""
         seconds = max(deadline.left(), 0.001)
@@ -320,6 +338,7 @@ class _Open:
                 "timeout": math.ceil(seconds * 1000),
                 "headers": {**headers, "X-Server-Timeout": str(server_seconds)},
                 "extra_body": body,
+                **({"api_version": version} if version else {}),
             }
         )
         # The raw response spares the SDK the decoding.

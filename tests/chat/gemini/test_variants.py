@@ -1113,3 +1113,22 @@ def test_a_second_candidate_is_told() -> None:
         result = vendor.client("gemini").chat(ASK)
     assert result.content == "a"
     assert features(result) == ["choices"]
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "version"),
+    [
+        ("gemini-flash-latest", {}, "v1beta"),
+        ("gemini-flash-latest", {"api_version": "v1alpha"}, "v1alpha"),
+        ("gemini-3.5-flash", {"api_version": "v1"}, "v1"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_aliases_are_asked_for_where_they_are(
+    model: str, options: dict[str, Any], version: str, stream: bool
+) -> None:
+    """Source: README of google-genai 3.4: ``gemini-*-latest`` exist on v1beta alone."""
+    reply = gemini_stream(gemini_chunk("ok", reason="STOP")) if stream else gemini_response("ok")
+    with Vendor(reply) as vendor:
+        ask(vendor.client("gemini", api_key="k" * 20, model=model, **options), stream=stream)
+    assert f"/{version}/models/{model}:" in vendor.paths[0]
