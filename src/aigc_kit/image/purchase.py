@@ -39,7 +39,6 @@ from aigc_kit.image.journal import Journal
 from aigc_kit.image.lookup import Lookup
 from aigc_kit.image.memory import Memory
 from aigc_kit.image.request import ImageRequest
-from aigc_kit.image.tasks import has_ended
 from aigc_kit.transport.interrupts import callers_own
 from aigc_kit.transport.retry import certainly_unbilled
 
@@ -440,7 +439,7 @@ class Purchases:
         try:
             return self._lookup.collected(entry, record, None)
         except AIGCError as error:
-            if forget and has_ended(error):
+            if forget and receipts.has_ended(error):
                 self._dropped(entry, record)
             return ImageGroup(errors=[error])
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
-from aigc_kit.errors import OutcomeUnknownError, StorageError
+from aigc_kit.errors import AIGCError, OutcomeUnknownError, ProviderError, StorageError
 from aigc_kit.image.base import (
     TASK_ELSEWHERE,
     TASK_RUNNING,
@@ -94,6 +94,12 @@ def collect(chain: Chain, record: Record, *, timeout: float) -> ImageGroup:
             if unknown.code != TASK_RUNNING:
                 unknown = error
     raise unknown
+
+
+def has_ended(error: AIGCError) -> bool:
+    """Whether this says of a task that its images will never come to this account."""
+    lives = (TASK_RUNNING, TASK_ELSEWHERE)
+    return isinstance(error, ProviderError) and error.code not in lives
 
 
 def base_url_of(provider: ImageProvider) -> str:

@@ -18,7 +18,7 @@ from aigc_kit.errors import (
     ProviderError,
     RateLimitError,
 )
-from aigc_kit.image.base import TASK_ELSEWHERE, TASK_RUNNING, TASK_UNKNOWN
+from aigc_kit.image.base import TASK_RUNNING, TASK_UNKNOWN
 from aigc_kit.transport.deadline import Deadline
 from aigc_kit.transport.failures import RequestContext
 
@@ -134,12 +134,6 @@ def id_in(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() if isinstance(value, str) else ""
-
-
-def has_ended(error: AIGCError) -> bool:
-    """Whether this says of a task that its images will never come to this account."""
-    lives = (TASK_RUNNING, TASK_ELSEWHERE)
-    return isinstance(error, ProviderError) and error.code not in lives
 
 
 def unknown(task_id: str, context: RequestContext) -> OutcomeUnknownError:

@@ -164,6 +164,11 @@ class S3Storage(Rebuilt, Storage):
         )
         if self._public is not None:
             check_public(self._public, self._place, self._public_name)
+        if self._is_signed and session_token is not None and session_expires is None:
+            raise ConfigurationError(
+                f"{type(self).__name__}: a presigned URL dies with the session token: pass session_expires, or"
+                f" {self._public_name}"
+            )
         self._conditional = self._place.service.conditional
         self._client = Handle(lambda: aws.s3_client(self._settings), aws.AwsClient.close)
 

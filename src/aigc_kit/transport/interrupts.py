@@ -5,7 +5,6 @@ middle of a call.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from types import CodeType
@@ -154,6 +153,8 @@ def _passed(error: BaseException, handlers: set[CodeType]) -> bool:
 
 def _handlers() -> Iterator[CodeType]:
     """The code of every signal handler that is installed now."""
+    import signal  # only when a call has failed
+
     for number in signal.valid_signals():
         handler: Any = signal.getsignal(number)
         if not callable(handler) or handler is signal.default_int_handler:
