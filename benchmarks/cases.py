@@ -35,6 +35,9 @@ class Row:
 
 WHY = {
     "cold process to the first answer: Bedrock": "boto3 loads less than the other SDKs, so that the modules of this library, about 50 ms, show",
+    "from aigc_kit import ChatClient, ImageClient / import openai": "what is left are this library's own classes; it lies within the noise of one run and another (0.187 to 0.195)",
+    "stream, per chunk of 1000: Gemini": "h11 and httpcore are nearly half of a chunk on both sides",
+    "64 threads, 200 ms upstream: share of the ideal rate: Bedrock": "one percent, which is the noise of one run and another",
     "resident memory after the first answer: Bedrock": "boto3 loads less than the other SDKs, so that the modules of this library show",
     "64 threads, 200 ms upstream: CPU of a call: Bedrock": "botocore does the same work on both sides; checks, the deadline at the socket and the typed result come on top",
     "call, 2 messages: OpenAI": "h11, httpcore, httpx and the openai SDK are four fifths, and build and send the request on both sides; what is ours beside it are checks, deadlines and the typed result",
