@@ -10,7 +10,6 @@ public.
 from __future__ import annotations
 
 import math
-import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -176,7 +175,7 @@ class GenaiTransport:
         ``gemini-*-latest`` are names of v1beta alone, and 3.x of the SDK asks v1. google-genai
         3.4, read 2026-11-22.
         """
-        said = self._settings.api_version or os.environ.get("GOOGLE_GENAI_API_VERSION")
+        said = self._settings.api_version or settings.variable("GOOGLE_GENAI_API_VERSION")
         if said or self._settings.vertexai or not model.endswith("-latest"):
             return ""
         return "v1beta"
