@@ -31,7 +31,7 @@ https://www.alibabacloud.com/help/en/model-studio/manage-asynchronous-tasks, rea
 
 
 _MISSING = 3
-"""Looks after which a task that is answered with 404 counts as one that nobody knows."""
+"""Polls answered with 404 after which the vendor counts as not knowing the task."""
 
 
 class Status(Protocol):

@@ -42,7 +42,7 @@ def from_response(
     Raises:
         ProviderError: it failed or was held back. ``billed`` is unknown there: the documents do not
             say whether the credits come back.
-        InvalidReplyError: there is no image, and no task.
+        InvalidReplyError: the response has neither an image nor a task id.
     """
     status, _ = status_of(body)
     if status and status.lower() not in _READY:
@@ -51,7 +51,7 @@ def from_response(
     result = given if isinstance(given, Mapping) else {}
     image = _image_in(result if status else body)
     if image is None:
-        what = "task is ready, and its result has no sample" if status else "answer has no task"
+        what = "task is ready, but its result has no sample" if status else "response has no task id"
         error = InvalidReplyError(
             f"{context.provider}'s {what}; its fields:"
             f" {', '.join(sorted(map(str, result if status else body))) or 'none'}",
