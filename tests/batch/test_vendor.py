@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -524,6 +525,27 @@ def test_results_stay_until_every_image_is_stored(
     assert run(sandbox, tmp_path / "run", rows, resume=True, **again, **given).done == 2
     assert creations(sandbox) == 1
     assert not list((tmp_path / "run" / "vendor").iterdir())
+
+
+def test_an_exception_of_the_application_loses_no_results(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Here from a function that gives the key, while the results are read."""
+    is_broken = [False]
+
+    def key() -> str:
+        if is_broken[0] and threading.current_thread().name.startswith("aigc-batch"):
+            raise RuntimeError("the vault is sealed")
+        return sandbox.api_key
+
+    given = options(sandbox)
+    given["openai"] = {**given["openai"], "api_key": key}
+    rows = rows_of("chat", "openai", 2)
+    for broken, done in ((True, 0), (False, 2)):
+        is_broken[0] = broken
+        summary = run_batch(
+            rows, tmp_path, mode="vendor", client_options=given, gallery=False, resume=not broken
+        )
+        assert summary.done == done
+    assert creations(sandbox) == 1
 
 
 def test_what_a_live_run_paid_for_is_not_given_to_a_batch(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def tried(spec: Spec, job: Job, terms: Terms) -> Outcome:
         return _CALLS[job.kind](client, job, terms)
     except AIGCError as error:
         return failed(error, job, spec)
-    except Exception as error:  # noqa: BLE001 - an application's own provider raises anything
-        return failed(_foreign(error), job, spec)
+    except Exception as error:  # noqa: BLE001 - an application's own provider or store raises anything
+        return replace(failed(_foreign(error), job, spec), local=True)
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def outcome_of(spec: Spec, job: Job, batch: Batch, answer: Answered, price: str 
     outcome.provider = outcome.provider or batch.provider
     outcome.metadata["batch"] = {"id": batch.id, "key": batch.key}
     if outcome.local and outcome.error is not None and answer.status == 200:
+        outcome.status = "failed"
         outcome.error["billed"] = "yes"  # by the vendor, whatever failed here
     if outcome.cost is not None and not _is_priced(answer.body):
         outcome.cost = _reduced(outcome.cost, price)

@@ -51,7 +51,9 @@ def from_response(
     result = given if isinstance(given, Mapping) else {}
     image = _image_in(result if status else body)
     if image is None:
-        what = "task is ready, but its result has no sample" if status else "response has no task id"
+        what = (
+            "task is ready, but its result has no sample" if status else "response has no task id"
+        )
         error = InvalidReplyError(
             f"{context.provider}'s {what}; its fields:"
             f" {', '.join(sorted(map(str, result if status else body))) or 'none'}",
