@@ -121,10 +121,6 @@ class PresetStorage(S3Storage):
         key, secret, token = self._keys(
             access_key_id, one_secret(secret_access_key, access_key_secret), session_token
         )
-        if token is not None and session_expires is None and public is None:
-            raise ConfigurationError(
-                f"{kind}: a presigned URL dies with the session token: pass session_expires, or public_base_url"
-            )
         super().__init__(
             bucket,
             endpoint_url=url,
