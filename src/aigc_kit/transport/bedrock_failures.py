@@ -62,7 +62,8 @@ def judge(status: int, code: str, message: str) -> Verdict | None:
         "incompletesignature",
     ):
         return Verdict(errors.AuthenticationError)
-    # "Too many tokens per day, please wait before trying again": not within a call.
+    # "Too many tokens per day, please wait before trying again": not within a call. Unverified,
+    # 2026-11-27.
     if code.lower() == "servicequotaexceededexception" or (status == 429 and "per day" in text):
         return Verdict(errors.QuotaExceededError)
     if code.lower() == "modelnotreadyexception":

@@ -80,7 +80,9 @@ def google(status: int, code: str, message: str) -> Verdict | None:
         return Verdict(errors.QuotaExceededError)
     if status == 400 and "billing" in message.lower() and code == "FAILED_PRECONDITION":
         return Verdict(errors.QuotaExceededError)
-    relayed = openai(status, code, message) if code.islower() else None  # new-api and its kin
+    relayed = (
+        openai(status, code, message) if code.islower() else None
+    )  # new-api; unverified, 2026-11-27
     return _GOOGLE.get(code) or relayed
 
 

@@ -167,7 +167,7 @@ _RESULTS = ("candidates", "output", "data", "images")
 def is_said(error: Any) -> bool:
     """
     Whether the value of an ``error`` field says anything: one-api writes one with empty fields, or a
-    code of 0, beside answers that are right.
+    code of 0, beside responses that are right; unverified, 2026-11-27.
     """
     if isinstance(error, Mapping):
         return any(value not in ("0", "null") and bool(value) for value in error.values())

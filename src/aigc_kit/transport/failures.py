@@ -237,7 +237,7 @@ def error_from_body(
         "status_code": status,
         "code": code,
         "body": body,
-        # The word of a vendor that knows better than its status, which the openai SDK obeys too.
+        # The vendor knows better than its status. openai 3.57 ``_should_retry``, read 2026-11-27.
         "retryable": verdict.retryable and headers.get("x-should-retry") != "false",
         "retry_after": retry_after_of(headers, body, message),
         "billed": _billed(verdict.kind, status, effective),

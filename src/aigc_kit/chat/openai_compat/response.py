@@ -477,7 +477,7 @@ def _details_text(details: Any) -> str:
 def _parted(call: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     A call without its function, and the function. Local servers write the function's fields into
-    the call itself, and templates of Llama ``parameters`` for ``arguments``.
+    the call itself, and templates of Llama ``parameters`` for ``arguments``; unverified, 2026-11-27.
     """
     function = call.get("function")
     if not isinstance(function, dict):

@@ -23,7 +23,7 @@ _BLOCKED = frozenset({"request moderated", "content moderated"})
 _SAMPLES = ("sample", "samples", "url", "urls", "image", "images")
 GONE = "task not found"
 _READY = frozenset({"ready", "succeeded", "success", "completed"})
-"""The first is the vendor's word, the others are relays'."""
+"""The first is the vendor's word, the others are relays'; those are unverified, 2026-11-27."""
 _ENDED = _BLOCKED | _READY | {"error", "failed", GONE}
 
 
