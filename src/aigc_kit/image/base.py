@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aigc_kit import errors
 from aigc_kit.errors import AIGCError, UnsupportedFeatureError
-from aigc_kit.image.request import DEFAULT_SIZE, Fields, ImageRequest, addressed
+from aigc_kit.image.options import Fields
+from aigc_kit.image.request import DEFAULT_SIZE, ImageRequest, addressed
 from aigc_kit.media import sniff
 from aigc_kit.media.result import ImageResult as ImageResult
 from aigc_kit.settings import revealed

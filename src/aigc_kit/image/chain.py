@@ -9,7 +9,8 @@ from typing import Any
 
 from aigc_kit.errors import ConfigurationError
 from aigc_kit.image.base import ImageProvider, VendorProvider, check_mask
-from aigc_kit.image.request import Fields, ImageRequest, addressed
+from aigc_kit.image.options import Fields
+from aigc_kit.image.request import ImageRequest, addressed
 from aigc_kit.transport.download import Downloader
 
 SHARED = frozenset({"timeout", "max_retries", "size_policy", "retry_ambiguous"})

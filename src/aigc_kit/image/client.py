@@ -13,14 +13,13 @@ from aigc_kit.image.base import ImageGroup, ImageProvider, ImageResult, first_of
 from aigc_kit.image.chain import Chain, Link, shared_out
 from aigc_kit.image.delivery import Delivery
 from aigc_kit.image.journal import Journal
+from aigc_kit.image.options import CallOptions, given_references
 from aigc_kit.image.purchase import Purchases
 from aigc_kit.image.request import (
     DEFAULT_SIZE,
-    CallOptions,
     ImageRequest,
     check_prompt,
     checked_label,
-    given_references,
 )
 from aigc_kit.image.watching import Watcher
 from aigc_kit.media.labels.label import ContentLabel
